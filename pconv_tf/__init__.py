@@ -1,0 +1,55 @@
+"""Pattern and connectivity pruning for Keras, FKW in TFLite, and a delegate that makes it fast.
+
+Every public name is exported here, and imported only when it is first used: `import pconv_tf` loads
+neither TensorFlow nor Keras and changes no global state.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_EXPORTS = {
+    "PruningConfig": "pconv_tf.config",
+    "PConvCallback": "pconv_tf.training",
+    "prune_one_shot": "pconv_tf.training",
+    "sparsity_report": "pconv_tf.training",
+    "summary": "pconv_tf.training",
+    "convert": "pconv_tf.conversion",
+    "convert_dense": "pconv_tf.conversion",
+    "delegate_path": "pconv_tf.runtime",
+    "load_delegate": "pconv_tf.runtime",
+    "Interpreter": "pconv_tf.runtime",
+    "benchmark": "pconv_tf.runtime",
+    "compare": "pconv_tf.runtime",
+}
+
+__all__ = ["__version__", *sorted(_EXPORTS)]
+
+if TYPE_CHECKING:
+    from pconv_tf.config import PruningConfig as PruningConfig
+    from pconv_tf.conversion import convert as convert
+    from pconv_tf.conversion import convert_dense as convert_dense
+    from pconv_tf.runtime import Interpreter as Interpreter
+    from pconv_tf.runtime import benchmark as benchmark
+    from pconv_tf.runtime import compare as compare
+    from pconv_tf.runtime import delegate_path as delegate_path
+    from pconv_tf.runtime import load_delegate as load_delegate
+    from pconv_tf.training import PConvCallback as PConvCallback
+    from pconv_tf.training import prune_one_shot as prune_one_shot
+    from pconv_tf.training import sparsity_report as sparsity_report
+    from pconv_tf.training import summary as summary
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'pconv_tf' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_EXPORTS[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
