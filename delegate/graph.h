@@ -1,0 +1,108 @@
+// Layerwise representation (LR, PatDNN section 4): the claimed part of the model as a plain graph,
+// which every engine takes. Knows nothing of TFLite.
+#ifndef PCONV_TF_DELEGATE_GRAPH_H_
+#define PCONV_TF_DELEGATE_GRAPH_H_
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "tflite_ops/conv_geometry.h"
+#include "tflite_ops/fkw_view.h"
+
+namespace pconv {
+
+using Shape = std::vector<int>;  // NHWC for rank 4
+
+// An activation (data == nullptr) or a float32 constant. Constants stay owned by the model file.
+struct Value {
+  std::string name;
+  Shape shape;  // current shape; of activations updated by InferShapes()
+  const float* data = nullptr;
+};
+
+struct PConv2DNode {
+  FkwView layer;
+};
+// filter: constant [O, kh, kw, I / groups], bias: constant [O] or absent (-1).
+struct Conv2DNode {
+  Window window;
+  Activation activation = Activation::kNone;
+  int filter = -1, bias = -1;
+};
+// filter: constant [1, kh, kw, O], O = I * depth_multiplier.
+struct DepthwiseConv2DNode {
+  Window window;
+  Activation activation = Activation::kNone;
+  int depth_multiplier = 1;
+  int filter = -1, bias = -1;
+};
+// filter: constant [O, I]. Input of any rank whose trailing elements make up I.
+struct FullyConnectedNode {
+  Activation activation = Activation::kNone;
+  bool keep_num_dims = false;
+  int filter = -1, bias = -1;
+};
+enum class PoolKind { kMax, kAverage };
+struct Pool2DNode {
+  PoolKind kind = PoolKind::kMax;
+  Window window;
+  Activation activation = Activation::kNone;
+};
+enum class BinaryKind { kAdd, kSub, kMul };
+// Both inputs may be activations or constants; NumPy broadcasting.
+struct BinaryNode {
+  BinaryKind kind = BinaryKind::kAdd;
+  Activation activation = Activation::kNone;
+};
+enum class UnaryKind { kRelu, kReluN1To1, kRelu6, kLogistic, kTanh, kHardSwish, kLeakyRelu };
+struct UnaryNode {
+  UnaryKind kind = UnaryKind::kRelu;
+  float alpha = 0.0f;  // kLeakyRelu
+};
+// Zero padding per dimension.
+struct PadNode {
+  std::vector<std::pair<int, int>> pads;
+};
+// Mean over height and width.
+struct GlobalMeanNode {
+  bool keep_dims = false;
+};
+struct ConcatNode {
+  int axis = 3;
+  Activation activation = Activation::kNone;
+};
+// New shape; at most one -1. Dimension 0 of a stale file shape follows the batch.
+struct ReshapeNode {
+  Shape shape;
+};
+struct SoftmaxNode {
+  float beta = 1.0f;
+};
+
+struct Node {
+  std::string name;         // of the output tensor, for profiles and messages
+  int model_index = -1;     // position in the model's execution plan
+  std::vector<int> inputs;  // activations (or constants of BinaryNode); indices into Graph::values
+  int output = -1;
+  std::variant<PConv2DNode, Conv2DNode, DepthwiseConv2DNode, FullyConnectedNode, Pool2DNode,
+               BinaryNode, UnaryNode, PadNode, GlobalMeanNode, ConcatNode, ReshapeNode, SoftmaxNode>
+      op;
+};
+
+// Nodes are in a valid execution order.
+struct Graph {
+  std::vector<Value> values;
+  std::vector<Node> nodes;
+  std::vector<int> inputs, outputs;  // indices into values
+};
+
+// Name of the node's operation, e.g. "PConv2D".
+const char* OpName(const Node& node);
+
+// Recomputes the shape of every activation from the shapes of graph.inputs.
+Status InferShapes(Graph* graph);
+
+}  // namespace pconv
+
+#endif  // PCONV_TF_DELEGATE_GRAPH_H_

@@ -1,0 +1,106 @@
+// A validated, non-owning view of one layer in FKW (docs/fkw.md). Knows nothing of TFLite.
+#ifndef PCONV_TF_TFLITE_OPS_FKW_VIEW_H_
+#define PCONV_TF_TFLITE_OPS_FKW_VIEW_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "tflite_ops/conv_geometry.h"
+#include "tflite_ops/status.h"
+
+namespace pconv {
+
+// Newest format version that this code reads.
+inline constexpr int kFkwVersion = 1;
+inline constexpr int kMaxKernelSize = 7;
+inline constexpr int kMaxPatterns = 255;
+
+// Contents of the custom options map.
+struct PConv2DOptions {
+  Window window;
+  Activation activation = Activation::kNone;
+  int in_channels = 0;
+  int out_channels = 0;
+  int filter_block = 1;
+  std::vector<uint64_t> patterns;  // bit r * kernel_w + c = tap at row r, column c
+};
+
+// Parses and checks the FlexBuffer map. The error names the key, what was found and what is
+// accepted.
+Status ParsePConv2DOptions(const uint8_t* data, size_t size, PConv2DOptions* options);
+
+// An unsigned integer array stored in the narrowest type that fits. Does not own.
+class UIntArray {
+ public:
+  enum class Type { kUInt8, kUInt16, kUInt32 };
+  UIntArray() = default;
+  UIntArray(const void* data, Type type, size_t size) : data_(data), type_(type), size_(size) {}
+  size_t size() const { return size_; }
+  Type type() const { return type_; }
+  const void* data() const { return data_; }
+  uint32_t operator[](size_t i) const;
+
+ private:
+  const void* data_ = nullptr;
+  Type type_ = Type::kUInt8;
+  size_t size_ = 0;
+};
+
+enum class WeightType { kFloat32, kFloat16, kInt8 };
+
+// The arrays as they lie in the file. Sizes in elements.
+struct FkwArrays {
+  UIntArray offset, reorder, index, stride;
+  const void* weight = nullptr;
+  size_t weight_size = 0;
+  WeightType weight_type = WeightType::kFloat32;
+  const float* bias = nullptr;
+  size_t bias_size = 0;
+  const float* scale = nullptr;  // only with kInt8
+  size_t scale_size = 0;
+};
+
+// A layer whose every count, index, order and size has been checked once by Create(); accessors do
+// not check again.
+class FkwView {
+ public:
+  FkwView() = default;
+  static Status Create(const PConv2DOptions& options, const FkwArrays& arrays, FkwView* view);
+
+  const PConv2DOptions& options() const { return options_; }
+  int num_groups() const { return num_groups_; }  // ceil(out_channels / filter_block)
+  int num_patterns() const { return static_cast<int>(options_.patterns.size()); }
+  int num_taps() const { return num_taps_; }  // taps kept per kernel
+  size_t num_kernels() const {
+    return num_kernels_;
+  }  // stored kernels (blocks of filter_block filters)
+
+  // Filters of group g sit at positions [g * B, g * B + GroupFilters(g)).
+  int GroupFilters(int g) const;
+  uint32_t FilterAt(size_t position) const { return arrays_.reorder[position]; }
+  // Kernels of pattern p in group g are [KernelBegin(g, p), KernelBegin(g, p + 1)).
+  size_t KernelBegin(int g, int p) const {
+    return arrays_.offset[g] +
+           arrays_.stride[static_cast<size_t>(g) * (options_.patterns.size() + 1) + p];
+  }
+  uint32_t InputChannel(size_t kernel) const { return arrays_.index[kernel]; }
+  // Weight in float32 of tap t (ascending bit of the pattern) of the b-th filter of the kernel's
+  // group; `filter` is that filter's original channel (int8 scales are per channel).
+  float Weight(size_t kernel, int tap, int b, uint32_t filter) const;
+  const float* bias() const { return arrays_.bias; }
+  const FkwArrays& arrays() const { return arrays_; }
+
+ private:
+  PConv2DOptions options_;
+  FkwArrays arrays_;
+  int num_groups_ = 0;
+  int num_taps_ = 0;
+  size_t num_kernels_ = 0;
+};
+
+float HalfToFloat(uint16_t half);
+
+}  // namespace pconv
+
+#endif  // PCONV_TF_TFLITE_OPS_FKW_VIEW_H_

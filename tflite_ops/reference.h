@@ -1,0 +1,24 @@
+// Plain reference kernel of PConv2D: the specification that every fast kernel is tested against.
+#ifndef PCONV_TF_TFLITE_OPS_REFERENCE_H_
+#define PCONV_TF_TFLITE_OPS_REFERENCE_H_
+
+#include "tflite_ops/fkw_view.h"
+
+namespace pconv {
+
+struct NhwcShape {
+  int n = 0, h = 0, w = 0, c = 0;
+  size_t size() const { return size_t(n) * size_t(h) * size_t(w) * size_t(c); }
+};
+
+// Output shape for an activation of shape `input`; error if the channels differ or the window does
+// not fit.
+Status PConv2DOutputShape(const PConv2DOptions& options, const NhwcShape& input, NhwcShape* output);
+
+// input, output: NHWC float32. Accumulates in double.
+void ReferencePConv2D(const FkwView& layer, const NhwcShape& input_shape, const float* input,
+                      const NhwcShape& output_shape, float* output);
+
+}  // namespace pconv
+
+#endif  // PCONV_TF_TFLITE_OPS_REFERENCE_H_
