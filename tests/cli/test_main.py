@@ -1,0 +1,155 @@
+"""The dispatcher: exit codes, error texts, laziness."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+import types
+
+import pytest
+
+import pconv_tf
+from pconv_tf.cli import main as cli
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """Installs `run` as the subcommand `demo`."""
+
+    def install(run):
+        module = types.ModuleType("pconv_tf.cli.demo", "Describes itself.\n\nAt length.")
+        module.add_arguments = lambda parser: parser.add_argument("--size", type=int, default=1)
+        module.run = run
+        monkeypatch.setitem(sys.modules, "pconv_tf.cli.demo", module)
+
+    return install
+
+
+def _raise(error):
+    def run(args):
+        raise error
+
+    return run
+
+
+def test_runs_the_chosen_command_and_returns_its_code(command):
+    command(lambda args: args.size)
+    assert cli.main(["demo", "--size=7"]) == 7
+    assert cli.main(["--debug", "demo"]) == 1
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("rate 0.5 is below 1"), FileNotFoundError("no file x.tflite")]
+)
+def test_user_mistake_is_one_line_and_exit_2(command, capsys, error):
+    command(_raise(error))
+    assert cli.main(["demo"]) == 2
+    assert capsys.readouterr().err == f"pconv-tf: error: {error}\n"
+
+
+def test_debug_shows_the_traceback(command, capsys):
+    command(_raise(ValueError("odd")))
+    assert cli.main(["demo", "--debug"]) == 2
+    err = capsys.readouterr().err
+    assert "Traceback" in err and err.endswith("pconv-tf: error: odd\n")
+
+
+def test_a_defect_of_the_program_is_not_hidden(command):
+    command(_raise(KeyError("missing")))
+    with pytest.raises(KeyError):
+        cli.main(["demo"])
+
+
+def test_interrupt_is_exit_130(command, capsys):
+    command(_raise(KeyboardInterrupt()))
+    assert cli.main(["demo"]) == 130
+    assert capsys.readouterr().err == "pconv-tf: interrupted\n"
+
+
+def test_command_help_is_the_module_docstring(command, capsys):
+    command(lambda args: 0)
+    with pytest.raises(SystemExit) as exit_info:
+        cli.main(["demo", "--help"])
+    out = capsys.readouterr().out
+    assert exit_info.value.code == 0
+    assert "Describes itself.\n\nAt length." in out and "--size" in out and "--debug" in out
+
+
+@pytest.mark.parametrize("argv", [[], ["no_such_command"], ["--no-such-flag"]])
+def test_bad_command_line_is_exit_2_with_usage(argv, capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        cli.main(argv)
+    assert exit_info.value.code == 2
+    assert "usage: pconv-tf" in capsys.readouterr().err
+
+
+def _python(code, **kwargs):
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, **kwargs
+    )
+
+
+def test_help_lists_every_command_and_imports_none():
+    result = _python(
+        """
+        import sys
+        from pconv_tf.cli.main import COMMANDS, main
+        try:
+            main(["--help"])
+        except SystemExit:
+            pass
+        heavy = {"tensorflow", "keras", "numpy", "rich"} & set(sys.modules)
+        loaded = [n for n in COMMANDS if f"pconv_tf.cli.{n}" in sys.modules]
+        print("LOADED", sorted(heavy), loaded)
+        """
+    )
+    assert result.stdout.rstrip().endswith("LOADED [] []")
+    for name, line in cli.COMMANDS.items():
+        assert name in result.stdout and line in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+def test_python_dash_m_prints_the_version():
+    result = subprocess.run(
+        [sys.executable, "-m", "pconv_tf", "--version"], capture_output=True, text=True
+    )
+    assert (result.returncode, result.stdout) == (0, f"pconv-tf {pconv_tf.__version__}\n")
+
+
+_SLEEPER = """
+import sys, time, types
+module = types.ModuleType("pconv_tf.cli.demo", "Sleeps.")
+module.add_arguments = lambda parser: None
+def run(args):
+    {body}
+module.run = run
+sys.modules["pconv_tf.cli.demo"] = module
+from pconv_tf.cli.main import main
+sys.exit(main(["demo"]))
+"""
+
+
+def test_ctrl_c_ends_the_process_with_130():
+    code = _SLEEPER.format(body="print('ready', flush=True); time.sleep(60)")
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(0.1)
+        os.kill(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 130 and err == "pconv-tf: interrupted\n"
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    code = _SLEEPER.format(body="[print('line') for _ in range(100000)]; return 0")
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        err = process.stderr.read()
+        process.wait(timeout=20)
+    assert process.returncode == 141 and err == ""
