@@ -1,0 +1,57 @@
+# Everything a user or CI runs. `make help` lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+LIB := bazel-bin/delegate/libpconv_delegate.so
+BAZEL ?= bazel
+
+.PHONY: help setup delegate demo test test-python test-cpp sanitize lint format bench docs wheel clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.stamp delegate  ## system packages, .venv from the lock file, the delegate
+
+# The stamp is newer than what it was made from: a repeated `make setup` does nothing.
+$(VENV)/.stamp: requirements.lock pyproject.toml scripts/setup.sh
+	scripts/setup.sh "$(PYTHON)" "$(VENV)"
+	@touch $@
+
+delegate: $(VENV)/.stamp  ## build libpconv_delegate.so with Bazel, offline
+	$(BAZEL) build //delegate:libpconv_delegate.so
+
+demo: setup  ## train, prune, convert and run a CNN on Fashion-MNIST; prints a table, draws a picture
+	$(VENV)/bin/pconv-tf demo --output=demo_output
+
+test: setup lint test-cpp sanitize test-python  ## linters, C++ tests (plain and sanitized), Python tests
+
+test-cpp: setup  ## C++ unit tests
+	$(BAZEL) test //...
+
+sanitize: setup  ## C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer, threads under ThreadSanitizer
+	$(BAZEL) test --config=asan //...
+	$(BAZEL) test --config=tsan --test_tag_filters=threads //...
+
+test-python: setup  ## Python tests, against the built delegate
+	$(PY) -m pytest tests
+
+lint: $(VENV)/.stamp  ## ruff, mypy, clang-format, buildifier
+	scripts/lint.sh check
+
+format: $(VENV)/.stamp  ## reformat Python, C++ and Bazel files
+	scripts/lint.sh fix
+
+bench: setup  ## measure every network against its rivals; writes docs/results.md and the README table
+	$(PY) -m benchmarks.run
+
+docs: $(VENV)/.stamp  ## regenerate the generated parts of docs/
+	$(PY) scripts/generate_docs.py
+
+wheel: setup  ## a wheel with the delegate inside, in dist/
+	scripts/wheel.sh "$(PY)"
+
+clean:  ## remove what the other targets made
+	-$(BAZEL) clean 2>/dev/null
+	rm -rf $(VENV) build dist demo_output *.egg-info
