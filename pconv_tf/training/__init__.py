@@ -1,0 +1,41 @@
+"""Pruning of Keras models. Knows nothing of TFLite, conversion or the runtime."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_EXPORTS = {
+    "PConvCallback": "callback",
+    "PatternSet": "patterns",
+    "prune_one_shot": "one_shot",
+    "sparsity_report": "report",
+    "summary": "report",
+}
+
+__all__ = [
+    "PConvCallback",
+    "PatternSet",
+    "prune_one_shot",
+    "sparsity_report",
+    "summary",
+]
+
+if TYPE_CHECKING:
+    from pconv_tf.training.callback import PConvCallback as PConvCallback
+    from pconv_tf.training.one_shot import prune_one_shot as prune_one_shot
+    from pconv_tf.training.patterns import PatternSet as PatternSet
+    from pconv_tf.training.report import sparsity_report as sparsity_report
+    from pconv_tf.training.report import summary as summary
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'pconv_tf.training' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"pconv_tf.training.{_EXPORTS[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,134 @@
+"""The ADMM iteration of one layer (PCONV, section 4; PatDNN, section 4.2).
+
+Minimise loss(W) so that every kernel uses one pattern of the set (auxiliary Z, scaled dual U) and
+few enough kernels are non-zero (auxiliary Y, scaled dual V):
+
+    W    minimises loss(W) + rho/2 ||W - Z + U||^2 + rho/2 ||W - Y + V||^2   (any optimizer)
+    Z    = projection of W + U on the patterns,   U += W - Z
+    Y    = projection of W + V on connectivity,   V += W - Y
+
+A projection P -> Z only zeroes entries, so after U += W - Z the pair (Z, U) is P itself split by
+the kept mask: Z holds the kept entries and U the others. One array and one compact support
+therefore store both, and the point that the penalty pulls towards, Z - U, is P with the signs of
+the dropped entries flipped. The two penalties add up to one squared distance to the mean of their
+two points, plus a constant that no gradient sees.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+
+from pconv_tf.training.projections import KernelConstraint, Support
+
+Weights = npt.NDArray[np.float32]
+
+
+@dataclasses.dataclass(frozen=True)
+class Residuals:
+    """Squared norms of one update, to be summed over constraints and layers.
+
+    Attributes:
+        primal: ||W - Z||^2, how far the weights are from the constraint.
+        dual: ||Z - Z_before||^2, how far the auxiliary moved.
+    """
+
+    primal: float
+    dual: float
+
+    def __add__(self, other: Residuals) -> Residuals:
+        return Residuals(self.primal + other.primal, self.dual + other.dual)
+
+
+class Splitting:
+    """One auxiliary variable and its scaled dual, for one of a layer's two constraint sets."""
+
+    def __init__(self, constraint: KernelConstraint, on: str, weights: Weights) -> None:
+        """Starts from Z = projection of `weights` and a dual of zero.
+
+        Args:
+            constraint: The layer's constraint sets.
+            on: "pattern" or "connectivity".
+            weights: float32 [kh, kw, I, O].
+        """
+        self.constraint = constraint
+        self.on = on
+        self.support = self._project(weights, None)
+        self.point: Weights = np.where(self._kept(), weights, np.float32(0))
+
+    def update(self, weights: Weights, rate: float | None) -> Residuals:
+        """Projects W + U and updates the dual."""
+        before = np.where(self._kept(), self.point, np.float32(0))
+        self.point = weights + (self.point - before)
+        self.support = self._project(self.point, rate)
+        after = np.where(self._kept(), self.point, np.float32(0))
+        return Residuals(_energy(weights - after), _energy(after - before))
+
+    def target(self) -> Weights:
+        """Z - U."""
+        return np.where(self._kept(), self.point, -self.point)
+
+    def rescale(self, factor: float) -> None:
+        """Scales the dual, which is y / rho, when rho changes."""
+        self.point = np.where(self._kept(), self.point, np.float32(factor) * self.point)
+
+    def _project(self, weights: Weights, rate: float | None) -> Support:
+        if self.on == "pattern":
+            return self.constraint.project_pattern(weights)
+        return self.constraint.project_connectivity(weights, rate)
+
+    def _kept(self) -> npt.NDArray[np.bool_]:
+        return self.constraint.expand(self.support)
+
+
+class LayerAdmm:
+    """ADMM state of one layer: a splitting per active constraint set.
+
+    Attributes:
+        splittings: By constraint set, "pattern" and "connectivity"; at least one.
+    """
+
+    def __init__(
+        self, constraint: KernelConstraint, weights: Weights, *, scheduled: bool = False
+    ) -> None:
+        """Starts at `weights`.
+
+        Args:
+            constraint: The layer's constraint sets.
+            weights: float32 [kh, kw, I, O].
+            scheduled: The rate will change over time: connectivity is active even at rate 1.
+        """
+        active = []
+        if constraint.patterns is not None:
+            active.append("pattern")
+        if constraint.rate > 1 or scheduled:
+            active.append("connectivity")
+        self.splittings = {on: Splitting(constraint, on, weights) for on in active}
+
+    @property
+    def terms(self) -> int:
+        """Number of penalty terms: the penalty is rho * terms/2 * ||W - target||^2 + constant."""
+        return len(self.splittings)
+
+    def update(self, weights: Weights, rate: float | None = None) -> Residuals:
+        """One auxiliary and dual update; `rate` overrides the layer's connectivity rate."""
+        total = Residuals(0.0, 0.0)
+        for splitting in self.splittings.values():
+            total += splitting.update(weights, rate)
+        return total
+
+    def target(self) -> Weights:
+        """The point that the penalty pulls the weights towards, float32 [kh, kw, I, O]."""
+        targets = [splitting.target() for splitting in self.splittings.values()]
+        return targets[0] if len(targets) == 1 else (targets[0] + targets[1]) * np.float32(0.5)
+
+    def rescale(self, factor: float) -> None:
+        """Keeps the unscaled duals when rho is divided by `factor`'s inverse."""
+        for splitting in self.splittings.values():
+            splitting.rescale(factor)
+
+
+def _energy(array: Weights) -> float:
+    return float(np.vdot(array, array))

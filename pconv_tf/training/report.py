@@ -1,0 +1,240 @@
+"""What is sparse in a model, layer by layer, read from its weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections import Counter
+from typing import Any, TextIO
+
+import numpy as np
+
+from pconv_tf.config import ConfigLike, PruningConfig
+from pconv_tf.training.layers import Kernel, find_kernels
+from pconv_tf.training.plan import make_plan
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerSparsity:
+    """One kernel of a model.
+
+    Attributes:
+        name: The layer's name.
+        kind: "conv", "pointwise", "depthwise" or "dense".
+        shape: (kh, kw, I, O), see `layers.Kernel`.
+        weights: Number of weights.
+        nonzero: Weights that are not zero.
+        kernels: Number of kernels, I * O.
+        kernels_kept: Kernels with a non-zero weight.
+        patterns: How many kernels use each pattern: bit mask (bit r * kw + c for tap (r, c)) to
+            count, most frequent first.
+        macs: Multiply-accumulates of one forward pass of one sample, dense; None where the layer's
+            output shape is unknown.
+        macs_kept: The same without the zero weights.
+        bytes_dense: Bytes of the float32 weights.
+        bytes_fkw: Bytes in the FKW format with float32 weights and blocks of one filter.
+        note: Why the layer is dense; empty where it is sparse.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, int, int, int]
+    weights: int
+    nonzero: int
+    kernels: int
+    kernels_kept: int
+    patterns: dict[int, int]
+    macs: int | None
+    macs_kept: int | None
+    bytes_dense: int
+    bytes_fkw: int
+    note: str
+
+    @property
+    def sparsity(self) -> float:
+        """Share of the weights that are zero."""
+        return 1 - self.nonzero / self.weights
+
+
+@dataclasses.dataclass(frozen=True)
+class SparsityReport:
+    """All kernels of a model and their totals.
+
+    Attributes:
+        layers: The kernels in model order.
+        unsupported: Layers that pruning does not know: (name, reason).
+    """
+
+    layers: tuple[LayerSparsity, ...]
+    unsupported: tuple[tuple[str, str], ...]
+
+    @property
+    def weights(self) -> int:
+        """Weights of all kernels."""
+        return sum(layer.weights for layer in self.layers)
+
+    @property
+    def nonzero(self) -> int:
+        """Non-zero weights of all kernels."""
+        return sum(layer.nonzero for layer in self.layers)
+
+    @property
+    def conv_compression(self) -> float:
+        """Weights of the convolutions over their non-zero weights (1 for a model without any)."""
+        convs = [layer for layer in self.layers if layer.kind != "dense"]
+        nonzero = sum(layer.nonzero for layer in convs)
+        return sum(layer.weights for layer in convs) / nonzero if nonzero else 1.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "weights": self.weights,
+            "nonzero": self.nonzero,
+            "conv_compression": self.conv_compression,
+            "layers": [
+                dataclasses.asdict(layer) | {"sparsity": layer.sparsity} for layer in self.layers
+            ],
+            "unsupported": [{"name": n, "reason": r} for n, r in self.unsupported],
+        }
+
+    def __str__(self) -> str:
+        return "\n".join(_table(self))
+
+
+def sparsity_report(model: Any, config: ConfigLike | None = None) -> SparsityReport:
+    """Counts the zeros of every 2-D convolution and fully connected layer of a model.
+
+    Args:
+        model: A built Keras 3 or tf_keras model.
+        config: If given, the notes say why this configuration leaves a layer dense.
+
+    Raises:
+        ValueError: Not a Keras model, or not built; or `config` does not fit it.
+    """
+    kernels, left_out = find_kernels(model)
+    reasons = {}
+    if config is not None:
+        plan = make_plan(model, PruningConfig.from_any(config))
+        reasons = {item.name: item.reason for item in plan.left_out}
+    names = {kernel.name for kernel in kernels}
+    return SparsityReport(
+        tuple(_layer_sparsity(kernel, reasons.get(kernel.name, "")) for kernel in kernels),
+        tuple((item.name, item.reason) for item in left_out if item.name not in names),
+    )
+
+
+def summary(model: Any, config: ConfigLike | None = None, *, file: TextIO | None = None) -> None:
+    """Prints the table of `sparsity_report(model, config)`.
+
+    Args:
+        model: A built Keras 3 or tf_keras model.
+        config: If given, the notes say why this configuration leaves a layer dense.
+        file: Where to print; standard output by default.
+    """
+    print(sparsity_report(model, config), file=file or sys.stdout)
+
+
+def fkw_bytes(kernels: int, filters: int, patterns: int, taps: int, largest_index: int) -> int:
+    """Bytes of a layer in FKW with float32 weights and one filter per group (docs/fkw.md).
+
+    Args:
+        kernels: Stored kernels.
+        filters: Filters of the layer.
+        patterns: Patterns in the layer's table.
+        taps: Weights per stored kernel.
+        largest_index: The largest input channel.
+    """
+
+    def integers(count: int, largest: int) -> int:
+        return count * (1 if largest < 1 << 8 else 2 if largest < 1 << 16 else 4)
+
+    return (
+        integers(filters + 1, kernels)
+        + integers(filters, filters - 1)
+        + integers(kernels, largest_index)
+        + integers(filters * (patterns + 1), largest_index + 1)
+        + 4 * kernels * taps
+    )
+
+
+def _layer_sparsity(kernel: Kernel, reason: str) -> LayerSparsity:
+    weights = kernel.read()
+    kh, kw, channels, filters = kernel.shape
+    nonzero_taps = (weights != 0).reshape(kh * kw, channels * filters)
+    nonzero = int(nonzero_taps.sum())
+    kept = nonzero_taps.any(axis=0)
+    bits = (np.int64(1) << np.arange(kh * kw, dtype=np.int64)) @ nonzero_taps[:, kept]
+    patterns = dict(Counter(bits.tolist()).most_common())
+    positions = _output_positions(kernel)
+    kernels_kept = int(kept.sum())
+    taps = max((int(p).bit_count() for p in patterns), default=0)
+    note = ""
+    if nonzero == weights.size:
+        note = reason or "dense: no weight is zero"
+    return LayerSparsity(
+        name=kernel.name,
+        kind=kernel.kind,
+        shape=kernel.shape,
+        weights=weights.size,
+        nonzero=nonzero,
+        kernels=channels * filters,
+        kernels_kept=kernels_kept,
+        patterns=patterns,
+        macs=None if positions is None else positions * weights.size,
+        macs_kept=None if positions is None else positions * nonzero,
+        bytes_dense=4 * weights.size,
+        bytes_fkw=fkw_bytes(
+            kernels_kept, filters, max(len(patterns), 1), taps, channels * kernel.groups - 1
+        ),
+        note=note,
+    )
+
+
+def _output_positions(kernel: Kernel) -> int | None:
+    """Positions at which the layer's filters are applied to one sample; None if unknown."""
+    if kernel.kind == "dense":
+        return 1
+    try:
+        shape = [int(d) for d in kernel.layer.output.shape[1:]]
+    except (AttributeError, TypeError, ValueError, RuntimeError):
+        # Layers of subclassed models and layers without a fixed input size have no output shape.
+        return None
+    channels_first = getattr(kernel.layer, "data_format", "channels_last") == "channels_first"
+    height, width = shape[1:] if channels_first else shape[:2]
+    return height * width
+
+
+def _table(report: SparsityReport) -> list[str]:
+    header = ("layer", "kernel", "weights", "kept", "kernels", "kept", "pat.", "MMAC", "kept")
+    rows = [header]
+    for layer in report.layers:
+        kh, kw, channels, filters = layer.shape
+        rows.append(
+            (
+                layer.name,
+                f"{kh}x{kw} {channels}-{filters}",
+                f"{layer.weights:,}",
+                f"{layer.nonzero / layer.weights:.1%}",
+                f"{layer.kernels:,}",
+                f"{layer.kernels_kept / layer.kernels:.1%}",
+                str(len(layer.patterns)),
+                "-" if layer.macs is None else f"{layer.macs / 1e6:.1f}",
+                "-" if layer.macs_kept is None else f"{layer.macs_kept / 1e6:.1f}",
+            )
+        )
+    widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
+    notes = ["", *(layer.note for layer in report.layers)]
+    lines = []
+    for row, note in zip(rows, notes, strict=True):
+        cells = [row[0].ljust(widths[0]), row[1].ljust(widths[1])]
+        cells += [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]
+        lines.append(("  ".join(cells) + (f"  {note}" if note else "")).rstrip())
+    lines.insert(1, "-" * max(map(len, lines)))
+    lines += [f"{name}: {reason}" for name, reason in report.unsupported]
+    dense = sum(layer.bytes_dense for layer in report.layers)
+    stored = sum(min(layer.bytes_dense, layer.bytes_fkw) for layer in report.layers)
+    lines.append(
+        f"{report.nonzero:,} of {report.weights:,} weights kept, convolutions compressed "
+        f"{report.conv_compression:.2f}x; {dense:,} bytes dense, {stored:,} with FKW"
+    )
+    return lines
