@@ -34,7 +34,7 @@ inline AxisGeometry ResolveAxis(int in, int kernel, int stride, int dilation, Pa
   const int64_t extent = static_cast<int64_t>(kernel - 1) * dilation + 1;
   AxisGeometry axis;
   if (padding == Padding::kSame) {
-    axis.out = (in + stride - 1) / stride;
+    axis.out = static_cast<int>((int64_t{in} + stride - 1) / stride);
     const int64_t total = std::max<int64_t>(0, (axis.out - 1) * int64_t{stride} + extent - in);
     axis.before = static_cast<int>(total / 2);
     return axis;

@@ -6,29 +6,10 @@
 #include <cstdint>
 #include <vector>
 
-#include "tflite_ops/conv_geometry.h"
+#include "tflite_ops/pconv2d_options.h"
 #include "tflite_ops/status.h"
 
 namespace pconv {
-
-// Newest format version that this code reads.
-inline constexpr int kFkwVersion = 1;
-inline constexpr int kMaxKernelSize = 7;
-inline constexpr int kMaxPatterns = 255;
-
-// Contents of the custom options map.
-struct PConv2DOptions {
-  Window window;
-  Activation activation = Activation::kNone;
-  int in_channels = 0;
-  int out_channels = 0;
-  int filter_block = 1;
-  std::vector<uint64_t> patterns;  // bit r * kernel_w + c = tap at row r, column c
-};
-
-// Parses and checks the FlexBuffer map. The error names the key, what was found and what is
-// accepted.
-Status ParsePConv2DOptions(const uint8_t* data, size_t size, PConv2DOptions* options);
 
 // An unsigned integer array stored in the narrowest type that fits. Does not own.
 class UIntArray {
@@ -66,15 +47,15 @@ struct FkwArrays {
 class FkwView {
  public:
   FkwView() = default;
+  // The error names the array and element, what was found and what is expected.
   static Status Create(const PConv2DOptions& options, const FkwArrays& arrays, FkwView* view);
 
   const PConv2DOptions& options() const { return options_; }
   int num_groups() const { return num_groups_; }  // ceil(out_channels / filter_block)
   int num_patterns() const { return static_cast<int>(options_.patterns.size()); }
   int num_taps() const { return num_taps_; }  // taps kept per kernel
-  size_t num_kernels() const {
-    return num_kernels_;
-  }  // stored kernels (blocks of filter_block filters)
+  // Stored kernels; with filter_block B > 1 each stands for B filters.
+  size_t num_kernels() const { return num_kernels_; }
 
   // Filters of group g sit at positions [g * B, g * B + GroupFilters(g)).
   int GroupFilters(int g) const;
@@ -92,6 +73,8 @@ class FkwView {
   const FkwArrays& arrays() const { return arrays_; }
 
  private:
+  Status CheckIndex() const;
+
   PConv2DOptions options_;
   FkwArrays arrays_;
   int num_groups_ = 0;

@@ -1,0 +1,288 @@
+#include "delegate/graph.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace pconv {
+namespace {
+
+// Overload set from lambdas, for std::visit.
+template <typename... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+template <typename... Ts>
+Overloaded(Ts...) -> Overloaded<Ts...>;
+
+std::string ToString(const Shape& shape) {
+  std::string text = "[";
+  for (size_t i = 0; i < shape.size(); ++i) {
+    text += (i == 0 ? "" : ",") + std::to_string(shape[i]);
+  }
+  return text + "]";
+}
+
+int64_t ElementsFrom(const Shape& shape, size_t axis) {
+  int64_t elements = 1;
+  for (size_t i = axis; i < shape.size(); ++i) elements *= shape[i];
+  return elements;
+}
+
+// Dimensions are positive and the product fits an int, which element indices rely on.
+Status CheckShape(const Shape& shape) {
+  int64_t elements = 1;
+  for (const int dim : shape) {
+    if (dim <= 0) return Status::Error("shape " + ToString(shape) + " has an empty dimension");
+    elements *= dim;
+    if (elements > std::numeric_limits<int>::max()) {
+      return Status::Error("shape " + ToString(shape) + " has more than 2^31 - 1 elements");
+    }
+  }
+  return Status::Ok();
+}
+
+Status ExpectRank4(const Shape& shape) {
+  if (shape.size() == 4) return Status::Ok();
+  return Status::Error("input has shape " + ToString(shape) + ", expected rank 4 (NHWC)");
+}
+
+Status ExpectChannels(int found, int expected) {
+  if (found == expected) return Status::Ok();
+  return Status::Error("input has " + std::to_string(found) + " channels, expected " +
+                       std::to_string(expected));
+}
+
+Status ResolveWindow(const Window& window, const Shape& input, int channels, Shape* output) {
+  const int h = ResolveHeight(window, input[1]).out;
+  const int w = ResolveWidth(window, input[2]).out;
+  if (h <= 0 || w <= 0) {
+    return Status::Error("input " + ToString(input) + " is smaller than the window of " +
+                         std::to_string(window.kernel_h) + "x" + std::to_string(window.kernel_w));
+  }
+  *output = {input[0], h, w, channels};
+  return Status::Ok();
+}
+
+Status InferPConv2D(const PConv2DNode& op, const Shape& input, Shape* output) {
+  const PConv2DOptions& options = op.layer.options();
+  if (input.size() == 2) {  // a pruned fully connected layer
+    PCONV_RETURN_IF_ERROR(ExpectChannels(input[1], options.in_channels));
+    const Window& w = options.window;
+    if (w.kernel_h != 1 || w.kernel_w != 1 || w.stride_h != 1 || w.stride_w != 1 ||
+        w.pads.top + w.pads.bottom + w.pads.left + w.pads.right != 0) {
+      return Status::Error(
+          "input has rank 2, expected rank 4 (NHWC) unless the kernel is 1x1 with "
+          "stride 1 and no padding");
+    }
+    *output = {input[0], options.out_channels};
+    return Status::Ok();
+  }
+  PCONV_RETURN_IF_ERROR(ExpectRank4(input));
+  PCONV_RETURN_IF_ERROR(ExpectChannels(input[3], options.in_channels));
+  return ResolveWindow(options.window, input, options.out_channels, output);
+}
+
+Status InferConv2D(const Graph& graph, const Conv2DNode& op, const Shape& input, Shape* output) {
+  const Shape& filter = graph.values[op.filter].shape;
+  PCONV_RETURN_IF_ERROR(ExpectRank4(input));
+  if (filter.size() != 4 || filter[3] <= 0 || input[3] % filter[3] != 0 ||
+      filter[0] % (input[3] / filter[3]) != 0) {
+    return Status::Error("filter " + ToString(filter) + " does not fit input " + ToString(input));
+  }
+  return ResolveWindow(op.window, input, filter[0], output);
+}
+
+Status InferDepthwise(const Graph& graph, const DepthwiseConv2DNode& op, const Shape& input,
+                      Shape* output) {
+  const Shape& filter = graph.values[op.filter].shape;
+  PCONV_RETURN_IF_ERROR(ExpectRank4(input));
+  if (filter.size() != 4 || int64_t{filter[3]} != int64_t{input[3]} * op.depth_multiplier) {
+    return Status::Error("filter " + ToString(filter) + " does not fit input " + ToString(input));
+  }
+  return ResolveWindow(op.window, input, filter[3], output);
+}
+
+Status InferFullyConnected(const Graph& graph, const FullyConnectedNode& op, const Shape& input,
+                           Shape* output) {
+  const Shape& filter = graph.values[op.filter].shape;
+  const int64_t elements = ElementsFrom(input, 0);
+  if (filter.size() != 2 || filter[1] <= 0 || elements % filter[1] != 0) {
+    return Status::Error("filter " + ToString(filter) + " does not fit input " + ToString(input));
+  }
+  if (op.keep_num_dims) {
+    PCONV_RETURN_IF_ERROR(ExpectChannels(input.empty() ? 0 : input.back(), filter[1]));
+    *output = input;
+    output->back() = filter[0];
+  } else {
+    *output = {static_cast<int>(elements / filter[1]), filter[0]};
+  }
+  return Status::Ok();
+}
+
+Status InferBinary(const Shape& a, const Shape& b, Shape* output) {
+  const size_t rank = std::max(a.size(), b.size());
+  output->assign(rank, 1);
+  for (size_t i = 0; i < rank; ++i) {  // from the last dimension
+    const int from_a = i < a.size() ? a[a.size() - 1 - i] : 1;
+    const int from_b = i < b.size() ? b[b.size() - 1 - i] : 1;
+    if (from_a != from_b && from_a != 1 && from_b != 1) {
+      return Status::Error("shapes " + ToString(a) + " and " + ToString(b) + " do not broadcast");
+    }
+    (*output)[rank - 1 - i] = std::max(from_a, from_b);
+  }
+  return Status::Ok();
+}
+
+Status InferPad(const PadNode& op, const Shape& input, Shape* output) {
+  if (op.pads.size() != input.size()) {
+    return Status::Error("found " + std::to_string(op.pads.size()) + " pairs of pads for input " +
+                         ToString(input));
+  }
+  *output = input;
+  for (size_t i = 0; i < input.size(); ++i) {
+    const int64_t dim = int64_t{input[i]} + op.pads[i].first + op.pads[i].second;
+    if (op.pads[i].first < 0 || op.pads[i].second < 0 || dim > std::numeric_limits<int>::max()) {
+      return Status::Error("pads of dimension " + std::to_string(i) + " are out of range");
+    }
+    (*output)[i] = static_cast<int>(dim);
+  }
+  return Status::Ok();
+}
+
+Status InferConcat(const ConcatNode& op, const std::vector<const Shape*>& inputs, Shape* output) {
+  *output = *inputs[0];
+  if (op.axis < 0 || op.axis >= static_cast<int>(output->size())) {
+    return Status::Error("axis " + std::to_string(op.axis) + " is outside " + ToString(*output));
+  }
+  int64_t total = 0;
+  for (const Shape* input : inputs) {
+    bool same = input->size() == output->size();
+    for (size_t i = 0; same && i < output->size(); ++i) {
+      same = static_cast<int>(i) == op.axis || (*input)[i] == (*output)[i];
+    }
+    if (!same) {
+      return Status::Error("inputs " + ToString(*inputs[0]) + " and " + ToString(*input) +
+                           " differ outside axis " + std::to_string(op.axis));
+    }
+    total += (*input)[op.axis];
+  }
+  if (total > std::numeric_limits<int>::max()) return Status::Error("output is too large");
+  (*output)[op.axis] = static_cast<int>(total);
+  return Status::Ok();
+}
+
+Status InferReshape(const ReshapeNode& op, const Shape& input, Shape* output) {
+  const int64_t elements = ElementsFrom(input, 0);
+  *output = op.shape;
+  const auto wildcard = std::find(output->begin(), output->end(), -1);
+  int64_t known = 1;
+  for (const int dim : op.shape) {
+    if (dim == -1) continue;
+    if (dim <= 0 || known > elements) break;
+    known *= dim;
+  }
+  const std::string error = "cannot reshape " + ToString(input) + " to " + ToString(op.shape);
+  if (known <= 0) return Status::Error(error);
+  if (wildcard != output->end()) {
+    if (elements % known != 0) return Status::Error(error);
+    *wildcard = static_cast<int>(elements / known);
+  } else if (known != elements) {
+    // The file's shape is that of the batch it was converted for.
+    const int64_t rest = output->empty() ? 0 : ElementsFrom(*output, 1);
+    if (rest <= 0 || elements % rest != 0) return Status::Error(error);
+    (*output)[0] = static_cast<int>(elements / rest);
+  }
+  return ElementsFrom(*output, 0) == elements ? Status::Ok() : Status::Error(error);
+}
+
+Status InferNode(const Graph& graph, const Node& node, Shape* output) {
+  std::vector<const Shape*> inputs;
+  for (const int i : node.inputs) inputs.push_back(&graph.values[i].shape);
+  if (inputs.empty()) return Status::Error("has no input");
+  const Shape& input = *inputs[0];
+  return std::visit(
+      Overloaded{
+          [&](const PConv2DNode& op) { return InferPConv2D(op, input, output); },
+          [&](const Conv2DNode& op) { return InferConv2D(graph, op, input, output); },
+          [&](const DepthwiseConv2DNode& op) { return InferDepthwise(graph, op, input, output); },
+          [&](const FullyConnectedNode& op) {
+            return InferFullyConnected(graph, op, input, output);
+          },
+          [&](const Pool2DNode& op) {
+            PCONV_RETURN_IF_ERROR(ExpectRank4(input));
+            return ResolveWindow(op.window, input, input[3], output);
+          },
+          [&](const BinaryNode&) {
+            if (inputs.size() != 2) return Status::Error("expected two inputs");
+            return InferBinary(input, *inputs[1], output);
+          },
+          [&](const UnaryNode&) {
+            *output = input;
+            return Status::Ok();
+          },
+          [&](const PadNode& op) { return InferPad(op, input, output); },
+          [&](const GlobalMeanNode& op) {
+            PCONV_RETURN_IF_ERROR(ExpectRank4(input));
+            *output = op.keep_dims ? Shape{input[0], 1, 1, input[3]} : Shape{input[0], input[3]};
+            return Status::Ok();
+          },
+          [&](const ConcatNode& op) { return InferConcat(op, inputs, output); },
+          [&](const ReshapeNode& op) { return InferReshape(op, input, output); },
+          [&](const SoftmaxNode&) {
+            *output = input;
+            return Status::Ok();
+          },
+      },
+      node.op);
+}
+
+}  // namespace
+
+const char* OpName(const Node& node) {
+  return std::visit(Overloaded{
+                        [](const PConv2DNode&) { return "PConv2D"; },
+                        [](const Conv2DNode&) { return "Conv2D"; },
+                        [](const DepthwiseConv2DNode&) { return "DepthwiseConv2D"; },
+                        [](const FullyConnectedNode&) { return "FullyConnected"; },
+                        [](const Pool2DNode& op) {
+                          return op.kind == PoolKind::kMax ? "MaxPool2D" : "AveragePool2D";
+                        },
+                        [](const BinaryNode& op) {
+                          constexpr const char* kNames[] = {"Add", "Sub", "Mul"};
+                          return kNames[static_cast<int>(op.kind)];
+                        },
+                        [](const UnaryNode& op) {
+                          constexpr const char* kNames[] = {"Relu",     "ReluN1To1", "Relu6",
+                                                            "Logistic", "Tanh",      "HardSwish",
+                                                            "LeakyRelu"};
+                          return kNames[static_cast<int>(op.kind)];
+                        },
+                        [](const PadNode&) { return "Pad"; },
+                        [](const GlobalMeanNode&) { return "GlobalMean"; },
+                        [](const ConcatNode&) { return "Concat"; },
+                        [](const ReshapeNode&) { return "Reshape"; },
+                        [](const SoftmaxNode&) { return "Softmax"; },
+                    },
+                    node.op);
+}
+
+Status InferShapes(Graph* graph) {
+  for (const int i : graph->inputs) {
+    const Status status = CheckShape(graph->values[i].shape);
+    if (!status.ok()) {
+      return Status::Error("input '" + graph->values[i].name + "': " + status.message());
+    }
+  }
+  for (const Node& node : graph->nodes) {
+    Shape output;
+    Status status = InferNode(*graph, node, &output);
+    if (status.ok()) status = CheckShape(output);
+    if (!status.ok()) {
+      return Status::Error(std::string(OpName(node)) + " '" + node.name + "': " + status.message());
+    }
+    graph->values[node.output].shape = std::move(output);
+  }
+  return Status::Ok();
+}
+
+}  // namespace pconv

@@ -1,0 +1,65 @@
+// Layers for tests: the golden example of docs/fkw.md, random layers, and their dense meaning.
+#ifndef PCONV_TF_TFLITE_OPS_FKW_TESTING_H_
+#define PCONV_TF_TFLITE_OPS_FKW_TESTING_H_
+
+#include <cstdint>
+#include <random>
+#include <vector>
+
+#include "tflite_ops/fkw_view.h"
+
+namespace pconv::testing {
+
+// A layer that owns its arrays. Fields may be spoilt before View() or Arrays() is called.
+struct OwnedLayer {
+  PConv2DOptions options;
+  std::vector<uint32_t> offset, reorder, index, stride;
+  // Types that the four are stored in.
+  UIntArray::Type offset_type = UIntArray::Type::kUInt32, reorder_type = UIntArray::Type::kUInt32,
+                  index_type = UIntArray::Type::kUInt32, stride_type = UIntArray::Type::kUInt32;
+  WeightType weight_type = WeightType::kFloat32;
+  std::vector<float> weight_f32;
+  std::vector<uint16_t> weight_f16;
+  std::vector<int8_t> weight_i8;
+  std::vector<float> bias, scale;
+
+  // Views into this object, which must outlive them.
+  FkwArrays Arrays();
+  Status CreateView(FkwView* view) { return FkwView::Create(options, Arrays(), view); }
+  FkwView View();  // aborts with the message if the layer is invalid
+
+ private:
+  std::vector<uint8_t> packed_[4];
+};
+
+// 4 filters of 4 input channels, patterns 1 and 2 of PatDNN's figure, weights 1, 2, 3, ...
+OwnedLayer GoldenLayer();
+
+struct RandomLayerSpec {
+  Window window{3, 3};
+  Activation activation = Activation::kNone;
+  int in_channels = 8, out_channels = 8, filter_block = 1;
+  std::vector<uint64_t> patterns;  // empty: eight random ones of `num_taps` taps (or all there are)
+  int num_taps = 4;
+  double density = 0.3;  // share of kernels kept
+  WeightType weight_type = WeightType::kFloat32;
+  bool random_index_types = true;
+};
+// Filters in FKR order (by length; a ragged last group stays last).
+OwnedLayer RandomLayer(const RandomLayerSpec& spec, std::mt19937* rng);
+
+// `count` distinct random masks of `taps` taps (fewer if there are not so many).
+std::vector<uint64_t> RandomPatterns(int kernel_h, int kernel_w, int taps, int count,
+                                     std::mt19937* rng);
+
+// The layer's weights as a dense filter [O, kh, kw, I].
+std::vector<float> DenseFilter(const FkwView& layer);
+
+// The custom options map as a converter writes it.
+std::vector<uint8_t> EncodeOptions(const PConv2DOptions& options, int64_t version = kFkwVersion);
+
+uint16_t FloatToHalf(float value);  // rounds towards zero; normal range only
+
+}  // namespace pconv::testing
+
+#endif  // PCONV_TF_TFLITE_OPS_FKW_TESTING_H_

@@ -1,0 +1,168 @@
+#include "tflite_ops/fkw_view.h"
+
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <random>
+#include <string>
+
+#include "gtest/gtest.h"
+#include "tflite_ops/fkw_testing.h"
+
+namespace pconv {
+namespace {
+
+using testing::GoldenLayer;
+using testing::OwnedLayer;
+
+TEST(FkwView, ReadsGoldenExample) {
+  OwnedLayer layer = GoldenLayer();
+  FkwView view;
+  const Status status = layer.CreateView(&view);
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(view.num_groups(), 4);
+  EXPECT_EQ(view.num_patterns(), 2);
+  EXPECT_EQ(view.num_taps(), 4);
+  EXPECT_EQ(view.num_kernels(), 9u);
+  EXPECT_EQ(view.FilterAt(2), 3u);
+  EXPECT_EQ(view.KernelBegin(2, 1), 4u);  // the third group has no kernel of pattern 0
+  EXPECT_EQ(view.KernelBegin(2, 2), 6u);
+  EXPECT_EQ(view.InputChannel(5), 3u);
+
+  // Filter 0 keeps input channel 3 with pattern 0 and channel 1 with pattern 1.
+  const std::vector<float> dense = testing::DenseFilter(view);
+  const auto at = [&](int o, int bit, int i) { return dense[(o * 9 + bit) * 4 + i]; };
+  EXPECT_EQ(at(0, 0, 3), 1.0f);
+  EXPECT_EQ(at(0, 1, 3), 2.0f);
+  EXPECT_EQ(at(0, 3, 3), 3.0f);
+  EXPECT_EQ(at(0, 4, 3), 4.0f);
+  EXPECT_EQ(at(0, 3, 1), 5.0f);
+  EXPECT_EQ(at(0, 4, 1), 6.0f);
+  EXPECT_EQ(at(0, 5, 1), 7.0f);
+  EXPECT_EQ(at(0, 7, 1), 8.0f);
+  // The last stored filter is filter 2 with channels 1, 2, 3.
+  EXPECT_EQ(at(2, 7, 3), 36.0f);
+  EXPECT_EQ(at(2, 3, 0), 0.0f);
+  int nonzero = 0;
+  for (const float w : dense) nonzero += w != 0.0f;
+  EXPECT_EQ(nonzero, 36);
+}
+
+TEST(FkwView, NamesTheArrayThatIsWrong) {
+  const struct {
+    const char* array;
+    std::function<void(OwnedLayer*)> spoil;
+  } cases[] = {
+      {"offset", [](auto* l) { l->offset[0] = 1; }},
+      {"offset", [](auto* l) { l->offset[1] = 5; }},
+      {"offset", [](auto* l) { l->offset.pop_back(); }},
+      {"offset", [](auto* l) { l->offset.clear(); }},
+      {"index", [](auto* l) { l->offset.back() = 10; }},
+      {"index", [](auto* l) { l->offset.back() = 0xffffffff; }},
+      {"reorder", [](auto* l) { l->reorder[1] = 0; }},
+      {"reorder", [](auto* l) { l->reorder[1] = 4; }},
+      {"reorder", [](auto* l) { l->reorder.push_back(3); }},
+      {"index", [](auto* l) { l->index[0] = 4; }},
+      {"index", [](auto* l) { l->index[1] = 3; }},  // twice in the filter, other pattern
+      {"index", [](auto* l) { l->index[4] = 3; }},  // not ascending
+      {"index", [](auto* l) { l->index.pop_back(); }},
+      {"stride", [](auto* l) { l->stride[0] = 1; }},
+      {"stride", [](auto* l) { l->stride[1] = 3; }},
+      {"stride", [](auto* l) { l->stride[2] = 1; }},
+      {"stride", [](auto* l) { l->stride.pop_back(); }},
+      {"weight", [](auto* l) { l->weight_f32.pop_back(); }},
+      {"weight", [](auto* l) { l->weight_f32.clear(); }},
+      {"bias", [](auto* l) { l->bias.pop_back(); }},
+      {"scale",
+       [](auto* l) {
+         l->scale = {1, 1, 1, 1};
+       }},
+      {"scale",
+       [](auto* l) {
+         l->weight_type = WeightType::kInt8;
+         l->weight_i8.assign(36, 1);
+       }},
+      {"weight",
+       [](auto* l) {
+         l->weight_type = WeightType::kInt8;
+         l->weight_i8.assign(36, 1);
+         l->weight_i8[7] = -128;
+         l->scale = {1, 1, 1, 1};
+       }},
+  };
+  int i = 0;
+  for (const auto& c : cases) {
+    OwnedLayer layer = GoldenLayer();
+    c.spoil(&layer);
+    FkwView view;
+    const Status status = layer.CreateView(&view);
+    EXPECT_FALSE(status.ok()) << "case " << i;
+    EXPECT_EQ(status.message().rfind("FKW array '" + std::string(c.array) + "': ", 0), 0u)
+        << "case " << i << ": " << status.message();
+    ++i;
+  }
+}
+
+TEST(FkwView, RefusesMissingAndMisalignedData) {
+  OwnedLayer layer = GoldenLayer();
+  FkwArrays arrays = layer.Arrays();
+  FkwView view;
+  arrays.weight = nullptr;
+  EXPECT_EQ(FkwView::Create(layer.options, arrays, &view).message(),
+            "FKW array 'weight': has no data");
+  arrays = layer.Arrays();
+  arrays.bias = reinterpret_cast<const float*>(reinterpret_cast<const char*>(arrays.bias) + 1);
+  EXPECT_EQ(FkwView::Create(layer.options, arrays, &view).message(),
+            "FKW array 'bias': is not aligned to its 4-byte elements");
+}
+
+TEST(FkwView, AcceptsEmptyLayer) {
+  OwnedLayer layer = GoldenLayer();
+  layer.offset.assign(5, 0);
+  layer.stride.assign(12, 0);
+  layer.index.clear();
+  layer.weight_f32.clear();
+  FkwView view;
+  const Status status = layer.CreateView(&view);
+  EXPECT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(view.num_kernels(), 0u);
+}
+
+TEST(FkwView, AcceptsRandomLayersOfEveryForm) {
+  const uint32_t seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 rng(seed);
+  for (const int block : {1, 4, 8, 16}) {
+    for (const WeightType type : {WeightType::kFloat32, WeightType::kFloat16, WeightType::kInt8}) {
+      for (const int out_channels : {1, 16, 21}) {
+        testing::RandomLayerSpec spec;
+        spec.filter_block = block;
+        spec.weight_type = type;
+        spec.out_channels = out_channels;
+        OwnedLayer layer = testing::RandomLayer(spec, &rng);
+        FkwView view;
+        const Status status = layer.CreateView(&view);
+        ASSERT_TRUE(status.ok()) << status.message();
+        int filters = 0;
+        for (int g = 0; g < view.num_groups(); ++g) filters += view.GroupFilters(g);
+        EXPECT_EQ(filters, out_channels);
+      }
+    }
+  }
+}
+
+TEST(HalfToFloat, CoversEveryClass) {
+  EXPECT_EQ(HalfToFloat(0x0000), 0.0f);
+  EXPECT_TRUE(std::signbit(HalfToFloat(0x8000)));
+  EXPECT_EQ(HalfToFloat(0x3c00), 1.0f);
+  EXPECT_EQ(HalfToFloat(0xc000), -2.0f);
+  EXPECT_EQ(HalfToFloat(0x7bff), 65504.0f);
+  EXPECT_EQ(HalfToFloat(0x0001), 0x1p-24f);
+  EXPECT_EQ(HalfToFloat(0x83ff), -1023 * 0x1p-24f);
+  EXPECT_EQ(HalfToFloat(0x7c00), std::numeric_limits<float>::infinity());
+  EXPECT_EQ(HalfToFloat(0xfc00), -std::numeric_limits<float>::infinity());
+  EXPECT_TRUE(std::isnan(HalfToFloat(0x7e00)));
+}
+
+}  // namespace
+}  // namespace pconv

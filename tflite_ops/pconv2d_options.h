@@ -1,0 +1,41 @@
+// The custom options of PConv2D (docs/fkw.md).
+#ifndef PCONV_TF_TFLITE_OPS_PCONV2D_OPTIONS_H_
+#define PCONV_TF_TFLITE_OPS_PCONV2D_OPTIONS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "tflite_ops/conv_geometry.h"
+#include "tflite_ops/status.h"
+
+namespace pconv {
+
+// Newest format version that this code reads.
+inline constexpr int kFkwVersion = 1;
+inline constexpr int kMaxKernelSize = 7;
+inline constexpr int kMaxPatterns = 255;
+// Largest stride, dilation and padding. Far above any real network, small enough that geometry
+// never overflows.
+inline constexpr int kMaxWindowStep = 65535;
+inline constexpr int kMaxChannels = 1 << 24;
+
+// Contents of the custom options map.
+struct PConv2DOptions {
+  Window window;
+  Activation activation = Activation::kNone;
+  int in_channels = 0;
+  int out_channels = 0;
+  int filter_block = 1;
+  std::vector<uint64_t> patterns;  // bit r * kernel_w + c = tap at row r, column c
+};
+
+// Checks every field; the error names the key, what was found and what is accepted.
+Status ValidatePConv2DOptions(const PConv2DOptions& options);
+
+// Parses the FlexBuffer map and validates it. Missing, unknown and mistyped keys are errors.
+Status ParsePConv2DOptions(const uint8_t* data, size_t size, PConv2DOptions* options);
+
+}  // namespace pconv
+
+#endif  // PCONV_TF_TFLITE_OPS_PCONV2D_OPTIONS_H_
