@@ -1,0 +1,25 @@
+"""Running converted models, and measuring how fast they run."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_EXPORTS = {
+    "Benchmark": "benchmarking",
+    "benchmark": "benchmarking",
+}
+
+__all__ = sorted(_EXPORTS)  # noqa: PLE0605 (a list of strings, computed)
+
+if TYPE_CHECKING:
+    from pconv_tf.runtime.benchmarking import Benchmark as Benchmark
+    from pconv_tf.runtime.benchmarking import benchmark as benchmark
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_EXPORTS[name]}"), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,41 @@
+"""Small .tflite files, and the built delegate."""
+
+from pathlib import Path
+
+import pytest
+
+_LIBRARY = Path(__file__).parents[2] / "bazel-bin" / "delegate" / "libpconv_delegate.so"
+
+
+@pytest.fixture(scope="session")
+def delegate() -> str:
+    """The delegate as Bazel built it."""
+    if not _LIBRARY.is_file():
+        pytest.skip(f"the delegate is not built ({_LIBRARY}): run `make delegate`")
+    return str(_LIBRARY)
+
+
+@pytest.fixture(scope="session")
+def small_model():
+    """A stride, a pool, a branch, a dense top: 7 operators or so."""
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(7)
+    inputs = keras.Input((16, 16, 3), batch_size=1, name="image")
+    x = layers.Conv2D(16, 3, padding="same", activation="relu", name="first")(inputs)
+    y = layers.Conv2D(16, 3, padding="same", activation="relu", name="second")(x)
+    x = layers.Add(name="add")([x, y])
+    x = layers.Conv2D(32, 3, strides=2, padding="same", activation="relu", name="third")(x)
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    return keras.Model(inputs, layers.Dense(10, name="top")(x))
+
+
+@pytest.fixture(scope="session")
+def dense_tflite(small_model, tmp_path_factory) -> Path:
+    """The small model, unpruned, as stock TFLite."""
+    import tensorflow as tf
+
+    path = tmp_path_factory.mktemp("models") / "small.tflite"
+    path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(small_model).convert())
+    return path
