@@ -1,0 +1,136 @@
+#include "delegate/reference_engine.h"
+
+#include <chrono>
+
+#include "delegate/reference_kernels.h"
+#include "tflite_ops/reference.h"
+
+namespace pconv {
+namespace {
+
+NhwcShape AsNhwc(const Shape& shape) {
+  if (shape.size() == 2) return {shape[0], 1, 1, shape[1]};
+  return {shape[0], shape[1], shape[2], shape[3]};
+}
+
+class ReferenceEngine : public Engine {
+ public:
+  ReferenceEngine(Graph* graph, const EngineOptions& options) : graph_(*graph), options_(options) {}
+
+  Status Resize() override {
+    buffers_.assign(graph_.values.size(), {});
+    for (const Node& node : graph_.nodes) {
+      size_t elements = 1;
+      for (const int dim : graph_.values[node.output].shape) elements *= dim;
+      buffers_[node.output].resize(elements);
+    }
+    for (const int output : graph_.outputs) buffers_[output] = {};  // written in place
+    return Status::Ok();
+  }
+
+  Status Run(const std::vector<const float*>& inputs, const std::vector<float*>& outputs) override {
+    reading_.clear();
+    for (size_t i = 0; i < graph_.values.size(); ++i) {
+      const float* constant = graph_.values[i].data;
+      reading_.push_back(constant != nullptr ? constant : buffers_[i].data());
+    }
+    for (size_t i = 0; i < inputs.size(); ++i) reading_[graph_.inputs[i]] = inputs[i];
+    writing_.clear();
+    for (auto& buffer : buffers_) writing_.push_back(buffer.data());
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      writing_[graph_.outputs[i]] = outputs[i];
+      reading_[graph_.outputs[i]] = outputs[i];
+    }
+    rows_.clear();
+    const auto start = std::chrono::steady_clock::now();
+    const auto microseconds = [&] {
+      return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start)
+          .count();
+    };
+    for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+      const Node& node = graph_.nodes[i];
+      const double begin = options_.profile ? microseconds() : 0;
+      std::visit([&](const auto& op) { RunNode(node, op); }, node.op);
+      if (options_.profile) {
+        rows_.push_back({node.name, std::string(OpName(node)) + " reference", static_cast<int>(i),
+                         begin, microseconds()});
+      }
+    }
+    return Status::Ok();
+  }
+
+  const std::vector<ProfileRow>& profile() const override { return rows_; }
+
+  int64_t arena_bytes() const override {
+    int64_t bytes = 0;
+    for (const auto& buffer : buffers_) bytes += buffer.size() * sizeof(float);
+    return bytes;
+  }
+
+  int64_t weight_bytes() const override { return 0; }  // read from the model file
+
+ private:
+  reference::ConstTensor Input(const Node& node, size_t i = 0) const {
+    return Value(node.inputs[i]);
+  }
+  reference::ConstTensor Value(int i) const { return {graph_.values[i].shape, reading_[i]}; }
+  const float* Bias(int i) const { return i < 0 ? nullptr : reading_[i]; }
+  reference::Tensor Output(const Node& node) const {
+    return {graph_.values[node.output].shape, writing_[node.output]};
+  }
+
+  void RunNode(const Node& node, const PConv2DNode& op) {
+    ReferencePConv2D(op.layer, AsNhwc(Input(node).shape), Input(node).data,
+                     AsNhwc(Output(node).shape), Output(node).data);
+  }
+  void RunNode(const Node& node, const Conv2DNode& op) {
+    reference::Conv2D(op, Input(node), Value(op.filter), Bias(op.bias), Output(node));
+  }
+  void RunNode(const Node& node, const DepthwiseConv2DNode& op) {
+    reference::DepthwiseConv2D(op, Input(node), Value(op.filter), Bias(op.bias), Output(node));
+  }
+  void RunNode(const Node& node, const FullyConnectedNode& op) {
+    reference::FullyConnected(op, Input(node), Value(op.filter), Bias(op.bias), Output(node));
+  }
+  void RunNode(const Node& node, const Pool2DNode& op) {
+    reference::Pool2D(op, Input(node), Output(node));
+  }
+  void RunNode(const Node& node, const BinaryNode& op) {
+    reference::Binary(op, Input(node), Input(node, 1), Output(node));
+  }
+  void RunNode(const Node& node, const UnaryNode& op) {
+    reference::Unary(op, Input(node), Output(node));
+  }
+  void RunNode(const Node& node, const PadNode& op) {
+    reference::Pad(op, Input(node), Output(node));
+  }
+  void RunNode(const Node& node, const GlobalMeanNode&) {
+    reference::GlobalMean(Input(node), Output(node));
+  }
+  void RunNode(const Node& node, const ConcatNode& op) {
+    std::vector<reference::ConstTensor> inputs;
+    for (const int i : node.inputs) inputs.push_back(Value(i));
+    reference::Concat(op, inputs, Output(node));
+  }
+  void RunNode(const Node& node, const ReshapeNode&) {
+    reference::Reshape(Input(node), Output(node));
+  }
+  void RunNode(const Node& node, const SoftmaxNode& op) {
+    reference::Softmax(op, Input(node), Output(node));
+  }
+
+  const Graph& graph_;
+  const EngineOptions options_;
+  std::vector<std::vector<float>> buffers_;  // one per activation that stays inside
+  std::vector<const float*> reading_;        // of the current run, one per value
+  std::vector<float*> writing_;
+  std::vector<ProfileRow> rows_;
+};
+
+}  // namespace
+
+std::unique_ptr<Engine> CreateReferenceEngine(Graph* graph, const EngineOptions& options) {
+  return std::make_unique<ReferenceEngine>(graph, options);
+}
+
+}  // namespace pconv
