@@ -45,17 +45,20 @@ class Residuals:
 class Splitting:
     """One auxiliary variable and its scaled dual, for one of a layer's two constraint sets."""
 
-    def __init__(self, constraint: KernelConstraint, on: str, weights: Weights) -> None:
+    def __init__(
+        self, constraint: KernelConstraint, on: str, weights: Weights, rate: float | None = None
+    ) -> None:
         """Starts from Z = projection of `weights` and a dual of zero.
 
         Args:
             constraint: The layer's constraint sets.
             on: "pattern" or "connectivity".
             weights: float32 [kh, kw, I, O].
+            rate: Connectivity rate to start with, if not the layer's.
         """
         self.constraint = constraint
         self.on = on
-        self.support = self._project(weights, None)
+        self.support = self._project(weights, rate)
         self.point: Weights = np.where(self._kept(), weights, np.float32(0))
 
     def update(self, weights: Weights, rate: float | None) -> Residuals:
@@ -70,10 +73,6 @@ class Splitting:
         """Z - U."""
         return np.where(self._kept(), self.point, -self.point)
 
-    def rescale(self, factor: float) -> None:
-        """Scales the dual, which is y / rho, when rho changes."""
-        self.point = np.where(self._kept(), self.point, np.float32(factor) * self.point)
-
     def _project(self, weights: Weights, rate: float | None) -> Support:
         if self.on == "pattern":
             return self.constraint.project_pattern(weights)
@@ -86,26 +85,31 @@ class Splitting:
 class LayerAdmm:
     """ADMM state of one layer: a splitting per active constraint set.
 
+    A new one is made for every rho stage, so that the dual starts from zero. A dual that grew while
+    a small rho left the weights where they were would otherwise dominate W + U and make the
+    projections flip from update to update; the authors' later code restarts its stages too.
+
     Attributes:
         splittings: By constraint set, "pattern" and "connectivity"; at least one.
     """
 
     def __init__(
-        self, constraint: KernelConstraint, weights: Weights, *, scheduled: bool = False
+        self, constraint: KernelConstraint, weights: Weights, scheduled_rate: float | None = None
     ) -> None:
         """Starts at `weights`.
 
         Args:
             constraint: The layer's constraint sets.
             weights: float32 [kh, kw, I, O].
-            scheduled: The rate will change over time: connectivity is active even at rate 1.
+            scheduled_rate: The current connectivity rate where it changes over time; connectivity
+                is then active even while this is 1.
         """
         active = []
         if constraint.patterns is not None:
             active.append("pattern")
-        if constraint.rate > 1 or scheduled:
+        if constraint.rate > 1 or scheduled_rate is not None:
             active.append("connectivity")
-        self.splittings = {on: Splitting(constraint, on, weights) for on in active}
+        self.splittings = {on: Splitting(constraint, on, weights, scheduled_rate) for on in active}
 
     @property
     def terms(self) -> int:
@@ -123,11 +127,6 @@ class LayerAdmm:
         """The point that the penalty pulls the weights towards, float32 [kh, kw, I, O]."""
         targets = [splitting.target() for splitting in self.splittings.values()]
         return targets[0] if len(targets) == 1 else (targets[0] + targets[1]) * np.float32(0.5)
-
-    def rescale(self, factor: float) -> None:
-        """Keeps the unscaled duals when rho is divided by `factor`'s inverse."""
-        for splitting in self.splittings.values():
-            splitting.rescale(factor)
 
 
 def _energy(array: Weights) -> float:

@@ -1,0 +1,236 @@
+"""The state of one pruning run and its attachment to a model; knows nothing of epochs."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from pconv_tf.config import PruningConfig
+from pconv_tf.training.admm import LayerAdmm, Residuals
+from pconv_tf.training.frameworks import framework_of
+from pconv_tf.training.layers import find_kernels
+from pconv_tf.training.plan import LayerPlan, Plan, bind, make_plan
+from pconv_tf.training.schedules import load_schedule, scheduled_rate
+
+Phase = Literal["warmup", "admm", "retrain"]
+PHASES: tuple[Phase, ...] = ("warmup", "admm", "retrain")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Attachment:
+    """What one layer's variable carries while training runs."""
+
+    token: Any
+    target: Any
+    mask: Any
+    penalty: Callable[[Any], Any]
+
+
+class Pruner:
+    """Moves one model from dense to pruned, in steps that its owner times.
+
+    The order is `attach`, one `begin_stage` per rho with any number of `update`s after each,
+    `hard_prune`, and `detach`. Training steps happen in between.
+
+    Attributes:
+        plan: What is pruned; its mined pattern sets are known from the first stage on.
+        phase: "warmup" before the first stage, "admm" until the hard prune, then "retrain".
+        masks: By layer name, the kept weights as bool [kh, kw, I, O]; empty before the hard prune.
+        rho: The penalty weight in force.
+    """
+
+    def __init__(self, model: Any, config: PruningConfig) -> None:
+        """Resolves `config` against `model`.
+
+        Raises:
+            ValueError: The configuration does not fit the model.
+        """
+        self.plan: Plan = make_plan(model, config, for_training=True)
+        self.phase: Phase = "warmup"
+        self.masks: dict[str, npt.NDArray[np.bool_]] = {}
+        self.rho = 0.0
+        self._model = model
+        self._framework = framework_of(model)
+        self._config = config
+        self._schedule = load_schedule(config.schedule)
+        self._admm: dict[str, LayerAdmm] = {}
+        self._residuals: dict[str, Residuals] = {}
+        self._attached: dict[str, _Attachment] = {}
+        self._rho_state: Any = None
+
+    def attach(self) -> None:
+        """Adds penalties and masks to the model's variables and rebuilds its train step."""
+        self.detach()
+        framework, model = self._framework, self._model
+        rho = self._rho_state = framework.state(model, np.asarray(self.rho, np.float32))
+        for layer in self.plan.layers:
+            kernel = layer.kernel
+            target = framework.state(model, kernel.native(self._target(layer)))
+            mask = framework.mask(model, kernel.native(self._mask(layer)))
+            half_terms = _terms(layer, self._is_scheduled(layer)) / 2
+
+            def penalty(weights: Any, target: Any = target, factor: float = half_terms) -> Any:
+                return rho * factor * framework.squared_distance(weights, target)
+
+            def constraint(weights: Any, mask: Any = mask) -> Any:
+                return framework.where(mask, weights)
+
+            token = framework.attach(kernel.layer, kernel.variable, penalty, constraint)
+            self._attached[layer.name] = _Attachment(token, target, mask, penalty)
+        framework.retrace(model)
+
+    def detach(self) -> None:
+        """Gives the model back as it was, but for its weights; does nothing if not attached."""
+        if not self._attached:
+            return
+        for attachment in self._attached.values():
+            self._framework.detach(attachment.token)
+        states = [attachment.target for attachment in self._attached.values()]
+        self._framework.drop_state(self._model, [*states, self._rho_state])
+        self._framework.retrace(self._model)
+        self._attached = {}
+        self._rho_state = None
+
+    def begin_stage(self, rho: float, step: int) -> None:
+        """Starts an ADMM stage at the current weights; mines patterns before the first one."""
+        if self.phase == "warmup":
+            self.plan = bind(self.plan, self._config)
+            self.phase = "admm"
+        for layer in self.plan.layers:
+            rate = self._rate(layer, step) if self._is_scheduled(layer) else None
+            self._admm[layer.name] = LayerAdmm(layer.constraint, layer.kernel.read(), rate)
+        self.rho = rho
+        self._push()
+
+    def update(self, step: int) -> None:
+        """One update of auxiliaries and duals at the current weights."""
+        for layer in self.plan.layers:
+            admm = self._admm[layer.name]
+            weights = layer.kernel.read()
+            self._residuals[layer.name] = admm.update(weights, self._rate(layer, step))
+        self._push()
+
+    def hard_prune(self, step: int) -> None:
+        """Projects the weights onto the constraints, and from now on keeps the zeros."""
+        for layer in self.plan.layers:
+            support = layer.constraint.project(layer.kernel.read(), self._rate(layer, step))
+            self.masks[layer.name] = layer.constraint.expand(support)
+        self.phase = "retrain"
+        self.rho = 0.0
+        self._admm = {}
+        self.apply_masks()
+        self._push()
+
+    def apply_masks(self) -> None:
+        """Sets the pruned weights to zero; does nothing before the hard prune."""
+        for layer in self.plan.layers:
+            mask = self.masks.get(layer.name)
+            if mask is not None:
+                weights = layer.kernel.read()
+                if weights[~mask].any():
+                    weights[~mask] = 0
+                    layer.kernel.write(weights)
+
+    def penalty(self) -> Any:
+        """The ADMM penalty at the current weights, a float32 scalar tensor."""
+        return sum(
+            self._attached[layer.name].penalty(layer.kernel.variable) for layer in self.plan.layers
+        )
+
+    def reject_new_layers(self) -> None:
+        """Checks that the model has no kernels that the plan does not know.
+
+        Raises:
+            ValueError: A layer was built since; the text names it.
+        """
+        known = {layer.name for layer in self.plan.layers}
+        known |= {item.name for item in self.plan.left_out}
+        new = [k.name for k in find_kernels(self._model)[0] if k.name not in known]
+        if new:
+            raise ValueError(
+                f"layer {', '.join(new)}: was built after training began, so it cannot be pruned; "
+                "call the model on a batch before training"
+            )
+
+    def values(self, *, by_layer: bool = False) -> dict[str, float]:
+        """Residuals and sparsity for `logs`; see `PConvCallback` for the names."""
+        weights = {layer.name: layer.kernel.read() for layer in self.plan.layers}
+        norms = {name: float(np.vdot(w, w)) for name, w in weights.items()}
+        zeros = {name: w.size - int(np.count_nonzero(w)) for name, w in weights.items()}
+        total = sum(self._residuals.values(), Residuals(0.0, 0.0))
+        norm = sum(norms.values())
+        values = {
+            "pconv_phase": float(PHASES.index(self.phase)),
+            "pconv_rho": self.rho,
+            "pconv_primal": _relative(total.primal, norm),
+            "pconv_dual": _relative(total.dual, norm),
+            "pconv_sparsity": sum(zeros.values()) / sum(w.size for w in weights.values()),
+        }
+        if by_layer:
+            for layer in self.plan.layers:
+                name = layer.name
+                residual = self._residuals.get(name, Residuals(0.0, 0.0))
+                values[f"pconv/{name}/sparsity"] = zeros[name] / weights[name].size
+                values[f"pconv/{name}/primal"] = _relative(residual.primal, norms[name])
+                values[f"pconv/{name}/dual"] = _relative(residual.dual, norms[name])
+                values |= _pattern_shares(f"pconv/{name}", layer, weights[name])
+        return values
+
+    def _push(self) -> None:
+        """Brings the attached state up to date with ours."""
+        if not self._attached:
+            return
+        framework = self._framework
+        framework.assign(self._rho_state, np.asarray(self.rho, np.float32))
+        for layer in self.plan.layers:
+            attachment = self._attached[layer.name]
+            if self.phase == "admm":
+                framework.assign(attachment.target, layer.kernel.native(self._target(layer)))
+            elif self.phase == "retrain":
+                mask = layer.kernel.native(self._mask(layer))
+                framework.assign_mask(self._model, attachment.mask, mask)
+
+    def _target(self, layer: LayerPlan) -> npt.NDArray[np.float32]:
+        admm = self._admm.get(layer.name)
+        return np.zeros(layer.kernel.shape, np.float32) if admm is None else admm.target()
+
+    def _mask(self, layer: LayerPlan) -> npt.NDArray[np.bool_]:
+        mask = self.masks.get(layer.name)
+        return np.ones(layer.kernel.shape, dtype=bool) if mask is None else mask
+
+    def _is_scheduled(self, layer: LayerPlan) -> bool:
+        return self._schedule is not None and layer.scheduled
+
+    def _rate(self, layer: LayerPlan, step: int) -> float:
+        if self._is_scheduled(layer):
+            return scheduled_rate(self._schedule, step)
+        return layer.constraint.rate
+
+
+def _terms(layer: LayerPlan, scheduled: bool) -> int:
+    """Penalty terms of the layer, as `LayerAdmm.terms`, known before there is any ADMM state."""
+    return int(layer.pattern_spec is not None) + int(layer.constraint.rate > 1 or scheduled)
+
+
+def _relative(squared: float, squared_norm: float) -> float:
+    return math.sqrt(squared / squared_norm) if squared_norm > 0 else 0.0
+
+
+def _pattern_shares(
+    prefix: str, layer: LayerPlan, weights: npt.NDArray[np.float32]
+) -> dict[str, float]:
+    if layer.constraint.patterns is None:
+        return {}
+    support = layer.constraint.project_pattern(weights)
+    assert support.pattern is not None
+    used = Counter(support.pattern.ravel().tolist())
+    return {
+        f"{prefix}/pattern_{i}": used[i] / support.pattern.size
+        for i in range(len(layer.constraint.patterns))
+    }

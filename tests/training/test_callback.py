@@ -1,0 +1,165 @@
+"""The callback in `fit`, on Keras 3 and on tf_keras."""
+
+import numpy as np
+import pytest
+from pruning_models import compiled, small_cnn, small_data
+
+import pconv_tf
+
+SHORT = {
+    "pattern_set": "natural4",
+    "connectivity_rate": 2.0,
+    "rho": [1e-2, 1e-1],
+    "epochs_per_stage": 1,
+    "retrain_epochs": 1,
+}
+
+
+def fit(model, data, config, *, epochs=None, callbacks=(), **kwargs):
+    callback = pconv_tf.PConvCallback(config)
+    history = model.fit(
+        *data,
+        epochs=epochs or callback.config.total_epochs,
+        batch_size=16,
+        callbacks=[callback, *callbacks],
+        verbose=0,
+        **kwargs,
+    )
+    return callback, history
+
+
+def zero_share(callback, name):
+    layer = next(layer for layer in callback.plan.layers if layer.name == name)
+    return np.mean(layer.kernel.read() == 0)
+
+
+def assert_masked(callback):
+    """Every pruned layer is non-zero exactly where its mask allows."""
+    assert set(callback.masks) == {layer.name for layer in callback.plan.layers}
+    for layer in callback.plan.layers:
+        weights = layer.kernel.read()
+        assert not weights[~callback.masks[layer.name]].any()
+
+
+def test_prunes_to_the_configured_rates(any_keras, rng):
+    model = compiled(any_keras, small_cnn(any_keras))
+    callback, _ = fit(model, small_data(rng), SHORT)
+    assert callback.phase == "retrain"
+    assert_masked(callback)
+    assert zero_share(callback, "first") == pytest.approx(5 / 9)
+    assert zero_share(callback, "second") == pytest.approx(1 - 4 / 9 / 2)
+    assert zero_share(callback, "pointwise") == pytest.approx(1 / 2)
+    reasons = {item.name: item.reason for item in callback.plan.left_out}
+    assert set(reasons) == {"depthwise", "classes"}
+    for layer in callback.plan.layers[:2]:
+        kernels = callback.masks[layer.name].reshape(9, -1)
+        allowed = {m.tobytes() for m in layer.constraint.patterns.masks.reshape(-1, 9)}
+        kept = kernels[:, kernels.any(axis=0)].T
+        assert {np.ascontiguousarray(k).tobytes() for k in kept} <= allowed
+
+
+def test_logs_hold_phase_residuals_and_sparsity(any_keras, rng):
+    model = compiled(any_keras, small_cnn(any_keras))
+    _, history = fit(model, small_data(rng), SHORT | {"warmup_epochs": 1})
+    values = history.history
+    assert values["pconv_phase"] == [1.0, 1.0, 2.0, 2.0]
+    assert values["pconv_rho"] == pytest.approx([0.0, 1e-2, 1e-1, 0.0])
+    assert values["pconv_primal"][0] == 0 and min(values["pconv_primal"][1:]) > 0
+    assert values["pconv_sparsity"][0] == 0 and values["pconv_sparsity"][-1] > 0.5
+
+
+def test_layer_logs_name_every_layer(keras3, rng):
+    model = compiled(keras3, small_cnn(keras3))
+    callback = pconv_tf.PConvCallback(SHORT, log_layers=True)
+    history = model.fit(*small_data(rng), epochs=3, callbacks=[callback], verbose=0)
+    shares = [history.history[f"pconv/second/pattern_{i}"][-1] for i in range(4)]
+    assert sum(shares) == pytest.approx(1)
+    for name in ("first", "second", "pointwise"):
+        assert 0 < history.history[f"pconv/{name}/sparsity"][-1] < 1
+        assert history.history[f"pconv/{name}/primal"][-1] > 0
+        assert history.history[f"pconv/{name}/dual"][-1] > 0
+
+
+def test_model_is_given_back_as_it_was(any_keras, rng):
+    model = small_cnn(any_keras)
+    model.get_layer("second").kernel_regularizer = None
+    compiled(any_keras, model)
+    names = [weight.name for weight in model.weights]
+    count = len(model.variables)
+    fit(model, small_data(rng), SHORT)
+    assert [weight.name for weight in model.weights] == names
+    assert len(model.variables) == count
+    assert not model.losses
+
+
+def test_own_regularizers_and_constraints_stay_in_force(any_keras, rng):
+    layers = any_keras.layers
+    regularizer, constraint = any_keras.regularizers.L2(0.5), any_keras.constraints.MaxNorm(0.3)
+    model = any_keras.Sequential(
+        [
+            layers.Input((8, 8, 3)),
+            layers.Conv2D(8, 3, kernel_regularizer=regularizer, kernel_constraint=constraint),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(4),
+        ]
+    )
+    compiled(any_keras, model)
+    callback, _ = fit(model, small_data(rng), SHORT | {"first_layer_rate": 2})
+    kernel = np.asarray(model.layers[0].kernel)
+    assert (np.sqrt((kernel**2).sum(axis=0)) <= 0.3 + 1e-5).all()
+    assert np.mean(kernel == 0) == pytest.approx(1 - 4 / 9 / 2)
+    assert float(sum(model.losses)) == pytest.approx(0.5 * float((kernel**2).sum()), rel=1e-5)
+    assert_masked(callback)
+
+
+def test_a_model_trained_before_is_pruned_too(any_keras, rng):
+    """The train step exists already when the callback attaches."""
+    model = compiled(any_keras, small_cnn(any_keras))
+    data = small_data(rng)
+    model.fit(*data, epochs=1, verbose=0)
+    callback, history = fit(model, data, SHORT | {"rho": [10.0], "epochs_per_stage": 6})
+    assert history.history["pconv_primal"][5] < 0.5 * history.history["pconv_primal"][0]
+    assert_masked(callback)
+
+
+def test_training_can_go_on_with_the_same_callback(any_keras, rng):
+    model = compiled(any_keras, small_cnn(any_keras))
+    data = small_data(rng)
+    callback, _ = fit(model, data, SHORT)
+    masks = callback.masks
+    before = callback.plan.layers[1].kernel.read()
+    model.fit(*data, epochs=2, callbacks=[callback], verbose=0)
+    assert all((masks[name] == mask).all() for name, mask in callback.masks.items())
+    assert_masked(callback)
+    assert (callback.plan.layers[1].kernel.read() != before).any()
+
+
+def test_stopping_before_the_hard_prune_is_reported(any_keras, rng):
+    model = compiled(any_keras, small_cnn(any_keras))
+
+    class Stop(any_keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = True
+
+    with pytest.warns(UserWarning, match="the model is not pruned"):
+        callback, _ = fit(model, small_data(rng), SHORT, callbacks=[Stop()])
+    model.fit(*small_data(rng), epochs=2, callbacks=[callback], verbose=0)
+    assert_masked(callback)
+
+
+def test_updates_every_few_steps(any_keras, rng):
+    model = compiled(any_keras, small_cnn(any_keras))
+    callback = pconv_tf.PConvCallback(SHORT | {"update_every": "2 steps"})
+    updates = []
+    callback.set_model(model)
+    original = pconv_tf.training.pruner.Pruner.update
+
+    def counted(pruner, step):
+        updates.append(step)
+        original(pruner, step)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pconv_tf.training.pruner.Pruner, "update", counted)
+        model.fit(*small_data(rng), epochs=3, batch_size=16, callbacks=[callback], verbose=0)
+    assert updates == [2, 4, 6, 8]
+    assert_masked(callback)

@@ -1,0 +1,64 @@
+"""One-shot pruning and the sparsity report, on Keras 3 and on tf_keras."""
+
+import io
+
+import numpy as np
+import pytest
+from pruning_models import small_cnn
+
+import pconv_tf
+
+CONFIG = {"pattern_set": "pconv4", "connectivity_rate": 4.0}
+
+
+def test_prunes_in_place_and_changes_only_what_it_drops(any_keras):
+    model = small_cnn(any_keras)
+    before = {w.name + str(i): np.asarray(w) for i, w in enumerate(model.weights)}
+    assert pconv_tf.prune_one_shot(model, CONFIG) is model
+    for i, weight in enumerate(model.weights):
+        after = np.asarray(weight)
+        kept = after != 0
+        np.testing.assert_array_equal(after[kept], before[weight.name + str(i)][kept])
+    assert np.mean(np.asarray(model.get_layer("second").kernel) != 0) == pytest.approx(4 / 9 / 4)
+
+
+def test_report_counts_what_is_there(any_keras):
+    model = pconv_tf.prune_one_shot(small_cnn(any_keras), CONFIG)
+    report = pconv_tf.sparsity_report(model, CONFIG)
+    by_name = {layer.name: layer for layer in report.layers}
+    second = by_name["second"]
+    assert second.kernels == 8 * 16 and second.kernels_kept == 32 and second.nonzero == 128
+    assert second.macs == 64 * 9 * 128 and second.macs_kept == 64 * 128
+    assert sum(second.patterns.values()) == 32
+    assert all(bits.bit_count() == 4 for bits in second.patterns)
+    assert "dense_rate" in by_name["classes"].note
+    assert second.note == ""
+    printed = io.StringIO()
+    pconv_tf.summary(model, CONFIG, file=printed)
+    assert "second" in printed.getvalue() and "compressed" in printed.getvalue()
+
+
+def test_filter_block_shares_masks(any_keras):
+    model = pconv_tf.prune_one_shot(small_cnn(any_keras), CONFIG | {"filter_block": 4})
+    mask = np.asarray(model.get_layer("second").kernel) != 0
+    blocks = mask.reshape(3, 3, 8, 4, 4)
+    assert (blocks == blocks[..., :1]).all()
+
+
+def test_dense_layers_are_pruned_in_blocks_of_outputs(any_keras):
+    layers = any_keras.layers
+    model = any_keras.Sequential([layers.Input((64,)), layers.Dense(32, name="fc")])
+    pconv_tf.prune_one_shot(model, {"dense_rate": 10, "dense_block": 4})
+    mask = np.asarray(model.get_layer("fc").kernel) != 0
+    assert mask.mean() == pytest.approx(0.1, abs=0.01)
+    blocks = mask.reshape(64, 8, 4)
+    assert (blocks == blocks[..., :1]).all()
+
+
+def test_nothing_changes_when_the_configuration_does_not_fit(any_keras):
+    model = small_cnn(any_keras)
+    before = [np.asarray(w) for w in model.weights]
+    with pytest.raises(ValueError, match="second"):
+        pconv_tf.prune_one_shot(model, CONFIG | {"per_layer": {"second": {"rate": 1000}}})
+    for weight, old in zip(model.weights, before, strict=True):
+        np.testing.assert_array_equal(np.asarray(weight), old)
