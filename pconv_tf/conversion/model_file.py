@@ -1,0 +1,138 @@
+""".tflite files as objects of the TFLite schema, read and written."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from flatbuffers import Builder
+
+MAX_BYTES = 2**31 - 1  # offsets inside a FlatBuffer are signed 32 bit
+_IDENTIFIER = b"TFL3"
+_DATA_ALIGNMENT = 16  # the schema's force_align of buffers: the file can be memory-mapped
+
+
+@dataclass
+class ModelFile:
+    """A parsed .tflite file.
+
+    Attributes:
+        model: the file as `ModelT`; buffers are views into the bytes it was read from.
+        attached: files that TFLite Metadata appended as a zip archive, with their entries.
+    """
+
+    model: Any
+    attached: list[tuple[zipfile.ZipInfo, bytes]] = field(default_factory=list)
+
+
+def read(data: bytes, name: str) -> ModelFile:
+    """Parses a .tflite file.
+
+    Args:
+        data: its bytes.
+        name: what to call it in errors.
+
+    Raises:
+        ValueError: if it is too large, or not a whole and consistent .tflite file.
+    """
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"{name}: {len(data)} bytes; a .tflite file has at most 2 GB")
+    if len(data) < 8 or bytes(data[4:8]) != _IDENTIFIER:
+        raise ValueError(f"{name}: not a .tflite file (no TFL3 identifier)")
+    try:
+        model = schema.ModelT.InitFromPackedBuf(data, 0)
+    except (struct.error, ValueError, TypeError, IndexError, OverflowError, MemoryError) as error:
+        raise ValueError(f"{name}: damaged .tflite file ({error})") from None
+    _check_references(model, name)
+    return ModelFile(model, _attached_files(data))
+
+
+def write(file: ModelFile) -> bytes:
+    """Serialises a model: the same bytes for the same content.
+
+    Raises:
+        ValueError: if the file would exceed 2 GB.
+    """
+    payload = sum(len(b.data) + 64 for b in file.model.buffers if b.data is not None)
+    if payload > MAX_BYTES:
+        raise ValueError(
+            f"the converted model has {payload} bytes of weights; a .tflite file has at most 2 GB"
+        )
+    # Sized to hold everything, as growing would copy all weights several times.
+    builder = _AlignedBuilder(payload + (1 << 16))
+    builder.Finish(file.model.Pack(builder), _IDENTIFIER)
+    start = builder.Head()
+    with memoryview(builder.Bytes) as whole, whole[start:] as used:
+        data = bytes(used)
+    return _with_attached(data, file.attached) if file.attached else data
+
+
+def buffer_bytes(model: Any, index: int) -> np.ndarray | None:
+    """The bytes of a buffer as uint8 [n], or None if it is empty."""
+    data = model.buffers[index].data
+    return None if data is None or not len(data) else np.asarray(data, np.uint8)
+
+
+class _AlignedBuilder(Builder):
+    """Writes buffer data at 16-byte boundaries, which the generated Python code neglects."""
+
+    def CreateNumpyVector(self, x: np.ndarray) -> int:
+        if x.dtype != np.uint8:
+            return super().CreateNumpyVector(x)
+        self.StartVector(1, x.size, _DATA_ALIGNMENT)
+        end = self.Head()
+        self.head = end - x.size
+        with memoryview(self.Bytes) as whole:
+            whole[self.head : end] = np.ascontiguousarray(x).data
+        self.vectorNumElems = x.size
+        return self.EndVector()
+
+
+def _check_references(model: Any, name: str) -> None:
+    """Refuses references to what is not there, so that nobody else has to."""
+
+    def expect(condition: bool, what: str) -> None:
+        if not condition:
+            raise ValueError(f"{name}: damaged .tflite file ({what})")
+
+    for attribute in ("operatorCodes", "subgraphs", "buffers"):
+        expect(bool(getattr(model, attribute)), f"no {attribute}")
+    for number, graph in enumerate(model.subgraphs):
+        where = f"subgraph {number}"
+        graph.tensors = graph.tensors if graph.tensors is not None else []
+        graph.operators = graph.operators if graph.operators is not None else []
+        count = len(graph.tensors)
+        for tensor in graph.tensors:
+            expect(0 <= tensor.buffer < len(model.buffers), f"{where}: a tensor without buffer")
+        for operator in graph.operators:
+            expect(0 <= operator.opcodeIndex < len(model.operatorCodes), f"{where}: unknown op")
+        lists = [graph.inputs, graph.outputs]
+        lists += [tensors for op in graph.operators for tensors in (op.inputs, op.outputs)]
+        for tensors in lists:
+            ids = np.asarray([] if tensors is None else tensors, np.int64)
+            expect(bool(((ids >= -1) & (ids < count)).all()), f"{where}: an unknown tensor")
+    for entry in model.metadata or []:
+        expect(0 <= entry.buffer < len(model.buffers), "metadata without buffer")
+
+
+def _attached_files(data: bytes) -> list[tuple[zipfile.ZipInfo, bytes]]:
+    if bytes(data[-65558:]).find(b"PK\x05\x06") < 0:  # no end-of-archive record, spare the copy
+        return []
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return [(entry, archive.read(entry)) for entry in archive.infolist()]
+    except (zipfile.BadZipFile, struct.error, NotImplementedError, OSError, ValueError):
+        return []  # those bytes were weights
+
+
+def _with_attached(data: bytes, attached: list[tuple[zipfile.ZipInfo, bytes]]) -> bytes:
+    stream = io.BytesIO(data)
+    with zipfile.ZipFile(stream, "a") as archive:
+        for entry, content in attached:
+            archive.writestr(entry, content, compress_type=entry.compress_type)
+    return stream.getvalue()

@@ -1,0 +1,252 @@
+"""Everything that can be converted, brought to .tflite bytes.
+
+The only module that knows TFLiteConverter.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ai_edge_litert import schema_py_generated as schema
+
+from pconv_tf.conversion import model_file
+from pconv_tf.conversion.graph import text
+from pconv_tf.conversion.model_file import ModelFile
+
+_ACCEPTED = (
+    "a Keras 3 or tf_keras model, a SavedModel folder, a .keras, .h5 or .tflite file, or the"
+    " bytes of a .tflite file"
+)
+
+
+@dataclass
+class Source:
+    """A dense TFLite model.
+
+    Attributes:
+        file: the model.
+        name: what to call it in messages.
+        layer_names: for a Keras model, the layer name for each name scope of its tensors.
+    """
+
+    file: ModelFile
+    name: str
+    layer_names: dict[str, str] = field(default_factory=dict)
+
+
+def load(source: Any) -> Source:
+    """Reads or converts `source`.
+
+    Raises:
+        FileNotFoundError: if a path does not exist.
+        ValueError: if the object or file is none of the accepted kinds, or cannot be converted.
+    """
+    if isinstance(source, bytes | bytearray | memoryview):
+        return Source(model_file.read(bytes(source), "model"), "model")
+    if isinstance(source, str | os.PathLike):
+        return _from_path(Path(source))
+    family = _keras_family(source)
+    if family is None:
+        raise ValueError(f"expected {_ACCEPTED}; found {type(source).__name__}")
+    return _from_keras(source, family)
+
+
+def _from_path(path: Path) -> Source:
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file or folder")
+    if path.is_dir():
+        if not (path / "saved_model.pb").exists():
+            raise ValueError(f"{path}: a folder without saved_model.pb is no SavedModel")
+        return Source(model_file.read(_from_saved_model(path), str(path)), str(path))
+    if path.suffix in (".keras", ".h5", ".hdf5"):
+        model = _load_keras_file(path)
+        family = _keras_family(model)
+        assert family is not None
+        return _from_keras(model, family)
+    if path.stat().st_size > model_file.MAX_BYTES:
+        raise ValueError(f"{path}: {path.stat().st_size} bytes; a .tflite file has at most 2 GB")
+    return Source(model_file.read(path.read_bytes(), str(path)), str(path))
+
+
+def _keras_family(model: Any) -> str | None:
+    """The package of the Keras whose model `model` is: "keras" or "tf_keras"; None for others."""
+    for base in type(model).__mro__:
+        package = base.__module__.partition(".")[0]
+        if package in ("keras", "tf_keras") and base.__name__ == "Model":
+            return package
+    return None
+
+
+def _load_keras_file(path: Path) -> Any:
+    """Loads a saved model with the Keras that wrote it."""
+    version = _keras_version(path)
+    try:
+        if version.startswith("2."):
+            import tf_keras as keras
+        else:
+            import keras
+    except ImportError as error:
+        raise ValueError(
+            f"{path}: was saved by Keras {version}; {error.name} is not installed"
+        ) from None
+    try:
+        return keras.models.load_model(path, compile=False)
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        raise ValueError(f"{path}: Keras cannot load it ({_first_line(error)})") from None
+
+
+def _keras_version(path: Path) -> str:
+    try:
+        if path.suffix == ".keras":
+            with zipfile.ZipFile(path) as archive:
+                return str(json.loads(archive.read("metadata.json"))["keras_version"])
+        import h5py
+
+        with h5py.File(path) as file:
+            return str(text(file.attrs["keras_version"]))
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError):
+        raise ValueError(f"{path}: not a model saved by Keras") from None
+
+
+def _from_keras(model: Any, family: str) -> Source:
+    name = f"model {model.name}"
+    if not model.built:
+        raise ValueError(f"{name} has no weights yet: build it, or call it once on data")
+    if family == "keras":
+        import keras
+
+        traceable = keras.backend.backend() == "tensorflow"
+    else:
+        traceable = True
+    if not traceable or not getattr(model, "inputs", None):
+        with tempfile.TemporaryDirectory() as folder:
+            _export(model, folder, name)
+            return Source(model_file.read(_from_saved_model(Path(folder)), name), name)
+    function, layer_names = _traced(model)
+    file = model_file.read(_from_function(function, name), name)
+    _add_signature(file.model, model)
+    return Source(file, name, layer_names)
+
+
+def _export(model: Any, folder: str, name: str) -> None:
+    try:
+        model.export(folder)
+    except (ValueError, TypeError, AttributeError, RuntimeError) as error:
+        raise ValueError(f"{name}: Keras cannot export it ({_first_line(error)})") from None
+
+
+def _input_name(tensor: Any) -> str:
+    return re.sub(r"\W", "_", tensor.name)
+
+
+def _traced(model: Any) -> tuple[Any, dict[str, str]]:
+    """The model as a TensorFlow function, and the layer of each of its name scopes."""
+    import tensorflow as tf
+
+    specs = [tf.TensorSpec(x.shape, x.dtype, name=_input_name(x)) for x in model.inputs]
+
+    def call(*inputs: Any) -> Any:
+        return model(inputs[0] if len(inputs) == 1 else list(inputs), training=False)
+
+    function = tf.function(call).get_concrete_function(*specs)
+    paths = {id(_handle(weight)): _layer_path(weight) for weight in model.weights}
+    layers = {
+        id(internal): paths[id(external)]
+        for external, internal in function.graph.captures
+        if id(external) in paths
+    }
+    names = {}
+    for operation in function.graph.get_operations():
+        if operation.type == "ReadVariableOp" and id(operation.inputs[0]) in layers:
+            layer = layers[id(operation.inputs[0])]
+            names[_scope(operation.name, layer)] = layer
+    return function, names
+
+
+def _handle(weight: Any) -> Any:
+    return getattr(weight, "value", weight).handle if hasattr(weight, "path") else weight.handle
+
+
+def _layer_path(weight: Any) -> str:
+    path = getattr(weight, "path", None) or weight.name.partition(":")[0]
+    return path.rpartition("/")[0] or path
+
+
+def _scope(operation: str, layer: str) -> str:
+    """The innermost scope of `layer` in the name of an operation inside it.
+
+    TensorFlow appends numbers to scopes it has met before: conv2d_1 for the layer conv2d.
+    """
+    scope = operation.rpartition("/")[0]
+    own = re.compile(rf"{re.escape(layer.rpartition('/')[2])}(_\d+)?")
+    candidate = scope
+    while candidate and not own.fullmatch(candidate.rpartition("/")[2]):
+        candidate = candidate.rpartition("/")[0]
+    return candidate or scope
+
+
+def _add_signature(model: Any, keras_model: Any) -> None:
+    """Gives the file the signature that a SavedModel would have given it."""
+    graph = model.subgraphs[0]
+    tensors = {text(graph.tensors[i].name): int(i) for i in graph.inputs}
+    inputs = [(x.name, tensors.get(_input_name(x))) for x in keras_model.inputs]
+    names = list(keras_model.output_names)
+    if any(index is None for _, index in inputs) or len(names) != len(graph.outputs):
+        return
+    signature = schema.SignatureDefT()
+    signature.signatureKey = "serving_default"
+    signature.subgraphIndex = 0
+    signature.inputs = [_tensor_map(name, index) for name, index in inputs]
+    signature.outputs = [
+        _tensor_map(name, int(index)) for name, index in zip(names, graph.outputs, strict=True)
+    ]
+    model.signatureDefs = [signature]
+
+
+def _tensor_map(name: str, index: Any) -> Any:
+    entry = schema.TensorMapT()
+    entry.name, entry.tensorIndex = name, index
+    return entry
+
+
+def _from_saved_model(path: Path) -> bytes:
+    import tensorflow as tf
+
+    return _run(lambda: tf.lite.TFLiteConverter.from_saved_model(str(path)), str(path))
+
+
+def _from_function(function: Any, name: str) -> bytes:
+    import tensorflow as tf
+
+    def make() -> Any:
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
+        # By way of a SavedModel the weights would stay variables: freeze them instead.
+        converter.experimental_lower_to_saved_model = False
+        return converter
+
+    return _run(make, name)
+
+
+def _run(make: Callable[[], Any], name: str) -> bytes:
+    import tensorflow as tf
+
+    try:
+        return make().convert()
+    except (ValueError, RuntimeError, TypeError, tf.errors.OpError) as error:
+        raise ValueError(f"{name}: TFLite cannot convert it ({_first_line(error)})") from None
+    except Exception as error:  # ConverterError has no public name
+        if type(error).__name__ != "ConverterError":
+            raise
+        raise ValueError(f"{name}: TFLite cannot convert it ({_first_line(error)})") from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

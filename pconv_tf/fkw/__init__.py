@@ -1,0 +1,20 @@
+"""FKW, the storage of pattern-pruned convolutions, version 1: encode, decode and validate.
+
+Only numpy. docs/fkw.md is the specification; it holds for the C++ reader as well.
+"""
+
+from pconv_tf.fkw.decode import decode as decode
+from pconv_tf.fkw.decode import infer_groups as infer_groups
+from pconv_tf.fkw.encode import encode as encode
+from pconv_tf.fkw.layer import FILTER_BLOCKS as FILTER_BLOCKS
+from pconv_tf.fkw.layer import MAX_KERNEL as MAX_KERNEL
+from pconv_tf.fkw.layer import MAX_PATTERNS as MAX_PATTERNS
+from pconv_tf.fkw.layer import FkwLayer as FkwLayer
+from pconv_tf.fkw.options import CUSTOM_CODE as CUSTOM_CODE
+from pconv_tf.fkw.options import VERSION as VERSION
+from pconv_tf.fkw.options import Activation as Activation
+from pconv_tf.fkw.options import ConvOptions as ConvOptions
+from pconv_tf.fkw.options import Padding as Padding
+from pconv_tf.fkw.precision import cast_weights as cast_weights
+from pconv_tf.fkw.precision import dequantize as dequantize
+from pconv_tf.fkw.validate import validate as validate
