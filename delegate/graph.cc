@@ -22,9 +22,13 @@ std::string ToString(const Shape& shape) {
   return text + "]";
 }
 
+// Product of the dimensions from `axis` on; saturates far above any tensor.
 int64_t ElementsFrom(const Shape& shape, size_t axis) {
+  constexpr int64_t kTooMany = int64_t{1} << 62;
   int64_t elements = 1;
-  for (size_t i = axis; i < shape.size(); ++i) elements *= shape[i];
+  for (size_t i = axis; i < shape.size(); ++i) {
+    if (__builtin_mul_overflow(elements, int64_t{shape[i]}, &elements)) return kTooMany;
+  }
   return elements;
 }
 

@@ -40,19 +40,25 @@ std::shared_ptr<const void> PackedCache::GetOrMakeUntyped(
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     const auto it = entries_.find(key);
-    if (it != entries_.end() && it->second.hash == hash) return it->second.packed;
+    if (it != entries_.end() && it->second.hash == hash) {
+      it->second.generation = generation_;
+      return it->second.packed;
+    }
   }
   // Outside the lock: packing is slow, and two interpreters may start at once.
-  Entry entry{hash, make()};
+  std::shared_ptr<const void> packed = make();
   const std::lock_guard<std::mutex> lock(mutex_);
-  return (entries_[std::move(key)] = std::move(entry)).packed;
+  entries_[std::move(key)] = {hash, packed, generation_};
+  return packed;
 }
 
-void PackedCache::Trim() {
+void PackedCache::NextGeneration() {
   const std::lock_guard<std::mutex> lock(mutex_);
   for (auto it = entries_.begin(); it != entries_.end();) {
-    it = it->second.packed.use_count() <= 1 ? entries_.erase(it) : std::next(it);
+    const bool unused = it->second.packed.use_count() <= 1 && it->second.generation < generation_;
+    it = unused ? entries_.erase(it) : std::next(it);
   }
+  ++generation_;
 }
 
 size_t PackedCache::size() const {

@@ -35,8 +35,10 @@ class PackedCache {
         packing, sources, [&]() -> std::shared_ptr<const void> { return make(); }));
   }
 
-  // Drops entries that no engine holds.
-  void Trim();
+  // Called whenever the runtime applies the delegate. Drops entries that no engine holds and none
+  // asked for since the call before: between two calls a resize frees all engines and makes them
+  // anew.
+  void NextGeneration();
 
   size_t size() const;
 
@@ -45,6 +47,7 @@ class PackedCache {
   struct Entry {
     uint64_t hash = 0;
     std::shared_ptr<const void> packed;
+    int generation = 0;  // in which it was last asked for
   };
 
   std::shared_ptr<const void> GetOrMakeUntyped(
@@ -53,6 +56,7 @@ class PackedCache {
 
   mutable std::mutex mutex_;
   std::map<Key, Entry> entries_;
+  int generation_ = 0;
 };
 
 }  // namespace pconv

@@ -1,0 +1,146 @@
+#include "delegate/delegate.h"
+
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "delegate/delegate_kernel.h"
+#include "delegate/log.h"
+#include "delegate/packed_cache.h"
+#include "delegate/partitioner.h"
+#include "tflite_ops/status.h"
+
+namespace pconv {
+namespace {
+
+constexpr char kName[] = "PConvDelegate";
+
+// What stands behind a TfLiteDelegate.
+struct DelegateState {
+  TfLiteDelegate delegate = {};
+  DelegateOptions options;
+  PackedCache cache;
+  // The partition being applied: the runtime makes kernels inside the call that replaces nodes.
+  std::mutex mutex;
+  const Partition* partition = nullptr;
+};
+
+// What the runtime keeps as a kernel node's user_data. Init cannot fail, so its error waits here.
+struct KernelState {
+  std::unique_ptr<DelegateKernel> kernel;
+  Status init_status;
+};
+
+// Runs `body` and hands its error, or exception, to the runtime: none may cross the C ABI.
+template <typename Body>
+TfLiteStatus Guarded(TfLiteContext* context, const Body& body) {
+  std::string message;
+  try {
+    const Status status = body();
+    if (status.ok()) return kTfLiteOk;
+    message = status.message();
+  } catch (const std::bad_alloc&) {
+    message = "out of memory";
+  } catch (const std::exception& error) {
+    message = error.what();
+  }
+  context->ReportError(context, "PConv delegate: %s", message.c_str());
+  return kTfLiteError;
+}
+
+void* InitKernel(TfLiteContext* context, const char* buffer, size_t /*length*/) {
+  const auto* params = reinterpret_cast<const TfLiteDelegateParams*>(buffer);
+  auto* delegate = static_cast<DelegateState*>(params->delegate->data_);
+  auto* state = new (std::nothrow) KernelState;
+  if (state == nullptr) return nullptr;
+  Guarded(context, [&] {
+    state->init_status = Status::Error("could not be initialised");
+    state->kernel = std::make_unique<DelegateKernel>(delegate->options, &delegate->cache);
+    state->init_status = state->kernel->Init(context, *params, *delegate->partition);
+    return state->init_status;
+  });
+  return state;
+}
+
+void FreeKernel(TfLiteContext* /*context*/, void* buffer) {
+  delete static_cast<KernelState*>(buffer);
+}
+
+TfLiteStatus PrepareKernel(TfLiteContext* context, TfLiteNode* node) {
+  return Guarded(context, [&] {
+    auto* state = static_cast<KernelState*>(node->user_data);
+    if (state == nullptr) return Status::Error("out of memory");
+    PCONV_RETURN_IF_ERROR(state->init_status);
+    return state->kernel->Prepare(context);
+  });
+}
+
+TfLiteStatus InvokeKernel(TfLiteContext* context, TfLiteNode* node) {
+  return Guarded(
+      context, [&] { return static_cast<KernelState*>(node->user_data)->kernel->Invoke(context); });
+}
+
+Status ReplaceNodes(TfLiteContext* context, const Partition& partition, TfLiteDelegate* delegate) {
+  std::vector<int> nodes;
+  for (const auto& [index, node] : partition.nodes) nodes.push_back(index);
+  nodes.insert(nodes.end(), partition.shape_nodes.begin(), partition.shape_nodes.end());
+  nodes.insert(nodes.begin(), static_cast<int>(nodes.size()));  // laid out as a TfLiteIntArray
+
+  TfLiteRegistration registration = {};
+  registration.init = InitKernel;
+  registration.free = FreeKernel;
+  registration.prepare = PrepareKernel;
+  registration.invoke = InvokeKernel;
+  registration.custom_name = kName;
+  registration.version = 1;
+  const TfLiteStatus status = context->ReplaceNodeSubsetsWithDelegateKernels(
+      context, registration, reinterpret_cast<const TfLiteIntArray*>(nodes.data()), delegate);
+  return status == kTfLiteOk ? Status::Ok() : Status::Error("the runtime cannot replace the nodes");
+}
+
+TfLiteStatus PrepareDelegate(TfLiteContext* context, TfLiteDelegate* delegate) {
+  auto* state = static_cast<DelegateState*>(delegate->data_);
+  return Guarded(context, [&] {
+    const std::lock_guard<std::mutex> lock(state->mutex);
+    state->cache.NextGeneration();
+    Partition partition;
+    PCONV_RETURN_IF_ERROR(PartitionModel(context, state->options.claim, &partition));
+    if (state->options.verbose) {
+      for (const std::string& line : partition.report) LogInfo(line);
+    }
+    if (partition.num_pconv == 0) {
+      LogInfo("the model has no PConv2D; all " + std::to_string(partition.num_model_nodes) +
+              " nodes are left to the runtime");
+      return Status::Ok();
+    }
+    const size_t claimed = partition.nodes.size() + partition.shape_nodes.size();
+    LogInfo("claims " + std::to_string(claimed) + " of " +
+            std::to_string(partition.num_model_nodes) + " nodes, " +
+            std::to_string(partition.num_pconv) + " of them PConv2D");
+    state->partition = &partition;
+    const Status status = ReplaceNodes(context, partition, delegate);
+    state->partition = nullptr;
+    return status;
+  });
+}
+
+}  // namespace
+
+TfLiteDelegate* CreateDelegate(const DelegateOptions& options) {
+  auto state = std::make_unique<DelegateState>();
+  state->options = options;
+  state->delegate.data_ = state.get();
+  state->delegate.Prepare = PrepareDelegate;
+  // Without this flag the runtime first prepares the model as it is and stops at PConv2D.
+  state->delegate.flags = kTfLiteDelegateFlagsAllowDynamicTensors;
+  return &state.release()->delegate;
+}
+
+void DestroyDelegate(TfLiteDelegate* delegate) {
+  if (delegate != nullptr) delete static_cast<DelegateState*>(delegate->data_);
+}
+
+}  // namespace pconv

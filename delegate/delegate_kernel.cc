@@ -1,0 +1,177 @@
+#include "delegate/delegate_kernel.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+
+#include "delegate/engine_factory.h"
+#include "delegate/log.h"
+#include "delegate/node_reader.h"
+
+namespace pconv {
+namespace {
+
+// Gives every tensor of the model that the graph uses a value.
+class ValueTable {
+ public:
+  ValueTable(const TfLiteContext* context, Graph* graph) : context_(context), graph_(graph) {}
+
+  int IndexOf(int tensor) {
+    const auto [it, is_new] = index_.emplace(tensor, static_cast<int>(graph_->values.size()));
+    if (is_new) {
+      const TfLiteTensor& t = *GetTensor(context_, tensor);
+      graph_->values.push_back(
+          {t.name != nullptr ? t.name : "", ShapeOf(t), IsConstant(t) ? t.data.f : nullptr});
+    }
+    return it->second;
+  }
+
+  // An optional constant; -1 stays -1.
+  void Replace(int* tensor) {
+    if (*tensor >= 0) *tensor = IndexOf(*tensor);
+  }
+
+ private:
+  const TfLiteContext* context_;
+  Graph* graph_;
+  std::map<int, int> index_;
+};
+
+// Tensor indices of the constants become value indices.
+template <typename Op>
+void ReplaceConstants(ValueTable*, Op*) {}
+void ReplaceConstants(ValueTable* values, Conv2DNode* op) {
+  values->Replace(&op->filter);
+  values->Replace(&op->bias);
+}
+void ReplaceConstants(ValueTable* values, DepthwiseConv2DNode* op) {
+  values->Replace(&op->filter);
+  values->Replace(&op->bias);
+}
+void ReplaceConstants(ValueTable* values, FullyConnectedNode* op) {
+  values->Replace(&op->filter);
+  values->Replace(&op->bias);
+}
+
+int ChooseNumThreads(const DelegateOptions& options, const TfLiteContext* context) {
+  if (options.num_threads > 0) return options.num_threads;
+  return std::max(1, context->recommended_num_threads);
+}
+
+// $XDG_CACHE_HOME/pconv_tf, $HOME/.cache/pconv_tf, or nothing.
+std::string ChooseCacheDir(const DelegateOptions& options) {
+  if (!options.cache_dir.empty()) return options.cache_dir;
+  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache == '/') {
+    return std::string(cache) + "/pconv_tf";
+  }
+  if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/') {
+    return std::string(home) + "/.cache/pconv_tf";
+  }
+  return "";
+}
+
+Status ResizeOutput(TfLiteContext* context, int tensor, const Shape& shape) {
+  TfLiteTensor* output = &context->tensors[tensor];
+  if (ShapeOf(*output) == shape) return Status::Ok();
+  // The runtime takes ownership and frees it as it does its own arrays, with free().
+  auto* dims = static_cast<TfLiteIntArray*>(
+      std::malloc(sizeof(TfLiteIntArray) + shape.size() * sizeof(int)));
+  if (dims == nullptr) return Status::Error("out of memory");
+  dims->size = static_cast<int>(shape.size());
+  std::copy(shape.begin(), shape.end(), dims->data);
+  if (context->ResizeTensor(context, output, dims) == kTfLiteOk) return Status::Ok();
+  return Status::Error("the runtime cannot resize '" +
+                       std::string(output->name != nullptr ? output->name : "") + "'");
+}
+
+}  // namespace
+
+DelegateKernel::~DelegateKernel() {
+  if (profile_.num_runs() > 0) LogInfo("profile\n" + profile_.Table());
+}
+
+Status DelegateKernel::Init(const TfLiteContext* context, const TfLiteDelegateParams& params,
+                            const Partition& partition) {
+  ValueTable values(context, &graph_);
+  std::map<int, bool> is_computed;  // by value index
+  for (int i = 0; i < params.nodes_to_replace->size; ++i) {
+    const int index = params.nodes_to_replace->data[i];
+    if (partition.shape_nodes.count(index) != 0) continue;
+    const auto claimed = partition.nodes.find(index);
+    if (claimed == partition.nodes.end()) {
+      return Status::Error("node " + std::to_string(index) + " was not claimed");
+    }
+    Node node = claimed->second;
+    for (int& input : node.inputs) {
+      const int tensor = input;
+      input = values.IndexOf(tensor);
+      const bool is_activation = graph_.values[input].data == nullptr;
+      if (is_activation && is_computed.emplace(input, false).second) {
+        graph_.inputs.push_back(input);
+        input_tensors_.push_back(tensor);
+      }
+    }
+    std::visit([&](auto& op) { ReplaceConstants(&values, &op); }, node.op);
+    node.output = values.IndexOf(node.output);
+    if (!is_computed.emplace(node.output, true).second) {
+      return Status::Error("'" + node.name + "' is read before it is computed");
+    }
+    graph_.nodes.push_back(std::move(node));
+  }
+  for (int i = 0; i < params.output_tensors->size; ++i) {
+    const int tensor = params.output_tensors->data[i];
+    const int value = GetTensor(context, tensor) == nullptr ? -1 : values.IndexOf(tensor);
+    const auto computed = is_computed.find(value);
+    if (computed == is_computed.end() || !computed->second) {
+      return Status::Error("output tensor " + std::to_string(tensor) +
+                           " of the partition is not computed by it");
+    }
+    graph_.outputs.push_back(value);
+    output_tensors_.push_back(tensor);
+  }
+  return Status::Ok();
+}
+
+Status DelegateKernel::Prepare(TfLiteContext* context) {
+  for (size_t i = 0; i < input_tensors_.size(); ++i) {
+    graph_.values[graph_.inputs[i]].shape = ShapeOf(context->tensors[input_tensors_[i]]);
+  }
+  PCONV_RETURN_IF_ERROR(InferShapes(&graph_));
+  for (size_t i = 0; i < output_tensors_.size(); ++i) {
+    PCONV_RETURN_IF_ERROR(
+        ResizeOutput(context, output_tensors_[i], graph_.values[graph_.outputs[i]].shape));
+  }
+  profile_.Clear();
+  if (engine_ != nullptr) return engine_->Resize();
+
+  EngineOptions engine_options;
+  engine_options.num_threads = ChooseNumThreads(options_, context);
+  engine_options.precision = options_.precision;
+  engine_options.tuning = options_.tuning;
+  engine_options.isa = options_.isa;
+  engine_options.cache_dir = ChooseCacheDir(options_);
+  engine_options.profile = options_.profile;
+  engine_options.verbose = options_.verbose;
+  std::string name;
+  PCONV_RETURN_IF_ERROR(
+      CreateEngine(options_.backend, &graph_, engine_options, cache_, &engine_, &name));
+  if (options_.verbose) {
+    LogInfo("partition of " + std::to_string(graph_.nodes.size()) + " nodes on the " + name +
+            " engine, " + std::to_string(engine_options.num_threads) + " threads, " +
+            std::to_string(engine_->weight_bytes()) + " bytes of weights, " +
+            std::to_string(engine_->arena_bytes()) + " bytes of activations");
+  }
+  return Status::Ok();
+}
+
+Status DelegateKernel::Invoke(TfLiteContext* context) {
+  inputs_.clear();
+  for (const int tensor : input_tensors_) inputs_.push_back(context->tensors[tensor].data.f);
+  outputs_.clear();
+  for (const int tensor : output_tensors_) outputs_.push_back(context->tensors[tensor].data.f);
+  const Status status = engine_->Run(inputs_, outputs_);
+  if (status.ok() && options_.profile) profile_.Add(engine_->profile());
+  return status;
+}
+
+}  // namespace pconv

@@ -1,0 +1,46 @@
+// One partition of a model inside the runtime: the claimed nodes as a graph, and its engine.
+#ifndef PCONV_TF_DELEGATE_DELEGATE_KERNEL_H_
+#define PCONV_TF_DELEGATE_DELEGATE_KERNEL_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "delegate/engine.h"
+#include "delegate/graph.h"
+#include "delegate/options.h"
+#include "delegate/packed_cache.h"
+#include "delegate/partitioner.h"
+#include "delegate/profile_summary.h"
+#include "tflite_ops/status.h"
+#include "tflite_ops/tflite_abi.h"
+
+namespace pconv {
+
+class DelegateKernel {
+ public:
+  DelegateKernel(const DelegateOptions& options, PackedCache* cache)
+      : options_(options), cache_(cache) {}
+  ~DelegateKernel();
+
+  // Builds the graph of the partition's nodes.
+  Status Init(const TfLiteContext* context, const TfLiteDelegateParams& params,
+              const Partition& partition);
+  // Takes the inputs' shapes, resizes the outputs, makes the engine when called first.
+  Status Prepare(TfLiteContext* context);
+  Status Invoke(TfLiteContext* context);
+
+ private:
+  const DelegateOptions options_;
+  PackedCache* const cache_;
+  Graph graph_;
+  std::vector<int> input_tensors_, output_tensors_;  // of the model, as graph_.inputs and outputs
+  std::unique_ptr<Engine> engine_;
+  std::vector<const float*> inputs_;  // of the current run
+  std::vector<float*> outputs_;
+  ProfileSummary profile_;
+};
+
+}  // namespace pconv
+
+#endif  // PCONV_TF_DELEGATE_DELEGATE_KERNEL_H_

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# The library exports the plugin's two symbols and needs only the C library.
+set -euo pipefail
+library=$1
+
+exported=$(nm -D --defined-only "$library" | awk '{print $3}' | sort)
+expected=$'tflite_plugin_create_delegate\ntflite_plugin_destroy_delegate'
+if [[ "$exported" != "$expected" ]]; then
+  echo "exported symbols: found"; echo "$exported"; echo "expected"; echo "$expected"
+  exit 1
+fi
+
+needed=$(readelf -d "$library" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')
+for name in $needed; do
+  case $name in
+    libc.so*|libm.so*|libdl.so*|libpthread.so*|ld-linux*) ;;
+    *) echo "needs $name, expected only the C library"; exit 1 ;;
+  esac
+done

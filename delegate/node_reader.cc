@@ -1,0 +1,630 @@
+#include "delegate/node_reader.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <map>
+#include <set>
+
+namespace pconv {
+namespace {
+
+const char* TypeName(TfLiteType type) {
+  switch (type) {
+    case kTfLiteFloat32:
+      return "float32";
+    case kTfLiteFloat16:
+      return "float16";
+    case kTfLiteInt8:
+      return "int8";
+    case kTfLiteUInt8:
+      return "uint8";
+    case kTfLiteInt32:
+      return "int32";
+    case kTfLiteUInt32:
+      return "uint32";
+    case kTfLiteUInt16:
+      return "uint16";
+    case kTfLiteInt64:
+      return "int64";
+    default:
+      return "another type";
+  }
+}
+
+// Inputs, outputs and constants of one node, checked on access.
+class NodeInputs {
+ public:
+  NodeInputs(const TfLiteContext* context, const TfLiteNode& node)
+      : context_(context), node_(node) {}
+
+  int count() const { return node_.inputs->size; }
+  int id(int i) const { return i < count() ? node_.inputs->data[i] : kTfLiteOptionalTensor; }
+  const TfLiteTensor* tensor(int i) const { return GetTensor(context_, id(i)); }
+
+  Status ExpectCount(int lowest, int highest) const {
+    if (count() >= lowest && count() <= highest) return Status::Ok();
+    return Status::Error("has " + std::to_string(count()) + " inputs, expected " +
+                         std::to_string(lowest) +
+                         (highest > lowest ? " to " + std::to_string(highest) : ""));
+  }
+
+  // A float32 tensor that some operation computes or the user sets.
+  Status ExpectActivation(int i) const {
+    PCONV_RETURN_IF_ERROR(ExpectFloat(i));
+    if (!IsConstant(*tensor(i))) return Status::Ok();
+    return Status::Error("input " + std::to_string(i) + " is constant");
+  }
+
+  Status ExpectFloat(int i) const {
+    const TfLiteTensor* t = tensor(i);
+    if (t == nullptr) return Status::Error("input " + std::to_string(i) + " is absent");
+    return CheckFloat(*t, "input " + std::to_string(i));
+  }
+
+  static Status CheckFloat(const TfLiteTensor& t, const std::string& what) {
+    if (t.type != kTfLiteFloat32) {
+      return Status::Error(what + " is " + TypeName(t.type) + ", expected float32");
+    }
+    if (t.is_variable || t.sparsity != nullptr || t.dims == nullptr) {
+      return Status::Error(what + " is no plain tensor");
+    }
+    return Status::Ok();
+  }
+
+  // A float32 constant whose shape has `rank` positive dimensions.
+  Status ExpectConstant(int i, int rank) const {
+    PCONV_RETURN_IF_ERROR(ExpectFloat(i));
+    const TfLiteTensor& t = *tensor(i);
+    const std::string what = "input " + std::to_string(i);
+    if (!IsConstant(t)) return Status::Error(what + " is not constant");
+    if (t.dims->size != rank) {
+      return Status::Error(what + " has rank " + std::to_string(t.dims->size) + ", expected " +
+                           std::to_string(rank));
+    }
+    return CheckBytes(t, what);
+  }
+
+  static Status CheckBytes(const TfLiteTensor& t, const std::string& what) {
+    uint64_t bytes = sizeof(float);
+    for (int d = 0; d < t.dims->size; ++d) {
+      if (t.dims->data[d] <= 0) return Status::Error(what + " is empty");
+      bytes *= static_cast<uint64_t>(t.dims->data[d]);
+      if (bytes > t.bytes) break;
+    }
+    if (bytes == t.bytes) return Status::Ok();
+    return Status::Error(what + " has " + std::to_string(t.bytes) +
+                         " bytes, which is not what its shape needs");
+  }
+
+  // An optional bias with `channels` elements; *bias is -1 if it is absent.
+  Status ReadBias(int i, int channels, int* bias) const {
+    *bias = -1;
+    if (tensor(i) == nullptr) return Status::Ok();
+    PCONV_RETURN_IF_ERROR(ExpectConstant(i, 1));
+    if (tensor(i)->dims->data[0] != channels) {
+      return Status::Error("bias has " + std::to_string(tensor(i)->dims->data[0]) +
+                           " elements, expected " + std::to_string(channels));
+    }
+    *bias = id(i);
+    return Status::Ok();
+  }
+
+  Status ExpectRank(int i, int rank) const {
+    if (tensor(i)->dims->size == rank) return Status::Ok();
+    return Status::Error("input " + std::to_string(i) + " has rank " +
+                         std::to_string(tensor(i)->dims->size) + ", expected " +
+                         std::to_string(rank));
+  }
+
+  // A constant vector of int32 or int64.
+  Status ReadIntegers(int i, std::vector<int64_t>* values) const {
+    const TfLiteTensor* t = tensor(i);
+    const std::string what = "input " + std::to_string(i);
+    if (t == nullptr || !IsConstant(*t)) return Status::Error(what + " is not constant");
+    values->clear();
+    if (t->type == kTfLiteInt32) {
+      std::vector<int32_t> narrow(t->bytes / sizeof(int32_t));
+      if (!narrow.empty()) std::memcpy(narrow.data(), t->data.raw, t->bytes / 4 * 4);
+      values->assign(narrow.begin(), narrow.end());
+    } else if (t->type == kTfLiteInt64) {
+      values->resize(t->bytes / sizeof(int64_t));
+      if (!values->empty()) std::memcpy(values->data(), t->data.raw, t->bytes / 8 * 8);
+    } else {
+      return Status::Error(what + " is " + TypeName(t->type) + ", expected int32 or int64");
+    }
+    return Status::Ok();
+  }
+
+ private:
+  const TfLiteContext* context_;
+  const TfLiteNode& node_;
+};
+
+Status ReadActivation(TfLiteFusedActivation found, Activation* activation) {
+  switch (found) {
+    case kTfLiteActNone:
+      *activation = Activation::kNone;
+      return Status::Ok();
+    case kTfLiteActRelu:
+      *activation = Activation::kRelu;
+      return Status::Ok();
+    case kTfLiteActReluN1To1:
+      *activation = Activation::kReluN1To1;
+      return Status::Ok();
+    case kTfLiteActRelu6:
+      *activation = Activation::kRelu6;
+      return Status::Ok();
+    default:
+      return Status::Error("fused activation " + std::to_string(static_cast<int>(found)) +
+                           " is not supported");
+  }
+}
+
+Status ReadWindow(TfLitePadding padding, int kernel_h, int kernel_w, int stride_h, int stride_w,
+                  int dilation_h, int dilation_w, Window* window) {
+  const auto in_range = [](int value) { return value >= 1 && value <= kMaxWindowStep; };
+  if (!in_range(kernel_h) || !in_range(kernel_w) || !in_range(stride_h) || !in_range(stride_w) ||
+      !in_range(dilation_h) || !in_range(dilation_w)) {
+    return Status::Error("kernel size, stride or dilation is out of range");
+  }
+  if (padding != kTfLitePaddingSame && padding != kTfLitePaddingValid) {
+    return Status::Error("padding " + std::to_string(static_cast<int>(padding)) + " is unknown");
+  }
+  *window = {kernel_h,
+             kernel_w,
+             stride_h,
+             stride_w,
+             dilation_h,
+             dilation_w,
+             padding == kTfLitePaddingSame ? Padding::kSame : Padding::kValid};
+  return Status::Ok();
+}
+
+// ---- PConv2D
+
+Status ReadUIntArray(const NodeInputs& inputs, int i, const char* name, UIntArray* array) {
+  const TfLiteTensor* t = inputs.tensor(i);
+  const std::string what = "FKW array '" + std::string(name) + "'";
+  if (t == nullptr) return Status::Error(what + " is absent");
+  UIntArray::Type type;
+  size_t element_size;
+  switch (t->type) {
+    case kTfLiteUInt8:
+      type = UIntArray::Type::kUInt8;
+      element_size = 1;
+      break;
+    case kTfLiteUInt16:
+      type = UIntArray::Type::kUInt16;
+      element_size = 2;
+      break;
+    case kTfLiteUInt32:
+      type = UIntArray::Type::kUInt32;
+      element_size = 4;
+      break;
+    default:
+      return Status::Error(what + " is " + TypeName(t->type) +
+                           ", expected uint8, uint16 or uint32");
+  }
+  // The runtime does not count a tensor without bytes as constant.
+  if (t->bytes != 0 && !IsConstant(*t)) return Status::Error(what + " is not constant");
+  if (t->bytes % element_size != 0) return Status::Error(what + " ends inside an element");
+  *array = UIntArray(t->data.raw, type, t->bytes / element_size);
+  return Status::Ok();
+}
+
+Status ReadFloatArray(const NodeInputs& inputs, int i, const char* name, const float** data,
+                      size_t* size) {
+  const TfLiteTensor* t = inputs.tensor(i);
+  const std::string what = "FKW array '" + std::string(name) + "'";
+  if (t == nullptr) return Status::Error(what + " is absent");
+  if (t->type != kTfLiteFloat32) {
+    return Status::Error(what + " is " + TypeName(t->type) + ", expected float32");
+  }
+  if (t->bytes != 0 && !IsConstant(*t)) return Status::Error(what + " is not constant");
+  if (t->bytes % sizeof(float) != 0) return Status::Error(what + " ends inside an element");
+  *data = t->data.f;
+  *size = t->bytes / sizeof(float);
+  return Status::Ok();
+}
+
+Status ReadWeight(const NodeInputs& inputs, int i, FkwArrays* arrays) {
+  const TfLiteTensor* t = inputs.tensor(i);
+  if (t == nullptr) return Status::Error("FKW array 'weight' is absent");
+  size_t element_size;
+  switch (t->type) {
+    case kTfLiteFloat32:
+      arrays->weight_type = WeightType::kFloat32;
+      element_size = 4;
+      break;
+    case kTfLiteFloat16:
+      arrays->weight_type = WeightType::kFloat16;
+      element_size = 2;
+      break;
+    case kTfLiteInt8:
+      arrays->weight_type = WeightType::kInt8;
+      element_size = 1;
+      break;
+    default:
+      return Status::Error("FKW array 'weight' is " + std::string(TypeName(t->type)) +
+                           ", expected float32, float16 or int8");
+  }
+  if (t->bytes != 0 && !IsConstant(*t)) {
+    return Status::Error("FKW array 'weight' is not constant");
+  }
+  if (t->bytes % element_size != 0) {
+    return Status::Error("FKW array 'weight' ends inside an element");
+  }
+  arrays->weight = t->data.raw;
+  arrays->weight_size = t->bytes / element_size;
+  return Status::Ok();
+}
+
+Status ReadPConv2D(const NodeInputs& inputs, const TfLiteNode& node, Node* result) {
+  PConv2DOptions options;
+  PCONV_RETURN_IF_ERROR(ParsePConv2DOptions(static_cast<const uint8_t*>(node.custom_initial_data),
+                                            std::max(node.custom_initial_data_size, 0), &options));
+  PCONV_RETURN_IF_ERROR(inputs.ExpectCount(7, 8));
+  PCONV_RETURN_IF_ERROR(inputs.ExpectActivation(0));
+  FkwArrays arrays;
+  PCONV_RETURN_IF_ERROR(ReadUIntArray(inputs, 1, "offset", &arrays.offset));
+  PCONV_RETURN_IF_ERROR(ReadUIntArray(inputs, 2, "reorder", &arrays.reorder));
+  PCONV_RETURN_IF_ERROR(ReadUIntArray(inputs, 3, "index", &arrays.index));
+  PCONV_RETURN_IF_ERROR(ReadUIntArray(inputs, 4, "stride", &arrays.stride));
+  PCONV_RETURN_IF_ERROR(ReadWeight(inputs, 5, &arrays));
+  PCONV_RETURN_IF_ERROR(ReadFloatArray(inputs, 6, "bias", &arrays.bias, &arrays.bias_size));
+  if (inputs.id(7) != kTfLiteOptionalTensor) {
+    PCONV_RETURN_IF_ERROR(ReadFloatArray(inputs, 7, "scale", &arrays.scale, &arrays.scale_size));
+  }
+  PConv2DNode op;
+  PCONV_RETURN_IF_ERROR(FkwView::Create(options, arrays, &op.layer));
+  result->inputs = {inputs.id(0)};
+  result->op = std::move(op);
+  return Status::Ok();
+}
+
+// ---- builtin operations
+
+Status ReadConv2D(const NodeInputs& inputs, const TfLiteNode& node, Node* result) {
+  const auto& params = *static_cast<const TfLiteConvParams*>(node.builtin_data);
+  PCONV_RETURN_IF_ERROR(inputs.ExpectCount(2, 3));
+  PCONV_RETURN_IF_ERROR(inputs.ExpectActivation(0));
+  PCONV_RETURN_IF_ERROR(inputs.ExpectRank(0, 4));
+  PCONV_RETURN_IF_ERROR(inputs.ExpectConstant(1, 4));
+  const int* filter = inputs.tensor(1)->dims->data;
+  Conv2DNode op;
+  PCONV_RETURN_IF_ERROR(ReadWindow(params.padding, filter[1], filter[2], params.stride_height,
+                                   params.stride_width, params.dilation_height_factor,
+                                   params.dilation_width_factor, &op.window));
+  PCONV_RETURN_IF_ERROR(ReadActivation(params.activation, &op.activation));
+  PCONV_RETURN_IF_ERROR(inputs.ReadBias(2, filter[0], &op.bias));
+  op.filter = inputs.id(1);
+  result->inputs = {inputs.id(0)};
+  result->op = op;
+  return Status::Ok();
+}
+
+Status ReadDepthwiseConv2D(const NodeInputs& inputs, const TfLiteNode& node, Node* result) {
+  const auto& params = *static_cast<const TfLiteDepthwiseConvParams*>(node.builtin_data);
+  PCONV_RETURN_IF_ERROR(inputs.ExpectCount(2, 3));
+  PCONV_RETURN_IF_ERROR(inputs.ExpectActivation(0));
+  PCONV_RETURN_IF_ERROR(inputs.ExpectRank(0, 4));
+  PCONV_RETURN_IF_ERROR(inputs.ExpectConstant(1, 4));
+  const int* filter = inputs.tensor(1)->dims->data;
+  const int channels = inputs.tensor(0)->dims->data[3];
+  if (channels <= 0 || filter[3] % channels != 0) {
+    return Status::Error("filter has " + std::to_string(filter[3]) + " channels, input " +
+                         std::to_string(channels));
+  }
+  DepthwiseConv2DNode op;
+  PCONV_RETURN_IF_ERROR(ReadWindow(params.padding, filter[1], filter[2], params.stride_height,
+                                   params.stride_width, params.dilation_height_factor,
+                                   params.dilation_width_factor, &op.window));
+  PCONV_RETURN_IF_ERROR(ReadActivation(params.activation, &op.activation));
+  PCONV_RETURN_IF_ERROR(inputs.ReadBias(2, filter[3], &op.bias));
+  op.depth_multiplier = filter[3] / channels;
+  op.filter = inputs.id(1);
+  result->inputs = {inputs.id(0)};
+  result->op = op;
+  return Status::Ok();
+}
+
+Status ReadFullyConnected(const NodeInputs& inputs, const TfLiteNode& node, Node* result) {
+  const auto& params = *static_cast<const TfLiteFullyConnectedParams*>(node.builtin_data);
+  PCONV_RETURN_IF_ERROR(inputs.ExpectCount(2, 3));
+  PCONV_RETURN_IF_ERROR(inputs.ExpectActivation(0));
+  PCONV_RETURN_IF_ERROR(inputs.ExpectConstant(1, 2));
+  if (params.weights_format != 0) return Status::Error("weights are shuffled");
+  FullyConnectedNode op;
+  PCONV_RETURN_IF_ERROR(ReadActivation(params.activation, &op.activation));
+  PCONV_RETURN_IF_ERROR(inputs.ReadBias(2, inputs.tensor(1)->dims->data[0], &op.bias));
+  op.keep_num_dims = params.keep_num_dims;
+  op.filter = inputs.id(1);
+  result->inputs = {inputs.id(0)};
+  result->op = op;
+  return Status::Ok();
+}
+
+Status ReadPool2D(PoolKind kind, const NodeInputs& inputs, const TfLiteNode& node, Node* result) {
+  const auto& params = *static_cast<const TfLitePoolParams*>(node.builtin_data);
+  PCONV_RETURN_IF_ERROR(inputs.ExpectCount(1, 1));
+  PCONV_RETURN_IF_ERROR(inputs.ExpectActivation(0));
+  PCONV_RETURN_IF_ERROR(inputs.ExpectRank(0, 4));
+  Pool2DNode op;
+  op.kind = kind;
+  PCONV_RETURN_IF_ERROR(ReadWindow(params.padding, params.filter_height, params.filter_width,
+                                   params.stride_height, params.stride_width, 1, 1, &op.window));
+  PCONV_RETURN_IF_ERROR(ReadActivation(params.activation, &op.activation));
+  result->inputs = {inputs.id(0)};
+  result->op = op;
+  return Status::Ok();
+}
+
+Status ReadBinary(BinaryKind kind, TfLiteFusedActivation activation, const NodeInputs& inputs,
+                  Node* result) {
+  PCONV_RETURN_IF_ERROR(inputs.ExpectCount(2, 2));
+  BinaryNode op;
+  op.kind = kind;
+  PCONV_RETURN_IF_ERROR(ReadActivation(activation, &op.activation));
+  for (int i = 0; i < 2; ++i) {
+    PCONV_RETURN_IF_ERROR(inputs.ExpectFloat(i));
+    if (IsConstant(*inputs.tensor(i))) {
+      PCONV_RETURN_IF_ERROR(
+          NodeInputs::CheckBytes(*inputs.tensor(i), "input " + std::to_string(i)));
+    }
+  }
+  if (IsConstant(*inputs.tensor(0)) && IsConstant(*inputs.tensor(1))) {
+    return Status::Error("both inputs are constant");
+  }
+  result->inputs = {inputs.id(0), inputs.id(1)};
+  result->op = op;
+  return Status::Ok();
+}
+
+Status ReadUnary(UnaryNode op, const NodeInputs& inputs, Node* result) {
+  PCONV_RETURN_IF_ERROR(inputs.ExpectCount(1, 1));
+  PCONV_RETURN_IF_ERROR(inputs.ExpectActivation(0));
+  result->inputs = {inputs.id(0)};
+  result->op = op;
+  return Status::Ok();
+}
+
+Status ReadPad(const NodeInputs& inputs, Node* result) {
+  PCONV_RETURN_IF_ERROR(inputs.ExpectCount(2, 2));
+  PCONV_RETURN_IF_ERROR(inputs.ExpectActivation(0));
+  std::vector<int64_t> pads;
+  PCONV_RETURN_IF_ERROR(inputs.ReadIntegers(1, &pads));
+  const size_t rank = inputs.tensor(0)->dims->size;
+  if (pads.size() != 2 * rank) {
+    return Status::Error("has " + std::to_string(pads.size()) + " pads for an input of rank " +
+                         std::to_string(rank));
+  }
+  PadNode op;
+  for (size_t d = 0; d < rank; ++d) {
+    for (const int64_t pad : {pads[2 * d], pads[2 * d + 1]}) {
+      if (pad < 0 || pad > kMaxWindowStep) {
+        return Status::Error("pad " + std::to_string(pad) + " is out of range");
+      }
+    }
+    op.pads.emplace_back(static_cast<int>(pads[2 * d]), static_cast<int>(pads[2 * d + 1]));
+  }
+  result->inputs = {inputs.id(0)};
+  result->op = std::move(op);
+  return Status::Ok();
+}
+
+Status ReadMean(const NodeInputs& inputs, const TfLiteNode& node, Node* result) {
+  PCONV_RETURN_IF_ERROR(inputs.ExpectCount(2, 2));
+  PCONV_RETURN_IF_ERROR(inputs.ExpectActivation(0));
+  PCONV_RETURN_IF_ERROR(inputs.ExpectRank(0, 4));
+  std::vector<int64_t> axes;
+  PCONV_RETURN_IF_ERROR(inputs.ReadIntegers(1, &axes));
+  std::set<int64_t> distinct;
+  for (const int64_t axis : axes) distinct.insert(axis < 0 ? axis + 4 : axis);
+  if (distinct != std::set<int64_t>{1, 2}) {
+    return Status::Error("axes are not height and width");
+  }
+  GlobalMeanNode op;
+  op.keep_dims = static_cast<const TfLiteReducerParams*>(node.builtin_data)->keep_dims;
+  result->inputs = {inputs.id(0)};
+  result->op = op;
+  return Status::Ok();
+}
+
+Status ReadConcat(const NodeInputs& inputs, const TfLiteNode& node, Node* result) {
+  const auto& params = *static_cast<const TfLiteConcatenationParams*>(node.builtin_data);
+  PCONV_RETURN_IF_ERROR(inputs.ExpectCount(1, 1 << 16));
+  ConcatNode op;
+  PCONV_RETURN_IF_ERROR(ReadActivation(params.activation, &op.activation));
+  result->inputs.clear();
+  for (int i = 0; i < inputs.count(); ++i) {
+    PCONV_RETURN_IF_ERROR(inputs.ExpectActivation(i));
+    result->inputs.push_back(inputs.id(i));
+  }
+  const int rank = inputs.tensor(0)->dims->size;
+  op.axis = params.axis < 0 ? params.axis + rank : params.axis;
+  if (op.axis < 0 || op.axis >= rank) {
+    return Status::Error("axis " + std::to_string(params.axis) + " is outside rank " +
+                         std::to_string(rank));
+  }
+  result->op = op;
+  return Status::Ok();
+}
+
+Status ReadReshape(const NodeInputs& inputs, const TfLiteTensor& output, Node* result) {
+  PCONV_RETURN_IF_ERROR(inputs.ExpectCount(1, 2));
+  PCONV_RETURN_IF_ERROR(inputs.ExpectActivation(0));
+  ReshapeNode op;
+  const TfLiteTensor* shape = inputs.tensor(1);
+  if (shape != nullptr && IsConstant(*shape)) {
+    std::vector<int64_t> dims;
+    PCONV_RETURN_IF_ERROR(inputs.ReadIntegers(1, &dims));
+    for (const int64_t dim : dims) {
+      if (dim < -1 || dim > std::numeric_limits<int>::max()) {
+        return Status::Error("dimension " + std::to_string(dim) + " is out of range");
+      }
+      op.shape.push_back(static_cast<int>(dim));
+    }
+  } else if (output.dims_signature != nullptr && output.dims_signature->size > 0) {
+    // The shape is computed when the model runs; the file says which dimension may vary.
+    op.shape.assign(output.dims_signature->data,
+                    output.dims_signature->data + output.dims_signature->size);
+  } else {
+    op.shape = ShapeOf(output);
+  }
+  if (op.shape.empty() || std::count(op.shape.begin(), op.shape.end(), -1) > 1 ||
+      std::any_of(op.shape.begin(), op.shape.end(), [](int dim) { return dim < -1 || dim == 0; })) {
+    return Status::Error("new shape is not known");
+  }
+  result->inputs = {inputs.id(0)};
+  result->op = std::move(op);
+  return Status::Ok();
+}
+
+Status ReadSoftmax(const NodeInputs& inputs, const TfLiteNode& node, Node* result) {
+  PCONV_RETURN_IF_ERROR(inputs.ExpectCount(1, 1));
+  PCONV_RETURN_IF_ERROR(inputs.ExpectActivation(0));
+  if (inputs.tensor(0)->dims->size < 1) return Status::Error("input is a scalar");
+  result->inputs = {inputs.id(0)};
+  result->op = SoftmaxNode{static_cast<const TfLiteSoftmaxParams*>(node.builtin_data)->beta};
+  return Status::Ok();
+}
+
+const std::map<int, const char*>& BuiltinNames() {
+  static const auto* names = new std::map<int, const char*>{
+      {kTfLiteBuiltinAdd, "ADD"},
+      {kTfLiteBuiltinAveragePool2d, "AVERAGE_POOL_2D"},
+      {kTfLiteBuiltinConcatenation, "CONCATENATION"},
+      {kTfLiteBuiltinConv2d, "CONV_2D"},
+      {kTfLiteBuiltinDepthwiseConv2d, "DEPTHWISE_CONV_2D"},
+      {kTfLiteBuiltinFullyConnected, "FULLY_CONNECTED"},
+      {kTfLiteBuiltinHardSwish, "HARD_SWISH"},
+      {kTfLiteBuiltinLeakyRelu, "LEAKY_RELU"},
+      {kTfLiteBuiltinLogistic, "LOGISTIC"},
+      {kTfLiteBuiltinMaxPool2d, "MAX_POOL_2D"},
+      {kTfLiteBuiltinMean, "MEAN"},
+      {kTfLiteBuiltinMul, "MUL"},
+      {kTfLiteBuiltinPack, "PACK"},
+      {kTfLiteBuiltinPad, "PAD"},
+      {kTfLiteBuiltinRelu, "RELU"},
+      {kTfLiteBuiltinRelu6, "RELU6"},
+      {kTfLiteBuiltinReluN1To1, "RELU_N1_TO_1"},
+      {kTfLiteBuiltinReshape, "RESHAPE"},
+      {kTfLiteBuiltinShape, "SHAPE"},
+      {kTfLiteBuiltinSoftmax, "SOFTMAX"},
+      {kTfLiteBuiltinStridedSlice, "STRIDED_SLICE"},
+      {kTfLiteBuiltinSub, "SUB"},
+      {kTfLiteBuiltinTanh, "TANH"},
+  };
+  return *names;
+}
+
+Status ReadBuiltin(int code, const NodeInputs& inputs, const TfLiteNode& node,
+                   const TfLiteTensor& output, Node* result) {
+  switch (code) {
+    case kTfLiteBuiltinRelu:
+      return ReadUnary({UnaryKind::kRelu}, inputs, result);
+    case kTfLiteBuiltinReluN1To1:
+      return ReadUnary({UnaryKind::kReluN1To1}, inputs, result);
+    case kTfLiteBuiltinRelu6:
+      return ReadUnary({UnaryKind::kRelu6}, inputs, result);
+    case kTfLiteBuiltinLogistic:
+      return ReadUnary({UnaryKind::kLogistic}, inputs, result);
+    case kTfLiteBuiltinTanh:
+      return ReadUnary({UnaryKind::kTanh}, inputs, result);
+    case kTfLiteBuiltinHardSwish:
+      return ReadUnary({UnaryKind::kHardSwish}, inputs, result);
+    case kTfLiteBuiltinPad:
+      return ReadPad(inputs, result);
+    case kTfLiteBuiltinReshape:
+      return ReadReshape(inputs, output, result);
+    default:
+      break;
+  }
+  if (node.builtin_data == nullptr) return Status::Error("has no parameters");
+  switch (code) {
+    case kTfLiteBuiltinConv2d:
+      return ReadConv2D(inputs, node, result);
+    case kTfLiteBuiltinDepthwiseConv2d:
+      return ReadDepthwiseConv2D(inputs, node, result);
+    case kTfLiteBuiltinFullyConnected:
+      return ReadFullyConnected(inputs, node, result);
+    case kTfLiteBuiltinMaxPool2d:
+      return ReadPool2D(PoolKind::kMax, inputs, node, result);
+    case kTfLiteBuiltinAveragePool2d:
+      return ReadPool2D(PoolKind::kAverage, inputs, node, result);
+    case kTfLiteBuiltinAdd:
+      return ReadBinary(BinaryKind::kAdd,
+                        static_cast<const TfLiteAddParams*>(node.builtin_data)->activation, inputs,
+                        result);
+    case kTfLiteBuiltinSub:
+      return ReadBinary(BinaryKind::kSub,
+                        static_cast<const TfLiteSubParams*>(node.builtin_data)->activation, inputs,
+                        result);
+    case kTfLiteBuiltinMul:
+      return ReadBinary(BinaryKind::kMul,
+                        static_cast<const TfLiteMulParams*>(node.builtin_data)->activation, inputs,
+                        result);
+    case kTfLiteBuiltinLeakyRelu:
+      return ReadUnary({UnaryKind::kLeakyRelu,
+                        static_cast<const TfLiteLeakyReluParams*>(node.builtin_data)->alpha},
+                       inputs, result);
+    case kTfLiteBuiltinMean:
+      return ReadMean(inputs, node, result);
+    case kTfLiteBuiltinConcatenation:
+      return ReadConcat(inputs, node, result);
+    case kTfLiteBuiltinSoftmax:
+      return ReadSoftmax(inputs, node, result);
+    default:
+      return Status::Error("operation is not supported");
+  }
+}
+
+}  // namespace
+
+bool IsPConv2D(const TfLiteRegistration& registration) {
+  return registration.custom_name != nullptr &&
+         std::strcmp(registration.custom_name, kPConv2DName) == 0;
+}
+
+std::string TfLiteOpName(const TfLiteRegistration& registration) {
+  if (registration.custom_name != nullptr) {
+    return "custom " + std::string(registration.custom_name);
+  }
+  const auto found = BuiltinNames().find(registration.builtin_code);
+  return found != BuiltinNames().end()
+             ? found->second
+             : "builtin operation " + std::to_string(registration.builtin_code);
+}
+
+const TfLiteTensor* GetTensor(const TfLiteContext* context, int tensor) {
+  if (tensor < 0 || static_cast<size_t>(tensor) >= context->tensors_size) return nullptr;
+  return &context->tensors[tensor];
+}
+
+bool IsConstant(const TfLiteTensor& tensor) {
+  return tensor.allocation_type == kTfLiteMmapRo && tensor.data.raw != nullptr;
+}
+
+Shape ShapeOf(const TfLiteTensor& tensor) {
+  if (tensor.dims == nullptr) return {};
+  return Shape(tensor.dims->data, tensor.dims->data + tensor.dims->size);
+}
+
+Status ReadNode(const TfLiteContext* context, const TfLiteNode& node,
+                const TfLiteRegistration& registration, Node* result) {
+  if (node.outputs->size != 1) {
+    return Status::Error("has " + std::to_string(node.outputs->size) + " outputs, expected 1");
+  }
+  result->output = node.outputs->data[0];
+  const TfLiteTensor* output = GetTensor(context, result->output);
+  if (output == nullptr) return Status::Error("output is absent");
+  PCONV_RETURN_IF_ERROR(NodeInputs::CheckFloat(*output, "output"));
+  result->name = output->name != nullptr ? output->name : "";
+  const NodeInputs inputs(context, node);
+  return IsPConv2D(registration)
+             ? ReadPConv2D(inputs, node, result)
+             : ReadBuiltin(registration.builtin_code, inputs, node, *output, result);
+}
+
+}  // namespace pconv

@@ -1,0 +1,33 @@
+// Reads nodes of a TFLite model as nodes of the layerwise representation.
+#ifndef PCONV_TF_DELEGATE_NODE_READER_H_
+#define PCONV_TF_DELEGATE_NODE_READER_H_
+
+#include "delegate/graph.h"
+#include "tflite_ops/status.h"
+#include "tflite_ops/tflite_abi.h"
+
+namespace pconv {
+
+// Name under which converted layers are stored.
+inline constexpr char kPConv2DName[] = "PConv2D";
+
+bool IsPConv2D(const TfLiteRegistration& registration);
+
+// A printable name of the operation, e.g. "CONV_2D" or "custom PConv2D".
+std::string TfLiteOpName(const TfLiteRegistration& registration);
+
+// The tensor, or null if the model has no such index (-1 stands for an absent optional input).
+const TfLiteTensor* GetTensor(const TfLiteContext* context, int tensor);
+
+bool IsConstant(const TfLiteTensor& tensor);
+
+Shape ShapeOf(const TfLiteTensor& tensor);
+
+// Fills `result`, with tensor indices of the model in place of value indices. The error says why
+// the node cannot be taken.
+Status ReadNode(const TfLiteContext* context, const TfLiteNode& node,
+                const TfLiteRegistration& registration, Node* result);
+
+}  // namespace pconv
+
+#endif  // PCONV_TF_DELEGATE_NODE_READER_H_

@@ -1,0 +1,154 @@
+#include "delegate/partitioner.h"
+
+#include <numeric>
+
+#include "delegate/node_reader.h"
+
+namespace pconv {
+namespace {
+
+// Disjoint sets of the elements 0 .. n-1.
+class DisjointSets {
+ public:
+  explicit DisjointSets(size_t n) : parent_(n) { std::iota(parent_.begin(), parent_.end(), 0); }
+  size_t Find(size_t i) {
+    while (parent_[i] != i) i = parent_[i] = parent_[parent_[i]];
+    return i;
+  }
+  void Join(size_t a, size_t b) { parent_[Find(a)] = Find(b); }
+
+ private:
+  std::vector<size_t> parent_;
+};
+
+struct ModelNode {
+  int index;
+  const TfLiteNode* node;
+  const TfLiteRegistration* registration;
+};
+
+Status ReadPlan(TfLiteContext* context, std::vector<ModelNode>* plan) {
+  TfLiteIntArray* execution_plan = nullptr;
+  if (context->GetExecutionPlan(context, &execution_plan) != kTfLiteOk) {
+    return Status::Error("the runtime gives no execution plan");
+  }
+  // Later calls of the runtime may invalidate the array.
+  const std::vector<int> indices(execution_plan->data, execution_plan->data + execution_plan->size);
+  for (const int index : indices) {
+    TfLiteNode* node = nullptr;
+    TfLiteRegistration* registration = nullptr;
+    if (context->GetNodeAndRegistration(context, index, &node, &registration) != kTfLiteOk) {
+      return Status::Error("the runtime gives no node " + std::to_string(index));
+    }
+    plan->push_back({index, node, registration});
+  }
+  return Status::Ok();
+}
+
+// Removes from `readable` the nodes that no chain of readable nodes connects to a PConv2D.
+void KeepConnected(const std::vector<ModelNode>& plan, std::map<int, Node>* readable) {
+  std::map<int, size_t> producer;  // readable node's position in the plan, by output tensor
+  for (size_t i = 0; i < plan.size(); ++i) {
+    const auto found = readable->find(plan[i].index);
+    if (found != readable->end()) producer[found->second.output] = i;
+  }
+  DisjointSets sets(plan.size());
+  for (size_t i = 0; i < plan.size(); ++i) {
+    const auto found = readable->find(plan[i].index);
+    if (found == readable->end()) continue;
+    for (const int input : found->second.inputs) {
+      const auto from = producer.find(input);
+      if (from != producer.end()) sets.Join(i, from->second);
+    }
+  }
+  std::set<size_t> around_pconv;
+  for (size_t i = 0; i < plan.size(); ++i) {
+    if (IsPConv2D(*plan[i].registration)) around_pconv.insert(sets.Find(i));
+  }
+  for (size_t i = 0; i < plan.size(); ++i) {
+    if (around_pconv.count(sets.Find(i)) == 0) readable->erase(plan[i].index);
+  }
+}
+
+// SHAPE, STRIDED_SLICE and PACK whose results only serve claimed reshapes, directly or not.
+std::set<int> FindShapeNodes(const std::vector<ModelNode>& plan,
+                             const std::map<int, Node>& claimed) {
+  std::map<int, std::vector<const ModelNode*>> consumers;
+  for (const ModelNode& node : plan) {
+    for (int i = 0; i < node.node->inputs->size; ++i) {
+      consumers[node.node->inputs->data[i]].push_back(&node);
+    }
+  }
+  std::set<int> found;
+  for (auto it = plan.rbegin(); it != plan.rend(); ++it) {
+    const int code = it->registration->builtin_code;
+    if (code != kTfLiteBuiltinShape && code != kTfLiteBuiltinStridedSlice &&
+        code != kTfLiteBuiltinPack) {
+      continue;
+    }
+    bool serves_only_reshapes = true;
+    int num_consumers = 0;
+    for (int i = 0; i < it->node->outputs->size; ++i) {
+      const int output = it->node->outputs->data[i];
+      for (const ModelNode* consumer : consumers[output]) {
+        ++num_consumers;
+        const bool is_claimed_reshape =
+            consumer->registration->builtin_code == kTfLiteBuiltinReshape &&
+            claimed.count(consumer->index) != 0 && consumer->node->inputs->data[0] != output;
+        serves_only_reshapes &= is_claimed_reshape || found.count(consumer->index) != 0;
+      }
+    }
+    if (serves_only_reshapes && num_consumers > 0) found.insert(it->index);
+  }
+  return found;
+}
+
+}  // namespace
+
+Status PartitionModel(TfLiteContext* context, Claim claim, Partition* partition) {
+  *partition = Partition();
+  std::vector<ModelNode> plan;
+  PCONV_RETURN_IF_ERROR(ReadPlan(context, &plan));
+  partition->num_model_nodes = static_cast<int>(plan.size());
+
+  std::map<int, std::string> refusal;
+  for (const ModelNode& model_node : plan) {
+    const bool is_pconv = IsPConv2D(*model_node.registration);
+    if (!is_pconv && claim == Claim::kPConv) {
+      refusal[model_node.index] = "claim is pconv";
+      continue;
+    }
+    Node node;
+    node.model_index = model_node.index;
+    const Status status = ReadNode(context, *model_node.node, *model_node.registration, &node);
+    if (status.ok()) {
+      partition->nodes.emplace(model_node.index, std::move(node));
+      partition->num_pconv += is_pconv;
+    } else if (is_pconv) {
+      return Status::Error("PConv2D '" + node.name + "' (node " + std::to_string(model_node.index) +
+                           "): " + status.message());
+    } else {
+      refusal[model_node.index] = status.message();
+    }
+  }
+  KeepConnected(plan, &partition->nodes);
+  partition->shape_nodes = FindShapeNodes(plan, partition->nodes);
+
+  for (const ModelNode& node : plan) {
+    std::string line =
+        "node " + std::to_string(node.index) + " " + TfLiteOpName(*node.registration) + ": ";
+    if (partition->nodes.count(node.index) != 0) {
+      line += "claimed";
+    } else if (partition->shape_nodes.count(node.index) != 0) {
+      line += "claimed (shape of a reshape)";
+    } else if (refusal.count(node.index) != 0) {
+      line += "refused, " + refusal[node.index];
+    } else {
+      line += "refused, not connected to a PConv2D";
+    }
+    partition->report.push_back(std::move(line));
+  }
+  return Status::Ok();
+}
+
+}  // namespace pconv

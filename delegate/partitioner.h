@@ -1,0 +1,35 @@
+// Decides which nodes of a TFLite model the delegate takes.
+#ifndef PCONV_TF_DELEGATE_PARTITIONER_H_
+#define PCONV_TF_DELEGATE_PARTITIONER_H_
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "delegate/graph.h"
+#include "delegate/options.h"
+#include "tflite_ops/status.h"
+#include "tflite_ops/tflite_abi.h"
+
+namespace pconv {
+
+struct Partition {
+  // Claimed nodes by their index in the model, with tensor indices in place of value indices.
+  std::map<int, Node> nodes;
+  // Integer nodes that only compute the shape of a claimed reshape; claimed and left out, because
+  // the graph infers that shape itself.
+  std::set<int> shape_nodes;
+  int num_pconv = 0;  // PConv2D among `nodes`
+  int num_model_nodes = 0;
+  std::vector<std::string> report;  // one line per node of the model: what became of it and why
+};
+
+// Takes every PConv2D; one that is malformed is an error, because nobody else can run it. With
+// Claim::kAll also the float32 builtin nodes that are connected to a PConv2D through nodes that can
+// be taken, so that networks without PConv2D stay as they are.
+Status PartitionModel(TfLiteContext* context, Claim claim, Partition* partition);
+
+}  // namespace pconv
+
+#endif  // PCONV_TF_DELEGATE_PARTITIONER_H_

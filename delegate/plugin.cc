@@ -1,0 +1,38 @@
+// The two symbols that libpconv_delegate.so exports.
+
+#include <exception>
+
+#include "delegate/delegate.h"
+#include "delegate/log.h"
+#include "delegate/options.h"
+
+extern "C" {
+
+// Null after an error, which goes to `report_error`, or to stderr where a loader passes none.
+TfLiteDelegate* tflite_plugin_create_delegate(const char* const* options_keys,
+                                              const char* const* options_values, size_t num_options,
+                                              void (*report_error)(const char*)) {
+  std::string message;
+  try {
+    std::vector<std::pair<std::string, std::string>> pairs;
+    for (size_t i = 0; i < num_options; ++i) {
+      pairs.emplace_back(options_keys[i], options_values[i]);
+    }
+    pconv::DelegateOptions options;
+    const pconv::Status status = pconv::ParseDelegateOptions(pairs, &options);
+    if (status.ok()) return pconv::CreateDelegate(options);
+    message = status.message();
+  } catch (const std::exception& error) {
+    message = error.what();
+  }
+  if (report_error != nullptr) {
+    report_error(message.c_str());
+  } else {
+    pconv::LogError(message);
+  }
+  return nullptr;
+}
+
+void tflite_plugin_destroy_delegate(TfLiteDelegate* delegate) { pconv::DestroyDelegate(delegate); }
+
+}  // extern "C"
