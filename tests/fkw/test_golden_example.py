@@ -1,6 +1,7 @@
 """The example of docs/fkw.md, which the C++ reader's tests know as well."""
 
 import numpy as np
+
 from pconv_tf.fkw import decode, encode, validate
 
 PATTERN_OF_KERNEL = [[None, 1, None, 0], [1, None, 0, None], [None, 1, 1, 1], [None, 1, None, 1]]
