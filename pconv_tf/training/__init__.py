@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 _EXPORTS = {
+    "KeepZeros": "keep_zeros",
     "PConvCallback": "callback",
     "PatternSet": "patterns",
     "prune_one_shot": "one_shot",
@@ -14,6 +15,7 @@ _EXPORTS = {
 }
 
 __all__ = [
+    "KeepZeros",
     "PConvCallback",
     "PatternSet",
     "prune_one_shot",
@@ -23,6 +25,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from pconv_tf.training.callback import PConvCallback as PConvCallback
+    from pconv_tf.training.keep_zeros import KeepZeros as KeepZeros
     from pconv_tf.training.one_shot import prune_one_shot as prune_one_shot
     from pconv_tf.training.patterns import PatternSet as PatternSet
     from pconv_tf.training.report import sparsity_report as sparsity_report

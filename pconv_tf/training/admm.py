@@ -17,6 +17,7 @@ two points, plus a constant that no gradient sees.
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ import numpy.typing as npt
 from pconv_tf.training.projections import KernelConstraint, Support
 
 Weights = npt.NDArray[np.float32]
+ConstraintSet = Literal["pattern", "connectivity"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,30 +44,36 @@ class Residuals:
         return Residuals(self.primal + other.primal, self.dual + other.dual)
 
 
+@dataclasses.dataclass
 class Splitting:
-    """One auxiliary variable and its scaled dual, for one of a layer's two constraint sets."""
+    """One auxiliary variable and its scaled dual, for one of a layer's two constraint sets.
 
-    def __init__(
-        self, constraint: KernelConstraint, on: str, weights: Weights, rate: float | None = None
-    ) -> None:
-        """Starts from Z = projection of `weights` and a dual of zero.
+    Attributes:
+        constraint: The layer's constraint sets.
+        on: Which of them this is.
+        support: Which entries of `point` belong to the auxiliary.
+        point: float32 [kh, kw, I, O]: the auxiliary where it is kept, the dual elsewhere.
+    """
 
-        Args:
-            constraint: The layer's constraint sets.
-            on: "pattern" or "connectivity".
-            weights: float32 [kh, kw, I, O].
-            rate: Connectivity rate to start with, if not the layer's.
-        """
-        self.constraint = constraint
-        self.on = on
-        self.support = self._project(weights, rate)
-        self.point: Weights = np.where(self._kept(), weights, np.float32(0))
+    constraint: KernelConstraint
+    on: ConstraintSet
+    support: Support
+    point: Weights
+
+    @classmethod
+    def start(
+        cls, constraint: KernelConstraint, on: ConstraintSet, weights: Weights, rate: float | None
+    ) -> Splitting:
+        """Starts from Z = projection of `weights` and a dual of zero."""
+        support = _project(constraint, on, weights, rate)
+        kept = constraint.expand(support)
+        return cls(constraint, on, support, np.where(kept, weights, np.float32(0)))
 
     def update(self, weights: Weights, rate: float | None) -> Residuals:
         """Projects W + U and updates the dual."""
         before = np.where(self._kept(), self.point, np.float32(0))
         self.point = weights + (self.point - before)
-        self.support = self._project(self.point, rate)
+        self.support = _project(self.constraint, self.on, self.point, rate)
         after = np.where(self._kept(), self.point, np.float32(0))
         return Residuals(_energy(weights - after), _energy(after - before))
 
@@ -73,15 +81,11 @@ class Splitting:
         """Z - U."""
         return np.where(self._kept(), self.point, -self.point)
 
-    def _project(self, weights: Weights, rate: float | None) -> Support:
-        if self.on == "pattern":
-            return self.constraint.project_pattern(weights)
-        return self.constraint.project_connectivity(weights, rate)
-
     def _kept(self) -> npt.NDArray[np.bool_]:
         return self.constraint.expand(self.support)
 
 
+@dataclasses.dataclass
 class LayerAdmm:
     """ADMM state of one layer: a splitting per active constraint set.
 
@@ -93,9 +97,12 @@ class LayerAdmm:
         splittings: By constraint set, "pattern" and "connectivity"; at least one.
     """
 
-    def __init__(
-        self, constraint: KernelConstraint, weights: Weights, scheduled_rate: float | None = None
-    ) -> None:
+    splittings: dict[ConstraintSet, Splitting]
+
+    @classmethod
+    def start(
+        cls, constraint: KernelConstraint, weights: Weights, scheduled_rate: float | None = None
+    ) -> LayerAdmm:
         """Starts at `weights`.
 
         Args:
@@ -104,12 +111,12 @@ class LayerAdmm:
             scheduled_rate: The current connectivity rate where it changes over time; connectivity
                 is then active even while this is 1.
         """
-        active = []
+        active: list[ConstraintSet] = []
         if constraint.patterns is not None:
             active.append("pattern")
         if constraint.rate > 1 or scheduled_rate is not None:
             active.append("connectivity")
-        self.splittings = {on: Splitting(constraint, on, weights, scheduled_rate) for on in active}
+        return cls({on: Splitting.start(constraint, on, weights, scheduled_rate) for on in active})
 
     @property
     def terms(self) -> int:
@@ -127,6 +134,14 @@ class LayerAdmm:
         """The point that the penalty pulls the weights towards, float32 [kh, kw, I, O]."""
         targets = [splitting.target() for splitting in self.splittings.values()]
         return targets[0] if len(targets) == 1 else (targets[0] + targets[1]) * np.float32(0.5)
+
+
+def _project(
+    constraint: KernelConstraint, on: ConstraintSet, weights: Weights, rate: float | None
+) -> Support:
+    if on == "pattern":
+        return constraint.project_pattern(weights)
+    return constraint.project_connectivity(weights, rate)
 
 
 def _energy(array: Weights) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import warnings
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -10,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pconv_tf.config import ConfigLike, PruningConfig
+from pconv_tf.training.checkpoint import read, write
+from pconv_tf.training.frameworks import framework_of
 from pconv_tf.training.plan import Plan
-from pconv_tf.training.pruner import Phase, Pruner
+from pconv_tf.training.pruner import PHASES, Phase, Pruner
 
 
 class PConvCallback(keras.callbacks.Callback):
@@ -37,16 +41,27 @@ class PConvCallback(keras.callbacks.Callback):
     Args:
         config: A `PruningConfig`, a mapping of its fields or the path of a YAML file.
         log_layers: Also log every layer.
+        checkpoint_dir: Folder for a checkpoint of everything (model, optimizer, ADMM state), which
+            is replaced after every epoch. If it holds one when training begins, training goes on
+            from there: the same `fit` call, started again, ends as if it had never been stopped,
+            given that the data of an epoch does not depend on the epochs before it.
 
     Raises:
         ValueError: Bad configuration. `on_train_begin` raises it when the configuration does not
             fit the model or when `fit` has fewer epochs than ADMM needs.
     """
 
-    def __init__(self, config: ConfigLike, *, log_layers: bool = False) -> None:
+    def __init__(
+        self,
+        config: ConfigLike,
+        *,
+        log_layers: bool = False,
+        checkpoint_dir: str | os.PathLike[str] | None = None,
+    ) -> None:
         super().__init__()
         self.config = PruningConfig.from_any(config)
         self._log_layers = log_layers
+        self._checkpoint_dir = None if checkpoint_dir is None else Path(checkpoint_dir)
         self._pruner: Pruner | None = None
         self._epochs_done = 0
         self._first_epoch: int | None = None
@@ -94,9 +109,12 @@ class PConvCallback(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Resolves the configuration against the model and attaches penalty and masks."""
         del logs
-        self._require_epochs(first_epoch=0)
+        first_epoch = 0
         if self._pruner is None:
-            self._pruner = Pruner(self.model, self.config)
+            pruner = Pruner(self.model, self.config)
+            first_epoch = self._resume(pruner)
+            self._pruner = pruner
+        self._require_epochs(first_epoch)
         if self._pruner.phase == "warmup" and self.config.warmup_epochs == 0:
             self._pruner.begin_stage(self.config.rho[0], self._step())
         self._pruner.attach()
@@ -124,7 +142,6 @@ class PConvCallback(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Advances the schedule and writes the epoch's values into `logs`."""
-        del epoch
         pruner, config = self._begun(), self.config
         if self._epochs_done == 0:
             pruner.reject_new_layers()
@@ -145,11 +162,16 @@ class PConvCallback(keras.callbacks.Callback):
             # The epoch that ended ran with the rho from before the schedule advanced.
             logs.update(pruner.values(by_layer=self._log_layers) | {"pconv_rho": rho})
 
+        if self._checkpoint_dir is not None:
+            self._write_checkpoint(pruner, epoch + 1)
+
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Detaches everything from the model; pruned weights stay zero."""
         del logs
         pruner = self._begun()
         pruner.detach()
+        if self._checkpoint_dir is not None:
+            framework_of(self.model).start_at(self.model, 0)
         # Averaged weights, where the optimizer keeps some, are written back after the last update.
         pruner.apply_masks()
         if pruner.phase != "retrain":
@@ -159,6 +181,36 @@ class PConvCallback(keras.callbacks.Callback):
                 "the same callback to continue",
                 stacklevel=2,
             )
+
+    def _resume(self, pruner: Pruner) -> int:
+        """Restores the checkpoint, if there is one, and returns the epoch to start at."""
+        if self._checkpoint_dir is None:
+            return 0
+        checkpoint = read(self._checkpoint_dir, self.config)
+        if checkpoint is None:
+            return 0
+        counters, state = checkpoint
+        self._epochs_done = counters["epochs_done"]
+        self._last_update_step = counters["last_update_step"]
+        stage = (self._epochs_done - self.config.warmup_epochs) // self.config.epochs_per_stage
+        phase = PHASES[counters["phase"]]
+        pruner.restore(phase, self.config.rho[stage] if phase == "admm" else 0.0, state)
+        framework_of(self.model).start_at(self.model, counters["next_epoch"])
+        return counters["next_epoch"]
+
+    def _write_checkpoint(self, pruner: Pruner, next_epoch: int) -> None:
+        counters = {
+            "epochs_done": self._epochs_done,
+            "last_update_step": self._last_update_step,
+            "next_epoch": next_epoch,
+            "phase": PHASES.index(pruner.phase),
+        }
+        assert self._checkpoint_dir is not None
+        state = pruner.state()
+        # All workers take part in reading replicated variables, one of them writes.
+        strategy = getattr(self.model, "distribute_strategy", None)
+        if strategy is None or strategy.extended.should_checkpoint:
+            write(self._checkpoint_dir, self.config, counters, state)
 
     @property
     def _updates_by_step(self) -> bool:

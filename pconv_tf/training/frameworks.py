@@ -44,6 +44,15 @@ class Framework(Protocol):
     def drop_state(self, model: Any, states: list[Any]) -> None:
         """Forgets variables made by `state`."""
 
+    def training_state(self, model: Any) -> list[Any]:
+        """All variables that the next training step depends on: weights, random seeds, optimizer.
+
+        Variables made by `state` are not among them.
+        """
+
+    def start_at(self, model: Any, epoch: int) -> None:
+        """Makes the `fit` that is beginning start at this epoch."""
+
     def mask(self, model: Any, value: Array) -> Any:
         """A bool mask for use in an after-update constraint."""
 
@@ -118,6 +127,17 @@ class Keras3:
                 holder for holder in model._seed_generators if id(holder.state) not in ours
             ]
 
+    def training_state(self, model: Any) -> list[Any]:
+        optimizer = getattr(model, "optimizer", None)
+        if optimizer is None:
+            return list(model.variables)
+        if not optimizer.built:
+            optimizer.build(model.trainable_variables)
+        return [*model.variables, *optimizer.variables]
+
+    def start_at(self, model: Any, epoch: int) -> None:
+        model._initial_epoch = epoch
+
     def mask(self, model: Any, value: Array) -> Any:
         if self.backend == "jax":
             # Constraints run where a compiled JAX step knows optimizer state only, so the mask is
@@ -190,6 +210,17 @@ class TfKeras:
     def drop_state(self, model: Any, states: list[Any]) -> None:
         del model, states
 
+    def training_state(self, model: Any) -> list[Any]:
+        optimizer = getattr(model, "optimizer", None)
+        if optimizer is None:
+            return list(model.weights)
+        optimizer.build(model.trainable_variables)
+        variables = optimizer.variables
+        return [*model.weights, *(variables() if callable(variables) else variables)]
+
+    def start_at(self, model: Any, epoch: int) -> None:
+        model._training_state = _StartingEpoch(epoch) if epoch else None
+
     def mask(self, model: Any, value: Array) -> Any:
         return self.state(model, value)
 
@@ -235,6 +266,16 @@ class _Constant:
 
     def __init__(self, value: Array) -> None:
         self.value = value
+
+
+class _StartingEpoch:
+    """What tf_keras asks for the first epoch when it resumes."""
+
+    def __init__(self, epoch: int) -> None:
+        self._epoch = epoch
+
+    def maybe_load_initial_counters_from_ckpt(self, *args: Any, **kwargs: Any) -> tuple[int, int]:
+        return self._epoch, 0
 
 
 class _StateHolder:

@@ -11,6 +11,7 @@ import numpy as np
 
 from pconv_tf.config import LayerOverride, PatternSpec, PruningConfig, natural_count
 from pconv_tf.training import patterns
+from pconv_tf.training.grouping import similar_filters
 from pconv_tf.training.layers import Kernel, LeftOut, find_kernels
 from pconv_tf.training.projections import KernelConstraint, kept_kernels
 
@@ -87,7 +88,7 @@ def make_plan(model: Any, config: PruningConfig, *, for_training: bool = False) 
 
 
 def bind(plan: Plan, config: PruningConfig) -> Plan:
-    """Completes a plan with what depends on the current weights: the mined pattern sets.
+    """Completes a plan with what depends on the weights: similar filters and mined pattern sets.
 
     Every "naturalK" is mined once per kernel size, over the kernels of all layers that ask for it
     and that survive connectivity pruning.
@@ -95,6 +96,8 @@ def bind(plan: Plan, config: PruningConfig) -> Plan:
     Raises:
         ValueError: A weight is not finite, or more patterns are asked for than candidates exist.
     """
+    grouped = tuple(_grouped(layer, config.filter_grouping) for layer in plan.layers)
+    plan = dataclasses.replace(plan, layers=grouped)
     mined: dict[tuple[int, tuple[int, int], int], list[LayerPlan]] = {}
     for layer in plan.layers:
         key = _mining_key(layer)
@@ -114,6 +117,19 @@ def bind(plan: Plan, config: PruningConfig) -> Plan:
         return dataclasses.replace(layer, constraint=constraint)
 
     return dataclasses.replace(plan, layers=tuple(completed(layer) for layer in plan.layers))
+
+
+def _grouped(layer: LayerPlan, grouping: str) -> LayerPlan:
+    """Chooses which filters share a block, where that is not given by their order."""
+    constraint = layer.constraint
+    if grouping == "consecutive" or constraint.block == 1 or constraint.order is not None:
+        return layer
+    order = similar_filters(
+        layer.kernel.read(),
+        constraint.block,
+        1 if layer.kernel.kind == "depthwise" else layer.kernel.groups,
+    )
+    return dataclasses.replace(layer, constraint=dataclasses.replace(constraint, order=order))
 
 
 def _mining_key(layer: LayerPlan) -> tuple[int, tuple[int, int], int] | None:

@@ -12,13 +12,16 @@ import numpy as np
 import numpy.typing as npt
 
 from pconv_tf.config import PruningConfig
-from pconv_tf.training.admm import LayerAdmm, Residuals
+from pconv_tf.training.admm import ConstraintSet, LayerAdmm, Residuals, Splitting
 from pconv_tf.training.frameworks import framework_of
 from pconv_tf.training.layers import find_kernels
+from pconv_tf.training.patterns import PatternSet
 from pconv_tf.training.plan import LayerPlan, Plan, bind, make_plan
+from pconv_tf.training.projections import KernelConstraint, Support
 from pconv_tf.training.schedules import load_schedule, scheduled_rate
 
 Phase = Literal["warmup", "admm", "retrain"]
+State = dict[str, npt.NDArray[Any]]
 PHASES: tuple[Phase, ...] = ("warmup", "admm", "retrain")
 
 
@@ -104,7 +107,7 @@ class Pruner:
             self.phase = "admm"
         for layer in self.plan.layers:
             rate = self._rate(layer, step) if self._is_scheduled(layer) else None
-            self._admm[layer.name] = LayerAdmm(layer.constraint, layer.kernel.read(), rate)
+            self._admm[layer.name] = LayerAdmm.start(layer.constraint, layer.kernel.read(), rate)
         self.rho = rho
         self._push()
 
@@ -158,6 +161,62 @@ class Pruner:
                 "call the model on a batch before training"
             )
 
+    def state(self) -> State:
+        """Arrays from which `restore` continues exactly, the model's and optimizer's among them."""
+        state: State = {
+            f"variable{i}": self._framework.read(variable)
+            for i, variable in enumerate(self._variables())
+        }
+        for i, layer in enumerate(self.plan.layers):
+            constraint = layer.constraint
+            state[f"layer{i}.shape"] = np.array(constraint.shape)
+            if constraint.patterns is not None:
+                state[f"layer{i}.patterns"] = constraint.patterns.masks
+            if constraint.order is not None:
+                state[f"layer{i}.order"] = constraint.order
+            if layer.name in self.masks:
+                state[f"layer{i}.mask"] = self.masks[layer.name]
+            if layer.name in self._admm:
+                for on, splitting in self._admm[layer.name].splittings.items():
+                    state[f"layer{i}.{on}.point"] = splitting.point
+                    for field, value in vars(splitting.support).items():
+                        if value is not None:
+                            state[f"layer{i}.{on}.{field}"] = value
+        return state
+
+    def restore(self, phase: Phase, rho: float, state: State) -> None:
+        """Continues from what `state` returned in this phase; call it before `attach`.
+
+        Raises:
+            ValueError: The state belongs to another model or optimizer.
+        """
+        variables = self._variables()
+        shapes = [tuple(int(d) for d in variable.shape) for variable in variables]
+        saved = {name: array for name, array in state.items() if name.startswith("variable")}
+        if [saved[f"variable{i}"].shape for i in range(len(saved))] != shapes:
+            raise ValueError(
+                "checkpoint_dir: the checkpoint's weights and optimizer variables do not fit this "
+                f"model; it has {len(shapes)} variables, the checkpoint {len(saved)}"
+            )
+        for i, variable in enumerate(variables):
+            self._framework.assign(variable, state[f"variable{i}"])
+        layers = []
+        for i, layer in enumerate(self.plan.layers):
+            masks = state.get(f"layer{i}.patterns")
+            constraint = dataclasses.replace(
+                layer.constraint,
+                patterns=None if masks is None else PatternSet(masks),
+                order=state.get(f"layer{i}.order"),
+            )
+            layers.append(dataclasses.replace(layer, constraint=constraint))
+            if phase == "retrain":
+                self.masks[layer.name] = state[f"layer{i}.mask"]
+            elif phase == "admm":
+                self._admm[layer.name] = LayerAdmm(_splittings(constraint, f"layer{i}", state))
+        self.plan = dataclasses.replace(self.plan, layers=tuple(layers))
+        self.phase = phase
+        self.rho = rho
+
     def values(self, *, by_layer: bool = False) -> dict[str, float]:
         """Residuals and sparsity for `logs`; see `PConvCallback` for the names."""
         weights = {layer.name: layer.kernel.read() for layer in self.plan.layers}
@@ -181,6 +240,11 @@ class Pruner:
                 values[f"pconv/{name}/dual"] = _relative(residual.dual, norms[name])
                 values |= _pattern_shares(f"pconv/{name}", layer, weights[name])
         return values
+
+    def _variables(self) -> list[Any]:
+        ours = {id(attachment.target) for attachment in self._attached.values()}
+        ours.add(id(self._rho_state))
+        return [v for v in self._framework.training_state(self._model) if id(v) not in ours]
 
     def _push(self) -> None:
         """Brings the attached state up to date with ours."""
@@ -211,6 +275,22 @@ class Pruner:
         if self._is_scheduled(layer):
             return scheduled_rate(self._schedule, step)
         return layer.constraint.rate
+
+
+def _splittings(
+    constraint: KernelConstraint, prefix: str, state: State
+) -> dict[ConstraintSet, Splitting]:
+    sets: tuple[ConstraintSet, ...] = ("pattern", "connectivity")
+    return {
+        on: Splitting(
+            constraint,
+            on,
+            Support(state.get(f"{prefix}.{on}.pattern"), state.get(f"{prefix}.{on}.kept")),
+            state[f"{prefix}.{on}.point"],
+        )
+        for on in sets
+        if f"{prefix}.{on}.point" in state
+    }
 
 
 def _terms(layer: LayerPlan, scheduled: bool) -> int:
