@@ -73,6 +73,7 @@ def match(graph: Graph, operator: Any) -> Convolution:
     if builtin != BuiltinOperator.FULLY_CONNECTED:
         _absorb_space_to_batch(graph, conv)
         _absorb_pad(graph, conv)
+        _simplify_pads(conv)
     return conv
 
 
@@ -155,6 +156,21 @@ def _absorb_pad(graph: Graph, conv: Convolution) -> None:
     conv.absorbed.append(pad)
 
 
+def _simplify_pads(conv: Convolution) -> None:
+    """Says SAME or VALID where the explicit pads mean just that."""
+    if conv.pads is None:
+        return
+    kernel = conv.weights.values.shape[1:3]
+    same: list[int] = []
+    for size, dilation in zip(kernel, conv.dilations, strict=True):
+        total = (size - 1) * dilation
+        same += [total // 2, total - total // 2]
+    if not any(conv.pads):
+        conv.pads = None
+    elif conv.strides == (1, 1) and list(conv.pads) == same:
+        conv.padding, conv.pads = Padding.SAME, None
+
+
 def _absorb_space_to_batch(graph: Graph, conv: Convolution) -> None:
     """Turns SPACE_TO_BATCH_ND, VALID convolution, BATCH_TO_SPACE_ND into a dilated convolution.
 
@@ -183,8 +199,6 @@ def _absorb_space_to_batch(graph: Graph, conv: Convolution) -> None:
     conv.input = inputs[0]
     conv.dilations = (int(block[0]), int(block[1]))
     conv.pads = (int(paddings[0, 0]), int(ends[0]), int(paddings[1, 0]), int(ends[1]))
-    if not any(conv.pads):
-        conv.pads = None
     conv.absorbed += [before, conv.place]
     conv.place, conv.output = after, ids(after.outputs)[0]
     _absorb_activation(graph, conv)

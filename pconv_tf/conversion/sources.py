@@ -34,11 +34,13 @@ class Source:
     Attributes:
         file: the model.
         name: what to call it in messages.
+        num_bytes: size of the .tflite file.
         layer_names: for a Keras model, the layer name for each name scope of its tensors.
     """
 
     file: ModelFile
     name: str
+    num_bytes: int
     layer_names: dict[str, str] = field(default_factory=dict)
 
 
@@ -50,7 +52,7 @@ def load(source: Any) -> Source:
         ValueError: if the object or file is none of the accepted kinds, or cannot be converted.
     """
     if isinstance(source, bytes | bytearray | memoryview):
-        return Source(model_file.read(bytes(source), "model"), "model")
+        return _parsed(bytes(source), "model")
     if isinstance(source, str | os.PathLike):
         return _from_path(Path(source))
     family = _keras_family(source)
@@ -59,21 +61,40 @@ def load(source: Any) -> Source:
     return _from_keras(source, family)
 
 
+def load_tflite(source: Any) -> Source:
+    """Reads a .tflite file, given as path or bytes.
+
+    Raises:
+        FileNotFoundError: if the path does not exist.
+        ValueError: if it is no whole .tflite file.
+    """
+    if isinstance(source, bytes | bytearray | memoryview):
+        return _parsed(bytes(source), "model")
+    path = Path(source)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    if path.stat().st_size > model_file.MAX_BYTES:
+        raise ValueError(f"{path}: {path.stat().st_size} bytes; a .tflite file has at most 2 GB")
+    return _parsed(path.read_bytes(), str(path))
+
+
+def _parsed(data: bytes, name: str, layer_names: dict[str, str] | None = None) -> Source:
+    return Source(model_file.read(data, name), name, len(data), layer_names or {})
+
+
 def _from_path(path: Path) -> Source:
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
     if path.is_dir():
         if not (path / "saved_model.pb").exists():
             raise ValueError(f"{path}: a folder without saved_model.pb is no SavedModel")
-        return Source(model_file.read(_from_saved_model(path), str(path)), str(path))
+        return _parsed(_from_saved_model(path), str(path))
     if path.suffix in (".keras", ".h5", ".hdf5"):
         model = _load_keras_file(path)
         family = _keras_family(model)
         assert family is not None
         return _from_keras(model, family)
-    if path.stat().st_size > model_file.MAX_BYTES:
-        raise ValueError(f"{path}: {path.stat().st_size} bytes; a .tflite file has at most 2 GB")
-    return Source(model_file.read(path.read_bytes(), str(path)), str(path))
+    return load_tflite(path)
 
 
 def _keras_family(model: Any) -> str | None:
@@ -129,11 +150,11 @@ def _from_keras(model: Any, family: str) -> Source:
     if not traceable or not getattr(model, "inputs", None):
         with tempfile.TemporaryDirectory() as folder:
             _export(model, folder, name)
-            return Source(model_file.read(_from_saved_model(Path(folder)), name), name)
+            return _parsed(_from_saved_model(Path(folder)), name)
     function, layer_names = _traced(model)
-    file = model_file.read(_from_function(function, name), name)
-    _add_signature(file.model, model)
-    return Source(file, name, layer_names)
+    source = _parsed(_from_function(function, name), name, layer_names)
+    _add_signature(source.file.model, model)
+    return source
 
 
 def _export(model: Any, folder: str, name: str) -> None:

@@ -1,0 +1,111 @@
+"""Writes a pruned model as .tflite: pruned layers become PConv2D with FKW weights.
+
+MODEL is a .keras or .h5 file, a SavedModel folder or a .tflite file. Prints what every convolution
+became and why; a layer stays dense where no gain is expected (docs/conversion.md).
+
+  pconv-tf convert pruned.keras -o pruned.tflite
+  pconv-tf convert pruned.keras --weights=float16 --skip='^first$'
+  pconv-tf convert pruned.tflite --to-dense -o dense.tflite
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pconv_tf.cli import output
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of `pconv-tf convert`."""
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="what to convert")
+    add(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="file to write (default: MODEL's name with _pconv.tflite or _dense.tflite, here)",
+    )
+    add(
+        "--weights",
+        choices=("float32", "float16", "int8"),
+        default="float32",
+        help="type of the stored kept weights (default %(default)s); quantised ones stay as they"
+        " are",
+    )
+    add(
+        "--only",
+        action="append",
+        default=[],
+        metavar="REGEX",
+        help="convert only layers whose name matches; may be repeated",
+    )
+    add(
+        "--skip",
+        action="append",
+        default=[],
+        metavar="REGEX",
+        help="leave layers dense whose name matches; may be repeated",
+    )
+    add("--force", action="store_true", help="convert also where no gain is expected")
+    add(
+        "--to-dense",
+        action="store_true",
+        help="the other way: write the dense twin, with TFLite's own operators only",
+    )
+    output.add_json_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs `pconv-tf convert`."""
+    if args.to_dense:
+        return _to_dense(args)
+    from pconv_tf.conversion import convert_with_report
+    from pconv_tf.conversion.report import COLUMNS, TEXT_COLUMNS, table_rows, total_row
+
+    target = _target(args, "pconv")
+    with output.progress("converting") as bar:
+        conversion = convert_with_report(
+            args.model,
+            output=target,
+            weights=args.weights,
+            only=args.only,
+            skip=args.skip,
+            force=args.force,
+            progress=lambda done, total: bar.update(bar.task_ids[0], completed=done, total=total),
+        )
+    size = len(conversion.flatbuffer)
+    if args.json:
+        output.print_json(
+            {
+                "output": str(target),
+                "bytes": size,
+                "layers": [vars(layer) for layer in conversion.layers],
+            }
+        )
+        return 0
+    rows = [*table_rows(conversion.layers), total_row(conversion.layers)]
+    output.print_table(COLUMNS, rows, text_columns=TEXT_COLUMNS)
+    print(f"wrote {target} ({output.human_bytes(size)})")
+    return 0
+
+
+def _to_dense(args: argparse.Namespace) -> int:
+    from pconv_tf.conversion import convert_dense
+
+    if args.only or args.skip or args.force or args.weights != "float32":
+        raise ValueError("--to-dense takes none of --weights, --only, --skip and --force")
+    target = _target(args, "dense")
+    size = len(convert_dense(args.model, output=target))
+    if args.json:
+        output.print_json({"output": str(target), "bytes": size})
+    else:
+        print(f"wrote {target} ({output.human_bytes(size)})")
+    return 0
+
+
+def _target(args: argparse.Namespace, suffix: str) -> Path:
+    if args.output is not None:
+        return Path(args.output)
+    source = Path(args.model)
+    return Path(f"{source.name if source.is_dir() else source.stem}_{suffix}.tflite")
