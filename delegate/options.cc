@@ -78,7 +78,7 @@ Status SetOption(const std::string& key, const std::string& value, DelegateOptio
 #undef INTEGER
 #undef BOOLEAN
 #undef TEXT
-  return Status::Error("unknown option '" + key + "', accepted are:\n" + DelegateOptionsHelp());
+  return Status::Error("unknown option '" + key + "', accepted are:" + DelegateOptionsHelp());
 }
 
 std::vector<std::string> Keys() {
@@ -97,7 +97,7 @@ std::vector<std::string> Keys() {
 
 std::string HelpLine(const std::string& key, const std::string& accepted,
                      const std::string& default_text, const std::string& help) {
-  return "  " + key + " (" + accepted + "; default " + default_text + "): " + help + "\n";
+  return "\n  " + key + " (" + accepted + "; default " + default_text + "): " + help;
 }
 
 }  // namespace
@@ -106,6 +106,9 @@ Status ParseDelegateOptions(const std::vector<std::pair<std::string, std::string
                             DelegateOptions* options) {
   *options = DelegateOptions();
   for (const std::string& key : Keys()) {
+    const bool given = std::any_of(pairs.begin(), pairs.end(),
+                                   [&](const auto& pair) { return pair.first == key; });
+    if (given) continue;
     std::string variable = "PCONV_";
     for (const char c : key) variable += static_cast<char>(std::toupper(c));
     const char* value = std::getenv(variable.c_str());

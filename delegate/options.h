@@ -26,13 +26,13 @@ struct DelegateOptions {
 #undef TEXT
 };
 
-// Starts from the defaults, takes PCONV_<KEY> from the environment (for values that a loader's own
-// syntax does not let through), then `pairs`, which win. An unknown key or value is an error that
-// lists what is accepted.
+// A key that `pairs` does not hold is taken from the environment variable PCONV_<KEY> (for values
+// that a loader's own syntax does not let through), or else keeps its default. An unknown key or
+// value is an error that lists what is accepted.
 Status ParseDelegateOptions(const std::vector<std::pair<std::string, std::string>>& pairs,
                             DelegateOptions* options);
 
-// One line per option: key, accepted values, default, meaning.
+// A new line per option: key, accepted values, default, meaning.
 std::string DelegateOptionsHelp();
 
 }  // namespace pconv
