@@ -1,0 +1,4 @@
+"""The whole way on real data in a few minutes: train, prune, convert, run, compare.
+
+Uses the rest of the package only through its public names, as a user would.
+"""

@@ -1,0 +1,50 @@
+"""The demo's network: a small VGG, 3x3 convolutions with batch normalisation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pconv_tf.demo.fashion_mnist import IMAGE_SHAPE, NUM_CLASSES
+
+# (filters, pool after it) of each 3x3 convolution.
+BLOCKS = ((32, True), (64, False), (64, True), (128, False), (128, False))
+
+
+def build(learning_rate: Any) -> Any:
+    """Returns a compiled `keras.Model` for 28x28x1 images; its outputs are logits.
+
+    Args:
+        learning_rate: A number or a `keras.optimizers.schedules.LearningRateSchedule`.
+    """
+    import keras
+
+    layers: list[Any] = [keras.Input(IMAGE_SHAPE, batch_size=None, name="image")]
+    for number, (filters, pool) in enumerate(BLOCKS, start=1):
+        layers += [
+            keras.layers.Conv2D(
+                filters, 3, padding="same", use_bias=False, name=f"conv{number}"
+            ),
+            # Few steps an epoch: the default momentum would leave the averages far behind.
+            keras.layers.BatchNormalization(momentum=0.9, name=f"norm{number}"),
+            keras.layers.ReLU(name=f"relu{number}"),
+        ]
+        if pool:
+            layers.append(keras.layers.MaxPooling2D(name=f"pool{number}"))
+    layers += [
+        keras.layers.GlobalAveragePooling2D(name="mean"),
+        keras.layers.Dense(NUM_CLASSES, name="logits"),
+    ]
+    model = keras.Sequential(layers, name="fashion_cnn")
+    compile_for(model, learning_rate)
+    return model
+
+
+def compile_for(model: Any, learning_rate: Any) -> None:
+    """Compiles `model` with a fresh optimizer."""
+    import keras
+
+    model.compile(
+        optimizer=keras.optimizers.Adam(learning_rate),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
