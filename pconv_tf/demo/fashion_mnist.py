@@ -64,6 +64,8 @@ def _read_idx(path: Path, dimensions: int) -> np.ndarray:
         )
     shape = tuple(int(n) for n in np.frombuffer(data, ">i4", dimensions, offset=4))
     if len(data) - header != np.prod(shape):
-        raise ValueError(f"{path}: expected {np.prod(shape)} bytes of data for shape {shape}, "
-                         f"found {len(data) - header}")
+        raise ValueError(
+            f"{path}: expected {np.prod(shape)} bytes of data for shape {shape}, "
+            f"found {len(data) - header}"
+        )
     return np.frombuffer(data, np.uint8, offset=header).reshape(shape)

@@ -21,9 +21,7 @@ def build(learning_rate: Any) -> Any:
     layers: list[Any] = [keras.Input(IMAGE_SHAPE, batch_size=None, name="image")]
     for number, (filters, pool) in enumerate(BLOCKS, start=1):
         layers += [
-            keras.layers.Conv2D(
-                filters, 3, padding="same", use_bias=False, name=f"conv{number}"
-            ),
+            keras.layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"conv{number}"),
             # Few steps an epoch: the default momentum would leave the averages far behind.
             keras.layers.BatchNormalization(momentum=0.9, name=f"norm{number}"),
             keras.layers.ReLU(name=f"relu{number}"),

@@ -1,0 +1,221 @@
+"""Trains, prunes, converts and measures; returns one table and writes the files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import pconv_tf
+from pconv_tf.demo import fashion_mnist, network, picture
+from pconv_tf.files import write_atomically
+
+BATCH = 128
+# Both models start from the same dense one and train for the same number of epochs.
+DENSE_EPOCHS = 3
+FIRST_RATE, SECOND_RATE = 2e-3, 1e-3
+CONFIG = {
+    "pattern_set": "natural8",
+    "connectivity_rate": 3.6,
+    "rho": (1e-2, 1e-1),
+    "epochs_per_stage": 1,
+    "retrain_epochs": 3,
+}
+EVALUATION_BATCH = 250
+
+Note = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the demo's table.
+
+    Attributes:
+        name: Which model.
+        runtime: What ran it.
+        accuracy: Share of the test images classified correctly, measured in that runtime.
+        weights_kept: Share of the convolutions' weights that are not zero.
+        file_bytes: Size of the .tflite file.
+        latency_ms: Median of one image on one thread; None where the same file was timed above.
+        speedup: Dense twin's latency over this one's.
+        max_abs_diff: Largest difference of any output from the dense twin's.
+    """
+
+    name: str
+    runtime: str
+    accuracy: float
+    weights_kept: float
+    file_bytes: int
+    latency_ms: float
+    speedup: float
+    max_abs_diff: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the demo measured, and the files it wrote."""
+
+    rows: tuple[Row, ...]
+    files: dict[str, str]
+    seconds: float
+    seed: int
+
+
+def run(
+    output: Path,
+    *,
+    seed: int = 0,
+    train_images: int = 30_000,
+    config: dict[str, Any] | None = None,
+    note: Note = lambda _: None,
+) -> Result:
+    """Runs the demo and writes its models and its picture to the folder `output`.
+
+    Args:
+        output: A folder; made if missing.
+        seed: Of the initial weights and of the order of the images.
+        train_images: How many of the 60,000 training images to use.
+        config: Pruning configuration, `CONFIG` by default.
+        note: Is given a line of text whenever something is done.
+
+    Raises:
+        ValueError: `train_images` is out of range, or the pruning configuration is wrong.
+        OSError: The data cannot be had, or `output` cannot be written.
+    """
+    if not BATCH <= train_images <= 60_000:
+        raise ValueError(f"train_images: expected {BATCH} to 60000, found {train_images}")
+    start = time.monotonic()
+    config = CONFIG if config is None else config
+    output.mkdir(parents=True, exist_ok=True)
+
+    import keras
+
+    train, test = fashion_mnist.load()
+    train = fashion_mnist.Split(train.images[:train_images], train.labels[:train_images])
+    dense, pruned = _train(keras, train, config, seed, note)
+    report = pconv_tf.sparsity_report(pruned)
+
+    files = {
+        "dense model": output / "dense.tflite",
+        "dense twin of the pruned model": output / "pruned_dense_twin.tflite",
+        "pruned model": output / "pruned.tflite",
+        "picture": output / "patterns.png",
+    }
+    note("converting")
+    dense_file, twin_file, pruned_file, picture_file = files.values()
+    pconv_tf.convert_dense(dense, output=dense_file)
+    pconv_tf.convert_dense(pruned, output=twin_file)
+    pconv_tf.convert(pruned, output=pruned_file)
+
+    note("measuring accuracy in LiteRT")
+    outputs = {
+        path: _logits(path, test.images, delegate=path == pruned_file)
+        for path in (dense_file, twin_file, pruned_file)
+    }
+    note("measuring latency")
+    timed = pconv_tf.compare(graph=pruned_file, baseline=twin_file, num_threads=1)
+    latency = [contender.latency_ms["median"] for contender in timed.contenders[:2]]
+
+    def row(name: str, runtime: str, path: Path, kept: float, milliseconds: float) -> Row:
+        difference = 0.0 if path == dense_file else _difference(outputs[path], outputs[twin_file])
+        return Row(
+            name,
+            runtime,
+            _accuracy(outputs[path], test.labels),
+            kept,
+            path.stat().st_size,
+            milliseconds,
+            latency[0] / milliseconds,
+            difference,
+        )
+
+    rows = (
+        row("dense", "LiteRT + XNNPACK", dense_file, 1.0, latency[0]),
+        row("pruned, dense twin", "LiteRT + XNNPACK", twin_file, _kept(report), latency[0]),
+        row("pruned, FKW", "LiteRT + pconv delegate", pruned_file, _kept(report), latency[1]),
+    )
+    shown = [asdict(rows[0]) | {"name": "dense"}, asdict(rows[2]) | {"name": "pruned"}]
+    title = (
+        f"Fashion-MNIST: {1 / _kept(report):.1f}x fewer convolution weights, "
+        f"{rows[2].speedup:.1f}x faster than XNNPACK"
+    )
+    write_atomically(picture_file, picture.draw(report, shown, title))
+    return Result(
+        rows,
+        {name: str(path) for name, path in files.items()},
+        time.monotonic() - start,
+        seed,
+    )
+
+
+def _train(
+    keras: Any, train: fashion_mnist.Split, config: dict[str, Any], seed: int, note: Note
+) -> tuple[Any, Any]:
+    """Returns a dense and a pruned model that were trained for the same number of epochs."""
+    keras.utils.set_random_seed(seed)
+    steps = -(-len(train.labels) // BATCH)
+    epochs = pconv_tf.PruningConfig(**config).total_epochs
+
+    def fit(model: Any, name: str, count: int, *callbacks: Any) -> None:
+        keras.utils.set_random_seed(seed + 1)
+        announce = keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs: note(
+                f"{name}, epoch {epoch + 1}/{count}: training accuracy {logs['accuracy']:.4f}"
+            )
+        )
+        model.fit(
+            train.images,
+            train.labels,
+            batch_size=BATCH,
+            epochs=count,
+            verbose=0,
+            callbacks=[*callbacks, announce],
+        )
+
+    def decay(rate: float, count: int) -> Any:
+        return keras.optimizers.schedules.CosineDecay(rate, count * steps, alpha=0.02)
+
+    dense = network.build(decay(FIRST_RATE, DENSE_EPOCHS))
+    fit(dense, "dense", DENSE_EPOCHS)
+    pruned = network.build(decay(SECOND_RATE, epochs))
+    pruned.set_weights(dense.get_weights())
+    network.compile_for(dense, decay(SECOND_RATE, epochs))
+    fit(dense, "dense, continued", epochs)
+    fit(pruned, "pruned", epochs, pconv_tf.PConvCallback(config))
+    return dense, pruned
+
+
+def _kept(report: Any) -> float:
+    return 1 / report.conv_compression
+
+
+def _logits(path: Path, images: np.ndarray, *, delegate: bool) -> np.ndarray:
+    """Outputs [N, 10] of the file in stock LiteRT, with the delegate or with XNNPACK alone."""
+    if delegate:
+        interpreter = pconv_tf.Interpreter(str(path), num_threads=2)
+    else:
+        from ai_edge_litert.interpreter import Interpreter
+
+        interpreter = Interpreter(str(path), num_threads=2)
+    entry = interpreter.get_input_details()[0]["index"]
+    interpreter.resize_tensor_input(entry, [EVALUATION_BATCH, *images.shape[1:]])
+    interpreter.allocate_tensors()
+    end = interpreter.get_output_details()[0]["index"]
+    results = []
+    for first in range(0, len(images), EVALUATION_BATCH):
+        interpreter.set_tensor(entry, images[first : first + EVALUATION_BATCH])
+        interpreter.invoke()
+        results.append(interpreter.get_tensor(end))
+    return np.concatenate(results)
+
+
+def _accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
+    return float((logits.argmax(axis=1) == labels).mean())
+
+
+def _difference(outputs: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.abs(outputs - expected).max())
