@@ -46,9 +46,6 @@ format: $(VENV)/.stamp  ## reformat Python, C++ and Bazel files
 bench: setup  ## measure every network against its rivals; writes docs/results.md and the README table
 	$(PY) -m benchmarks.run
 
-docs: $(VENV)/.stamp  ## regenerate the generated parts of docs/
-	$(PY) scripts/generate_docs.py
-
 wheel: setup  ## a wheel with the delegate inside, in dist/
 	scripts/wheel.sh "$(PY)"
 

@@ -17,13 +17,14 @@ from pconv_tf.files import write_atomically
 BATCH = 128
 # Both models start from the same dense one and train for the same number of epochs.
 DENSE_EPOCHS = 3
-FIRST_RATE, SECOND_RATE = 2e-3, 1e-3
+LEARNING_RATE = 2e-3
 CONFIG = {
     "pattern_set": "natural8",
-    "connectivity_rate": 3.6,
+    "connectivity_rate": 2.0,
     "rho": (1e-2, 1e-1),
     "epochs_per_stage": 1,
-    "retrain_epochs": 3,
+    "update_every": "50 steps",
+    "retrain_epochs": 4,
 }
 EVALUATION_BATCH = 250
 
@@ -176,14 +177,14 @@ def _train(
             callbacks=[*callbacks, announce],
         )
 
-    def decay(rate: float, count: int) -> Any:
-        return keras.optimizers.schedules.CosineDecay(rate, count * steps, alpha=0.02)
+    def decay(count: int) -> Any:
+        return keras.optimizers.schedules.CosineDecay(LEARNING_RATE, count * steps, alpha=0.02)
 
-    dense = network.build(decay(FIRST_RATE, DENSE_EPOCHS))
+    dense = network.build(decay(DENSE_EPOCHS))
     fit(dense, "dense", DENSE_EPOCHS)
-    pruned = network.build(decay(SECOND_RATE, epochs))
+    pruned = network.build(decay(epochs))
     pruned.set_weights(dense.get_weights())
-    network.compile_for(dense, decay(SECOND_RATE, epochs))
+    network.compile_for(dense, decay(epochs))
     fit(dense, "dense, continued", epochs)
     fit(pruned, "pruned", epochs, pconv_tf.PConvCallback(config))
     return dense, pruned

@@ -1,0 +1,39 @@
+import json
+
+import pytest
+
+from pconv_tf.cli.main import main
+from pconv_tf.demo import fashion_mnist
+from pconv_tf.demo.run import run
+
+needs_data = pytest.mark.skipif(
+    not fashion_mnist.DEBIAN_FOLDER.is_dir(), reason="package dataset-fashion-mnist is missing"
+)
+
+
+@needs_data
+@pytest.mark.slow
+def test_a_short_demo_writes_files_and_a_consistent_table(tmp_path, capsys):
+    folder = tmp_path / "out"
+    assert main(["demo", f"--output={folder}", "--train_images=1280", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    dense, twin, pruned = result["rows"]
+    assert {path.name for path in folder.iterdir()} == {
+        "dense.tflite",
+        "pruned_dense_twin.tflite",
+        "pruned.tflite",
+        "patterns.png",
+    }
+    assert (folder / "patterns.png").read_bytes().startswith(b"\x89PNG")
+    # natural8 keeps 4 of 9 taps, connectivity half of the kernels; the first layer keeps more.
+    assert 1 / 5 < pruned["weights_kept"] < 1 / 4
+    assert pruned["file_bytes"] < twin["file_bytes"] / 2
+    assert abs(pruned["accuracy"] - twin["accuracy"]) <= 0.001
+    assert pruned["max_abs_diff"] < 1e-3
+    assert dense["weights_kept"] == 1.0
+    assert 0 < dense["latency_ms"] and 0 < pruned["latency_ms"]
+
+
+def test_too_few_images_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="train_images: expected 128 to 60000, found 5"):
+        run(tmp_path, train_images=5)
