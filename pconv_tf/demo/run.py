@@ -20,8 +20,8 @@ DENSE_EPOCHS = 3
 LEARNING_RATE = 2e-3
 CONFIG = {
     "pattern_set": "natural8",
-    "connectivity_rate": 2.0,
-    "rho": (1e-2, 1e-1),
+    "connectivity_rate": 3.0,
+    "rho": (1e-1,),
     "epochs_per_stage": 1,
     "update_every": "50 steps",
     "retrain_epochs": 4,
