@@ -1,0 +1,63 @@
+// Convolution by streams on lane-tiled images.
+#ifndef PCONV_TF_DELEGATE_CPU_CONV_STEP_H_
+#define PCONV_TF_DELEGATE_CPU_CONV_STEP_H_
+
+#include <memory>
+#include <vector>
+
+#include "delegate/cpu/border.h"
+#include "delegate/cpu/kernels.h"
+#include "delegate/cpu/step.h"
+#include "delegate/cpu/stream.h"
+#include "tflite_ops/conv_geometry.h"
+
+namespace pconv::cpu {
+
+// The layout in which a window operation reads its input to write `output`: tiles `stride` times as
+// large and a halo that holds every tap. `input_h`, `input_w`: size of the image.
+Layout NeededInput(const Window& window, int input_h, int input_w, const Layout& output);
+
+// Offsets in floats of the window's taps (r * kernel_w + c) from the input cell of an output cell.
+size_t TapOffset(const Window& window, const Layout& input, int tap);
+
+// Cell of the input that tap (0, 0) of output cell (0, 0) reads, relative to input cell (0, 0).
+struct WindowOrigin {
+  int y, x;
+};
+WindowOrigin OriginOf(const Window& window, int input_h, int input_w);
+
+// Weights of a layer, sliced by input channel so that the slab of a slice stays in cache.
+struct PackedConv {
+  std::vector<std::vector<int>> patterns;
+  int taps = 0;
+  int group = 1;
+  std::vector<Stream> slices;
+
+  size_t bytes() const;
+};
+
+class ConvStep : public Step {
+ public:
+  // Buffers: input, output and the one to add before the activation (or null) with the tiles of
+  // the output.
+  ConvStep(const KernelTable& kernels, std::shared_ptr<const PackedConv> weights,
+           const Window& window, ActivationRange range, const Plan& plan, int input, int addend,
+           int output, int num_threads);
+  void Run(const RunContext& context) const override;
+
+ private:
+  const KernelTable& kernels_;
+  std::shared_ptr<const PackedConv> weights_;
+  ActivationRange range_;
+  Buffer input_, output_, addend_;
+  size_t origin_ = 0;  // floats from input cell (0, 0), may wrap
+  size_t input_row_, input_column_;
+  std::vector<size_t> tap_offsets_;
+  bool split_rows_ = false;
+  std::vector<int> group_bounds_;  // per thread
+  Border border_;
+};
+
+}  // namespace pconv::cpu
+
+#endif  // PCONV_TF_DELEGATE_CPU_CONV_STEP_H_

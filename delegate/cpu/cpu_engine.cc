@@ -1,0 +1,122 @@
+#include "delegate/cpu/cpu_engine.h"
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+
+#include "delegate/cpu/isa.h"
+#include "delegate/cpu/planner.h"
+#include "delegate/cpu/thread_pool.h"
+
+namespace pconv {
+namespace {
+
+using cpu::Buffer;
+using cpu::Step;
+
+struct FreeDeleter {
+  void operator()(void* p) const { std::free(p); }
+};
+
+class CpuEngine : public Engine {
+ public:
+  CpuEngine(Graph* graph, const EngineOptions& options, PackedCache* cache,
+            const cpu::KernelTable* kernels)
+      : graph_(graph),
+        options_(options),
+        cache_(cache),
+        kernels_(kernels),
+        pool_(options.num_threads) {}
+
+  Status Resize() override {
+    PCONV_RETURN_IF_ERROR(
+        cpu::MakePlan({graph_, kernels_, &options_, cache_}, &plan_, &weight_bytes_));
+    constexpr size_t kAlignment = 128;
+    const size_t bytes =
+        (plan_.arena_floats * sizeof(float) + kAlignment - 1) / kAlignment * kAlignment;
+    arena_.reset(bytes == 0 ? nullptr : static_cast<float*>(std::aligned_alloc(kAlignment, bytes)));
+    arena_bytes_ = static_cast<int64_t>(bytes);
+    if (bytes > 0 && arena_ == nullptr) {
+      return Status::Error("out of memory: " + std::to_string(bytes) +
+                           " bytes for intermediate tensors");
+    }
+    context_.pool = &pool_;
+    context_.data.assign(plan_.buffers.size(), nullptr);
+    for (size_t i = 0; i < plan_.buffers.size(); ++i) {
+      const Buffer& buffer = plan_.buffers[i];
+      if (buffer.place == Buffer::Place::kArena) context_.data[i] = arena_.get() + buffer.offset;
+      if (buffer.place == Buffer::Place::kConstant) {
+        context_.data[i] = const_cast<float*>(buffer.constant);
+      }
+    }
+    if (options_.verbose) Explain();
+    return Status::Ok();
+  }
+
+  Status Run(const std::vector<const float*>& inputs, const std::vector<float*>& outputs) override {
+    for (size_t i = 0; i < plan_.buffers.size(); ++i) {
+      const Buffer& buffer = plan_.buffers[i];
+      if (buffer.place == Buffer::Place::kInput) {
+        context_.data[i] = const_cast<float*>(inputs[buffer.index]);
+      } else if (buffer.place == Buffer::Place::kOutput) {
+        context_.data[i] = outputs[buffer.index];
+      }
+    }
+    if (!options_.profile) {
+      for (const auto& step : plan_.steps) step->Run(context_);
+      return Status::Ok();
+    }
+    profile_.clear();
+    const auto start = std::chrono::steady_clock::now();
+    const auto since_start = [&] {
+      return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start)
+          .count();
+    };
+    for (const auto& step : plan_.steps) {
+      const double begin = since_start();
+      step->Run(context_);
+      profile_.push_back({step->name, step->kernel, step->node, begin, since_start()});
+    }
+    return Status::Ok();
+  }
+
+  const std::vector<ProfileRow>& profile() const override { return profile_; }
+  int64_t arena_bytes() const override { return arena_bytes_; }
+  int64_t weight_bytes() const override { return weight_bytes_; }
+
+ private:
+  void Explain() const {
+    std::fprintf(stderr, "pconv: cpu engine, %s, %d threads, arena %.2f MB, weights %.2f MB\n",
+                 kernels_->name, options_.num_threads, arena_bytes_ / 1e6, weight_bytes_ / 1e6);
+    for (const auto& step : plan_.steps) {
+      std::fprintf(stderr, "pconv:   %s: %s\n", step->name.c_str(), step->kernel.c_str());
+    }
+  }
+
+  Graph* graph_;
+  EngineOptions options_;
+  PackedCache* cache_;
+  const cpu::KernelTable* kernels_;
+  cpu::ThreadPool pool_;
+  cpu::Plan plan_;
+  cpu::RunContext context_;
+  std::unique_ptr<float, FreeDeleter> arena_;
+  int64_t arena_bytes_ = 0, weight_bytes_ = 0;
+  std::vector<ProfileRow> profile_;
+};
+
+}  // namespace
+
+Status CreateCpuEngine(Graph* graph, const EngineOptions& options, PackedCache* cache,
+                       std::unique_ptr<Engine>* engine) {
+  const cpu::KernelTable* kernels = nullptr;
+  PCONV_RETURN_IF_ERROR(cpu::SelectKernels(options.isa, &kernels));
+  if (options.num_threads < 1) {
+    return Status::Error("num_threads: found " + std::to_string(options.num_threads) +
+                         ", expected at least 1");
+  }
+  *engine = std::make_unique<CpuEngine>(graph, options, cache, kernels);
+  return Status::Ok();
+}
+
+}  // namespace pconv

@@ -1,0 +1,339 @@
+#include "delegate/cpu/graph_testing.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <limits>
+
+#include "tflite_ops/reference.h"
+
+namespace pconv::testing {
+namespace {
+
+size_t Elements(const Shape& shape) {
+  size_t elements = 1;
+  for (const int dim : shape) elements *= dim;
+  return elements;
+}
+
+float Activate(double x, Activation activation) {
+  const ActivationRange range = RangeOf(activation);
+  return std::min(std::max(static_cast<float>(x), range.lo), range.hi);
+}
+
+// Calls fn(n, y, x, index of the output pixel) for every output pixel.
+template <typename Fn>
+void ForPixels(const Shape& output, const Fn& fn) {
+  size_t pixel = 0;
+  for (int n = 0; n < output[0]; ++n) {
+    for (int y = 0; y < output[1]; ++y) {
+      for (int x = 0; x < output[2]; ++x) fn(n, y, x, pixel++);
+    }
+  }
+}
+
+// Calls fn(tap, index of the input pixel) for every tap of a window that lies inside the image.
+template <typename Fn>
+void ForTaps(const Window& window, const Shape& input, int n, int y, int x, const Fn& fn) {
+  const AxisGeometry rows = ResolveHeight(window, input[1]);
+  const AxisGeometry columns = ResolveWidth(window, input[2]);
+  for (int r = 0; r < window.kernel_h; ++r) {
+    for (int c = 0; c < window.kernel_w; ++c) {
+      const int in_y = y * window.stride_h - rows.before + r * window.dilation_h;
+      const int in_x = x * window.stride_w - columns.before + c * window.dilation_w;
+      if (in_y < 0 || in_y >= input[1] || in_x < 0 || in_x >= input[2]) continue;
+      fn(r * window.kernel_w + c, (static_cast<size_t>(n) * input[1] + in_y) * input[2] + in_x);
+    }
+  }
+}
+
+// Index into a tensor of `shape` that broadcasts to `output` of the output's i-th element.
+size_t BroadcastIndex(const Shape& shape, const Shape& output, size_t i) {
+  size_t index = 0, stride = 1;
+  for (size_t d = 0; d < output.size(); ++d) {
+    const size_t dim = output.size() - 1 - d;
+    const size_t coordinate = i % output[dim];
+    i /= output[dim];
+    if (d < shape.size()) {
+      const int size = shape[shape.size() - 1 - d];
+      index += (size == 1 ? 0 : coordinate) * stride;
+      stride *= size;
+    }
+  }
+  return index;
+}
+
+std::vector<float> Evaluate(const Graph& graph, const Node& node, const Tensors& values) {
+  const Shape& in = graph.values[node.inputs[0]].shape;
+  const Shape& out = graph.values[node.output].shape;
+  const auto& input = values[node.inputs[0]];
+  std::vector<float> output(Elements(out));
+  const auto constant = [&](int value) { return graph.values[value].data; };
+  if (const auto* op = std::get_if<PConv2DNode>(&node.op)) {
+    const auto shape = [](const Shape& s) {
+      return s.size() == 4 ? NhwcShape{s[0], s[1], s[2], s[3]} : NhwcShape{s[0], 1, 1, s[1]};
+    };
+    ReferencePConv2D(op->layer, shape(in), input.data(), shape(out), output.data());
+  } else if (const auto* op = std::get_if<Conv2DNode>(&node.op)) {
+    const Shape& filter = graph.values[op->filter].shape;
+    const int group_in = filter[3], group_out = out[3] / (in[3] / group_in);
+    ForPixels(out, [&](int n, int y, int x, size_t pixel) {
+      for (int o = 0; o < out[3]; ++o) {
+        double sum = op->bias < 0 ? 0.0 : constant(op->bias)[o];
+        ForTaps(op->window, in, n, y, x, [&](int tap, size_t in_pixel) {
+          for (int i = 0; i < group_in; ++i) {
+            sum +=
+                double{input[in_pixel * in[3] + o / group_out * group_in + i]} *
+                constant(
+                    op->filter)[(static_cast<size_t>(o) * filter[1] * filter[2] + tap) * group_in +
+                                i];
+          }
+        });
+        output[pixel * out[3] + o] = Activate(sum, op->activation);
+      }
+    });
+  } else if (const auto* op = std::get_if<DepthwiseConv2DNode>(&node.op)) {
+    ForPixels(out, [&](int n, int y, int x, size_t pixel) {
+      for (int o = 0; o < out[3]; ++o) {
+        double sum = op->bias < 0 ? 0.0 : constant(op->bias)[o];
+        ForTaps(op->window, in, n, y, x, [&](int tap, size_t in_pixel) {
+          sum += double{input[in_pixel * in[3] + o / op->depth_multiplier]} *
+                 constant(op->filter)[static_cast<size_t>(tap) * out[3] + o];
+        });
+        output[pixel * out[3] + o] = Activate(sum, op->activation);
+      }
+    });
+  } else if (const auto* op = std::get_if<FullyConnectedNode>(&node.op)) {
+    const Shape& filter = graph.values[op->filter].shape;
+    for (size_t i = 0; i < output.size(); ++i) {
+      const size_t row = i / filter[0], o = i % filter[0];
+      double sum = op->bias < 0 ? 0.0 : constant(op->bias)[o];
+      for (int k = 0; k < filter[1]; ++k) {
+        sum += double{input[row * filter[1] + k]} * constant(op->filter)[o * filter[1] + k];
+      }
+      output[i] = Activate(sum, op->activation);
+    }
+  } else if (const auto* op = std::get_if<Pool2DNode>(&node.op)) {
+    ForPixels(out, [&](int n, int y, int x, size_t pixel) {
+      for (int c = 0; c < out[3]; ++c) {
+        double sum = 0, max = -std::numeric_limits<double>::infinity();
+        int count = 0;
+        ForTaps(op->window, in, n, y, x, [&](int, size_t in_pixel) {
+          const double value = input[in_pixel * in[3] + c];
+          sum += value;
+          max = std::max(max, value);
+          ++count;
+        });
+        output[pixel * out[3] + c] =
+            Activate(op->kind == PoolKind::kMax ? max : sum / count, op->activation);
+      }
+    });
+  } else if (const auto* op = std::get_if<BinaryNode>(&node.op)) {
+    const Shape& b_shape = graph.values[node.inputs[1]].shape;
+    for (size_t i = 0; i < output.size(); ++i) {
+      const double a = input[BroadcastIndex(in, out, i)];
+      const double b = values[node.inputs[1]][BroadcastIndex(b_shape, out, i)];
+      output[i] = Activate(op->kind == BinaryKind::kAdd   ? a + b
+                           : op->kind == BinaryKind::kSub ? a - b
+                                                          : a * b,
+                           op->activation);
+    }
+  } else if (const auto* op = std::get_if<UnaryNode>(&node.op)) {
+    for (size_t i = 0; i < output.size(); ++i) {
+      const double x = input[i];
+      switch (op->kind) {
+        case UnaryKind::kRelu:
+          output[i] = Activate(x, Activation::kRelu);
+          break;
+        case UnaryKind::kReluN1To1:
+          output[i] = Activate(x, Activation::kReluN1To1);
+          break;
+        case UnaryKind::kRelu6:
+          output[i] = Activate(x, Activation::kRelu6);
+          break;
+        case UnaryKind::kLogistic:
+          output[i] = static_cast<float>(1 / (1 + std::exp(-x)));
+          break;
+        case UnaryKind::kTanh:
+          output[i] = static_cast<float>(std::tanh(x));
+          break;
+        case UnaryKind::kHardSwish:
+          output[i] = static_cast<float>(x * std::min(std::max(x + 3, 0.0), 6.0) / 6);
+          break;
+        case UnaryKind::kLeakyRelu:
+          output[i] = static_cast<float>(x < 0 ? x * op->alpha : x);
+          break;
+      }
+    }
+  } else if (const auto* op = std::get_if<PadNode>(&node.op)) {
+    for (size_t i = 0; i < output.size(); ++i) {
+      size_t rest = i, index = 0, stride = 1;
+      bool inside = true;
+      for (size_t d = out.size(); d-- > 0;) {
+        const int at = static_cast<int>(rest % out[d]) - op->pads[d].first;
+        rest /= out[d];
+        inside = inside && at >= 0 && at < in[d];
+        index += static_cast<size_t>(at) * stride;
+        stride *= in[d];
+      }
+      output[i] = inside ? input[index] : 0.0f;
+    }
+  } else if (std::holds_alternative<GlobalMeanNode>(node.op)) {
+    const int pixels = in[1] * in[2];
+    for (size_t i = 0; i < output.size(); ++i) {
+      double sum = 0;
+      for (int p = 0; p < pixels; ++p) {
+        sum += input[(i / in[3] * pixels + p) * in[3] + i % in[3]];
+      }
+      output[i] = static_cast<float>(sum / pixels);
+    }
+  } else if (const auto* op = std::get_if<ConcatNode>(&node.op)) {
+    size_t outer = 1, row = 1;
+    for (int d = 0; d < static_cast<int>(out.size()); ++d) (d < op->axis ? outer : row) *= out[d];
+    size_t at = 0;
+    for (const int value : node.inputs) {
+      const size_t inner = values[value].size() / outer;
+      for (size_t o = 0; o < outer; ++o) {
+        for (size_t i = 0; i < inner; ++i) {
+          output[o * row + at + i] = Activate(values[value][o * inner + i], op->activation);
+        }
+      }
+      at += inner;
+    }
+  } else if (const auto* op = std::get_if<SoftmaxNode>(&node.op)) {
+    const size_t columns = in.back();
+    for (size_t first = 0; first < output.size(); first += columns) {
+      double sum = 0, max = -std::numeric_limits<double>::infinity();
+      for (size_t i = 0; i < columns; ++i) max = std::max<double>(max, input[first + i]);
+      for (size_t i = 0; i < columns; ++i) sum += std::exp((input[first + i] - max) * op->beta);
+      for (size_t i = 0; i < columns; ++i) {
+        output[first + i] = static_cast<float>(std::exp((input[first + i] - max) * op->beta) / sum);
+      }
+    }
+  } else {  // reshape
+    output = input;
+  }
+  return output;
+}
+
+}  // namespace
+
+int GraphBuilder::Input(const Shape& shape) {
+  Value value;
+  value.name = "input" + std::to_string(graph_.inputs.size());
+  value.shape = shape;
+  graph_.values.push_back(value);
+  graph_.inputs.push_back(static_cast<int>(graph_.values.size()) - 1);
+  return graph_.inputs.back();
+}
+
+int GraphBuilder::Constant(const Shape& shape, float scale) {
+  constants_.push_back(RandomTensor(shape, &rng_));
+  for (float& x : constants_.back()) x *= scale;
+  Value value;
+  value.name = "constant" + std::to_string(constants_.size());
+  value.shape = shape;
+  value.data = constants_.back().data();
+  graph_.values.push_back(value);
+  return static_cast<int>(graph_.values.size()) - 1;
+}
+
+int GraphBuilder::Add(Node node, std::vector<int> inputs) {
+  Value value;
+  value.name = std::string(OpName(node)) + std::to_string(graph_.nodes.size());
+  graph_.values.push_back(value);
+  node.name = value.name;
+  node.model_index = static_cast<int>(graph_.nodes.size());
+  node.inputs = std::move(inputs);
+  node.output = static_cast<int>(graph_.values.size()) - 1;
+  graph_.nodes.push_back(std::move(node));
+  const Status status = InferShapes(&graph_);
+  if (!status.ok()) {
+    std::fprintf(stderr, "%s\n", status.message().c_str());
+    std::abort();
+  }
+  return graph_.nodes.back().output;
+}
+
+int GraphBuilder::PConv2D(int input, RandomLayerSpec spec) {
+  spec.in_channels = ShapeOf(input).back();
+  layers_.push_back(RandomLayer(spec, &rng_));
+  return Add({.op = PConv2DNode{layers_.back().View()}}, {input});
+}
+
+int GraphBuilder::Conv2D(int input, int filters, const Window& window, Activation activation,
+                         int conv_groups, bool bias) {
+  Conv2DNode op;
+  op.window = window;
+  op.activation = activation;
+  const int channels = ShapeOf(input)[3] / conv_groups;
+  op.filter = Constant({filters, window.kernel_h, window.kernel_w, channels});
+  if (bias) op.bias = Constant({filters});
+  return Add({.op = op}, {input});
+}
+
+int GraphBuilder::DepthwiseConv2D(int input, const Window& window, Activation activation,
+                                  int multiplier) {
+  DepthwiseConv2DNode op;
+  op.window = window;
+  op.activation = activation;
+  op.depth_multiplier = multiplier;
+  const int filters = ShapeOf(input)[3] * multiplier;
+  op.filter = Constant({1, window.kernel_h, window.kernel_w, filters});
+  op.bias = Constant({filters});
+  return Add({.op = op}, {input});
+}
+
+int GraphBuilder::FullyConnected(int input, int outputs, Activation activation) {
+  FullyConnectedNode op;
+  op.activation = activation;
+  op.filter = Constant({outputs, ShapeOf(input).back()});
+  op.bias = Constant({outputs});
+  return Add({.op = op}, {input});
+}
+
+std::vector<float> RandomTensor(const Shape& shape, std::mt19937* rng) {
+  std::uniform_real_distribution<float> uniform(-1.0f, 1.0f);
+  std::vector<float> tensor(Elements(shape));
+  for (float& x : tensor) x = uniform(*rng);
+  return tensor;
+}
+
+Tensors RandomInputs(const Graph& graph, std::mt19937* rng) {
+  Tensors inputs;
+  for (const int i : graph.inputs) inputs.push_back(RandomTensor(graph.values[i].shape, rng));
+  return inputs;
+}
+
+Tensors ReferenceOutputs(const Graph& graph, const Tensors& inputs) {
+  Tensors values(graph.values.size());
+  for (size_t i = 0; i < graph.values.size(); ++i) {
+    const Value& value = graph.values[i];
+    if (value.data != nullptr) values[i].assign(value.data, value.data + Elements(value.shape));
+  }
+  for (size_t i = 0; i < inputs.size(); ++i) values[graph.inputs[i]] = inputs[i];
+  for (const Node& node : graph.nodes) values[node.output] = Evaluate(graph, node, values);
+  Tensors outputs;
+  for (const int i : graph.outputs) outputs.push_back(values[i]);
+  return outputs;
+}
+
+double RelativeError(const std::vector<float>& expected, const std::vector<float>& actual) {
+  double magnitude = 1e-30, difference = 0;
+  if (expected.size() != actual.size()) return std::numeric_limits<double>::infinity();
+  for (size_t i = 0; i < expected.size(); ++i) {
+    if (std::isnan(expected[i]) != std::isnan(actual[i])) {
+      return std::numeric_limits<double>::infinity();
+    }
+    if (expected[i] == actual[i] || std::isnan(expected[i])) continue;
+    magnitude = std::max(magnitude, std::fabs(double{expected[i]}));
+    difference = std::max(difference, std::fabs(double{expected[i]} - actual[i]));
+  }
+  for (const float x : expected) {
+    if (!std::isnan(x)) magnitude = std::max(magnitude, std::fabs(double{x}));
+  }
+  return difference / magnitude;
+}
+
+}  // namespace pconv::testing

@@ -1,0 +1,55 @@
+// Graphs for tests of engines, and what they compute, by the plainest of loops.
+#ifndef PCONV_TF_DELEGATE_CPU_GRAPH_TESTING_H_
+#define PCONV_TF_DELEGATE_CPU_GRAPH_TESTING_H_
+
+#include <deque>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "delegate/graph.h"
+#include "tflite_ops/fkw_testing.h"
+
+namespace pconv::testing {
+
+// Builds a graph node by node and owns its constants. Methods return the index of the new value.
+class GraphBuilder {
+ public:
+  explicit GraphBuilder(uint32_t seed) : rng_(seed) {}
+
+  int Input(const Shape& shape);
+  int Constant(const Shape& shape, float scale = 1.0f);  // random
+  int PConv2D(int input, RandomLayerSpec spec);          // channels of the input are filled in
+  int Conv2D(int input, int filters, const Window& window, Activation activation,
+             int conv_groups = 1, bool bias = true);
+  int DepthwiseConv2D(int input, const Window& window, Activation activation, int multiplier = 1);
+  int FullyConnected(int input, int outputs, Activation activation);
+  int Add(Node node, std::vector<int> inputs);  // any other
+  // Marks the value as an output of the graph.
+  void Output(int value) { graph_.outputs.push_back(value); }
+
+  // Shapes are inferred after every node; aborts with the message on an error.
+  Graph& graph() { return graph_; }
+  const Shape& ShapeOf(int value) const { return graph_.values[value].shape; }
+  std::mt19937& rng() { return rng_; }
+
+ private:
+  std::mt19937 rng_;
+  Graph graph_;
+  std::deque<std::vector<float>> constants_;
+  std::deque<OwnedLayer> layers_;
+};
+
+using Tensors = std::vector<std::vector<float>>;
+
+// Uniform in [-1, 1].
+std::vector<float> RandomTensor(const Shape& shape, std::mt19937* rng);
+Tensors RandomInputs(const Graph& graph, std::mt19937* rng);
+// Outputs of the graph for these inputs.
+Tensors ReferenceOutputs(const Graph& graph, const Tensors& inputs);
+// Largest |a - b| over the largest |expected|; infinity if NaNs differ.
+double RelativeError(const std::vector<float>& expected, const std::vector<float>& actual);
+
+}  // namespace pconv::testing
+
+#endif  // PCONV_TF_DELEGATE_CPU_GRAPH_TESTING_H_

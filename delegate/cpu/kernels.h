@@ -1,0 +1,187 @@
+// The table of compute kernels, one per instruction set. Only plain data crosses it: the kernels'
+// sources are compiled with options of their own and share no inline function with other objects
+// (the linker would keep one copy of it, perhaps one with instructions that the CPU lacks).
+#ifndef PCONV_TF_DELEGATE_CPU_KERNELS_H_
+#define PCONV_TF_DELEGATE_CPU_KERNELS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "delegate/engine_options.h"
+
+namespace pconv::cpu {
+
+// Consecutive kernels of a filter (or of a group that shares them) that have the same pattern.
+struct KernelRun {
+  uint32_t pattern;
+  uint32_t count;
+};
+
+// Filters as the convolution kernels read them, made from FKW or from dense weights. A record is
+// {uint32 input channel; float weights[taps][group]}; the records of a filter group follow one
+// another, run by run.
+struct StreamView {
+  const uint32_t* run_begin;  // [groups + 1], into runs
+  const KernelRun* runs;
+  const size_t* record_begin;  // [groups + 1], in bytes
+  const char* records;
+  const uint32_t* filters;  // [groups][group] output channel, kNoFilter where a group is ragged
+  const float* bias;        // [groups][group]
+};
+inline constexpr uint32_t kNoFilter = UINT32_MAX;
+
+// One pass over a rectangle of output vectors of a lane-tiled image for a range of filter groups.
+// Strides are in floats.
+struct ConvArgs {
+  StreamView stream;
+  int taps;                       // per record
+  const size_t* tap_offset;       // [patterns][taps] from the input cell of an output cell
+  const float* input;             // channel 0, cell that tap (0, 0) of output cell (0, 0) reads
+  size_t input_plane, input_row;  // input_row: between the inputs of successive output rows
+  size_t input_column;            // between the inputs of successive output columns
+  float* output;                  // channel 0, cell (0, 0)
+  size_t output_plane, output_row;
+  const float* addend;  // null, or an image with the output's strides of its own
+  size_t addend_plane, addend_row;
+  bool accumulate;  // start from what `output` holds instead of bias and addend
+  float lo, hi;     // clamp of the result
+  int row_begin, row_end, columns;
+  int group_begin, group_end;
+};
+using ConvKernel = void (*)(const ConvArgs& args);
+
+// Window reduction of planes. `scale` multiplies sums: one value, or one per output lane.
+struct PoolArgs {
+  const float* input;  // as in ConvArgs
+  size_t input_plane, input_row, input_column;
+  float* output;
+  size_t output_plane, output_row;
+  const size_t* tap_offset;
+  int taps;
+  const float* scale;  // [rows][columns][lanes]; null: 1
+  float lo, hi;
+  int rows, columns;
+  int channel_begin, channel_end;
+};
+using PoolKernel = void (*)(const PoolArgs& args);
+
+// Element by element over `planes` x `rows` x `row_floats`. The second operand may be one float per
+// plane.
+struct BinaryArgs {
+  const float *a, *b;
+  float* output;
+  size_t a_plane, a_row, b_plane, b_row, output_plane, output_row;
+  bool b_per_plane;  // b[plane * b_plane] applies to the whole plane
+  bool swap;         // computes b op a
+  float lo, hi;
+  int planes, rows;
+  size_t row_floats;
+};
+using BinaryKernel = void (*)(const BinaryArgs& args);
+
+// What a plane of which only the tile was written still needs: BorderTable in layout.h. Cells are
+// offsets in floats into the plane, the other members offsets into the tables of BorderArgs.
+struct BorderMask {
+  uint32_t cell, mask;
+};
+struct BorderPermute {
+  uint32_t to, from, permutation;
+};
+struct BorderGather {
+  uint32_t to, index;
+};
+struct BorderArgs {
+  float* planes;
+  size_t plane_floats;
+  int plane_begin, plane_end;
+  size_t masked, permuted, gathered;
+  const BorderMask* masked_list;
+  const BorderPermute* permuted_list;
+  const BorderGather* gathered_list;
+  const int32_t *masks, *permutations, *permutation_masks, *indices;
+};
+using BorderKernel = void (*)(const BorderArgs& args);
+
+// to[c][i] = table[i] < 0 ? fill : from[c * from_channel + table[i]] for c in the range.
+struct GatherArgs {
+  const float* from;
+  size_t from_channel;
+  float* to;
+  size_t to_plane;  // floats per channel, also the table's length
+  const int32_t* table;
+  float fill;
+  int channel_begin, channel_end;
+};
+using GatherKernel = void (*)(const GatherArgs& args);
+
+// to[p * channels + c] = from[c * from_plane + table[p]] for pixels p in the range.
+struct ToNhwcArgs {
+  const float* from;
+  size_t from_plane;
+  float* to;
+  int channels;
+  const int32_t* table;
+  int pixel_begin, pixel_end;
+};
+using ToNhwcKernel = void (*)(const ToNhwcArgs& args);
+
+// mean[c] of the tile's cells of each plane, times `scale`. Lanes outside the image hold zero.
+struct MeanArgs {
+  const float* input;  // cell (0, 0) of channel 0
+  size_t input_plane, input_row, row_floats;
+  int rows;
+  float* output;
+  float scale;
+  int channel_begin, channel_end;
+};
+using MeanKernel = void (*)(const MeanArgs& args);
+
+// output[o] = clamp(bias[o] + sum_i weights[o][i] * input[i]) for outputs in the range.
+struct GemvArgs {
+  const float *input, *weights, *bias;  // bias may be null
+  float* output;
+  size_t inputs;
+  float lo, hi;
+  int output_begin, output_end;
+};
+using GemvKernel = void (*)(const GemvArgs& args);
+
+// Sparse: a block of `block` outputs shares a list of inputs; weights [entry][block].
+struct SparseGemvArgs {
+  const float* input;
+  const uint32_t* entry_begin;  // [blocks + 1]
+  const uint32_t* index;        // [entries]
+  const float* weights;         // [entries][block]
+  const uint32_t* outputs;      // [blocks][block], kNoFilter where a block is ragged
+  const float* bias;            // [blocks][block]
+  float* output;
+  int block;  // 1, 4, 8 or 16
+  float lo, hi;
+  int block_begin, block_end;
+};
+using SparseGemvKernel = void (*)(const SparseGemvArgs& args);
+
+struct KernelTable {
+  Isa isa;
+  const char* name;
+  int lanes;                 // floats per vector
+  ConvKernel conv_group[3];  // any taps, groups of 1, 2 and 4 filters
+  PoolKernel max_pool, sum_pool;
+  BinaryKernel add, sub, mul;
+  BorderKernel border;
+  GatherKernel gather;
+  ToNhwcKernel to_nhwc;
+  MeanKernel mean;
+  GemvKernel gemv;
+  SparseGemvKernel sparse_gemv;
+};
+
+#if defined(__x86_64__)
+extern const KernelTable kAvx512Kernels;
+extern const KernelTable kAvx2Kernels;
+#endif
+extern const KernelTable kBaselineKernels;  // SSE2 or NEON
+
+}  // namespace pconv::cpu
+
+#endif  // PCONV_TF_DELEGATE_CPU_KERNELS_H_

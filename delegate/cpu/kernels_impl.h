@@ -1,0 +1,386 @@
+// Source of every kernel, included once per instruction set by kernels_*.cc, which define
+// PCONV_LANES (floats per vector) and PCONV_KERNEL_TABLE (the name of the table). Includes nothing
+// but plain C headers: see kernels.h.
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "delegate/cpu/kernels.h"
+
+#if defined(__clang__)
+#define PCONV_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define PCONV_UNROLL _Pragma("GCC unroll 32")
+#endif
+#define PCONV_INLINE static inline __attribute__((always_inline))
+
+namespace pconv::cpu {
+namespace {
+
+constexpr int kLanes = PCONV_LANES;
+// Vector registers decide the size of register blocks.
+#if PCONV_LANES == 16 || defined(__aarch64__)
+constexpr int kRegisters = 32;
+#else
+constexpr int kRegisters = 16;
+#endif
+
+typedef float Vec __attribute__((vector_size(4 * PCONV_LANES)));
+typedef int32_t IntVec __attribute__((vector_size(4 * PCONV_LANES)));
+
+PCONV_INLINE Vec Load(const float* p) { return *reinterpret_cast<const Vec*>(p); }
+PCONV_INLINE void Store(float* p, Vec v) { *reinterpret_cast<Vec*>(p) = v; }
+PCONV_INLINE Vec LoadUnaligned(const float* p) {
+  Vec v;
+  memcpy(&v, p, sizeof(v));
+  return v;
+}
+PCONV_INLINE IntVec LoadInt(const int32_t* p) {
+  IntVec v;
+  memcpy(&v, p, sizeof(v));
+  return v;
+}
+PCONV_INLINE Vec Broadcast(float x) { return x - Vec{}; }
+// NaN passes: a comparison with it is false.
+PCONV_INLINE Vec Clamp(Vec x, Vec lo, Vec hi) {
+  x = x < lo ? lo : x;
+  return x > hi ? hi : x;
+}
+PCONV_INLINE float Clamp(float x, float lo, float hi) {
+  x = x < lo ? lo : x;
+  return x > hi ? hi : x;
+}
+PCONV_INLINE Vec And(Vec x, IntVec mask) { return (Vec)((IntVec)x & mask); }
+PCONV_INLINE Vec Permute(Vec x, IntVec lanes) {
+#if defined(__clang__)
+  Vec y;
+  for (int i = 0; i < kLanes; ++i) y[i] = x[lanes[i]];
+  return y;
+#else
+  return __builtin_shuffle(x, lanes);
+#endif
+}
+
+struct Record {
+  uint32_t channel;
+  float weights[];
+};
+
+// ---- Convolution by streams, any taps -------------------------------------------------------
+
+// One row of B output vectors for one group of G filters. S: input_column in vectors, 0 if only
+// known at run time.
+template <int G, int B, int S>
+void ConvRow(const ConvArgs& a, int group, const float* input, size_t output_offset,
+             size_t addend_offset) {
+  const size_t step = S > 0 ? S * kLanes : a.input_column;
+  const uint32_t* filters = a.stream.filters + group * G;
+  Vec acc[G][B];
+  PCONV_UNROLL
+  for (int g = 0; g < G; ++g) {
+    const float* old =
+        a.output + (filters[g] == kNoFilter ? 0 : filters[g]) * a.output_plane + output_offset;
+    const Vec bias = Broadcast(a.stream.bias[group * G + g]);
+    const float* addend = a.addend == nullptr
+                              ? nullptr
+                              : a.addend +
+                                    (filters[g] == kNoFilter ? 0 : filters[g]) * a.addend_plane +
+                                    addend_offset;
+    PCONV_UNROLL
+    for (int b = 0; b < B; ++b) {
+      acc[g][b] = a.accumulate        ? Load(old + b * kLanes)
+                  : addend != nullptr ? bias + Load(addend + b * kLanes)
+                                      : bias;
+    }
+  }
+  const char* record = a.stream.records + a.stream.record_begin[group];
+  const size_t record_bytes = 4 + 4 * static_cast<size_t>(a.taps) * G;
+  for (uint32_t r = a.stream.run_begin[group]; r < a.stream.run_begin[group + 1]; ++r) {
+    const KernelRun run = a.stream.runs[r];
+    const size_t* offsets = a.tap_offset + static_cast<size_t>(run.pattern) * a.taps;
+    for (uint32_t k = 0; k < run.count; ++k, record += record_bytes) {
+      const Record* rec = reinterpret_cast<const Record*>(record);
+      const float* plane = input + rec->channel * a.input_plane;
+      for (int t = 0; t < a.taps; ++t) {
+        const float* cell = plane + offsets[t];
+        const float* w = rec->weights + t * G;
+        Vec weight[G];
+        PCONV_UNROLL
+        for (int g = 0; g < G; ++g) weight[g] = Broadcast(w[g]);
+        PCONV_UNROLL
+        for (int b = 0; b < B; ++b) {
+          const Vec x = Load(cell + b * step);
+          PCONV_UNROLL
+          for (int g = 0; g < G; ++g) acc[g][b] += x * weight[g];
+        }
+      }
+    }
+  }
+  const Vec lo = Broadcast(a.lo), hi = Broadcast(a.hi);
+  PCONV_UNROLL
+  for (int g = 0; g < G; ++g) {
+    if (filters[g] == kNoFilter) continue;
+    float* out = a.output + filters[g] * a.output_plane + output_offset;
+    PCONV_UNROLL
+    for (int b = 0; b < B; ++b) Store(out + b * kLanes, Clamp(acc[g][b], lo, hi));
+  }
+}
+
+template <int G, int B, int S>
+struct ConvRowDispatch {
+  static void Run(int columns, const ConvArgs& a, int group, const float* input, size_t output,
+                  size_t addend) {
+    if (columns >= B) {
+      ConvRow<G, B, S>(a, group, input, output, addend);
+    } else if constexpr (B > 1) {
+      ConvRowDispatch<G, B - 1, S>::Run(columns, a, group, input, output, addend);
+    }
+  }
+};
+
+template <int G, int S>
+void ConvGroupStep(const ConvArgs& a) {
+  constexpr int kBlock = kRegisters == 32 ? (G == 4 ? 7 : 7) : (G == 4 ? 3 : G == 2 ? 5 : 7);
+  for (int y = a.row_begin; y < a.row_end; ++y) {
+    for (int x = 0; x < a.columns; x += kBlock) {
+      const float* input = a.input + y * a.input_row + x * a.input_column;
+      const size_t output = y * a.output_row + x * static_cast<size_t>(kLanes);
+      const size_t addend = y * a.addend_row + x * static_cast<size_t>(kLanes);
+      for (int group = a.group_begin; group < a.group_end; ++group) {
+        ConvRowDispatch<G, kBlock, S>::Run(a.columns - x, a, group, input, output, addend);
+      }
+    }
+  }
+}
+
+template <int G>
+void ConvGroup(const ConvArgs& a) {
+  if (a.input_column == kLanes) {
+    ConvGroupStep<G, 1>(a);
+  } else if (a.input_column == 2 * kLanes) {
+    ConvGroupStep<G, 2>(a);
+  } else {
+    ConvGroupStep<G, 0>(a);
+  }
+}
+
+// ---- Pools ------------------------------------------------------------------------------------
+
+template <bool kMax>
+void Pool(const PoolArgs& a) {
+  const Vec lo = Broadcast(a.lo), hi = Broadcast(a.hi);
+  for (int c = a.channel_begin; c < a.channel_end; ++c) {
+    const float* scale = a.scale;
+    for (int y = 0; y < a.rows; ++y) {
+      const float* input = a.input + c * a.input_plane + y * a.input_row;
+      float* output = a.output + c * a.output_plane + y * a.output_row;
+      for (int x = 0; x < a.columns; ++x, input += a.input_column, output += kLanes) {
+        Vec acc = Load(input + a.tap_offset[0]);
+        for (int t = 1; t < a.taps; ++t) {
+          const Vec v = Load(input + a.tap_offset[t]);
+          if (kMax) {
+            acc = acc < v ? v : acc;
+          } else {
+            acc += v;
+          }
+        }
+        if (scale != nullptr) {
+          acc *= LoadUnaligned(scale);
+          scale += kLanes;
+        }
+        Store(output, Clamp(acc, lo, hi));
+      }
+    }
+  }
+}
+
+// ---- Element by element -----------------------------------------------------------------------
+
+struct AddOp {
+  PCONV_INLINE float Do(float a, float b) { return a + b; }
+};
+struct SubOp {
+  PCONV_INLINE float Do(float a, float b) { return a - b; }
+};
+struct MulOp {
+  PCONV_INLINE float Do(float a, float b) { return a * b; }
+};
+
+template <typename Op, bool kSwap>
+void BinaryRows(const BinaryArgs& args) {
+  for (int p = 0; p < args.planes; ++p) {
+    for (int r = 0; r < args.rows; ++r) {
+      const float* a = args.a + p * args.a_plane + r * args.a_row;
+      const float* b = args.b + p * args.b_plane + (args.b_per_plane ? 0 : r * args.b_row);
+      float* out = args.output + p * args.output_plane + r * args.output_row;
+      if (args.b_per_plane) {
+        const float y = *b;
+        for (size_t i = 0; i < args.row_floats; ++i) {
+          out[i] = Clamp(kSwap ? Op::Do(y, a[i]) : Op::Do(a[i], y), args.lo, args.hi);
+        }
+      } else {
+        for (size_t i = 0; i < args.row_floats; ++i) {
+          out[i] = Clamp(kSwap ? Op::Do(b[i], a[i]) : Op::Do(a[i], b[i]), args.lo, args.hi);
+        }
+      }
+    }
+  }
+}
+
+template <typename Op>
+void Binary(const BinaryArgs& args) {
+  if (args.swap) {
+    BinaryRows<Op, true>(args);
+  } else {
+    BinaryRows<Op, false>(args);
+  }
+}
+
+// ---- Layouts ----------------------------------------------------------------------------------
+
+void Border(const BorderArgs& a) {
+  for (int p = a.plane_begin; p < a.plane_end; ++p) {
+    float* plane = a.planes + p * a.plane_floats;
+    for (size_t i = 0; i < a.masked; ++i) {
+      const BorderMask entry = a.masked_list[i];
+      Store(plane + entry.cell, And(Load(plane + entry.cell), LoadInt(a.masks + entry.mask)));
+    }
+    for (size_t i = 0; i < a.permuted; ++i) {
+      const BorderPermute entry = a.permuted_list[i];
+      const Vec v = Permute(Load(plane + entry.from), LoadInt(a.permutations + entry.permutation));
+      Store(plane + entry.to, And(v, LoadInt(a.permutation_masks + entry.permutation)));
+    }
+    for (size_t i = 0; i < a.gathered; ++i) {
+      const BorderGather entry = a.gathered_list[i];
+      const int32_t* index = a.indices + entry.index;
+      for (int l = 0; l < kLanes; ++l) plane[entry.to + l] = index[l] < 0 ? 0.0f : plane[index[l]];
+    }
+  }
+}
+
+void Gather(const GatherArgs& a) {
+  for (int c = a.channel_begin; c < a.channel_end; ++c) {
+    const float* from = a.from + c * a.from_channel;
+    float* to = a.to + c * a.to_plane;
+    for (size_t i = 0; i < a.to_plane; ++i) {
+      const int32_t index = a.table[i];
+      to[i] = index < 0 ? a.fill : from[index];
+    }
+  }
+}
+
+void ToNhwc(const ToNhwcArgs& a) {
+  constexpr int kChannels = 16;  // a cache line of the output
+  for (int c0 = 0; c0 < a.channels; c0 += kChannels) {
+    const int n = a.channels - c0 < kChannels ? a.channels - c0 : kChannels;
+    for (int p = a.pixel_begin; p < a.pixel_end; ++p) {
+      float* to = a.to + static_cast<size_t>(p) * a.channels + c0;
+      const float* from = a.from + c0 * a.from_plane + a.table[p];
+      for (int c = 0; c < n; ++c) to[c] = from[c * a.from_plane];
+    }
+  }
+}
+
+PCONV_INLINE float Sum(Vec v) {
+  float lanes[kLanes];
+  memcpy(lanes, &v, sizeof(v));
+  float sum = 0;
+  for (int i = 0; i < kLanes; ++i) sum += lanes[i];
+  return sum;
+}
+
+void Mean(const MeanArgs& a) {
+  for (int c = a.channel_begin; c < a.channel_end; ++c) {
+    Vec sum = {};
+    for (int y = 0; y < a.rows; ++y) {
+      const float* row = a.input + c * a.input_plane + y * a.input_row;
+      for (size_t i = 0; i < a.row_floats; i += kLanes) sum += Load(row + i);
+    }
+    a.output[c] = Sum(sum) * a.scale;
+  }
+}
+
+// ---- Fully connected --------------------------------------------------------------------------
+
+template <int R>
+void GemvRows(const GemvArgs& a, int o) {
+  Vec acc[R];
+  PCONV_UNROLL
+  for (int r = 0; r < R; ++r) acc[r] = Vec{};
+  const float* w = a.weights + o * a.inputs;
+  size_t i = 0;
+  for (; i + kLanes <= a.inputs; i += kLanes) {
+    const Vec x = LoadUnaligned(a.input + i);
+    PCONV_UNROLL
+    for (int r = 0; r < R; ++r) {
+      acc[r] += x * LoadUnaligned(w + r * a.inputs + i);
+    }
+  }
+  PCONV_UNROLL
+  for (int r = 0; r < R; ++r) {
+    float sum = Sum(acc[r]);
+    for (size_t j = i; j < a.inputs; ++j) sum += a.input[j] * w[r * a.inputs + j];
+    if (a.bias != nullptr) sum += a.bias[o + r];
+    a.output[o + r] = Clamp(sum, a.lo, a.hi);
+  }
+}
+
+void Gemv(const GemvArgs& a) {
+  int o = a.output_begin;
+  for (; o + 4 <= a.output_end; o += 4) GemvRows<4>(a, o);
+  for (; o < a.output_end; ++o) GemvRows<1>(a, o);
+}
+
+template <int B>
+void SparseGemvBlock(const SparseGemvArgs& a) {
+  constexpr int kSets = B == 1 ? 8 : 4;  // independent sums hide the latency of the additions
+  for (int block = a.block_begin; block < a.block_end; ++block) {
+    float acc[kSets][B] = {};
+    uint32_t e = a.entry_begin[block];
+    const uint32_t end = a.entry_begin[block + 1];
+    for (; e + kSets <= end; e += kSets) {
+      PCONV_UNROLL
+      for (int s = 0; s < kSets; ++s) {
+        const float x = a.input[a.index[e + s]];
+        PCONV_UNROLL
+        for (int b = 0; b < B; ++b) acc[s][b] += x * a.weights[static_cast<size_t>(e + s) * B + b];
+      }
+    }
+    for (; e < end; ++e) {
+      const float x = a.input[a.index[e]];
+      for (int b = 0; b < B; ++b) acc[0][b] += x * a.weights[static_cast<size_t>(e) * B + b];
+    }
+    for (int b = 0; b < B; ++b) {
+      const size_t i = static_cast<size_t>(block) * B + b;
+      if (a.outputs[i] == kNoFilter) continue;
+      float sum = a.bias[i];
+      for (int s = 0; s < kSets; ++s) sum += acc[s][b];
+      a.output[a.outputs[i]] = Clamp(sum, a.lo, a.hi);
+    }
+  }
+}
+
+void SparseGemv(const SparseGemvArgs& a) {
+  switch (a.block) {
+    case 1:
+      return SparseGemvBlock<1>(a);
+    case 4:
+      return SparseGemvBlock<4>(a);
+    case 8:
+      return SparseGemvBlock<8>(a);
+    case 16:
+      return SparseGemvBlock<16>(a);
+  }
+}
+
+}  // namespace
+
+const KernelTable PCONV_KERNEL_TABLE = {
+    PCONV_ISA,     PCONV_ISA_NAME, kLanes,        {ConvGroup<1>, ConvGroup<2>, ConvGroup<4>},
+    Pool<true>,    Pool<false>,    Binary<AddOp>, Binary<SubOp>,
+    Binary<MulOp>, Border,         Gather,        ToNhwc,
+    Mean,          Gemv,           SparseGemv,
+};
+
+}  // namespace pconv::cpu

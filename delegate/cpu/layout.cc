@@ -1,0 +1,160 @@
+#include "delegate/cpu/layout.h"
+
+#include <algorithm>
+#include <map>
+
+namespace pconv::cpu {
+namespace {
+
+int CeilDiv(int a, int b) { return (a + b - 1) / b; }
+
+}  // namespace
+
+bool Layout::SameTiles(const Layout& other) const {
+  return kind == other.kind && lanes == other.lanes && grid_h == other.grid_h &&
+         grid_w == other.grid_w && tile_h == other.tile_h && tile_w == other.tile_w;
+}
+
+bool Layout::Serves(const Layout& needed) const {
+  if (kind != needed.kind) return false;
+  switch (kind) {
+    case LayoutKind::kNhwc:
+      return true;
+    case LayoutKind::kLaneTiled:
+      return SameTiles(needed) && halo_top >= needed.halo_top &&
+             halo_bottom >= needed.halo_bottom && halo_left >= needed.halo_left &&
+             halo_right >= needed.halo_right && fill == needed.fill;
+    case LayoutKind::kBlocked16:
+      return ring >= needed.ring;
+  }
+  return false;
+}
+
+size_t Layout::Floats(int n, int h, int w, int c) const {
+  switch (kind) {
+    case LayoutKind::kNhwc:
+      return static_cast<size_t>(n) * h * w * c;
+    case LayoutKind::kLaneTiled:
+      return static_cast<size_t>(n) * c * plane_floats();
+    case LayoutKind::kBlocked16:
+      return static_cast<size_t>(n) * CeilDiv(c, 16) * (h + 2 * ring) * (w + 2 * ring) * 16;
+  }
+  return 0;
+}
+
+std::string Layout::ToString() const {
+  switch (kind) {
+    case LayoutKind::kNhwc:
+      return "nhwc";
+    case LayoutKind::kLaneTiled:
+      return std::to_string(grid_h) + "x" + std::to_string(grid_w) + " tiles of " +
+             std::to_string(tile_h) + "x" + std::to_string(tile_w);
+    case LayoutKind::kBlocked16:
+      return "nchw16c";
+  }
+  return "?";
+}
+
+Layout BestLaneTiled(int h, int w, int lanes) {
+  Layout best;
+  double best_cost = 0;
+  for (int grid_h = 1; grid_h <= lanes; ++grid_h) {
+    for (int grid_w = 1; grid_h * grid_w <= lanes; ++grid_w) {
+      const int tile_h = CeilDiv(h, grid_h), tile_w = CeilDiv(w, grid_w);
+      // Vectors to compute; the halo, and rows too short for a register block, decide ties.
+      const double cost =
+          tile_h * tile_w * 64.0 + 2 * (tile_h + tile_w) + (tile_w < tile_h ? 1 : 0);
+      if (best.lanes == 0 || cost < best_cost) {
+        best_cost = cost;
+        best.kind = LayoutKind::kLaneTiled;
+        best.lanes = lanes;
+        best.grid_h = grid_h;
+        best.grid_w = grid_w;
+        best.tile_h = tile_h;
+        best.tile_w = tile_w;
+      }
+    }
+  }
+  return best;
+}
+
+size_t PixelOffset(const Layout& layout, int y, int x) {
+  const int lane = y / layout.tile_h * layout.grid_w + x / layout.tile_w;
+  return layout.CellOffset(y % layout.tile_h, x % layout.tile_w) + lane;
+}
+
+std::vector<int32_t> PixelTable(const Layout& layout, int h, int w, const Sampling& sampling) {
+  std::vector<int32_t> table(layout.plane_floats(), -1);
+  size_t i = 0;
+  for (int y = -layout.halo_top; y < layout.tile_h + layout.halo_bottom; ++y) {
+    for (int x = -layout.halo_left; x < layout.tile_w + layout.halo_right; ++x) {
+      for (int lane = 0; lane < layout.lanes; ++lane, ++i) {
+        if (lane >= layout.grid_h * layout.grid_w) continue;
+        const int image_y =
+            (lane / layout.grid_w * layout.tile_h + y) * sampling.stride_h - sampling.shift_y;
+        const int image_x =
+            (lane % layout.grid_w * layout.tile_w + x) * sampling.stride_w - sampling.shift_x;
+        if (image_y >= 0 && image_y < h && image_x >= 0 && image_x < w) {
+          table[i] = image_y * w + image_x;
+        }
+      }
+    }
+  }
+  return table;
+}
+
+BorderTable MakeBorderTable(const Layout& layout, int h, int w) {
+  BorderTable table;
+  const std::vector<int32_t> pixels = PixelTable(layout, h, w);
+  std::map<std::vector<int32_t>, uint32_t> known_masks, known_permutations;
+  size_t cell = 0;
+  for (int y = -layout.halo_top; y < layout.tile_h + layout.halo_bottom; ++y) {
+    for (int x = -layout.halo_left; x < layout.tile_w + layout.halo_right;
+         ++x, cell += layout.lanes) {
+      std::vector<int32_t> mask(layout.lanes), lane_of(layout.lanes, 0), index(layout.lanes, -1);
+      bool whole = true, one_vector = true;
+      int64_t from = -1;
+      for (int lane = 0; lane < layout.lanes; ++lane) {
+        const int32_t pixel = pixels[cell + lane];
+        mask[lane] = pixel < 0 ? 0 : -1;
+        whole = whole && pixel >= 0;
+        if (pixel < 0) continue;
+        // A pixel beyond the grid has no home in this layout: it cannot be completed from the tile.
+        const size_t offset = PixelOffset(layout, pixel / w, pixel % w);
+        index[lane] = static_cast<int32_t>(offset);
+        lane_of[lane] = static_cast<int32_t>(offset % layout.lanes);
+        const int64_t vector = static_cast<int64_t>(offset / layout.lanes * layout.lanes);
+        one_vector = one_vector && (from < 0 || from == vector);
+        from = vector;
+      }
+      const bool in_tile = y >= 0 && y < layout.tile_h && x >= 0 && x < layout.tile_w;
+      if (in_tile) {
+        if (whole) continue;
+        const auto [it, added] =
+            known_masks.emplace(mask, static_cast<uint32_t>(table.masks.size()));
+        if (added) table.masks.insert(table.masks.end(), mask.begin(), mask.end());
+        table.masked.push_back({static_cast<uint32_t>(cell), it->second});
+      } else if (one_vector) {
+        std::vector<int32_t> key = mask;
+        key.insert(key.end(), lane_of.begin(), lane_of.end());
+        const auto [it, added] = known_permutations.emplace(
+            std::move(key), static_cast<uint32_t>(table.permutations.size()));
+        if (added) {
+          table.permutations.insert(table.permutations.end(), lane_of.begin(), lane_of.end());
+          table.permutation_masks.insert(table.permutation_masks.end(), mask.begin(), mask.end());
+        }
+        // Where no lane is inside, any source will do.
+        table.permuted.push_back({static_cast<uint32_t>(cell),
+                                  static_cast<uint32_t>(from < 0 ? layout.CellOffset(0, 0) : from),
+                                  it->second});
+      } else {
+        table.gathered.push_back(
+            {static_cast<uint32_t>(cell), static_cast<uint32_t>(table.indices.size())});
+        table.indices.insert(table.indices.end(), index.begin(), index.end());
+      }
+    }
+  }
+  return table;
+}
+
+}  // namespace pconv::cpu

@@ -1,0 +1,40 @@
+// Changes of layout, and padding, which is one.
+#ifndef PCONV_TF_DELEGATE_CPU_LAYOUT_STEP_H_
+#define PCONV_TF_DELEGATE_CPU_LAYOUT_STEP_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "delegate/cpu/kernels.h"
+#include "delegate/cpu/step.h"
+
+namespace pconv::cpu {
+
+// NHWC or lane-tiled to lane-tiled. `sampling` picks the image's pixels.
+class GatherStep : public Step {
+ public:
+  GatherStep(const KernelTable& kernels, const Plan& plan, int from, int to,
+             const Sampling& sampling = {});
+  void Run(const RunContext& context) const override;
+
+ private:
+  const KernelTable& kernels_;
+  Buffer from_, to_;
+  std::vector<int32_t> table_;
+};
+
+// Lane-tiled to NHWC.
+class ToNhwcStep : public Step {
+ public:
+  ToNhwcStep(const KernelTable& kernels, const Plan& plan, int from, int to);
+  void Run(const RunContext& context) const override;
+
+ private:
+  const KernelTable& kernels_;
+  Buffer from_, to_;
+  std::vector<int32_t> table_;
+};
+
+}  // namespace pconv::cpu
+
+#endif  // PCONV_TF_DELEGATE_CPU_LAYOUT_STEP_H_

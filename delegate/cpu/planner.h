@@ -1,0 +1,26 @@
+// Chooses a layout for every value and a kernel for every node, and inserts changes of layout.
+#ifndef PCONV_TF_DELEGATE_CPU_PLANNER_H_
+#define PCONV_TF_DELEGATE_CPU_PLANNER_H_
+
+#include "delegate/cpu/kernels.h"
+#include "delegate/cpu/step.h"
+#include "delegate/engine_options.h"
+#include "delegate/graph.h"
+#include "delegate/packed_cache.h"
+#include "tflite_ops/status.h"
+
+namespace pconv::cpu {
+
+struct PlannerContext {
+  const Graph* graph = nullptr;
+  const KernelTable* kernels = nullptr;
+  const EngineOptions* options = nullptr;
+  PackedCache* cache = nullptr;
+};
+
+// Plans for the shapes now in the graph. `weight_bytes`: of the packed weights that the plan holds.
+Status MakePlan(const PlannerContext& context, Plan* plan, int64_t* weight_bytes);
+
+}  // namespace pconv::cpu
+
+#endif  // PCONV_TF_DELEGATE_CPU_PLANNER_H_

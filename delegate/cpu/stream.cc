@@ -1,0 +1,218 @@
+#include "delegate/cpu/stream.h"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+namespace pconv::cpu {
+namespace {
+
+std::vector<int> AllTaps(int taps) {
+  std::vector<int> all(taps);
+  std::iota(all.begin(), all.end(), 0);
+  return all;
+}
+
+std::vector<int> TapsOf(uint64_t mask) {
+  std::vector<int> taps;
+  for (int bit = 0; bit < 64; ++bit) {
+    if ((mask >> bit) & 1) taps.push_back(bit);
+  }
+  return taps;
+}
+
+}  // namespace
+
+SparseFilters FromFkw(const FkwView& layer) {
+  const PConv2DOptions& options = layer.options();
+  const int block = options.filter_block;
+  SparseFilters filters;
+  filters.kernel_h = options.window.kernel_h;
+  filters.kernel_w = options.window.kernel_w;
+  filters.out_channels = options.out_channels;
+  filters.in_channels = options.in_channels;
+  filters.taps = layer.num_taps();
+  filters.group = block;
+  for (const uint64_t mask : options.patterns) filters.patterns.push_back(TapsOf(mask));
+  filters.bias.assign(layer.bias(), layer.bias() + options.out_channels);
+  for (int i = 0; i < options.out_channels; ++i) filters.order.push_back(layer.FilterAt(i));
+  filters.kernels.reserve(layer.num_kernels());
+  filters.weights.assign(layer.num_kernels() * filters.taps * block, 0.0f);
+  filters.group_begin.push_back(0);
+  for (int g = 0; g < layer.num_groups(); ++g) {
+    for (int p = 0; p < layer.num_patterns(); ++p) {
+      for (size_t k = layer.KernelBegin(g, p); k < layer.KernelBegin(g, p + 1); ++k) {
+        const size_t first = k * filters.taps * block;
+        filters.kernels.push_back(
+            {layer.InputChannel(k), static_cast<uint32_t>(p), static_cast<uint32_t>(first)});
+        for (int t = 0; t < filters.taps; ++t) {
+          for (int b = 0; b < layer.GroupFilters(g); ++b) {
+            filters.weights[first + t * block + b] =
+                layer.Weight(k, t, b, filters.order[static_cast<size_t>(g) * block + b]);
+          }
+        }
+      }
+    }
+    filters.group_begin.push_back(static_cast<uint32_t>(filters.kernels.size()));
+  }
+  return filters;
+}
+
+SparseFilters FromDense(const Value& filter, const float* bias, int in_channels) {
+  const int group_inputs = filter.shape[3];
+  const int conv_groups = in_channels / group_inputs;
+  SparseFilters filters;
+  filters.out_channels = filter.shape[0];
+  filters.kernel_h = filter.shape[1];
+  filters.kernel_w = filter.shape[2];
+  filters.in_channels = in_channels;
+  filters.taps = filters.kernel_h * filters.kernel_w;
+  const int group_outputs = filters.out_channels / conv_groups;
+  filters.group = conv_groups == 1 || group_outputs % 4 == 0 ? 4 : group_outputs % 2 == 0 ? 2 : 1;
+  filters.patterns = {AllTaps(filters.taps)};
+  filters.bias.assign(filters.out_channels, 0.0f);
+  if (bias != nullptr) filters.bias.assign(bias, bias + filters.out_channels);
+  for (int o = 0; o < filters.out_channels; ++o) filters.order.push_back(o);
+  filters.group_begin.push_back(0);
+  for (int o = 0; o < filters.out_channels; o += filters.group) {
+    const int first_channel = o / group_outputs * group_inputs;
+    for (int i = 0; i < group_inputs; ++i) {
+      filters.kernels.push_back({static_cast<uint32_t>(first_channel + i), 0,
+                                 static_cast<uint32_t>(filters.weights.size())});
+      for (int t = 0; t < filters.taps; ++t) {
+        for (int b = 0; b < filters.group; ++b) {
+          const size_t at = (static_cast<size_t>(o + b) * filters.taps + t) * group_inputs + i;
+          filters.weights.push_back(o + b < filters.out_channels ? filter.data[at] : 0.0f);
+        }
+      }
+    }
+    filters.group_begin.push_back(static_cast<uint32_t>(filters.kernels.size()));
+  }
+  return filters;
+}
+
+SparseFilters FromDepthwise(const Value& filter, const float* bias, int depth_multiplier) {
+  SparseFilters filters;
+  filters.kernel_h = filter.shape[1];
+  filters.kernel_w = filter.shape[2];
+  filters.out_channels = filter.shape[3];
+  filters.in_channels = filters.out_channels / depth_multiplier;
+  filters.taps = filters.kernel_h * filters.kernel_w;
+  filters.patterns = {AllTaps(filters.taps)};
+  filters.bias.assign(filters.out_channels, 0.0f);
+  if (bias != nullptr) filters.bias.assign(bias, bias + filters.out_channels);
+  filters.group_begin.push_back(0);
+  for (int o = 0; o < filters.out_channels; ++o) {
+    filters.order.push_back(o);
+    filters.kernels.push_back({static_cast<uint32_t>(o / depth_multiplier), 0,
+                               static_cast<uint32_t>(filters.weights.size())});
+    for (int t = 0; t < filters.taps; ++t) {
+      filters.weights.push_back(filter.data[static_cast<size_t>(t) * filters.out_channels + o]);
+    }
+    filters.group_begin.push_back(static_cast<uint32_t>(filters.kernels.size()));
+  }
+  return filters;
+}
+
+size_t Stream::bytes() const {
+  return run_begin.size() * sizeof(run_begin[0]) + runs.size() * sizeof(runs[0]) +
+         record_begin.size() * sizeof(record_begin[0]) + records.size() +
+         filters.size() * sizeof(filters[0]) + bias.size() * sizeof(bias[0]);
+}
+
+StreamView Stream::View() const {
+  return {run_begin.data(), runs.data(),    record_begin.data(),
+          records.data(),   filters.data(), bias.data()};
+}
+
+Stream MakeStream(const SparseFilters& filters, int group, uint32_t channel_begin,
+                  uint32_t channel_end) {
+  Stream stream;
+  stream.group = group;
+  stream.taps = filters.taps;
+  const size_t record_bytes = 4 + 4 * static_cast<size_t>(filters.taps) * group;
+  stream.run_begin.push_back(0);
+  stream.record_begin.push_back(0);
+  for (int source = 0; source < filters.groups(); ++source) {
+    for (int part = 0; part < filters.group / group; ++part) {
+      const size_t first = static_cast<size_t>(source) * filters.group + part * group;
+      if (first >= filters.order.size()) break;
+      for (int b = 0; b < group; ++b) {
+        const bool present = first + b < filters.order.size();
+        stream.filters.push_back(present ? filters.order[first + b] : kNoFilter);
+        stream.bias.push_back(present ? filters.bias[filters.order[first + b]] : 0.0f);
+      }
+      const size_t first_run = stream.runs.size();
+      for (uint32_t k = filters.group_begin[source]; k < filters.group_begin[source + 1]; ++k) {
+        const SparseFilters::Kernel& kernel = filters.kernels[k];
+        if (kernel.channel < channel_begin || kernel.channel >= channel_end) continue;
+        if (stream.runs.size() == first_run || stream.runs.back().pattern != kernel.pattern) {
+          stream.runs.push_back({kernel.pattern, 0});
+        }
+        ++stream.runs.back().count;
+        const size_t at = stream.records.size();
+        stream.records.resize(at + record_bytes);
+        std::memcpy(&stream.records[at], &kernel.channel, 4);
+        for (int t = 0; t < filters.taps; ++t) {
+          std::memcpy(&stream.records[at + 4 + 4 * static_cast<size_t>(t) * group],
+                      &filters.weights[kernel.weights + t * filters.group + part * group],
+                      4 * static_cast<size_t>(group));
+        }
+      }
+      stream.run_begin.push_back(static_cast<uint32_t>(stream.runs.size()));
+      stream.record_begin.push_back(stream.records.size());
+    }
+  }
+  return stream;
+}
+
+std::vector<int> BalanceGroups(const std::vector<Stream>& slices, int parts) {
+  const int groups = slices[0].groups();
+  std::vector<double> work(groups + 1, 0.0);  // cumulative
+  for (int g = 0; g < groups; ++g) {
+    double bytes = 100;  // what a filter costs besides its kernels, in bytes of records
+    for (const Stream& slice : slices) {
+      bytes += static_cast<double>(slice.record_begin[g + 1] - slice.record_begin[g]);
+    }
+    work[g + 1] = work[g] + bytes;
+  }
+  std::vector<int> bounds;
+  for (int p = 0; p <= parts; ++p) {
+    const double target = work[groups] * p / parts;
+    bounds.push_back(
+        static_cast<int>(std::lower_bound(work.begin(), work.end(), target - 1e-6) - work.begin()));
+  }
+  bounds.back() = groups;
+  return bounds;
+}
+
+size_t SparseMatrix::bytes() const {
+  return 4 * (entry_begin.size() + index.size() + outputs.size() + weights.size() + bias.size());
+}
+
+SparseMatrix MakeSparseMatrix(const FkwView& layer) {
+  const PConv2DOptions& options = layer.options();
+  SparseMatrix matrix;
+  matrix.block = options.filter_block;
+  matrix.entry_begin.push_back(0);
+  for (int g = 0; g < layer.num_groups(); ++g) {
+    for (int b = 0; b < matrix.block; ++b) {
+      const bool present = b < layer.GroupFilters(g);
+      const uint32_t filter =
+          present ? layer.FilterAt(static_cast<size_t>(g) * matrix.block + b) : kNoFilter;
+      matrix.outputs.push_back(filter);
+      matrix.bias.push_back(present ? layer.bias()[filter] : 0.0f);
+    }
+    for (size_t k = layer.KernelBegin(g, 0); k < layer.KernelBegin(g, layer.num_patterns()); ++k) {
+      matrix.index.push_back(layer.InputChannel(k));
+      for (int b = 0; b < matrix.block; ++b) {
+        const uint32_t filter = matrix.outputs[static_cast<size_t>(g) * matrix.block + b];
+        matrix.weights.push_back(filter == kNoFilter ? 0.0f : layer.Weight(k, 0, b, filter));
+      }
+    }
+    matrix.entry_begin.push_back(static_cast<uint32_t>(matrix.index.size()));
+  }
+  return matrix;
+}
+
+}  // namespace pconv::cpu

@@ -1,0 +1,76 @@
+// Packing of weights into the streams that the convolution kernels read.
+#ifndef PCONV_TF_DELEGATE_CPU_STREAM_H_
+#define PCONV_TF_DELEGATE_CPU_STREAM_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "delegate/cpu/kernels.h"
+#include "delegate/graph.h"
+
+namespace pconv::cpu {
+
+// The kernels of one layer in a common form: what FKW, dense and depthwise filters have in common.
+struct SparseFilters {
+  int kernel_h = 1, kernel_w = 1;
+  int out_channels = 0, in_channels = 0;
+  int taps = 0;   // per kernel
+  int group = 1;  // consecutive `order` entries that share channels and patterns
+  // Taps of each pattern as r * kernel_w + c, ascending.
+  std::vector<std::vector<int>> patterns;
+  std::vector<uint32_t> order;  // original channel of each filter, in execution order
+  std::vector<float> bias;      // [out_channels], original order
+  // Kernels of each group: by pattern, then by channel.
+  struct Kernel {
+    uint32_t channel;
+    uint32_t pattern;
+    uint32_t weights;  // offset into `weights`, [taps][group]
+  };
+  std::vector<uint32_t> group_begin;  // [groups + 1], into kernels
+  std::vector<Kernel> kernels;
+  std::vector<float> weights;
+
+  int groups() const { return static_cast<int>(group_begin.size()) - 1; }
+};
+
+SparseFilters FromFkw(const FkwView& layer);
+// filter [O, kh, kw, I / groups]; bias may be null.
+SparseFilters FromDense(const Value& filter, const float* bias, int in_channels);
+// filter [1, kh, kw, O].
+SparseFilters FromDepthwise(const Value& filter, const float* bias, int depth_multiplier);
+
+// The stream of kernels whose input channel lies in [channel_begin, channel_end), with groups of
+// `group` filters (1, 2 or 4; must divide filters.group unless it is 1).
+struct Stream {
+  int group = 1, taps = 0;
+  std::vector<uint32_t> run_begin;
+  std::vector<KernelRun> runs;
+  std::vector<size_t> record_begin;
+  std::vector<char> records;
+  std::vector<uint32_t> filters;
+  std::vector<float> bias;
+
+  int groups() const { return static_cast<int>(run_begin.size()) - 1; }
+  size_t bytes() const;
+  StreamView View() const;
+};
+Stream MakeStream(const SparseFilters& filters, int group, uint32_t channel_begin,
+                  uint32_t channel_end);
+
+// Splits the groups of a stream into `parts` ranges of about equal work; returns parts + 1 bounds.
+std::vector<int> BalanceGroups(const std::vector<Stream>& slices, int parts);
+
+// Sparse fully connected layer: lists of inputs per block of outputs.
+struct SparseMatrix {
+  int block = 1;
+  std::vector<uint32_t> entry_begin, index, outputs;
+  std::vector<float> weights, bias;
+
+  int blocks() const { return static_cast<int>(entry_begin.size()) - 1; }
+  size_t bytes() const;
+};
+SparseMatrix MakeSparseMatrix(const FkwView& layer);
+
+}  // namespace pconv::cpu
+
+#endif  // PCONV_TF_DELEGATE_CPU_STREAM_H_
