@@ -29,7 +29,7 @@ from rich.table import Table
 _NATURAL_WIDTH = 1000
 
 
-def add_json_argument(parser: argparse.ArgumentParser) -> None:
+def add_json_argument(parser: argparse._ActionsContainer) -> None:
     """Adds `--json`."""
     parser.add_argument("--json", action="store_true", help="print the result as JSON, no table")
 
@@ -69,7 +69,7 @@ def print_table(
         title: A line above the table.
         text_columns: Columns aligned left; besides the first, all others are aligned right.
     """
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for number, column in enumerate(columns):
         is_text = number == 0 or column in text_columns
         table.add_column(column, justify="left" if is_text else "right", overflow="fold")

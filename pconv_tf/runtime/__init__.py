@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 _EXPORTS = {
     "Benchmark": "benchmarking",
+    "Comparison": "comparison",
     "Interpreter": "interpreter",
     "benchmark": "benchmarking",
+    "compare": "comparing",
     "delegate_path": "delegate",
     "load_delegate": "delegate",
 }
@@ -18,6 +20,8 @@ __all__ = sorted(_EXPORTS)  # noqa: PLE0605 (a list of strings, computed)
 if TYPE_CHECKING:
     from pconv_tf.runtime.benchmarking import Benchmark as Benchmark
     from pconv_tf.runtime.benchmarking import benchmark as benchmark
+    from pconv_tf.runtime.comparing import compare as compare
+    from pconv_tf.runtime.comparison import Comparison as Comparison
     from pconv_tf.runtime.delegate import delegate_path as delegate_path
     from pconv_tf.runtime.delegate import load_delegate as load_delegate
     from pconv_tf.runtime.interpreter import Interpreter as Interpreter

@@ -1,0 +1,186 @@
+"""`compare`: a pruned network against its dense twin in stock LiteRT and in other runtimes."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from pconv_tf.files import write_atomically
+from pconv_tf.runtime.benchmarking import random_inputs
+from pconv_tf.runtime.comparison import Comparison, Progress, run_comparison
+from pconv_tf.runtime.contender import Contender
+from pconv_tf.runtime.delegate_choice import is_converted, resolve_delegate
+from pconv_tf.runtime.network_files import network_files
+from pconv_tf.runtime.peers.catalogue import Peer, environment_python, parse_peers
+
+BASELINE = "litert"
+PCONV = "pconv"
+
+
+def compare(
+    network: str | None = None,
+    *,
+    graph: str | os.PathLike[str] | None = None,
+    baseline: str | os.PathLike[str] | None = None,
+    pruning: Mapping[str, Any] | None = None,
+    num_threads: int = 1,
+    num_runs: int = 50,
+    peers: str | Sequence[str] = (),
+    external_delegate_path: str | None = None,
+    external_delegate_options: Sequence[Mapping[str, Any]] = ({},),
+    seed: int = 0,
+    progress: Progress = lambda text, done, total: None,
+) -> Comparison:
+    """Times the same pruned weights in stock LiteRT with XNNPACK, with the delegate, and elsewhere.
+
+    Every contender's output is checked against the baseline's before anything is timed; then they
+    take turns in short bursts, each in a process of its own.
+
+    Args:
+        network: A network by name, with one-shot pruned random weights. Instead of it:
+        graph: A converted file, and
+        baseline: its dense twin.
+        pruning: Fields of `PruningConfig` that replace those the network usually gets.
+        num_threads: Threads of every contender.
+        num_runs: Timed runs of every contender, at least.
+        peers: Names of other runtimes ("all" for every one), as a sequence or joined with commas.
+        external_delegate_path: The delegate; by default this project's.
+        external_delegate_options: One contender for each set of options.
+        seed: Of weights and input.
+        progress: Called with a text, steps done and steps in all.
+
+    Raises:
+        FileNotFoundError: A file or the delegate does not exist.
+        ValueError: A wrong argument, or the baseline does not run. That another contender cannot
+            run is part of the result.
+    """
+    chosen = parse_peers(peers if isinstance(peers, str) else ",".join(peers))
+    with ExitStack() as stack:
+        if network is not None:
+            if graph is not None or baseline is not None:
+                raise ValueError("network: cannot be combined with graph and baseline")
+            files = network_files(
+                network, pruning, seed=seed, progress=lambda text: progress(text, 0, 1)
+            )
+            dense, pconv, work = files.dense, files.pconv, files.dense.parent
+            subject = {
+                "network": network,
+                "pruning": files.pruning,
+                "conv_weights_kept": files.conv_weights_kept,
+            }
+        else:
+            dense, pconv = _files(graph, baseline, pruning)
+            work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pconv_peers_")))
+            subject = {"graph": str(graph), "baseline": str(baseline)}
+        subject["bytes"] = {"dense": dense.stat().st_size, "pconv": pconv.stat().st_size}
+        delegate = resolve_delegate(pconv, external_delegate_path)
+        contenders = [
+            Contender(BASELINE, "litert", dense),
+            *_pconv_contenders(pconv, delegate, external_delegate_options),
+        ]
+        missing: dict[str, str] = {}
+        for peer in chosen:
+            progress(f"preparing {peer.title}", 0, 1)
+            contenders += _peer_contenders(peer, dense, work, missing)
+        return run_comparison(
+            contenders,
+            inputs_of(dense, seed),
+            subject=subject,
+            num_threads=num_threads,
+            num_runs=num_runs,
+            seed=seed,
+            failed=missing,
+            progress=progress,
+        )
+
+
+def inputs_of(graph: Path, seed: int) -> list[Any]:
+    """Random arrays for the inputs of a stock .tflite file.
+
+    Raises:
+        ValueError: LiteRT does not read the file.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        details = Interpreter(model_path=str(graph)).get_input_details()
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"{graph}: {str(error).strip()}") from error
+    return random_inputs(details, seed)
+
+
+def _files(
+    graph: str | os.PathLike[str] | None,
+    baseline: str | os.PathLike[str] | None,
+    pruning: Mapping[str, Any] | None,
+) -> tuple[Path, Path]:
+    if graph is None or baseline is None:
+        raise ValueError(
+            "expected a network, or a graph and its baseline "
+            "(`pconv-tf convert --to-dense` makes a dense twin)"
+        )
+    if any(value is not None for value in (pruning or {}).values()):
+        raise ValueError("pruning: applies to a network by name; files are compared as they are")
+    is_converted(graph)  # tells a missing or damaged file
+    if is_converted(baseline):
+        raise ValueError(f"baseline {baseline}: holds pruned layers, expected stock operators only")
+    return Path(baseline), Path(graph)
+
+
+def _pconv_contenders(
+    model: Path, delegate: str | None, option_sets: Sequence[Mapping[str, Any]]
+) -> list[Contender]:
+    contenders = []
+    for options in option_sets or ({},):
+        text = ",".join(f"{key}={value}" for key, value in options.items())
+        contenders.append(
+            Contender(
+                f"{PCONV}[{text}]" if len(option_sets) > 1 and text else PCONV,
+                "litert",
+                model,
+                {"delegate": delegate, "delegate_options": dict(options)},
+                # Half precision is asked for by name; then its error is what is wanted.
+                tolerance=1e-2 if options.get("precision") == "fp16" else 1e-4,
+                remark=text,
+            )
+        )
+    return contenders
+
+
+def _peer_contenders(
+    peer: Peer, dense: Path, work: Path, missing: dict[str, str]
+) -> list[Contender]:
+    python = environment_python(peer)
+    if python is None:
+        missing[peer.name] = f"not installed: run `pconv-tf compare --setup_peers={peer.name}`"
+        return []
+    try:
+        model = dense if peer.reads == "tflite" else _onnx(dense, work)
+    except ValueError as error:
+        missing[peer.name] = str(error)
+        return []
+    return [
+        Contender(
+            variant.name,
+            peer.name,
+            model,
+            variant.options,
+            str(python),
+            variant.tolerance,
+            variant.remark,
+        )
+        for variant in peer.variants
+    ]
+
+
+def _onnx(dense: Path, work: Path) -> Path:
+    from pconv_tf.runtime.onnx_export import export_onnx
+
+    path = work / f"{dense.stem}.onnx"
+    if not path.exists():
+        write_atomically(path, export_onnx(dense.read_bytes()))
+    return path

@@ -1,0 +1,280 @@
+"""Times contenders against each other, fairly: interleaved, each in a process of its own.
+
+Machines drift: clocks change, neighbours come and go. Contenders therefore take turns in short
+bursts, so that whatever happens hits all of them, and ratios are formed within a round before they
+are summarised as a spread.
+"""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pconv_tf.runtime.contender import Contender, ContenderError, ContenderProcess
+from pconv_tf.runtime.machine import Machine, OtherLoad, cpus_to_pin, describe_machine
+from pconv_tf.runtime.timing import percentile
+
+_BURST_MS = 500.0  # a burst lasts about this long ...
+_MIN_BURST, _MAX_BURST = 3, 50  # ... within these numbers of runs
+_MIN_ROUNDS = 5
+_NOISY_SPREAD = 0.10
+_NOISY_LOAD = 0.05
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds of all timed runs."""
+
+    median: float
+    min: float
+    p90: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """One contender's row.
+
+    Attributes:
+        name, version, num_threads: What ran.
+        latency_ms: Of all its timed runs.
+        speedup: Baseline's median latency over its own; 1 for the baseline.
+        speedup_range: 10th and 90th percentile of the speedup over rounds.
+        max_abs_diff: Largest absolute difference from the baseline's output.
+        relative_diff: The same over the largest magnitude in the baseline's output.
+        runs: Number of timed runs.
+        spread: 10th to 90th percentile of its bursts' medians, relative to its median.
+        load_ms: Time to load the model.
+        remark: What is special about it.
+    """
+
+    name: str
+    version: str
+    num_threads: int
+    latency_ms: Latency
+    speedup: float
+    speedup_range: tuple[float, float]
+    max_abs_diff: float
+    relative_diff: float
+    runs: int
+    spread: float
+    load_ms: float
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `compare` measured.
+
+    Attributes:
+        subject: The network and how it was pruned, or the files.
+        machine: What it ran on.
+        num_threads: Threads of every contender.
+        pinned_cpus: Processors the contenders were pinned to, None if not pinned.
+        contenders: The baseline first.
+        failed: Reasons by name for contenders that could not run or gave wrong output.
+        other_load: Fraction of the machine's processor time that others took; None if unknown.
+        warnings: Why the figures may not be trusted, if so.
+        seed: Of the random input.
+    """
+
+    subject: dict[str, Any]
+    machine: Machine
+    num_threads: int
+    pinned_cpus: list[int] | None
+    contenders: tuple[Result, ...]
+    failed: dict[str, str] = field(default_factory=dict)
+    other_load: float | None = None
+    warnings: tuple[str, ...] = ()
+    seed: int = 0
+
+    def __getitem__(self, name: str) -> Result:
+        """The row of the contender called `name`."""
+        for result in self.contenders:
+            if result.name == name:
+                return result
+        raise KeyError(name)
+
+
+@dataclass(eq=False)
+class _Running:
+    process: ContenderProcess
+    version: str
+    load_ms: float
+    diff: tuple[float, float]
+    burst: int = 0
+    bursts: list[list[float]] = field(default_factory=list)
+
+    def times(self) -> list[float]:
+        return list(itertools.chain.from_iterable(self.bursts))
+
+
+Progress = Callable[[str, int, int], None]
+
+
+def run_comparison(
+    contenders: Sequence[Contender],
+    inputs: Sequence[np.ndarray],
+    *,
+    subject: dict[str, Any],
+    num_threads: int,
+    num_runs: int,
+    seed: int = 0,
+    failed: Mapping[str, str] | None = None,
+    progress: Progress = lambda text, done, total: None,
+) -> Comparison:
+    """Loads and checks every contender, then times them in turns.
+
+    Args:
+        contenders: The baseline, whose output is the reference, then the others.
+        inputs: What every contender is run on.
+        subject: Stored in the result.
+        num_threads: Threads of every contender.
+        num_runs: Timed runs of each, at least.
+        seed: Stored in the result.
+        failed: Reasons for contenders that did not get this far.
+        progress: Called with a text, steps done and steps in all.
+
+    Raises:
+        ValueError: The baseline does not run, or a number is out of range.
+    """
+    for name, value in (("num_threads", num_threads), ("num_runs", num_runs)):
+        if value < 1:
+            raise ValueError(f"{name}: received {value}, expected at least 1")
+    cpus = cpus_to_pin(num_threads)
+    load = OtherLoad()
+    failed = dict(failed or {})
+    with ExitStack() as stack:
+        running: list[_Running] = []
+        reference: list[np.ndarray] = []
+        for number, contender in enumerate(contenders):
+            progress(f"loading {contender.name}", number, len(contenders))
+            process = stack.enter_context(ContenderProcess(contender, num_threads, cpus))
+            try:
+                info, outputs = process.load(inputs)
+                reference = reference or outputs
+                diff = _difference(outputs, reference, contender.tolerance)
+                running.append(_Running(process, info["version"], info["load_ms"], diff))
+            except ContenderError as error:
+                if number == 0:
+                    raise ValueError(f"baseline {contender.name}: {error}") from error
+                failed[contender.name] = str(error)
+                process.close()
+        _time(running, num_runs, failed, progress)
+    other_load = load.fraction()
+    results = _results(running, num_threads)
+    return Comparison(
+        subject=subject,
+        machine=describe_machine(),
+        num_threads=num_threads,
+        pinned_cpus=cpus,
+        contenders=tuple(results),
+        failed=failed,
+        other_load=other_load,
+        warnings=tuple(_warnings(results, other_load)),
+        seed=seed,
+    )
+
+
+def _difference(
+    outputs: Sequence[np.ndarray], reference: Sequence[np.ndarray], tolerance: float
+) -> tuple[float, float]:
+    if [out.shape for out in outputs] != [ref.shape for ref in reference]:
+        raise ContenderError(
+            f"output shapes {[out.shape for out in outputs]} differ from the baseline's "
+            f"{[ref.shape for ref in reference]}"
+        )
+    absolute = relative = 0.0
+    for out, ref in zip(outputs, reference, strict=True):
+        magnitude = float(np.max(np.abs(ref), initial=0.0))
+        if not np.isfinite(magnitude):
+            raise ContenderError("the reference output is not finite: nothing can be checked")
+        diff = float(np.max(np.abs(out.astype(np.float64) - ref), initial=0.0))
+        absolute = max(absolute, diff)
+        relative = max(relative, diff / magnitude if magnitude else diff)
+    if not relative <= tolerance:  # NaN is wrong, too
+        raise ContenderError(
+            f"wrong output: it differs from the baseline's by {absolute:.3g}, that is "
+            f"{relative:.2g} of its magnitude; {tolerance:.0e} is allowed"
+        )
+    return absolute, relative
+
+
+def _time(
+    running: list[_Running], num_runs: int, failed: dict[str, str], progress: Progress
+) -> None:
+    for item in running:
+        probe = item.process.burst(warmup=1, runs=2)
+        item.burst = int(np.clip(round(_BURST_MS / min(probe)), _MIN_BURST, _MAX_BURST))
+    smallest = min(item.burst for item in running)
+    rounds = max(_MIN_ROUNDS, -(-num_runs // smallest))
+    total = rounds * len(running)
+    done = 0
+    for _ in range(rounds):
+        for item in list(running):
+            name = item.process.contender.name
+            progress(f"timing {name}", done, total)
+            done += 1
+            try:
+                # Caches and clocks belong to the previous contender now.
+                warmup = max(1, item.burst // 10)
+                item.bursts.append(item.process.burst(warmup=warmup, runs=item.burst))
+            except ContenderError as error:
+                failed[name] = f"failed while it was timed: {error}"
+                running.remove(item)
+    progress("done", total, total)
+
+
+def _results(running: Sequence[_Running], num_threads: int) -> list[Result]:
+    base = running[0]
+    base_median = statistics.median(base.times())
+    base_rounds = [statistics.median(burst) for burst in base.bursts]
+    results = []
+    for item in running:
+        times = sorted(item.times())
+        median = statistics.median(times)
+        rounds = [statistics.median(burst) for burst in item.bursts]
+        ratios = sorted(b / own for b, own in zip(base_rounds, rounds, strict=True))
+        results.append(
+            Result(
+                name=item.process.contender.name,
+                version=item.version,
+                num_threads=num_threads,
+                latency_ms=Latency(median, times[0], percentile(times, 90)),
+                speedup=base_median / median,
+                speedup_range=(percentile(ratios, 10), percentile(ratios, 90)),
+                max_abs_diff=item.diff[0],
+                relative_diff=item.diff[1],
+                runs=len(times),
+                spread=_spread(rounds, median),
+                load_ms=item.load_ms,
+                remark=item.process.contender.remark,
+            )
+        )
+    return results
+
+
+def _spread(rounds: Sequence[float], median: float) -> float:
+    ordered = sorted(rounds)
+    return (percentile(ordered, 90) - percentile(ordered, 10)) / median
+
+
+def _warnings(results: Sequence[Result], other_load: float | None) -> list[str]:
+    warnings = []
+    if other_load is not None and other_load > _NOISY_LOAD:
+        warnings.append(
+            f"other programs took {other_load:.0%} of the processors meanwhile: "
+            "repeat on a quiet machine"
+        )
+    noisy = [f"{r.name} {r.spread:.0%}" for r in results if r.spread > _NOISY_SPREAD]
+    if noisy:
+        warnings.append(
+            f"medians varied by more than {_NOISY_SPREAD:.0%} between rounds "
+            f"({', '.join(noisy)}): too noisy to judge small differences"
+        )
+    return warnings

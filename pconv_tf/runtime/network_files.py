@@ -1,0 +1,154 @@
+"""Networks by name as .tflite files: pruned at once, converted, and kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pconv_tf
+from pconv_tf.files import write_atomically
+from pconv_tf.runtime.cache_folder import cache_folder
+from pconv_tf.runtime.networks import Network, build_network, network
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+_PACKAGE = Path(pconv_tf.__file__).parent
+# What the files depend on besides their parameters.
+_SOURCES = ("config.py", "training", "fkw", "conversion", "runtime/networks.py")
+
+
+@dataclass(frozen=True)
+class NetworkFiles:
+    """A pruned network on disk.
+
+    Attributes:
+        name: Of the network.
+        pruning: Fields of `PruningConfig` it was pruned with.
+        dense: The dense twin: the same pruned weights, stock operators only.
+        pconv: The converted file.
+        conv_weights_kept: Fraction of the convolutions' weights that are not zero.
+    """
+
+    name: str
+    pruning: dict[str, Any]
+    dense: Path
+    pconv: Path
+    conv_weights_kept: float
+
+
+def network_files(
+    name: str,
+    pruning: Mapping[str, Any] | None = None,
+    *,
+    seed: int = 0,
+    progress: Callable[[str], None] = lambda text: None,
+) -> NetworkFiles:
+    """Makes, or finds in the cache, the files of a network with one-shot pruned random weights.
+
+    Args:
+        name: A key of `NETWORKS`.
+        pruning: Fields of `PruningConfig` that replace the network's own; None values are ignored.
+        seed: Of the weights.
+        progress: Called with a line about each step; not called if the files are in the cache.
+
+    Raises:
+        ValueError: Unknown network, or a pruning field is wrong.
+    """
+    spec = network(name)
+    fields = dict(spec.pruning) | {k: v for k, v in (pruning or {}).items() if v is not None}
+    pconv_tf.PruningConfig.from_any(fields)  # wrong fields are told before anything is built
+    key = json.dumps([name, fields, seed, _source_digest()], sort_keys=True)
+    folder = cache_folder("networks", f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}")
+    facts = folder / "network.json"  # written last: its presence says that the others are complete
+    if not facts.is_file():
+        kept = _make(spec, fields, seed, folder, progress)
+        write_atomically(facts, json.dumps({"conv_weights_kept": kept, "pruning": fields}))
+    return NetworkFiles(
+        name=name,
+        pruning=fields,
+        dense=folder / "dense.tflite",
+        pconv=folder / "pconv.tflite",
+        conv_weights_kept=json.loads(facts.read_text())["conv_weights_kept"],
+    )
+
+
+def _make(
+    spec: Network,
+    pruning: Mapping[str, Any],
+    seed: int,
+    folder: Path,
+    progress: Callable[[str], None],
+) -> float:
+    progress(f"building {spec.name} with random weights")
+    model = build_network(spec.name, seed=seed)
+    energies = {layer.name: _energy(layer) for layer in _weighted(model)}
+    progress(f"pruning {spec.name}")
+    pconv_tf.prune_one_shot(model, dict(pruning))
+    for layer in _weighted(model):
+        _restore_energy(layer, energies[layer.name])
+    _normalise_logits(model, seed)
+    progress(f"converting {spec.name}")
+    dense = pconv_tf.convert_dense(model)
+    write_atomically(folder / "dense.tflite", dense)
+    write_atomically(folder / "pconv.tflite", pconv_tf.convert(dense))
+    return _kept(model)
+
+
+def _weighted(model: keras.Model) -> Iterator[Any]:
+    return (layer for layer in model.layers if hasattr(layer, "kernel"))
+
+
+def _energy(layer: Any) -> float:
+    import numpy as np
+
+    return float(np.sum(np.square(np.asarray(layer.kernel)), dtype=np.float64))
+
+
+def _restore_energy(layer: Any, energy: float) -> None:
+    """Scales what pruning left, so that activations keep their magnitude through deep networks."""
+    left = _energy(layer)
+    if left:
+        layer.kernel.assign(layer.kernel * (energy / left) ** 0.5)
+
+
+def _normalise_logits(model: keras.Model, seed: int) -> None:
+    """Scales a classifier so that its logits have deviation 1: a softmax then hides no error."""
+    import keras
+    import numpy as np
+
+    classifier = model.layers[-1]
+    if not isinstance(classifier, keras.layers.Dense):
+        return
+    rng = np.random.default_rng(seed)
+    image = rng.uniform(-1, 1, model.input_shape).astype(np.float32)
+    features = keras.Model(model.input, classifier.input)(image, training=False)
+    logits: np.ndarray = np.asarray(features) @ np.asarray(classifier.kernel)
+    classifier.kernel.assign(classifier.kernel / float(np.std(logits)))
+
+
+def _kept(model: keras.Model) -> float:
+    import keras
+    import numpy as np
+
+    kernels = [
+        np.asarray(layer.kernel)
+        for layer in model.layers
+        if isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D)
+    ]
+    return sum(map(np.count_nonzero, kernels)) / sum(kernel.size for kernel in kernels)
+
+
+def _source_digest() -> str:
+    """Changes whenever the code that makes the files does."""
+    digest = hashlib.sha256(pconv_tf.__version__.encode())
+    for source in _SOURCES:
+        path = _PACKAGE / source
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
