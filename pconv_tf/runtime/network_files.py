@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +59,7 @@ def network_files(
         name: A key of `NETWORKS`.
         pruning: Fields of `PruningConfig` that replace the network's own; None values are ignored.
         seed: Of the weights.
-        progress: Called with a line about each step; not called if the files are in the cache.
+        progress: Called with a line if the files have to be made, which takes up to a minute.
 
     Raises:
         ValueError: Unknown network, or a pruning field is wrong.
@@ -67,7 +71,8 @@ def network_files(
     folder = cache_folder("networks", f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}")
     facts = folder / "network.json"  # written last: its presence says that the others are complete
     if not facts.is_file():
-        kept = _make(spec, fields, seed, folder, progress)
+        progress(f"building, pruning and converting {name}")
+        kept = _make_elsewhere(spec, fields, seed, folder)
         write_atomically(facts, json.dumps({"conv_weights_kept": kept, "pruning": fields}))
     return NetworkFiles(
         name=name,
@@ -78,25 +83,35 @@ def network_files(
     )
 
 
-def _make(
-    spec: Network,
-    pruning: Mapping[str, Any],
-    seed: int,
-    folder: Path,
-    progress: Callable[[str], None],
-) -> float:
-    progress(f"building {spec.name} with random weights")
-    model = build_network(spec.name, seed=seed)
+def _make_elsewhere(spec: Network, pruning: Mapping[str, Any], seed: int, folder: Path) -> float:
+    """Makes the files in a process of its own, which takes TensorFlow and its messages along."""
+    path = os.pathsep.join(filter(None, (str(_PACKAGE.parent), os.environ.get("PYTHONPATH"))))
+    result = subprocess.run(
+        [sys.executable, "-m", __name__],
+        input=json.dumps([spec.name, pruning, seed, str(folder)]),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+        check=False,
+    )
+    if result.returncode:
+        raise RuntimeError(f"making {spec.name} failed:\n{result.stderr[-2000:]}")
+    answer = json.loads(result.stdout.splitlines()[-1])
+    if "error" in answer:
+        raise ValueError(answer["error"])
+    return answer["kept"]
+
+
+def _make(name: str, pruning: Mapping[str, Any], seed: int, folder: Path) -> float:
+    model = build_network(name, seed=seed)
     energies = {layer.name: _energy(layer) for layer in _weighted(model)}
-    progress(f"pruning {spec.name}")
     pconv_tf.prune_one_shot(model, dict(pruning))
     for layer in _weighted(model):
         _restore_energy(layer, energies[layer.name])
     _normalise_logits(model, seed)
-    progress(f"converting {spec.name}")
     dense = pconv_tf.convert_dense(model)
     write_atomically(folder / "dense.tflite", dense)
-    write_atomically(folder / "pconv.tflite", pconv_tf.convert(dense))
+    write_atomically(folder / "pconv.tflite", pconv_tf.convert(dense, quiet=True))
     return _kept(model)
 
 
@@ -152,3 +167,19 @@ def _source_digest() -> str:
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             digest.update(file.read_bytes())
     return digest.hexdigest()
+
+
+def _main() -> None:
+    """Answers one request of `_make_elsewhere`: JSON in, a line of JSON out."""
+    name, pruning, seed, folder = json.load(sys.stdin)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            answer = {"kept": _make(name, pruning, seed, Path(folder))}
+    except ValueError as error:
+        print(json.dumps({"error": f"{name}: {error}"}))
+    else:
+        print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    _main()

@@ -41,6 +41,12 @@ class _Exporter:
         self._graph = model.subgraphs[0]
         self._nodes: list[bytes] = []
         self._initializers: list[bytes] = []
+        # Some runtimes return outputs in the order of their names.
+        self._names = {
+            int(number): f"{kind}{position:02}"
+            for kind, numbers in (("input", self._graph.inputs), ("output", self._graph.outputs))
+            for position, number in enumerate(numbers)
+        }
         self._pads: dict[int, tuple[int, np.ndarray]] = {}  # output of PAD -> (its input, pads)
 
     def export(self) -> bytes:
@@ -91,7 +97,7 @@ class _Exporter:
     # What handlers write
 
     def name(self, number: int) -> str:
-        return f"t{number}"
+        return self._names.get(number, f"t{number}")
 
     def add(self, op: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
         self._nodes.append(onnx_proto.node(op, inputs, output, attributes))

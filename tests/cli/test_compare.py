@@ -1,0 +1,81 @@
+"""`pconv-tf compare` as a user runs it."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from pconv_tf.cli.main import main
+
+
+@pytest.fixture
+def files(dense_tflite):
+    """A stock file against itself: quick, and needs no delegate."""
+    return [
+        f"--graph={dense_tflite}",
+        f"--baseline={dense_tflite}",
+        "--external_delegate_path=none",
+        "--num_runs=1",
+    ]
+
+
+def test_table(files, capfd):
+    assert main(["compare", *files]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert any(line.split()[:2] == ["contender", "version"] for line in lines)
+    rows = {line.split()[0]: line.split() for line in lines if line.startswith(("litert", "pconv"))}
+    assert rows["litert"][5] == "1.00x"
+    assert float(rows["pconv"][2]) > 0
+    assert all(len(line) <= 80 for line in lines[-4:])
+
+
+def test_json(files, capfd):
+    assert main(["compare", "--json", *files]) == 0
+    result = json.loads(capfd.readouterr().out)
+    assert [row["name"] for row in result["contenders"]] == ["litert", "pconv"]
+
+
+def test_markdown(files, capfd):
+    assert main(["compare", "--markdown", *files]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[1].startswith("|---") and lines[2].startswith("| litert |")
+    assert len({line.count("|") for line in lines[:4]}) == 1
+
+
+def test_csv(files, capfd):
+    assert main(["compare", "--csv", *files]) == 0
+    rows = list(csv.DictReader(io.StringIO(capfd.readouterr().out)))
+    assert [row["name"] for row in rows] == ["litert", "pconv"]
+    assert float(rows[0]["speedup"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([], "expected a network, or a graph and its baseline"),
+        (["--network=alexnet"], "unknown network 'alexnet'"),
+        (["--network=vgg16", "--peers=x"], "unknown peer 'x'"),
+        (["--setup_peers=x"], "unknown peer 'x'"),
+        (["--network=vgg16", "--filter_block=5"], "filter_block"),
+    ],
+)
+def test_mistakes_are_one_error(flags, message, capfd):
+    assert main(["compare", *flags]) == 2
+    err = capfd.readouterr().err
+    assert err.startswith("pconv-tf: error: ") and message in err and "Traceback" not in err
+
+
+def test_forms_exclude_each_other(files):
+    with pytest.raises(SystemExit) as exit_info:
+        main(["compare", "--json", "--csv", *files])
+    assert exit_info.value.code == 2
+
+
+def test_options_given_twice_are_two_contenders(files, capfd, delegate):
+    flags = [flag for flag in files if "delegate" not in flag]
+    options = ["--external_delegate_options=claim:pconv", "--external_delegate_options=claim:all"]
+    path = f"--external_delegate_path={delegate}"
+    assert main(["compare", "--json", path, *options, *flags]) == 0
+    names = [row["name"] for row in json.loads(capfd.readouterr().out)["contenders"]]
+    assert names == ["litert", "pconv[claim=pconv]", "pconv[claim=all]"]

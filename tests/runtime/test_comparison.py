@@ -1,0 +1,217 @@
+"""Contenders in real processes, and how their times are summarised."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pconv_tf.runtime import compare, comparison
+from pconv_tf.runtime.comparing import inputs_of
+from pconv_tf.runtime.comparison import run_comparison
+from pconv_tf.runtime.contender import Contender, ContenderError, ContenderProcess
+
+
+@pytest.fixture
+def other_tflite(dense_tflite, tmp_path):
+    """The small model with other weights: the same shapes, another function."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(dense_tflite.read_bytes())
+    largest = max(model.buffers, key=lambda b: 0 if b.data is None else len(b.data))
+    largest.data = (np.frombuffer(bytes(largest.data), np.float32) * 2).view(np.uint8)
+    import flatbuffers
+
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    path = tmp_path / "other.tflite"
+    path.write_bytes(bytes(builder.Output()))
+    return path
+
+
+def test_a_process_runs_a_model_and_ends(dense_tflite):
+    inputs = inputs_of(dense_tflite, seed=1)
+    with ContenderProcess(Contender("x", "litert", dense_tflite), 1, cpus=[0]) as process:
+        info, outputs = process.load(inputs)
+        assert info["version"] and info["load_ms"] > 0
+        assert outputs[0].shape == (1, 10)
+        times = process.burst(warmup=1, runs=4)
+        assert len(times) == 4 and min(times) > 0
+        pid = process._process.pid
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_an_idle_process_is_paused(dense_tflite):
+    with ContenderProcess(Contender("x", "litert", dense_tflite), 1) as process:
+        process.load(inputs_of(dense_tflite, seed=1))
+        state = Path(f"/proc/{process._process.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        assert state == "T"
+
+
+def test_a_process_that_dies_says_its_last_words(dense_tflite, tmp_path):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nread line\necho out of luck >&2\nexit 3\n")
+    python.chmod(0o755)
+    with (
+        ContenderProcess(Contender("x", "litert", dense_tflite, python=str(python)), 1) as process,
+        pytest.raises(ContenderError, match=r"ended with code 3\n    out of luck"),
+    ):
+        process.load(inputs_of(dense_tflite, seed=1))
+
+
+def test_an_error_of_the_runtime_is_passed_on(dense_tflite, tmp_path):
+    contender = Contender("x", "litert", tmp_path / "gone.tflite")
+    with (
+        ContenderProcess(contender, 1) as process,
+        pytest.raises(ContenderError, match=r"gone\.tflite: no such file"),
+    ):
+        process.load(inputs_of(dense_tflite, seed=1))
+
+
+def test_compares_two_stock_files(dense_tflite):
+    steps = []
+    result = compare(
+        graph=dense_tflite,
+        baseline=dense_tflite,
+        num_runs=5,
+        external_delegate_path="none",
+        progress=lambda text, done, total: steps.append((text, done, total)),
+    )
+    first, second = result.contenders
+    assert (first.name, second.name) == ("litert", "pconv")
+    assert first.speedup == 1 and first.speedup_range == (1, 1)
+    assert second.speedup == pytest.approx(first.latency_ms.median / second.latency_ms.median)
+    assert second.max_abs_diff == 0
+    assert result["pconv"] is second
+    assert steps[-1][1] == steps[-1][2] > 0
+    stored = json.loads(json.dumps(dataclasses.asdict(result), allow_nan=False))
+    for row in stored["contenders"]:
+        contract = {"name", "version", "num_threads", "latency_ms", "speedup", "max_abs_diff"}
+        assert contract <= set(row)
+        assert set(row["latency_ms"]) == {"median", "min", "p90"}
+
+
+def test_wrong_output_is_never_timed(dense_tflite, other_tflite):
+    result = compare(
+        graph=other_tflite, baseline=dense_tflite, num_runs=1, external_delegate_path="none"
+    )
+    assert [row.name for row in result.contenders] == ["litert"]
+    assert "wrong output: it differs from the baseline's by" in result.failed["pconv"]
+
+
+def test_a_missing_peer_is_named_with_the_command_that_installs_it(
+    dense_tflite, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("PCONV_CACHE_DIR", str(tmp_path))
+    result = compare(
+        graph=dense_tflite,
+        baseline=dense_tflite,
+        num_runs=1,
+        peers="openvino",
+        external_delegate_path="none",
+    )
+    assert "pconv-tf compare --setup_peers=openvino" in result.failed["openvino"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "expected a network, or a graph and its baseline"),
+        ({"graph": "a.tflite"}, "expected a network, or a graph and its baseline"),
+        ({"network": "vgg16", "graph": "a.tflite"}, "cannot be combined"),
+        ({"network": "alexnet"}, "unknown network 'alexnet', expected one of: vgg16"),
+        ({"network": "vgg16", "peers": "tensorrt"}, "unknown peer 'tensorrt'"),
+        ({"network": "vgg16", "pruning": {"connectivity_rate": 0.5}}, "connectivity_rate"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        compare(**arguments)
+
+
+def test_missing_files_are_named(dense_tflite, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"gone\.tflite"):
+        compare(graph=tmp_path / "gone.tflite", baseline=dense_tflite)
+
+
+@dataclasses.dataclass
+class _Fake:
+    """Stands for a process: one inference of contender N takes N + 1 ms, drift doubles round 3."""
+
+    contender: Contender
+    log: list
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *args):
+        pass
+
+    def load(self, inputs):
+        return {"version": "1", "load_ms": 1.0}, [np.ones(3, np.float32)]
+
+    def burst(self, *, warmup, runs):
+        self.log.append((self.contender.name, runs))
+        drift = 2 if sum(1 for name, n in self.log if name == self.contender.name) == 4 else 1
+        return [drift * (1.0 + int(self.contender.name))] * runs
+
+
+def test_contenders_take_turns_and_drift_cancels(monkeypatch):
+    log = []
+    monkeypatch.setattr(comparison, "ContenderProcess", lambda c, *args: _Fake(c, log))
+    contenders = [Contender(str(n), "litert", Path("x")) for n in range(3)]
+    result = run_comparison(contenders, [np.zeros(1)], subject={}, num_threads=1, num_runs=250)
+    turns = [name for name, runs in log if runs > 2]
+    assert turns == ["0", "1", "2"] * 5
+    assert all(runs == 50 for name, runs in log if runs > 2)
+    assert [row.speedup for row in result.contenders] == [1, 1 / 2, 1 / 3]
+    # Each round's ratio is undisturbed, though one round took twice as long for all.
+    assert result.contenders[2].speedup_range == pytest.approx((1 / 3, 1 / 3))
+    assert [row.runs for row in result.contenders] == [250, 250, 250]
+
+
+def test_ctrl_c_takes_the_processes_along(dense_tflite):
+    code = textwrap.dedent(
+        f"""
+        import sys
+        from pconv_tf.cli.main import main
+        sys.exit(main(["compare", "--graph={dense_tflite}", "--baseline={dense_tflite}",
+                       "--num_runs=1000000", "--external_delegate_path=none"]))
+        """
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        deadline = time.monotonic() + 30
+        while len(pids := children.read_text().split()) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert len(pids) == 2
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 130 and err == b"pconv-tf: interrupted\n"
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(pid), 0)
+
+
+def test_converted_network_is_checked_and_timed(delegate, tmp_path, monkeypatch):
+    """From a name to a table: build, prune, convert, run with the delegate."""
+    monkeypatch.setenv("PCONV_CACHE_DIR", str(tmp_path))
+    result = compare("resnet20_cifar", num_runs=1, external_delegate_path=delegate)
+    assert not result.failed
+    assert result["pconv"].relative_diff < 1e-4
+    assert result.subject["bytes"]["pconv"] < result.subject["bytes"]["dense"] / 2
+    assert result.subject["conv_weights_kept"] == pytest.approx(0.23, abs=0.01)
+    made = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.tflite")}
+    assert len(made) == 2
+    again = compare("resnet20_cifar", num_runs=1, external_delegate_path=delegate)
+    assert again.subject == result.subject
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.tflite")} == made

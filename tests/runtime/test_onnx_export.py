@@ -1,0 +1,113 @@
+"""The ONNX a peer gets computes what the .tflite file does."""
+
+import numpy as np
+import pytest
+
+from pconv_tf.runtime import onnx_proto
+from pconv_tf.runtime.comparing import inputs_of
+from pconv_tf.runtime.contender import Contender, ContenderProcess
+from pconv_tf.runtime.onnx_export import _same_pads, export_onnx
+from pconv_tf.runtime.peers.catalogue import PEERS, environment_python, parse_peers
+
+
+def _everything():
+    """A model with every operator the exporter knows and Keras makes."""
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(3)
+    inputs = keras.Input((17, 20, 3), batch_size=1)
+    x = layers.ZeroPadding2D(((1, 2), (0, 1)))(inputs)  # folded into the convolution
+    x = layers.Conv2D(8, 3, strides=2, activation="relu")(x)
+    y = layers.ZeroPadding2D(1)(x)  # folded into the pool: what it pads is not negative
+    y = layers.MaxPooling2D(3, strides=1)(y)
+    y = layers.DepthwiseConv2D(3, padding="same", use_bias=False)(y)
+    y = layers.ReLU(max_value=6)(y)
+    z = layers.Conv2D(8, 3, dilation_rate=2, padding="same", groups=2)(x)
+    z = layers.AveragePooling2D(3, strides=1, padding="same")(z)
+    x = layers.Concatenate()([layers.Add()([x, y]), layers.Activation("tanh")(z)])
+    x = layers.ZeroPadding2D(1)(layers.Activation("sigmoid")(x))
+    x = layers.MaxPooling2D(2)(layers.Multiply()([x, x]))
+    x = layers.Conv2DTranspose(4, 3, strides=2, padding="same")(x)
+    x = layers.Conv2D(4, (1, 3), activation=keras.activations.hard_swish)(x)
+    top = layers.Dense(5, activation="softmax")(layers.Flatten()(x))
+    pooled = layers.Dense(6)(layers.GlobalAveragePooling2D()(x))
+    return keras.Model(inputs, [x, top, pooled])
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory):
+    import tensorflow as tf
+
+    path = tmp_path_factory.mktemp("onnx") / "everything.tflite"
+    path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(_everything()).convert())
+    return path
+
+
+def test_export_is_deterministic(everything):
+    data = everything.read_bytes()
+    assert export_onnx(data) == export_onnx(data)
+
+
+@pytest.mark.parametrize("name", list(PEERS))
+def test_peers_compute_the_same(name, everything, tmp_path):
+    peer = PEERS[name]
+    python = environment_python(peer)
+    if python is None:
+        pytest.skip(f"run `pconv-tf compare --setup_peers={name}` to include it")
+    model = everything
+    if peer.reads == "onnx":
+        model = tmp_path / "everything.onnx"
+        model.write_bytes(export_onnx(everything.read_bytes()))
+    if name == "ncnn":
+        pytest.skip("ncnn lacks some of these operators; networks are checked when compared")
+    inputs = inputs_of(everything, seed=5)
+    with ContenderProcess(Contender("litert", "litert", everything), 1) as process:
+        _, expected = process.load(inputs)
+    for variant in peer.variants:
+        contender = Contender(variant.name, peer.name, model, variant.options, str(python))
+        with ContenderProcess(contender, 1) as process:
+            _, outputs = process.load(inputs)
+        for out, ref in zip(outputs, expected, strict=True):
+            tolerance = variant.tolerance * np.abs(ref).max()
+            np.testing.assert_allclose(out, ref, rtol=0, atol=tolerance, err_msg=variant.name)
+
+
+def test_same_padding_is_tensorflows():
+    assert _same_pads((5, 6), (3, 3), (2, 2), (1, 1)).tolist() == [[1, 0], [1, 1]]
+    assert _same_pads((7, 7), (1, 1), (2, 2), (1, 1)).tolist() == [[0, 0], [0, 0]]
+    assert _same_pads((8, 8), (3, 3), (1, 1), (2, 2)).tolist() == [[2, 2], [2, 2]]
+
+
+def test_wire_format():
+    """Against the bytes that the protocol buffer encoding prescribes."""
+    assert onnx_proto._varint(300) == b"\xac\x02"
+    assert onnx_proto._varint(-1) == b"\xff" * 9 + b"\x01"
+    assert onnx_proto.tensor("w", np.array([1.0], np.float32)) == (
+        b"\x08\x01\x10\x01\x42\x01w\x4a\x04\x00\x00\x80\x3f"
+    )
+    relu = onnx_proto.node("Relu", ["x"], "y", {"alpha": 2})
+    assert (
+        relu == b"\x0a\x01x\x12\x01y\x1a\x01y\x22\x04Relu\x2a\x0c\x0a\x05alpha\x18\x02\xa0\x01\x02"
+    )
+
+
+def test_what_cannot_be_exported_is_named(tmp_path):
+    import keras
+    import tensorflow as tf
+
+    inputs = keras.Input((4, 4, 2), batch_size=1)
+    model = keras.Model(inputs, keras.layers.Activation("elu")(inputs))
+    data = tf.lite.TFLiteConverter.from_keras_model(model).convert()
+    with pytest.raises(ValueError, match="operator ELU cannot be exported to ONNX"):
+        export_onnx(data)
+
+
+def test_peers_by_name():
+    assert [peer.name for peer in parse_peers("openvino,onnxruntime,openvino")] == [
+        "openvino",
+        "onnxruntime",
+    ]
+    assert len(parse_peers("all")) == len(PEERS)
+    with pytest.raises(ValueError, match="unknown peer 'x', expected all or some of onnxruntime"):
+        parse_peers("x")
