@@ -26,7 +26,7 @@ _EXPORTS = {
     "compare": "pconv_tf.runtime",
 }
 
-__all__ = ["__version__", *sorted(_EXPORTS)]
+__all__ = ["__version__", *sorted(_EXPORTS)]  # noqa: PLE0604 (a list of strings, computed)
 
 if TYPE_CHECKING:
     from pconv_tf.config import PruningConfig as PruningConfig

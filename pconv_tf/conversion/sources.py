@@ -219,7 +219,7 @@ def _add_signature(model: Any, keras_model: Any) -> None:
     graph = model.subgraphs[0]
     tensors = {text(graph.tensors[i].name): int(i) for i in graph.inputs}
     inputs = [(x.name, tensors.get(_input_name(x))) for x in keras_model.inputs]
-    names = list(keras_model.output_names)
+    names = _output_names(keras_model)
     if any(index is None for _, index in inputs) or len(names) != len(graph.outputs):
         return
     signature = schema.SignatureDefT()
@@ -230,6 +230,12 @@ def _add_signature(model: Any, keras_model: Any) -> None:
         _tensor_map(name, int(index)) for name, index in zip(names, graph.outputs, strict=True)
     ]
     model.signatureDefs = [signature]
+
+
+def _output_names(keras_model: Any) -> list[str]:
+    """A Keras 3 Sequential model keeps the names in the functional model inside it."""
+    inner = getattr(keras_model, "_functional", None)
+    return list((inner or keras_model).output_names)
 
 
 def _tensor_map(name: str, index: Any) -> Any:
