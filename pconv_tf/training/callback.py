@@ -124,7 +124,11 @@ class PConvCallback(keras.callbacks.Callback):
         """Notes the step at which the epoch starts."""
         del logs
         if self._first_epoch is None:
-            self._require_epochs(first_epoch=epoch)
+            try:
+                self._require_epochs(first_epoch=epoch)
+            except ValueError:
+                self._begun().detach()
+                raise
             self._first_epoch = epoch
         self._epoch_start_step = self._step()
 

@@ -22,6 +22,7 @@ from pconv_tf.training.schedules import load_schedule, scheduled_rate
 
 Phase = Literal["warmup", "admm", "retrain"]
 State = dict[str, npt.NDArray[Any]]
+_ATTACHED = "_pconv_pruner"
 PHASES: tuple[Phase, ...] = ("warmup", "admm", "retrain")
 
 
@@ -69,7 +70,10 @@ class Pruner:
 
     def attach(self) -> None:
         """Adds penalties and masks to the model's variables and rebuilds its train step."""
-        self.detach()
+        # An aborted `fit` tells nobody, so its attachment waits here for the next one.
+        abandoned = getattr(self._model, _ATTACHED, None)
+        if abandoned is not None:
+            abandoned.detach()
         framework, model = self._framework, self._model
         rho = self._rho_state = framework.state(model, np.asarray(self.rho, np.float32))
         for layer in self.plan.layers:
@@ -86,6 +90,7 @@ class Pruner:
 
             token = framework.attach(kernel.layer, kernel.variable, penalty, constraint)
             self._attached[layer.name] = _Attachment(token, target, mask, penalty)
+        setattr(model, _ATTACHED, self)
         framework.retrace(model)
 
     def detach(self) -> None:
@@ -97,6 +102,7 @@ class Pruner:
         states = [attachment.target for attachment in self._attached.values()]
         self._framework.drop_state(self._model, [*states, self._rho_state])
         self._framework.retrace(self._model)
+        delattr(self._model, _ATTACHED)
         self._attached = {}
         self._rho_state = None
 
