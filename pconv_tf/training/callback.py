@@ -228,7 +228,9 @@ class PConvCallback(keras.callbacks.Callback):
     def _step(self) -> int:
         """Optimizer updates so far, or batches seen where the model has no optimizer of its own."""
         optimizer = getattr(self.model, "optimizer", None)
-        return self._steps_seen if optimizer is None else int(optimizer.iterations)
+        if optimizer is None:
+            return self._steps_seen
+        return int(framework_of(self.model).read(optimizer.iterations))
 
     def _require_epochs(self, first_epoch: int) -> None:
         epochs = (self.params or {}).get("epochs")

@@ -49,6 +49,7 @@ class KeepZeros(keras.callbacks.Callback):
         """Detaches the masks."""
         del logs
         self._detach()
+        framework_of(self.model).retrace(self.model)
 
     def _detach(self) -> None:
         framework = framework_of(self.model)

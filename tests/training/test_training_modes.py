@@ -4,6 +4,7 @@ import csv
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -188,7 +189,6 @@ def test_weight_checkpoints_and_csv_logs(keras3, rng, tmp_path):
     others = [
         keras3.callbacks.CSVLogger(log),
         keras3.callbacks.ModelCheckpoint(weights, save_weights_only=True),
-        keras3.callbacks.TensorBoard(tmp_path / "board"),
     ]
     model.fit(*small_data(rng), epochs=3, callbacks=[callback, *others], verbose=0)
     with log.open() as file:
@@ -199,8 +199,18 @@ def test_weight_checkpoints_and_csv_logs(keras3, rng, tmp_path):
     np.testing.assert_array_equal(
         fresh.get_layer("second").kernel.numpy() != 0, callback.masks["second"]
     )
-    events = b"".join(p.read_bytes() for p in (tmp_path / "board").rglob("*tfevents*"))
-    assert b"epoch_pconv_primal" in events
+
+
+def test_tensorboard_shows_the_values(keras3, rng, tmp_path):
+    pytest.importorskip("tensorboard")
+    model = compiled(keras3, small_cnn(keras3))
+    callbacks = [
+        pconv_tf.PConvCallback(SHORT, log_layers=True),
+        keras3.callbacks.TensorBoard(tmp_path),
+    ]
+    model.fit(*small_data(rng), epochs=3, callbacks=callbacks, verbose=0)
+    events = b"".join(path.read_bytes() for path in tmp_path.rglob("*tfevents*"))
+    assert b"epoch_pconv_primal" in events and b"epoch_pconv/second/sparsity" in events
 
 
 def test_keep_zeros_in_later_training(any_keras, rng):
@@ -249,7 +259,7 @@ assert held == 3, held
 """
     environment = dict(os.environ)
     environment.pop("TF_USE_LEGACY_KERAS", None)
-    environment["PYTHONPATH"] = os.pathsep.join([*sys.path, os.path.dirname(__file__)])
+    environment["PYTHONPATH"] = os.pathsep.join([*sys.path, str(Path(__file__).parent)])
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True
     )
