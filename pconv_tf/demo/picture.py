@@ -33,7 +33,8 @@ def draw(report: Any, rows: list[dict[str, Any]], title: str) -> bytes:
     patterns = _pattern_shares(layers)
     figure = plt.figure(figsize=(10, 6.4), dpi=110, layout="constrained")
     figure.suptitle(title, fontsize=13)
-    top, bottom = np.ravel(figure.subfigures(2, 1, height_ratios=(1.0, 1.6)))
+    halves: Any = figure.subfigures(2, 1, height_ratios=(1.0, 1.6))
+    top, bottom = halves
     _draw_patterns(top, patterns)
     left, middle, right = bottom.subplots(1, 3, width_ratios=(2.2, 1, 1))
     _draw_layers(left, layers)

@@ -1,0 +1,41 @@
+"""What `import pconv_tf` costs and does, measured in fresh processes."""
+
+import statistics
+import subprocess
+import sys
+
+import pconv_tf
+
+HEAVY = ("tensorflow", "keras", "tf_keras", "tensorflow_model_optimization", "jax")
+
+
+def in_fresh_process(code):
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return run.stdout.strip()
+
+
+def test_imports_quickly():
+    code = "import time; t = time.perf_counter(); import pconv_tf; print(time.perf_counter() - t)"
+    assert statistics.median(float(in_fresh_process(code)) for _ in range(3)) < 0.5
+
+
+def test_imports_no_framework_and_changes_no_environment_variable():
+    code = (
+        "import os, sys; before = dict(os.environ); import pconv_tf; pconv_tf.PruningConfig();"
+        f"print([m for m in {HEAVY} if m in sys.modules], dict(os.environ) == before)"
+    )
+    assert in_fresh_process(code) == "[] True"
+
+
+def test_every_public_name_can_be_used_without_changing_the_environment():
+    # Frameworks set variables of their own; ours must not come from tfmot, which swaps tf.keras.
+    code = (
+        "import os, pconv_tf; [getattr(pconv_tf, name) for name in pconv_tf.__all__];"
+        "print(os.environ.get('TF_USE_LEGACY_KERAS'))"
+    )
+    assert in_fresh_process(code) == "None"
+
+
+def test_lists_its_public_names():
+    assert set(pconv_tf.__all__) <= set(dir(pconv_tf))
+    assert "PConvCallback" in pconv_tf.__all__
