@@ -1,0 +1,125 @@
+// The kernel sets of the blocked layout, one per instruction set. All kernels are pure functions
+// over views; ranges split the work between threads.
+#ifndef PCONV_TF_DELEGATE_CPU_BLOCKED_KERNELS_H_
+#define PCONV_TF_DELEGATE_CPU_BLOCKED_KERNELS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "delegate/cpu/blocked/tensor.h"
+#include "tflite_ops/conv_geometry.h"
+#include "tflite_ops/fkw_view.h"
+
+namespace pconv::blocked {
+
+// Half-open range of work items.
+struct Range {
+  int begin = 0, end = 0;
+};
+
+// A rectangle of output pixels whose sums are held in registers.
+struct Tile {
+  int y = 0, x = 0;
+  int height = 0, width = 0;
+};
+
+// A convolution over any kept weights, as the kernel sees it: per block of L filters a list of
+// records {offset of the input pixel, L weights}; one record is one kept (input channel, tap). The
+// lists are cut into chunks of input channels so that the window of a tile stays in the L1 cache;
+// sums pass from chunk to chunk through `partial`.
+struct Conv {
+  const Tile* tiles = nullptr;
+  int num_tiles = 0;
+  int groups = 0;  // blocks of L filters
+  int chunks = 1;
+  const int64_t* begin = nullptr;    // [chunks * groups + 1] first record of (chunk, group)
+  const int32_t* offsets = nullptr;  // [records] floats from the input pixel of an output pixel
+  const float* weights = nullptr;    // [records][L]
+  const float* bias = nullptr;       // [groups * L]
+  float* partial = nullptr;          // [num_tiles * groups][kMaxTile][L] when chunks > 1
+  Tensor input, output;
+  Tensor residual;  // added before the activation; data == nullptr: none
+  int stride_h = 1, stride_w = 1;
+  ActivationRange range{0, 0};
+};
+inline constexpr int kMaxTile = 28;
+
+// Depthwise convolution, one weight per channel and tap.
+struct Depthwise {
+  Tensor input, output;
+  Window window;
+  int pad_top = 0, pad_left = 0;
+  const float* weights = nullptr;  // [blocks][kernel_h * kernel_w][L]
+  const float* bias = nullptr;     // [blocks][L]
+  ActivationRange range{0, 0};
+};
+
+struct Pool {
+  Tensor input, output;
+  Window window;
+  int pad_top = 0, pad_left = 0;
+  bool average = false;  // the mean of the pixels inside the image, else the maximum
+  ActivationRange range{0, 0};
+};
+
+// y[O] = activation(W x + bias) for one vector. Dense: row-major float32 weights [O][I].
+struct DenseFullyConnected {
+  const float* weights = nullptr;
+  const float* bias = nullptr;  // may be null
+  const float* input = nullptr;
+  float* output = nullptr;
+  int in_channels = 0, out_channels = 0;
+  ActivationRange range{0, 0};
+};
+
+// Pruned in blocks of `filter_block` rows, straight from the arrays of the file.
+struct SparseFullyConnected {
+  const FkwView* layer = nullptr;
+  const float* input = nullptr;
+  float* output = nullptr;
+  ActivationRange range{0, 0};
+};
+
+struct Kernels {
+  const char* name;  // instruction set
+  int lanes;
+  // Whether a tile of this shape can be computed at this stride and input layout.
+  bool (*has_tile)(int height, int width);
+  // Cycles per record of a tile, the planner's cost.
+  double (*tile_cost)(int height, int width);
+  void (*conv)(const Conv&, Range tiles, Range groups);
+  // Rows of all blocks are numbered block * height + y.
+  void (*depthwise)(const Depthwise&, Range block_rows);
+  void (*pool)(const Pool&, Range block_rows);
+  // output = activation(a + b), equal shapes.
+  void (*add)(const Tensor& a, const Tensor& b, const Tensor& output, ActivationRange range,
+              Range block_rows);
+  void (*activate)(const Tensor& input, const Tensor& output, ActivationRange range,
+                   Range block_rows);
+  // Copies input into channels [channel, channel + input.channels) of output.
+  void (*concat)(const Tensor& input, const Tensor& output, int channel, Range rows);
+  // Mean over the pixels of each channel, dense.
+  void (*global_mean)(const Tensor& input, float* output, Range blocks);
+  void (*dense_fc)(const DenseFullyConnected&, Range rows);
+  void (*sparse_fc)(const SparseFullyConnected&, Range groups);
+  // NHWC <-> blocked, rows of the image.
+  void (*from_nhwc)(const float* input, const Tensor& output, Range rows);
+  void (*to_nhwc)(const Tensor& input, float* output, Range rows);
+};
+
+// nullptr when the set is not part of this build. Whether the CPU can run it is the caller's
+// question.
+const Kernels* Avx512Kernels();
+const Kernels* Avx2Kernels();
+const Kernels* BaselineKernels();  // SSE2 or NEON
+
+// NHWC -> planar CHW (lanes == 1) for the few channels of a first layer, rows of the image.
+void PlanarFromNhwc(const float* input, const Tensor& output, Range rows);
+// Zeroes the ring of blocks [begin, end).
+void ZeroRing(const Tensor& tensor, Range blocks);
+// y = softmax(beta * x) over each of `rows` rows.
+void Softmax(const float* input, float* output, int rows, int columns, float beta);
+
+}  // namespace pconv::blocked
+
+#endif  // PCONV_TF_DELEGATE_CPU_BLOCKED_KERNELS_H_

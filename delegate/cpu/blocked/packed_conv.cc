@@ -1,0 +1,281 @@
+#include "delegate/cpu/blocked/packed_conv.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <string>
+
+namespace pconv::blocked {
+namespace {
+
+// One kept weight of one filter. The key orders by input channel, then tap.
+struct Entry {
+  int64_t key;
+  int lane;
+  float weight;
+};
+
+// Collects the kept weights of one group of filters after another into the lists of PackedConv.
+class Packer {
+ public:
+  Packer(int out_channels, int in_channels, const Window& window, int lanes, int chunk_channels)
+      : window_(window), chunk_channels_(std::max(1, chunk_channels)) {
+    packed_.lanes = lanes;
+    packed_.in_channels = in_channels;
+    packed_.out_channels = out_channels;
+    packed_.groups = CeilDiv(out_channels, lanes);
+    packed_.chunks = std::max(1, CeilDiv(in_channels, chunk_channels_));
+    lists_.resize(static_cast<size_t>(packed_.groups) * packed_.chunks);
+  }
+
+  int64_t Key(int channel, int tap) const {
+    return int64_t{channel} * window_.kernel_h * window_.kernel_w + tap;
+  }
+
+  // Takes the weights of group g, any order.
+  void AddGroup(int g, std::vector<Entry>* entries) {
+    std::sort(entries->begin(), entries->end(), [](const Entry& a, const Entry& b) {
+      return a.key != b.key ? a.key < b.key : a.lane < b.lane;
+    });
+    const int taps = window_.kernel_h * window_.kernel_w;
+    int64_t last = -1;
+    List* list = nullptr;
+    for (const Entry& e : *entries) {
+      if (e.key != last) {
+        const int channel = static_cast<int>(e.key / taps), tap = static_cast<int>(e.key % taps);
+        list = &lists_[static_cast<size_t>(channel / chunk_channels_) * packed_.groups + g];
+        list->positions.push_back({channel, static_cast<int16_t>(tap / window_.kernel_w),
+                                   static_cast<int16_t>(tap % window_.kernel_w)});
+        list->weights.resize(list->weights.size() + packed_.lanes);
+        last = e.key;
+      }
+      list->weights[list->weights.size() - packed_.lanes + e.lane] += e.weight;
+    }
+  }
+
+  PackedConv Finish(const float* bias) {
+    size_t records = 0;
+    packed_.begin.push_back(0);
+    for (const List& list : lists_) {
+      records += list.positions.size();
+      packed_.begin.push_back(static_cast<int64_t>(records));
+    }
+    packed_.weights = AlignedFloats(records * packed_.lanes);
+    packed_.positions.reserve(records);
+    float* out = packed_.weights.data();
+    for (List& list : lists_) {
+      out = std::copy(list.weights.begin(), list.weights.end(), out);
+      packed_.positions.insert(packed_.positions.end(), list.positions.begin(),
+                               list.positions.end());
+      list = List();
+    }
+    packed_.bias = PackBias(bias, packed_.out_channels, packed_.lanes);
+    return std::move(packed_);
+  }
+
+ private:
+  struct List {
+    std::vector<PackedConv::Position> positions;
+    std::vector<float> weights;
+  };
+  Window window_;
+  int chunk_channels_;
+  PackedConv packed_;
+  std::vector<List> lists_;
+};
+
+}  // namespace
+
+AlignedFloats::AlignedFloats(size_t size) : size_(size) {
+  const size_t bytes = std::max<size_t>(64, (size * sizeof(float) + 63) / 64 * 64);
+  data_.reset(static_cast<float*>(std::aligned_alloc(64, bytes)));
+  std::memset(data_.get(), 0, bytes);
+}
+
+void AlignedFloats::Free::operator()(float* p) const { std::free(p); }
+
+int64_t PackedConv::bytes() const {
+  return static_cast<int64_t>(begin.size() * sizeof(begin[0]) +
+                              positions.size() * sizeof(positions[0]) +
+                              (weights.size() + bias.size()) * sizeof(float));
+}
+
+int ChunkChannels(const Window& window, int in_channels, int lanes) {
+  constexpr int kBudget = 28 * 1024;  // of 32 to 48 KiB
+  constexpr int kTileHeight = 4, kTileWidth = 7;
+  const int rows = (kTileHeight - 1) * window.stride_h + window.kernel_h;
+  const int columns = (kTileWidth - 1) * window.stride_w + window.kernel_w;
+  const int fit = kBudget / (rows * columns * static_cast<int>(sizeof(float)));
+  const int chunk = std::max(lanes, fit / lanes * lanes);
+  // Chunks of equal size, none of them short.
+  const int chunks = CeilDiv(std::max(1, in_channels), chunk);
+  return CeilDiv(CeilDiv(std::max(1, in_channels), chunks), lanes) * lanes;
+}
+
+PackedConv PackFkw(const FkwView& layer, int lanes, int chunk_channels) {
+  const PConv2DOptions& options = layer.options();
+  Packer packer(options.out_channels, options.in_channels, options.window, lanes, chunk_channels);
+  const int groups = CeilDiv(options.out_channels, lanes);
+  std::vector<std::vector<int>> taps(options.patterns.size());
+  for (size_t p = 0; p < taps.size(); ++p) {
+    for (int bit = 0; bit < 64; ++bit) {
+      if (options.patterns[p] >> bit & 1) taps[p].push_back(bit);
+    }
+  }
+  // Where each filter lies: FKR stores groups of filter_block filters in any order.
+  std::vector<int> position(options.out_channels);
+  for (int i = 0; i < options.out_channels; ++i) position[layer.FilterAt(i)] = i;
+
+  std::vector<Entry> entries;
+  for (int g = 0; g < groups; ++g) {
+    entries.clear();
+    for (int lane = 0; lane < lanes && g * lanes + lane < options.out_channels; ++lane) {
+      const int filter = g * lanes + lane;
+      const int stored_group = position[filter] / options.filter_block;
+      const int b = position[filter] % options.filter_block;
+      for (int p = 0; p < layer.num_patterns(); ++p) {
+        for (size_t k = layer.KernelBegin(stored_group, p);
+             k < layer.KernelBegin(stored_group, p + 1); ++k) {
+          for (int t = 0; t < layer.num_taps(); ++t) {
+            entries.push_back({packer.Key(static_cast<int>(layer.InputChannel(k)), taps[p][t]),
+                               lane, layer.Weight(k, t, b, filter)});
+          }
+        }
+      }
+    }
+    packer.AddGroup(g, &entries);
+  }
+  return packer.Finish(layer.bias());
+}
+
+PackedConv PackDense(const float* filter, const float* bias, int out_channels, int in_channels,
+                     int conv_groups, const Window& window, int lanes, int chunk_channels) {
+  Packer packer(out_channels, in_channels, window, lanes, chunk_channels);
+  const int taps = window.kernel_h * window.kernel_w;
+  const int group_in = in_channels / conv_groups, group_out = out_channels / conv_groups;
+  std::vector<Entry> entries;
+  for (int g = 0; g < CeilDiv(out_channels, lanes); ++g) {
+    entries.clear();
+    for (int lane = 0; lane < lanes && g * lanes + lane < out_channels; ++lane) {
+      const int o = g * lanes + lane;
+      const int first_channel = o / group_out * group_in;
+      for (int t = 0; t < taps; ++t) {
+        for (int i = 0; i < group_in; ++i) {
+          entries.push_back({packer.Key(first_channel + i, t), lane,
+                             filter[(static_cast<size_t>(o) * taps + t) * group_in + i]});
+        }
+      }
+    }
+    packer.AddGroup(g, &entries);
+  }
+  return packer.Finish(bias);
+}
+
+AlignedFloats PackDepthwise(const float* filter, int channels, int taps, int lanes) {
+  const int blocks = CeilDiv(channels, lanes);
+  AlignedFloats packed(static_cast<size_t>(blocks) * taps * lanes);
+  for (int c = 0; c < channels; ++c) {
+    for (int t = 0; t < taps; ++t) {
+      packed.data()[(static_cast<size_t>(c / lanes) * taps + t) * lanes + c % lanes] =
+          filter[static_cast<size_t>(t) * channels + c];
+    }
+  }
+  return packed;
+}
+
+AlignedFloats PackBias(const float* bias, int channels, int lanes) {
+  AlignedFloats packed(static_cast<size_t>(CeilDiv(channels, lanes)) * lanes);
+  if (bias != nullptr) std::copy(bias, bias + channels, packed.data());
+  return packed;
+}
+
+std::vector<Tile> CutIntoTiles(const Kernels& kernels, int height, int width) {
+  constexpr int kMaxHeight = 8, kMaxWidth = 16;
+  // Fewest cycles for a strip of `rows` rows and every width up to `width`, by dynamic programming;
+  // then the same over heights. previous[n] is the last piece of the best cut of length n.
+  struct Cut {
+    std::vector<double> cost;
+    std::vector<int> piece;
+  };
+  const auto best_cut = [](int length, int max_piece, auto piece_cost) {
+    Cut cut;
+    cut.cost.assign(length + 1, std::numeric_limits<double>::infinity());
+    cut.piece.assign(length + 1, 0);
+    cut.cost[0] = 0;
+    for (int n = 1; n <= length; ++n) {
+      for (int piece = std::min(n, max_piece); piece >= 1; --piece) {
+        const double cost = cut.cost[n - piece] + piece_cost(piece);
+        if (cost < cut.cost[n]) {
+          cut.cost[n] = cost;
+          cut.piece[n] = piece;
+        }
+      }
+    }
+    return cut;
+  };
+  const auto pieces = [](const Cut& cut, int length) {
+    std::vector<int> sizes;
+    for (int n = length; n > 0; n -= cut.piece[n]) sizes.push_back(cut.piece[n]);
+    std::sort(sizes.rbegin(), sizes.rend());
+    return sizes;
+  };
+
+  std::vector<Cut> strips(kMaxHeight + 1);
+  for (int rows = 1; rows <= std::min(kMaxHeight, height); ++rows) {
+    strips[rows] = best_cut(width, kMaxWidth, [&](int columns) {
+      return kernels.has_tile(rows, columns) ? kernels.tile_cost(rows, columns)
+                                             : std::numeric_limits<double>::infinity();
+    });
+  }
+  const Cut rows_cut = best_cut(height, std::min(kMaxHeight, height),
+                                [&](int rows) { return strips[rows].cost[width]; });
+  std::vector<Tile> tiles;
+  int y = 0;
+  for (int rows : pieces(rows_cut, height)) {
+    int x = 0;
+    for (int columns : pieces(strips[rows], width)) {
+      tiles.push_back({y, x, rows, columns});
+      x += columns;
+    }
+    y += rows;
+  }
+  return tiles;
+}
+
+size_t PartialFloats(const PackedConv& packed, size_t num_tiles) {
+  return packed.chunks > 1 ? num_tiles * packed.groups * kMaxTile * packed.lanes : 0;
+}
+
+int RequiredRing(const Window& window, int in_height, int in_width) {
+  const auto beyond = [](const AxisGeometry& axis, int in, int kernel, int stride, int dilation) {
+    const int after = (axis.out - 1) * stride + (kernel - 1) * dilation - axis.before - (in - 1);
+    return std::max({0, axis.before, after});
+  };
+  const AxisGeometry rows = ResolveHeight(window, in_height);
+  const AxisGeometry columns = ResolveWidth(window, in_width);
+  return std::max(beyond(rows, in_height, window.kernel_h, window.stride_h, window.dilation_h),
+                  beyond(columns, in_width, window.kernel_w, window.stride_w, window.dilation_w));
+}
+
+Status ResolveOffsets(const PackedConv& packed, const Window& window, const Tensor& input,
+                      std::vector<int32_t>* offsets) {
+  if (input.size() > std::numeric_limits<int32_t>::max()) {
+    return Status::Error("activation of " + std::to_string(input.size()) +
+                         " floats is too large for the CPU engine (at most 2^31 - 1)");
+  }
+  const int pad_top = ResolveHeight(window, input.height).before;
+  const int pad_left = ResolveWidth(window, input.width).before;
+  offsets->resize(packed.positions.size());
+  for (size_t i = 0; i < packed.positions.size(); ++i) {
+    const PackedConv::Position& p = packed.positions[i];
+    const ptrdiff_t y = p.tap_y * window.dilation_h - pad_top;
+    const ptrdiff_t x = p.tap_x * window.dilation_w - pad_left;
+    (*offsets)[i] =
+        static_cast<int32_t>(p.channel / input.lanes * input.plane() + p.channel % input.lanes +
+                             y * input.row() + x * input.lanes);
+  }
+  return Status::Ok();
+}
+
+}  // namespace pconv::blocked

@@ -1,0 +1,83 @@
+// Weights of a convolution as the kernels read them (Conv in kernels.h), and the plan that fits
+// them to a shape. Independent of the instruction set but for the number of lanes.
+#ifndef PCONV_TF_DELEGATE_CPU_BLOCKED_PACKED_CONV_H_
+#define PCONV_TF_DELEGATE_CPU_BLOCKED_PACKED_CONV_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "delegate/cpu/blocked/kernels.h"
+#include "tflite_ops/fkw_view.h"
+#include "tflite_ops/status.h"
+
+namespace pconv::blocked {
+
+// Floats on a cache-line boundary.
+class AlignedFloats {
+ public:
+  AlignedFloats() = default;
+  explicit AlignedFloats(size_t size);  // zeroed
+  float* data() { return data_.get(); }
+  const float* data() const { return data_.get(); }
+  size_t size() const { return size_; }
+
+ private:
+  struct Free {
+    void operator()(float* p) const;
+  };
+  std::unique_ptr<float[], Free> data_;
+  size_t size_ = 0;
+};
+
+// Kept weights of all (chunk, group) lists. Output channels stay in their original order: group g
+// computes channels [g * lanes, (g + 1) * lanes). Where the filters of a group do not share their
+// masks the list holds the union, with zeros for the filters that lack a weight: right for every
+// layer, fast when filter_block is a multiple of `lanes`.
+struct PackedConv {
+  struct Position {
+    int32_t channel;
+    int16_t tap_y, tap_x;
+  };
+  int lanes = 0;
+  int in_channels = 0, out_channels = 0;
+  int groups = 0, chunks = 0;
+  std::vector<int64_t> begin;       // [chunks * groups + 1]
+  std::vector<Position> positions;  // [records]
+  AlignedFloats weights;            // [records][lanes]
+  AlignedFloats bias;               // [groups * lanes]
+
+  int64_t bytes() const;
+};
+
+// Input channels per chunk so that the window of a large tile stays in the L1 data cache together
+// with the stream of weights.
+int ChunkChannels(const Window& window, int in_channels, int lanes);
+
+PackedConv PackFkw(const FkwView& layer, int lanes, int chunk_channels);
+// filter: [O, kh, kw, I / groups] dense; bias may be null.
+PackedConv PackDense(const float* filter, const float* bias, int out_channels, int in_channels,
+                     int conv_groups, const Window& window, int lanes, int chunk_channels);
+// filter: [kh, kw, C]; see Depthwise in kernels.h. Rounds C up to whole blocks with zeros.
+AlignedFloats PackDepthwise(const float* filter, int channels, int taps, int lanes);
+// Pads to whole blocks with zeros; bias may be null.
+AlignedFloats PackBias(const float* bias, int channels, int lanes);
+
+// Cuts height x width output pixels into the tiles that cost least; they neither overlap nor leave
+// the image.
+std::vector<Tile> CutIntoTiles(const Kernels& kernels, int height, int width);
+
+// Floats that Conv::partial needs.
+size_t PartialFloats(const PackedConv& packed, size_t num_tiles);
+
+// Ring that a window needs around an input of this size so that no tap leaves the buffer.
+int RequiredRing(const Window& window, int in_height, int in_width);
+
+// Offsets of all records for one input geometry (floats from the pixel of tap (0, 0) without
+// padding). Error when the image is too large for 32-bit offsets.
+Status ResolveOffsets(const PackedConv& packed, const Window& window, const Tensor& input,
+                      std::vector<int32_t>* offsets);
+
+}  // namespace pconv::blocked
+
+#endif  // PCONV_TF_DELEGATE_CPU_BLOCKED_PACKED_CONV_H_

@@ -1,0 +1,32 @@
+// The channel-blocked layout NCHWbc: act[C / L][H + 2r][W + 2r][L], L = lanes of the kernel set,
+// with a ring of r zero pixels around every plane. Channels beyond C in the last block are zero.
+#ifndef PCONV_TF_DELEGATE_CPU_BLOCKED_TENSOR_H_
+#define PCONV_TF_DELEGATE_CPU_BLOCKED_TENSOR_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace pconv::blocked {
+
+inline int CeilDiv(int a, int b) { return (a + b - 1) / b; }
+
+// A view of one image. With lanes == 1 it is a plain planar (CHW) image, the input of first layers.
+struct Tensor {
+  float* data = nullptr;  // first float of the ring of block 0
+  int channels = 0, height = 0, width = 0;
+  int ring = 0;
+  int lanes = 1;
+
+  int blocks() const { return CeilDiv(channels, lanes); }
+  // Distances in floats.
+  ptrdiff_t row() const { return ptrdiff_t{width + 2 * ring} * lanes; }
+  ptrdiff_t plane() const { return row() * (height + 2 * ring); }
+  ptrdiff_t size() const { return plane() * blocks(); }
+  float* At(int block, int y, int x) const {
+    return data + block * plane() + (y + ring) * row() + ptrdiff_t{x + ring} * lanes;
+  }
+};
+
+}  // namespace pconv::blocked
+
+#endif  // PCONV_TF_DELEGATE_CPU_BLOCKED_TENSOR_H_
