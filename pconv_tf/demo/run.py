@@ -119,7 +119,7 @@ def run(
     }
     note("measuring latency")
     timed = pconv_tf.compare(graph=pruned_file, baseline=twin_file, num_threads=1)
-    latency = [contender.latency_ms["median"] for contender in timed.contenders[:2]]
+    latency = [contender.latency_ms.median for contender in timed.contenders[:2]]
 
     def row(name: str, runtime: str, path: Path, kept: float, milliseconds: float) -> Row:
         difference = 0.0 if path == dense_file else _difference(outputs[path], outputs[twin_file])
