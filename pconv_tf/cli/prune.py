@@ -1,0 +1,260 @@
+"""Prunes a Keras model: trains it to pattern and connectivity sparsity, or projects it at once.
+
+  pconv-tf prune --model=a.keras --config=c.yaml --data=cifar10 --output=b.keras   train and prune
+  pconv-tf prune --model=a.keras --config=c.yaml --one_shot --output=b.keras       without training
+  pconv-tf prune --model=a.keras --config=c.yaml --data=cifar10 --suggest=8        rates per layer
+
+--data is the name of a data set in keras.datasets, or an .npz file with the arrays x_train, y_train
+and, for scores, x_test, y_test. Images of bytes are scaled to 0..1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pconv_tf.cli import output
+from pconv_tf.config import PruningConfig
+
+_DATASETS = ("mnist", "fashion_mnist", "cifar10", "cifar100")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Data:
+    x_train: npt.NDArray[Any]
+    y_train: npt.NDArray[Any]
+    x_test: npt.NDArray[Any] | None
+    y_test: npt.NDArray[Any] | None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of `pconv-tf prune`."""
+    add = parser.add_argument
+    add("--model", required=True, metavar="FILE", help="a saved model: .keras or .h5")
+    add("--config", required=True, metavar="FILE", help="what to prune: a YAML file, see configs/")
+    add("--output", metavar="FILE", help="where to write the pruned model (.keras)")
+    add("--data", metavar="NAME|FILE", help="training data; not needed with --one_shot")
+    add("--epochs", type=int, metavar="N", help="epochs in all (default: those of the recipe)")
+    add("--batch_size", type=int, default=128, metavar="N", help="images a step (%(default)s)")
+    add("--learning_rate", type=float, metavar="R", help="compile anew with Adam at this rate")
+    add(
+        "--loss",
+        metavar="NAME",
+        help="compile anew with this Keras loss, for instance sparse_categorical_crossentropy",
+    )
+    add("--from_logits", action="store_true", help="the model ends in logits, not probabilities")
+    add("--checkpoint_dir", metavar="DIR", help="keep a checkpoint here, and resume from it")
+    add("--seed", type=int, default=0, metavar="N", help="seed of the training (%(default)s)")
+    add("--one_shot", action="store_true", help="project the weights at once, without training")
+    add(
+        "--suggest",
+        type=float,
+        metavar="X",
+        help="propose rates per layer that compress the convolutions X times; prints YAML",
+    )
+    add("--plot", metavar="FILE", help="with --suggest: draw the scores of every layer and rate")
+    add("--tf_keras", action="store_true", help="load the model with tf_keras, not Keras 3")
+    output.add_json_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs `pconv-tf prune`."""
+    _check(args)
+    config = PruningConfig.from_yaml(args.config)
+    keras, model = _load_model(args)
+    data = None if args.data is None else _load_data(args.data)
+    keras.utils.set_random_seed(args.seed)
+    if args.loss is not None or args.learning_rate is not None:
+        _compile(keras, model, args)
+    if args.suggest is not None:
+        assert data is not None
+        return _suggest(model, config, data, args)
+    return _prune(model, config, data, args)
+
+
+def _check(args: argparse.Namespace) -> None:
+    if args.suggest is None and args.output is None:
+        raise ValueError("--output: missing; where should the pruned model go?")
+    if args.output is not None and not args.output.endswith(".keras"):
+        raise ValueError(f"--output: expected a name that ends in .keras. Received: {args.output}")
+    if args.output is not None and not Path(args.output).absolute().parent.is_dir():
+        raise ValueError(f"--output: there is no folder {Path(args.output).absolute().parent}")
+    if args.data is None and not args.one_shot:
+        raise ValueError("--data: missing; only --one_shot needs none")
+    if args.one_shot and args.suggest is not None:
+        raise ValueError("--one_shot and --suggest exclude one another")
+    if args.plot is not None and args.suggest is None:
+        raise ValueError("--plot: only --suggest has something to draw")
+
+
+def _load_model(args: argparse.Namespace) -> tuple[Any, Any]:
+    path = Path(args.model)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such model file")
+    if args.tf_keras:
+        import tf_keras as keras
+    else:
+        import keras
+    try:
+        return keras, keras.models.load_model(path)
+    except Exception as error:  # Keras raises whatever the reader of the format raises.
+        hint = "" if args.tf_keras else " (if tf_keras wrote it, add --tf_keras)"
+        raise ValueError(f"{path}: not a model that can be loaded{hint}: {error}") from error
+
+
+def _load_data(source: str) -> _Data:
+    if source in _DATASETS:
+        import keras
+
+        try:
+            train, test = getattr(keras.datasets, source).load_data()
+        except Exception as error:
+            raise ValueError(f"--data: {source} could not be downloaded: {error}") from error
+        arrays = {"x_train": train[0], "y_train": train[1], "x_test": test[0], "y_test": test[1]}
+    else:
+        path = Path(source)
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{path}: no such file; --data takes an .npz file or one of {', '.join(_DATASETS)}"
+            )
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{path}: not an .npz file: {error}") from error
+        missing = [name for name in ("x_train", "y_train") if name not in arrays]
+        if missing or ("x_test" in arrays) != ("y_test" in arrays):
+            raise ValueError(
+                f"{path}: expected the arrays x_train, y_train and, for scores, x_test and y_test. "
+                f"Found: {', '.join(arrays) or 'none'}"
+            )
+    for name in ("x_train", "x_test"):
+        if name in arrays:
+            arrays[name] = _images(arrays[name])
+    return _Data(arrays["x_train"], arrays["y_train"], arrays.get("x_test"), arrays.get("y_test"))
+
+
+def _images(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if x.dtype == np.uint8:
+        x = x.astype(np.float32) / 255
+    return x[..., np.newaxis] if x.ndim == 3 else x
+
+
+def _compile(keras: Any, model: Any, args: argparse.Namespace) -> None:
+    loss: Any = args.loss or getattr(model, "loss", None)
+    if loss is None:
+        raise ValueError("--loss: missing; the model file holds no training configuration")
+    metrics = []
+    if args.loss is not None:
+        try:
+            loss = keras.losses.get(args.loss)
+        except ValueError as error:
+            raise ValueError(f"--loss: Keras has no loss named {args.loss}") from error
+        if "crossentropy" in args.loss:
+            metrics = ["accuracy"]
+    if args.from_logits:
+        named = loss if isinstance(loss, str) else getattr(loss, "__name__", "")
+        classes = {
+            "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,
+            "categorical_crossentropy": keras.losses.CategoricalCrossentropy,
+            "binary_crossentropy": keras.losses.BinaryCrossentropy,
+        }
+        if named not in classes:
+            raise ValueError(f"--from_logits: needs --loss to be one of {', '.join(classes)}")
+        loss = classes[named](from_logits=True)
+    model.compile(keras.optimizers.Adam(args.learning_rate or 1e-3), loss, metrics=metrics)
+
+
+def _prune(model: Any, config: PruningConfig, data: _Data | None, args: argparse.Namespace) -> int:
+    import pconv_tf
+
+    scored = data is not None and data.x_test is not None and _is_compiled(model)
+    before = _metrics(model, data, args) if scored and data is not None else {}
+    if args.one_shot:
+        pconv_tf.prune_one_shot(model, config)
+    else:
+        assert data is not None
+        if not _is_compiled(model):
+            raise ValueError("--loss: missing; the model file holds no training configuration")
+        callback = pconv_tf.PConvCallback(config, checkpoint_dir=args.checkpoint_dir)
+        # Keras reports on standard output, which is for the result.
+        with contextlib.redirect_stdout(sys.stderr):
+            model.fit(
+                data.x_train,
+                data.y_train,
+                epochs=args.epochs or config.total_epochs,
+                batch_size=args.batch_size,
+                callbacks=[callback],
+                verbose=1 if sys.stderr.isatty() else 2,
+            )
+    after = _metrics(model, data, args) if scored and data is not None else {}
+    _save(model, Path(args.output))
+    report = pconv_tf.sparsity_report(model, config)
+    if args.json:
+        output.print_json(report.to_dict() | {"before": before, "after": after})
+        return 0
+    print(report)
+    for name, value in after.items():
+        print(f"{name}: {before[name]:.4f} before, {value:.4f} after pruning")
+    output.note(f"wrote {args.output}")
+    return 0
+
+
+def _suggest(model: Any, config: PruningConfig, data: _Data, args: argparse.Namespace) -> int:
+    from pconv_tf.training.sensitivity import measure
+
+    if data.x_test is None or not _is_compiled(model):
+        raise ValueError(
+            "--suggest: needs x_test and y_test in --data, and a model with a loss (see --loss)"
+        )
+
+    def score(model: Any) -> float:
+        metrics = _metrics(model, data, args)
+        return metrics.get("accuracy", -metrics["loss"])
+
+    with output.progress("layers and rates") as bar:
+        advance: Callable[[int, int], None] = lambda done, total: bar.update(  # noqa: E731
+            bar.tasks[0].id, completed=done, total=total
+        )
+        sensitivity = measure(model, config, score, progress=advance)
+    rates = sensitivity.suggest(args.suggest)
+    if args.plot is not None:
+        sensitivity.plot(args.plot)
+    if args.json:
+        output.print_json(sensitivity.to_dict() | {"suggested_rates": rates})
+        return 0
+    import yaml
+
+    overrides = {name: {"rate": rate} for name, rate in rates.items()}
+    print(f"# {args.suggest:g}x fewer convolution weights; score {sensitivity.baseline:.4f} dense")
+    print(yaml.safe_dump({"per_layer": overrides}, sort_keys=False), end="")
+    return 0
+
+
+def _metrics(model: Any, data: _Data | None, args: argparse.Namespace) -> dict[str, float]:
+    assert data is not None
+    values = model.evaluate(
+        data.x_test, data.y_test, batch_size=args.batch_size, verbose=0, return_dict=True
+    )
+    return {name: float(value) for name, value in values.items()}
+
+
+def _is_compiled(model: Any) -> bool:
+    return bool(getattr(model, "compiled", getattr(model, "_is_compiled", False)))
+
+
+def _save(model: Any, path: Path) -> None:
+    """Saves the model so that the file is either complete or untouched."""
+    with tempfile.TemporaryDirectory(prefix=".pconv-tf-", dir=path.absolute().parent) as folder:
+        temporary = Path(folder) / path.name
+        model.save(temporary)
+        temporary.replace(path)

@@ -1,0 +1,187 @@
+"""Which layers bear pruning, and which rates a wanted compression should give them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from pconv_tf.config import ConfigLike, PruningConfig
+from pconv_tf.training.layers import find_kernels
+from pconv_tf.training.plan import LayerPlan, bind, make_plan
+
+RATES = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerSensitivity:
+    """What pruning one layer alone, without retraining, does to the model's score.
+
+    Attributes:
+        name: The layer.
+        weights: Its weights.
+        rates: Connectivity rates tried, ascending; the layer's patterns are applied at each.
+        kept: Weights left at each rate.
+        scores: The model's score at each rate.
+    """
+
+    name: str
+    weights: int
+    rates: tuple[float, ...]
+    kept: tuple[int, ...]
+    scores: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sensitivity:
+    """The sensitivity of every layer that can be pruned.
+
+    Attributes:
+        baseline: The score of the unpruned model.
+        layers: In model order.
+        other_weights: Convolution weights that stay dense whatever the rates.
+    """
+
+    baseline: float
+    layers: tuple[LayerSensitivity, ...]
+    other_weights: int
+
+    def suggest(self, compression: float) -> dict[str, float]:
+        """Rates by layer that compress the convolutions `compression` times at the least cost.
+
+        Starting from patterns alone, the next higher rate goes, again and again, to the layer whose
+        score falls least per weight removed. Costs are added up as if layers did not interact.
+
+        Raises:
+            ValueError: The compression is below 1, or more than the rates tried can reach.
+        """
+        if not compression >= 1:
+            raise ValueError(f"compression: expected at least 1. Received: {compression!r}")
+        total = self.other_weights + sum(layer.weights for layer in self.layers)
+        choice = [0] * len(self.layers)
+
+        def kept() -> int:
+            chosen = zip(self.layers, choice, strict=True)
+            return self.other_weights + sum(layer.kept[at] for layer, at in chosen)
+
+        def price(layer: LayerSensitivity, at: int) -> float:
+            # The steepest fall up to this rate: noise must not make a higher rate look free.
+            floor = min(layer.scores[: at + 1])
+            fall = max(floor - layer.scores[at + 1], 0.0)
+            return fall / max(layer.kept[at] - layer.kept[at + 1], 1)
+
+        while total / kept() < compression:
+            raisable = [i for i, at in enumerate(choice) if at + 1 < len(self.layers[i].rates)]
+            if not raisable:
+                raise ValueError(
+                    f"compression: the rates tried reach {total / kept():.2f}. "
+                    f"Received: {compression!r}"
+                )
+            cheapest = min(
+                raisable, key=lambda i: (price(self.layers[i], choice[i]), -self.layers[i].weights)
+            )
+            choice[cheapest] += 1
+        return {layer.name: layer.rates[at] for layer, at in zip(self.layers, choice, strict=True)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return dataclasses.asdict(self)
+
+    def plot(self, path: str) -> None:
+        """Draws score against rate for every layer.
+
+        Raises:
+            ValueError: matplotlib is not installed.
+        """
+        try:
+            from matplotlib.figure import Figure
+        except ImportError as error:
+            raise ValueError("plot: needs the package matplotlib") from error
+        figure = Figure(figsize=(9, 5), layout="constrained")
+        axes = figure.subplots()
+        colours = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555"]
+        for i, layer in enumerate(self.layers):
+            style = ("-", "--", ":", "-.")[i // len(colours) % 4]
+            axes.plot(
+                layer.rates, layer.scores, style, color=colours[i % len(colours)], label=layer.name
+            )
+        axes.axhline(self.baseline, color="0.6", linewidth=1, label="unpruned")
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(RATES, [f"{rate:g}" for rate in RATES])
+        axes.set_xlabel("connectivity rate of this layer alone, without retraining")
+        axes.set_ylabel("score")
+        axes.legend(fontsize="x-small", ncols=1 + len(self.layers) // 16, loc="lower left")
+        figure.savefig(path, dpi=150)
+
+
+def measure(
+    model: Any,
+    config: ConfigLike,
+    score: Callable[[Any], float],
+    *,
+    rates: Sequence[float] = RATES,
+    progress: Callable[[int, int], None] | None = None,
+) -> Sensitivity:
+    """Prunes one layer at a time, at every rate, and scores the model.
+
+    Args:
+        model: A built Keras 3 or tf_keras model; unchanged afterwards.
+        config: Pattern sets, balance and blocks are taken from it; its rates are not.
+        score: From the model to a number that is better when higher, such as accuracy on a
+            validation set.
+        rates: Connectivity rates to try; a layer skips those that leave it no kernel.
+        progress: Called with (evaluations done, evaluations in all).
+
+    Raises:
+        ValueError: The configuration does not fit the model, or a rate is below 1.
+    """
+    settings = PruningConfig.from_any(config)
+    rates = sorted(set(rates))
+    if not rates or rates[0] < 1:
+        raise ValueError(f"rates: expected numbers of at least 1. Received: {list(rates)!r}")
+    plan = bind(make_plan(model, settings), settings)
+    layers = [layer for layer in plan.layers if layer.kernel.kind != "depthwise"]
+    tried = [[rate for rate in rates if _leaves_kernels(layer, rate)] for layer in layers]
+    total = 1 + sum(map(len, tried))
+    done = 0
+
+    def evaluate() -> float:
+        nonlocal done
+        value = float(score(model))
+        done += 1
+        if progress is not None:
+            progress(done, total)
+        return value
+
+    baseline = evaluate()
+    measured = []
+    for layer, layer_rates in zip(layers, tried, strict=True):
+        weights = layer.kernel.read()
+        kept, scores = [], []
+        try:
+            for rate in layer_rates:
+                mask = layer.constraint.expand(layer.constraint.project(weights, rate))
+                layer.kernel.write(np.where(mask, weights, np.float32(0)))
+                kept.append(int(mask.sum()))
+                scores.append(evaluate())
+        finally:
+            layer.kernel.write(weights)
+        measured.append(
+            LayerSensitivity(
+                layer.name, weights.size, tuple(layer_rates), tuple(kept), tuple(scores)
+            )
+        )
+    names = {layer.name for layer in layers}
+    others = [k for k in find_kernels(model)[0] if k.kind != "dense" and k.name not in names]
+    return Sensitivity(
+        baseline, tuple(measured), sum(int(np.prod(kernel.shape)) for kernel in others)
+    )
+
+
+def _leaves_kernels(layer: LayerPlan, rate: float) -> bool:
+    constraint = layer.constraint
+    channels = constraint.shape[2]
+    ranked = channels if constraint.balance == "filter" else channels * constraint.groups
+    return rate <= ranked

@@ -1,0 +1,102 @@
+"""`pconv-tf prune`."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+from pruning_models import compiled, small_cnn, small_data
+
+import pconv_tf
+from pconv_tf.cli.main import main
+
+
+@pytest.fixture
+def files(keras3, rng, tmp_path):
+    model = compiled(keras3, small_cnn(keras3))
+    model.save(tmp_path / "net.keras")
+    x, y = small_data(rng)
+    np.savez(tmp_path / "data.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    (tmp_path / "recipe.yaml").write_text(
+        "pattern_set: pconv4\nconnectivity_rate: 2\nrho: [0.1]\nepochs_per_stage: 1\n"
+        "retrain_epochs: 1\n"
+    )
+    return tmp_path
+
+
+def arguments(files, *more, model="net.keras"):
+    return ["prune", f"--model={files / model}", f"--config={files / 'recipe.yaml'}", *more]
+
+
+def test_trains_and_saves(files, capfd):
+    out = files / "pruned.keras"
+    more = [f"--data={files / 'data.npz'}", f"--output={out}", "--json", "--batch_size=16"]
+    assert main(arguments(files, *more)) == 0
+    result = json.loads(capfd.readouterr().out)
+    assert result["conv_compression"] > 2
+    assert set(result["before"]) == set(result["after"]) >= {"accuracy", "loss"}
+    import keras
+
+    report = pconv_tf.sparsity_report(keras.models.load_model(out))
+    assert report.nonzero == result["nonzero"]
+    assert [p.name for p in files.glob(".pconv*")] == []
+
+
+def test_one_shot_needs_no_data(files, capfd):
+    out = files / "pruned.keras"
+    assert main(arguments(files, "--one_shot", f"--output={out}")) == 0
+    assert "second" in capfd.readouterr().out and out.is_file()
+
+
+def test_suggestion_is_a_recipe(files, capfd):
+    pytest.importorskip("matplotlib")
+    plot = files / "plot.png"
+    more = [f"--data={files / 'data.npz'}", "--suggest=3", f"--plot={plot}"]
+    assert main(arguments(files, *more)) == 0
+    suggested = yaml.safe_load(capfd.readouterr().out)
+    import keras
+
+    model = keras.models.load_model(files / "net.keras")
+    pconv_tf.prune_one_shot(model, suggested | {"pattern_set": "pconv4"})
+    assert pconv_tf.sparsity_report(model).conv_compression >= 3 * 0.98
+    assert plot.is_file()
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ([], "--output: missing"),
+        (["--output=x.keras"], "--data: missing"),
+        (["--output=x.h5", "--one_shot"], "ends in .keras"),
+        (["--output=nowhere/x.keras", "--one_shot"], "no folder"),
+        (["--output=x.keras", "--data=nothing.npz"], "nothing.npz: no such file"),
+        (["--output=x.keras", "--one_shot", "--plot=a.png"], "--plot"),
+        (["--output=x.keras", "--one_shot", "--suggest=2"], "exclude"),
+        (["--output=x.keras", "--data=DATA", "--loss=none"], "no loss named none"),
+        (["--output=x.keras", "--data=DATA", "--epochs=1"], "at least"),
+    ],
+)
+def test_mistakes_end_with_one_line(files, capfd, monkeypatch, more, message):
+    monkeypatch.chdir(files)
+    (files / "recipe.yaml").write_text("rho: [0.1, 1]\nepochs_per_stage: 1\n")
+    more = [word.replace("DATA", "data.npz") for word in more]
+    assert main(arguments(files, *more)) == 2
+    error = capfd.readouterr().err
+    assert message in error and "Traceback" not in error
+    assert not (files / "x.keras").exists()
+
+
+def test_bad_files_are_named(files, capfd):
+    assert main(arguments(files, "--one_shot", "--output=x.keras", model="none.keras")) == 2
+    assert "none.keras: no such model file" in capfd.readouterr().err
+    (files / "broken.keras").write_bytes(b"not a model")
+    assert main(arguments(files, "--one_shot", "--output=x.keras", model="broken.keras")) == 2
+    assert "broken.keras: not a model that can be loaded" in capfd.readouterr().err
+    (files / "bad.npz").write_bytes(b"not an archive")
+    more = [f"--data={files / 'bad.npz'}", f"--output={files / 'x.keras'}"]
+    assert main(arguments(files, *more)) == 2
+    assert "bad.npz: not an .npz file" in capfd.readouterr().err
+    np.savez(files / "half.npz", x_train=np.zeros(3))
+    more = [f"--data={files / 'half.npz'}", f"--output={files / 'x.keras'}"]
+    assert main(arguments(files, *more)) == 2
+    assert "half.npz: expected the arrays" in capfd.readouterr().err
