@@ -110,7 +110,7 @@ def run(
     dense_file, twin_file, pruned_file, picture_file = files.values()
     pconv_tf.convert_dense(dense, output=dense_file)
     pconv_tf.convert_dense(pruned, output=twin_file)
-    pconv_tf.convert(pruned, output=pruned_file)
+    pconv_tf.convert(pruned, output=pruned_file, quiet=True)
 
     note("measuring accuracy in LiteRT")
     outputs = {
