@@ -12,7 +12,7 @@ import numpy as np
 
 from pconv_tf.conversion import cost_model, model_file, sources
 from pconv_tf.conversion.constants import NotConvertible
-from pconv_tf.conversion.graph import BuiltinOperator, Graph, drop_unused
+from pconv_tf.conversion.graph import Graph, drop_unused
 from pconv_tf.conversion.match import CONVOLUTIONS, Convolution, match
 from pconv_tf.conversion.naming import LayerNames
 from pconv_tf.conversion.report import PCONV, LayerReport, text_table
@@ -244,7 +244,7 @@ def _gain(graph: Graph, conv: Convolution, layer: FkwLayer, weights: str) -> flo
     map_size = shape[1] * shape[2] if len(shape) == 4 else 1
     if conv.groups > 1 and conv.weights.values.shape[3] == 1:
         kind = cost_model.DEPTHWISE
-    elif graph.builtin(conv.place) == BuiltinOperator.FULLY_CONNECTED and len(shape) == 2:
+    elif len(shape) == 2:
         kind = cost_model.FULLY_CONNECTED
     else:
         kind = cost_model.POINTWISE if taps == 1 else cost_model.SPATIAL

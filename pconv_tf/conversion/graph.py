@@ -27,6 +27,17 @@ _NUMPY_TYPES: dict[int, np.dtype] = {
 _TENSOR_TYPES = {dtype: number for number, dtype in _NUMPY_TYPES.items()}
 
 
+# Operators that may do more than make their results.
+_CONTROL_FLOW = {
+    BuiltinOperator.CUSTOM,
+    BuiltinOperator.CALL,
+    BuiltinOperator.IF,
+    BuiltinOperator.WHILE,
+    BuiltinOperator.STABLEHLO_CUSTOM_CALL,
+    BuiltinOperator.STABLEHLO_WHILE,
+}
+
+
 class Graph:
     """A subgraph with lookup tables; edits are collected and carried out by `commit`."""
 
@@ -43,7 +54,7 @@ class Graph:
                 self._consumers[tensor].append(operator)
         self._outputs = set(ids(subgraph.outputs))
         self._replaced: dict[int, Any] = {}
-        self._removed: set[int] = set()
+        self._removable: set[int] = set()
 
     def builtin(self, operator: Any) -> int:
         """The operator's builtin code; CUSTOM for custom operators."""
@@ -133,19 +144,32 @@ class Graph:
         return len(self.model.operatorCodes) - 1
 
     def replace(self, operator: Any, new: list[Any]) -> None:
-        """Puts the operators `new` where `operator` is."""
+        """Puts the operators `new` where `operator` is; what only `operator` needed goes."""
         self._replaced[id(operator)] = new
+        self._let_go(operator)
 
     def remove_if_unread(self, operator: Any) -> None:
-        """Removes `operator` unless something still reads what it makes."""
-        self._removed.add(id(operator))
+        """Removes `operator`, and what only it needs, unless something else reads their results."""
+        self._removable.add(id(operator))
+        self._let_go(operator)
+
+    def _let_go(self, operator: Any) -> None:
+        pending = ids(operator.inputs)
+        while pending:
+            maker = self.producer(pending.pop())
+            if maker is None or id(maker) in self._removable:
+                continue
+            if self.builtin(maker) not in _CONTROL_FLOW:
+                self._removable.add(id(maker))
+                pending += ids(maker.inputs)
 
     def commit(self) -> None:
         """Carries out the edits. What they leave without a reader goes with `drop_unused`."""
         needed = set(self._outputs)
         kept = []
         for operator in reversed(self.operators):
-            if id(operator) in self._removed and not needed & set(ids(operator.outputs)):
+            unread = not needed & set(ids(operator.outputs))
+            if id(operator) in self._removable and unread and id(operator) not in self._replaced:
                 continue
             for new in reversed(self._replaced.get(id(operator), [operator])):
                 needed |= set(ids(new.inputs))

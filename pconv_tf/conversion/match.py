@@ -70,7 +70,9 @@ def match(graph: Graph, operator: Any) -> Convolution:
     conv.absorbed += conv.weights.operators
     if max(conv.weights.values.shape[1:3]) > MAX_KERNEL:
         raise NotConvertible(f"kernels larger than {MAX_KERNEL}x{MAX_KERNEL}")
-    if builtin != BuiltinOperator.FULLY_CONNECTED:
+    if builtin == BuiltinOperator.FULLY_CONNECTED:
+        _absorb_reshapes(graph, conv)
+    else:
         _absorb_space_to_batch(graph, conv)
         _absorb_pad(graph, conv)
         _simplify_pads(conv)
@@ -96,7 +98,7 @@ def _reshaped(
         rank = len(graph.shape(input_))
         if rank != 2 and not (rank == 4 and options.keepNumDims):
             raise NotConvertible(f"its input has {rank} dimensions")
-        if channels != values.shape[1]:
+        if channels != values.shape[1] and graph.signature(input_)[-1] >= 0:
             raise NotConvertible(
                 f"its input has {channels} channels, its weights {values.shape[1]}"
             )
@@ -133,6 +135,48 @@ def _activation(number: int) -> Activation:
         return Activation(number)
     except ValueError:
         raise NotConvertible(f"fused activation number {number}") from None
+
+
+def _absorb_reshapes(graph: Graph, conv: Convolution) -> None:
+    """Turns a fully connected layer over the channels of a map into a 1x1 convolution.
+
+    Keras' Dense on [N, H, W, I] becomes RESHAPE to rows of I, FULLY_CONNECTED, RESHAPE to
+    [N, H, W, O] and an ADD for the bias.
+    """
+    before, after = graph.producer(conv.input), graph.only_consumer(conv.output)
+    if before is None or after is None:
+        return
+    if {graph.builtin(before), graph.builtin(after)} != {BuiltinOperator.RESHAPE}:
+        return
+    source, result = ids(before.inputs)[0], ids(after.outputs)[0]
+    outputs, _, _, inputs = conv.weights.values.shape
+    batch, *size = graph.signature(source)[:-1]
+    if len(size) != 2 or min(size) < 1 or graph.signature(source)[-1] != inputs:
+        return
+    if graph.signature(result) != (batch, *size, outputs):
+        return
+    conv.absorbed += [before, conv.place]
+    conv.input, conv.output, conv.place = source, result, after
+    _absorb_bias(graph, conv)
+
+
+def _absorb_bias(graph: Graph, conv: Convolution) -> None:
+    """Takes over an ADD of one constant per channel that a convolution without bias feeds."""
+    add = graph.only_consumer(conv.output)
+    if add is None or graph.builtin(add) != BuiltinOperator.ADD:
+        return
+    if conv.activation != Activation.NONE or conv.bias.any():
+        return
+    others = [tensor for tensor in ids(add.inputs) if tensor != conv.output]
+    if len(others) != 1 or graph.shape(others[0])[-1:] != (len(conv.bias),):
+        return
+    try:
+        bias = bias_of(graph, others[0], len(conv.bias))
+        conv.activation = _activation(add.builtinOptions.fusedActivationFunction)
+    except NotConvertible:
+        return
+    conv.absorbed.append(conv.place)
+    conv.bias, conv.place, conv.output = bias, add, ids(add.outputs)[0]
 
 
 def _absorb_pad(graph: Graph, conv: Convolution) -> None:

@@ -6,6 +6,7 @@ The only module that knows TFLiteConverter.
 from __future__ import annotations
 
 import json
+import keyword
 import os
 import re
 import tempfile
@@ -14,8 +15,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-from ai_edge_litert import schema_py_generated as schema
 
 from pconv_tf.conversion import model_file
 from pconv_tf.conversion.graph import text
@@ -88,7 +87,7 @@ def _from_path(path: Path) -> Source:
     if path.is_dir():
         if not (path / "saved_model.pb").exists():
             raise ValueError(f"{path}: a folder without saved_model.pb is no SavedModel")
-        return _parsed(_from_saved_model(path), str(path))
+        return _parsed(_from_saved_model(path, str(path)), str(path))
     if path.suffix in (".keras", ".h5", ".hdf5"):
         model = _load_keras_file(path)
         family = _keras_family(model)
@@ -141,48 +140,38 @@ def _from_keras(model: Any, family: str) -> Source:
     name = f"model {model.name}"
     if not model.built:
         raise ValueError(f"{name} has no weights yet: build it, or call it once on data")
-    if family == "keras":
+    if family == "tf_keras":
+        traceable, quiet = True, {}
+    else:
         import keras
 
-        traceable = keras.backend.backend() == "tensorflow"
-    else:
-        traceable = True
-    if not traceable or not getattr(model, "inputs", None):
-        with tempfile.TemporaryDirectory() as folder:
-            _export(model, folder, name)
-            return _parsed(_from_saved_model(Path(folder)), name)
-    function, layer_names = _traced(model)
-    source = _parsed(_from_function(function, name), name, layer_names)
-    _add_signature(source.file.model, model)
-    return source
-
-
-def _export(model: Any, folder: str, name: str) -> None:
-    try:
-        model.export(folder)
-    except (ValueError, TypeError, AttributeError, RuntimeError) as error:
-        raise ValueError(f"{name}: Keras cannot export it ({_first_line(error)})") from None
-
-
-def _input_name(tensor: Any) -> str:
-    return re.sub(r"\W", "_", tensor.name)
+        traceable, quiet = keras.backend.backend() == "tensorflow", {"verbose": False}
+    if traceable and getattr(model, "inputs", None):
+        function, layer_names = _traced(model)
+        return _parsed(_from_function(function, model, name), name, layer_names)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            model.export(folder, **quiet)
+        except (ValueError, TypeError, AttributeError, RuntimeError) as error:
+            raise ValueError(f"{name}: Keras cannot export it ({_first_line(error)})") from None
+        return _parsed(_from_saved_model(Path(folder), name), name)
 
 
 def _traced(model: Any) -> tuple[Any, dict[str, str]]:
-    """The model as a TensorFlow function, and the layer of each of its name scopes."""
+    """The model as a TensorFlow function, and the layer of each name scope with a kernel."""
     import tensorflow as tf
 
-    specs = [tf.TensorSpec(x.shape, x.dtype, name=_input_name(x)) for x in model.inputs]
+    specs = [tf.TensorSpec(x.shape, x.dtype, name=_identifier(x.name)) for x in model.inputs]
 
     def call(*inputs: Any) -> Any:
         return model(inputs[0] if len(inputs) == 1 else list(inputs), training=False)
 
     function = tf.function(call).get_concrete_function(*specs)
-    paths = {id(_handle(weight)): _layer_path(weight) for weight in model.weights}
+    paths = {id(_variable(weight).handle): _path(weight) for weight in model.weights}
     layers = {
-        id(internal): paths[id(external)]
+        id(internal): paths[id(external)].rpartition("/")[0]
         for external, internal in function.graph.captures
-        if id(external) in paths
+        if "kernel" in paths.get(id(external), "").rpartition("/")[2]
     }
     names = {}
     for operation in function.graph.get_operations():
@@ -192,13 +181,19 @@ def _traced(model: Any) -> tuple[Any, dict[str, str]]:
     return function, names
 
 
-def _handle(weight: Any) -> Any:
-    return getattr(weight, "value", weight).handle if hasattr(weight, "path") else weight.handle
+def _identifier(name: str) -> str:
+    """`name` as the name of a Python argument, which is what TensorFlow makes of inputs."""
+    word = re.sub(r"\W|^(?=\d)", "_", name)
+    return f"{word}_" if keyword.iskeyword(word) else word
 
 
-def _layer_path(weight: Any) -> str:
-    path = getattr(weight, "path", None) or weight.name.partition(":")[0]
-    return path.rpartition("/")[0] or path
+def _variable(weight: Any) -> Any:
+    """The TensorFlow variable of a Keras 3 or tf_keras weight."""
+    return weight.value if hasattr(weight, "path") else weight
+
+
+def _path(weight: Any) -> str:
+    return getattr(weight, "path", None) or weight.name.partition(":")[0]
 
 
 def _scope(operation: str, layer: str) -> str:
@@ -214,52 +209,21 @@ def _scope(operation: str, layer: str) -> str:
     return candidate or scope
 
 
-def _add_signature(model: Any, keras_model: Any) -> None:
-    """Gives the file the signature that a SavedModel would have given it."""
-    graph = model.subgraphs[0]
-    tensors = {text(graph.tensors[i].name): int(i) for i in graph.inputs}
-    inputs = [(x.name, tensors.get(_input_name(x))) for x in keras_model.inputs]
-    names = _output_names(keras_model)
-    if any(index is None for _, index in inputs) or len(names) != len(graph.outputs):
-        return
-    signature = schema.SignatureDefT()
-    signature.signatureKey = "serving_default"
-    signature.subgraphIndex = 0
-    signature.inputs = [_tensor_map(name, index) for name, index in inputs]
-    signature.outputs = [
-        _tensor_map(name, int(index)) for name, index in zip(names, graph.outputs, strict=True)
-    ]
-    model.signatureDefs = [signature]
-
-
-def _output_names(keras_model: Any) -> list[str]:
-    """A Keras 3 Sequential model keeps the names in the functional model inside it."""
-    inner = getattr(keras_model, "_functional", None)
-    return list((inner or keras_model).output_names)
-
-
-def _tensor_map(name: str, index: Any) -> Any:
-    entry = schema.TensorMapT()
-    entry.name, entry.tensorIndex = name, index
-    return entry
-
-
-def _from_saved_model(path: Path) -> bytes:
+def _from_saved_model(path: Path, name: str) -> bytes:
     import tensorflow as tf
 
-    return _run(lambda: tf.lite.TFLiteConverter.from_saved_model(str(path)), str(path))
+    return _run(lambda: tf.lite.TFLiteConverter.from_saved_model(str(path)), name)
 
 
-def _from_function(function: Any, name: str) -> bytes:
+def _from_function(function: Any, model: Any, name: str) -> bytes:
     import tensorflow as tf
 
-    def make() -> Any:
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
-        # By way of a SavedModel the weights would stay variables: freeze them instead.
-        converter.experimental_lower_to_saved_model = False
-        return converter
-
-    return _run(make, name)
+    # The converter saves the function with what this object tracks; variables would otherwise stay
+    # variables. Weights go through a file so: half the time and memory of freezing a large model.
+    tracked = tf.Module()
+    tracked.weights = [_variable(weight) for weight in model.weights]
+    converter = tf.lite.TFLiteConverter.from_concrete_functions
+    return _run(lambda: converter([function], tracked), name)
 
 
 def _run(make: Callable[[], Any], name: str) -> bytes:
