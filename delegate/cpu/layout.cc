@@ -24,8 +24,8 @@ bool Layout::Serves(const Layout& needed) const {
       return SameTiles(needed) && halo_top >= needed.halo_top &&
              halo_bottom >= needed.halo_bottom && halo_left >= needed.halo_left &&
              halo_right >= needed.halo_right && fill == needed.fill;
-    case LayoutKind::kBlocked16:
-      return ring >= needed.ring;
+    case LayoutKind::kBlocked:
+      return lanes == needed.lanes && ring >= needed.ring;
   }
   return false;
 }
@@ -36,8 +36,8 @@ size_t Layout::Floats(int n, int h, int w, int c) const {
       return static_cast<size_t>(n) * h * w * c;
     case LayoutKind::kLaneTiled:
       return static_cast<size_t>(n) * c * plane_floats();
-    case LayoutKind::kBlocked16:
-      return static_cast<size_t>(n) * CeilDiv(c, 16) * (h + 2 * ring) * (w + 2 * ring) * 16;
+    case LayoutKind::kBlocked:
+      return static_cast<size_t>(n) * CeilDiv(c, lanes) * (h + 2 * ring) * (w + 2 * ring) * lanes;
   }
   return 0;
 }
@@ -49,8 +49,8 @@ std::string Layout::ToString() const {
     case LayoutKind::kLaneTiled:
       return std::to_string(grid_h) + "x" + std::to_string(grid_w) + " tiles of " +
              std::to_string(tile_h) + "x" + std::to_string(tile_w);
-    case LayoutKind::kBlocked16:
-      return "nchw16c";
+    case LayoutKind::kBlocked:
+      return "nchw" + std::to_string(lanes) + "c";
   }
   return "?";
 }

@@ -14,7 +14,7 @@ namespace pconv::cpu {
 enum class LayoutKind {
   kNhwc,       // also any tensor that is not an image: plain row-major
   kLaneTiled,  // [N][C][rows][columns][lanes]
-  kBlocked16,  // NCHW16c [N][C/16][ring+H+ring][ring+W+ring][16]
+  kBlocked,    // NCHWbc [N][C/lanes][ring+H+ring][ring+W+ring][lanes]
 };
 
 // Lane-tiled: the image is cut into grid_h x grid_w tiles of tile_h x tile_w pixels, and lane l of
@@ -24,8 +24,8 @@ enum class LayoutKind {
 // hold `fill`.
 struct Layout {
   LayoutKind kind = LayoutKind::kNhwc;
-  // Lane-tiled.
   int lanes = 0;
+  // Lane-tiled.
   int grid_h = 1, grid_w = 1, tile_h = 0, tile_w = 0;
   int halo_top = 0, halo_bottom = 0, halo_left = 0, halo_right = 0;
   float fill = 0.0f;

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "delegate/cpu/blocked/steps.h"
 #include "delegate/cpu/conv_step.h"
 #include "delegate/cpu/layout_step.h"
 #include "delegate/cpu/nhwc_steps.h"
@@ -17,7 +18,7 @@ namespace pconv::cpu {
 namespace {
 
 // How a task is computed.
-enum class Family { kNhwc, kLaneTiled, kFullyConnected };
+enum class Family { kNhwc, kLaneTiled, kBlocked, kFullyConnected };
 
 ImageShape ImageShapeOf(const Shape& shape) {
   if (shape.size() == 4) return {shape[0], shape[1], shape[2], shape[3]};
@@ -41,14 +42,17 @@ class Planner {
         kernels_(*context.kernels),
         options_(*context.options),
         cache_(*context.cache),
+        blocked_kernels_(BlockedKernels(kernels_.isa)),
         plan_(*plan),
         tasks_(FuseNodes(graph_)),
         home_(graph_.values.size()),
         buffers_(graph_.values.size()) {}
 
   Status Build(int64_t* weight_bytes) {
+    images_ = ChooseImageFamily();
     ChooseFamilies();
     ChooseHalos();
+    ChooseRings();
     AddInputs();
     for (size_t i = 0; i < tasks_.size(); ++i) PCONV_RETURN_IF_ERROR(AddTask(i));
     AddOutputs();
@@ -62,12 +66,32 @@ class Planner {
   const Node& MainNode(const Task& task) const { return graph_.nodes[task.main]; }
   bool IsTiled(int value) const { return home_[value].kind == LayoutKind::kLaneTiled; }
 
+  // Images lie lane-tiled, except where most of the sparse work has masks that whole vectors of
+  // filters share.
+  Family ChooseImageFamily() const {
+    double work[2] = {0, 0};
+    for (const Task& task : tasks_) {
+      const auto* op = std::get_if<PConv2DNode>(&MainNode(task).op);
+      if (op == nullptr || ChooseFamily(task) == Family::kFullyConnected) continue;
+      const int block = op->layer.options().filter_block;
+      const Shape& shape = ShapeOf(task.output);
+      const bool shared = block > 1 && block % blocked_kernels_.lanes == 0;
+      work[shared] += static_cast<double>(op->layer.num_kernels()) * op->layer.num_taps() * block *
+                      shape[1] * shape[2];
+    }
+    return work[1] > work[0] ? Family::kBlocked : Family::kLaneTiled;
+  }
+
   // ---- Layouts --------------------------------------------------------------------------------
 
   void ChooseFamilies() {
     for (const Task& task : tasks_) {
-      const Family family = ChooseFamily(task);
+      const Family family =
+          images_ == Family::kBlocked ? ChooseBlockedFamily(task) : ChooseFamily(task);
       families_.push_back(family);
+      if (family == Family::kBlocked && !OutputIsNhwc(task)) {
+        home_[task.output] = BlockedLayout(blocked_kernels_.lanes, 0);
+      }
       if (family == Family::kLaneTiled && !OutputIsNhwc(task)) {
         home_[task.output] = ChooseTiles(task);
       }
@@ -120,6 +144,58 @@ class Planner {
       return spatial && IsTiled(task.inputs[0]) ? Family::kLaneTiled : Family::kNhwc;
     }
     return Family::kNhwc;
+  }
+
+  bool IsBlocked(int value) const { return home_[value].kind == LayoutKind::kBlocked; }
+
+  Family ChooseBlockedFamily(const Task& task) const {
+    const Node& node = MainNode(task);
+    const Family family = ChooseFamily(task);
+    const bool image = ShapeOf(task.output).size() == 4;
+    if (const auto* op = std::get_if<BinaryNode>(&node.op)) {
+      const bool sum = op->kind == BinaryKind::kAdd && image &&
+                       ShapeOf(task.inputs[0]) == ShapeOf(task.inputs[1]) &&
+                       IsBlocked(task.inputs[0]) && IsBlocked(task.inputs[1]);
+      return sum ? Family::kBlocked : Family::kNhwc;
+    }
+    if (const auto* op = std::get_if<UnaryNode>(&node.op)) {
+      const bool clamp = op->kind == UnaryKind::kRelu || op->kind == UnaryKind::kRelu6 ||
+                         op->kind == UnaryKind::kReluN1To1;
+      return clamp && IsBlocked(task.inputs[0]) ? Family::kBlocked : Family::kNhwc;
+    }
+    if (const auto* op = std::get_if<ConcatNode>(&node.op)) {
+      const bool blocked =
+          std::all_of(task.inputs.begin(), task.inputs.end(), [&](int v) { return IsBlocked(v); });
+      return op->axis == 3 && image && blocked && op->activation == Activation::kNone
+                 ? Family::kBlocked
+                 : Family::kNhwc;
+    }
+    if (std::holds_alternative<PadNode>(node.op)) return Family::kNhwc;
+    return family == Family::kLaneTiled ? Family::kBlocked : family;
+  }
+
+  // The layout in which a blocked task reads its i-th input.
+  Layout NeededBlocked(const Task& task, size_t i) const {
+    const Shape& shape = ShapeOf(task.inputs[i]);
+    Layout needed = BlockedLayout(blocked_kernels_.lanes, 0);
+    if (!IsConv(MainNode(task))) return needed;
+    needed.ring = blocked::RequiredRing(task.window, shape[1], shape[2]);
+    const bool depthwise = std::holds_alternative<DepthwiseConv2DNode>(MainNode(task).op);
+    if (!depthwise && !IsBlocked(task.inputs[i]) && shape[3] < blocked_kernels_.lanes) {
+      needed.lanes = 1;  // the few channels of a first layer
+    }
+    return needed;
+  }
+
+  void ChooseRings() {
+    for (size_t t = 0; t < tasks_.size(); ++t) {
+      if (families_[t] != Family::kBlocked) continue;
+      for (size_t i = 0; i < tasks_[t].inputs.size(); ++i) {
+        Layout& home = home_[tasks_[t].inputs[i]];
+        if (home.kind != LayoutKind::kBlocked) continue;
+        home.ring = std::max(home.ring, NeededBlocked(tasks_[t], i).ring);
+      }
+    }
   }
 
   bool OutputIsNhwc(const Task& task) const {
@@ -266,7 +342,16 @@ class Planner {
     for (const int buffer : buffers_[value]) {
       if (plan_.buffers[buffer].layout.Serves(needed)) return buffer;
     }
-    const int from = buffers_[value].front();
+    int from = buffers_[value].front();
+    for (const int buffer : buffers_[value]) {
+      if (plan_.buffers[buffer].layout.kind == LayoutKind::kNhwc) from = buffer;
+    }
+    // The blocked layout is reached from, and left to, NHWC.
+    const LayoutKind kind = plan_.buffers[from].layout.kind;
+    if (kind != LayoutKind::kNhwc && needed.kind != LayoutKind::kNhwc &&
+        (kind == LayoutKind::kBlocked || needed.kind == LayoutKind::kBlocked)) {
+      from = Obtain(value, Layout());
+    }
     Buffer buffer;
     buffer.shape = plan_.buffers[from].shape;
     buffer.layout = needed;
@@ -277,7 +362,11 @@ class Planner {
   }
 
   void AddLayoutChange(int from, int to, const std::string& name) {
-    if (plan_.buffers[to].layout.kind != LayoutKind::kNhwc) {
+    if (plan_.buffers[to].layout.kind == LayoutKind::kBlocked) {
+      Add(std::make_unique<BlockedFromNhwcStep>(blocked_kernels_, plan_, from, to), -1, name);
+    } else if (plan_.buffers[from].layout.kind == LayoutKind::kBlocked) {
+      Add(std::make_unique<BlockedToNhwcStep>(blocked_kernels_, plan_, from, to), -1, name);
+    } else if (plan_.buffers[to].layout.kind != LayoutKind::kNhwc) {
       Add(std::make_unique<GatherStep>(kernels_, plan_, from, to), -1, name);
     } else if (plan_.buffers[from].layout.kind != LayoutKind::kNhwc) {
       Add(std::make_unique<ToNhwcStep>(kernels_, plan_, from, to), -1, name);
@@ -350,6 +439,8 @@ class Planner {
       case Family::kLaneTiled:
         AddLaneTiled(task);
         return Status::Ok();
+      case Family::kBlocked:
+        return AddBlocked(task);
     }
     return Status::Ok();
   }
@@ -388,6 +479,14 @@ class Planner {
     const int output = Produce(task.output);
     const ActivationRange range = RangeOf(task.activation);
     const std::string isa = kernels_.name;
+    if (const auto* op = std::get_if<PConv2DNode>(&node.op);
+        op != nullptr && op->layer.options().filter_block > 1 &&
+        op->layer.options().filter_block % blocked_kernels_.lanes == 0) {
+      AddNode(std::make_unique<BlockedSparseFullyConnectedStep>(
+                  blocked_kernels_, op->layer, range, plan_, input, output, options_.num_threads),
+              task, std::string("blocked_") + blocked_kernels_.name);
+      return;
+    }
     if (const auto* op = std::get_if<PConv2DNode>(&node.op)) {
       auto matrix = Packed<SparseMatrix>("sparse_matrix", SourcesOf(*op), [&] {
         return std::make_shared<SparseMatrix>(MakeSparseMatrix(op->layer));
@@ -439,6 +538,48 @@ class Planner {
     } else {
       AddNode(std::make_unique<TiledMeanStep>(kernels_, plan_, inputs[0], output), task, isa);
     }
+  }
+
+  Status AddBlocked(const Task& task) {
+    const Node& node = MainNode(task);
+    const std::string isa = std::string("blocked_") + blocked_kernels_.name;
+    const ActivationRange range = RangeOf(task.activation);
+    std::vector<int> inputs;
+    for (size_t i = 0; i < task.inputs.size(); ++i) {
+      inputs.push_back(Obtain(task.inputs[i], NeededBlocked(task, i)));
+    }
+    const int addend =
+        task.addend < 0 ? -1 : Obtain(task.addend, BlockedLayout(blocked_kernels_.lanes, 0));
+    const int output = Produce(task.output);
+    std::unique_ptr<Step> step;
+    const auto* depthwise = std::get_if<DepthwiseConv2DNode>(&node.op);
+    if (depthwise != nullptr && depthwise->depth_multiplier == 1 && addend < 0) {
+      step =
+          std::make_unique<BlockedDepthwiseStep>(blocked_kernels_, PackBlockedDepthwise(*depthwise),
+                                                 task.window, range, plan_, inputs[0], output);
+    } else if (IsConv(node)) {
+      PCONV_RETURN_IF_ERROR(BlockedConvStep::Create(blocked_kernels_, PackBlockedConv(task),
+                                                    task.window, range, &plan_, inputs[0], addend,
+                                                    output, options_.num_threads, &step));
+    } else if (const auto* op = std::get_if<Pool2DNode>(&node.op)) {
+      step = std::make_unique<BlockedPoolStep>(blocked_kernels_, op->kind == PoolKind::kAverage,
+                                               task.window, range, plan_, inputs[0], output);
+    } else if (std::holds_alternative<ConcatNode>(node.op)) {
+      step = std::make_unique<BlockedConcatStep>(blocked_kernels_, plan_, inputs, output);
+    } else if (std::holds_alternative<GlobalMeanNode>(node.op)) {
+      step = std::make_unique<BlockedMeanStep>(blocked_kernels_, plan_, inputs[0], output);
+    } else if (const auto* op = std::get_if<UnaryNode>(&node.op)) {
+      const Activation activation = op->kind == UnaryKind::kRelu    ? Activation::kRelu
+                                    : op->kind == UnaryKind::kRelu6 ? Activation::kRelu6
+                                                                    : Activation::kReluN1To1;
+      step = std::make_unique<BlockedElementwiseStep>(blocked_kernels_, RangeOf(activation), plan_,
+                                                      inputs, output);
+    } else {  // sum
+      step =
+          std::make_unique<BlockedElementwiseStep>(blocked_kernels_, range, plan_, inputs, output);
+    }
+    AddNode(std::move(step), task, isa);
+    return Status::Ok();
   }
 
   void AddTiledBinary(const Task& task, const BinaryNode& op, const std::string& isa) {
@@ -555,12 +696,75 @@ class Planner {
     });
   }
 
+  std::shared_ptr<const blocked::PackedConv> PackBlockedConv(const Task& task) {
+    const Node& node = MainNode(task);
+    const int lanes = blocked_kernels_.lanes;
+    const int in_channels = ShapeOf(task.inputs[0])[3], out_channels = ShapeOf(task.output)[3];
+    const int chunk = blocked::ChunkChannels(task.window, in_channels, lanes);
+    std::vector<PackedCache::Source> sources;
+    std::function<blocked::PackedConv()> pack;
+    std::string parameters = " lanes " + std::to_string(lanes) + " chunk " + std::to_string(chunk) +
+                             " inputs " + std::to_string(in_channels);
+    if (const auto* op = std::get_if<PConv2DNode>(&node.op)) {
+      sources = SourcesOf(*op);
+      for (const uint64_t mask : op->layer.options().patterns) {
+        parameters += " " + std::to_string(mask);
+      }
+      pack = [=] { return blocked::PackFkw(op->layer, lanes, chunk); };
+    } else if (const auto* op = std::get_if<Conv2DNode>(&node.op)) {
+      sources = {SourceOf(op->filter)};
+      if (op->bias >= 0) sources.push_back(SourceOf(op->bias));
+      pack = [=] {
+        return blocked::PackDense(graph_.values[op->filter].data, ConstantOrNull(op->bias),
+                                  out_channels, in_channels, in_channels / ShapeOf(op->filter)[3],
+                                  task.window, lanes, chunk);
+      };
+    } else if (const auto* op = std::get_if<DepthwiseConv2DNode>(&node.op)) {
+      sources = {SourceOf(op->filter)};
+      if (op->bias >= 0) sources.push_back(SourceOf(op->bias));
+      // One group per input channel, filters [O, kh, kw, 1].
+      pack = [=] {
+        const int taps = task.window.kernel_h * task.window.kernel_w;
+        std::vector<float> filter(static_cast<size_t>(taps) * out_channels);
+        for (int o = 0; o < out_channels; ++o) {
+          for (int t = 0; t < taps; ++t) {
+            filter[static_cast<size_t>(o) * taps + t] =
+                graph_.values[op->filter].data[static_cast<size_t>(t) * out_channels + o];
+          }
+        }
+        return blocked::PackDense(filter.data(), ConstantOrNull(op->bias), out_channels,
+                                  in_channels, in_channels, task.window, lanes, chunk);
+      };
+    }
+    return Packed<blocked::PackedConv>(
+        std::string("blocked ") + OpName(node) + parameters, sources,
+        [&] { return std::make_shared<blocked::PackedConv>(pack()); });
+  }
+
+  std::shared_ptr<const BlockedDepthwiseWeights> PackBlockedDepthwise(
+      const DepthwiseConv2DNode& op) {
+    std::vector<PackedCache::Source> sources = {SourceOf(op.filter)};
+    if (op.bias >= 0) sources.push_back(SourceOf(op.bias));
+    const Value& filter = graph_.values[op.filter];
+    const int channels = filter.shape[3], taps = filter.shape[1] * filter.shape[2];
+    const int lanes = blocked_kernels_.lanes;
+    return Packed<BlockedDepthwiseWeights>(
+        "blocked depthwise lanes " + std::to_string(lanes), sources, [&] {
+          auto packed = std::make_shared<BlockedDepthwiseWeights>();
+          packed->weights = blocked::PackDepthwise(filter.data, channels, taps, lanes);
+          packed->bias = blocked::PackBias(ConstantOrNull(op.bias), channels, lanes);
+          return packed;
+        });
+  }
+
   const Graph& graph_;
   const KernelTable& kernels_;
   const EngineOptions& options_;
   PackedCache& cache_;
+  const blocked::Kernels& blocked_kernels_;
   Plan& plan_;
   std::vector<Task> tasks_;
+  Family images_ = Family::kLaneTiled;     // of the whole plan
   std::vector<Family> families_;           // per task
   std::vector<Layout> home_;               // per value: the layout its producer writes
   std::vector<std::vector<int>> buffers_;  // per value, home first

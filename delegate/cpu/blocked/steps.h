@@ -1,0 +1,166 @@
+// Steps on images in the channel-blocked layout, and the way in and out of it.
+#ifndef PCONV_TF_DELEGATE_CPU_BLOCKED_STEPS_H_
+#define PCONV_TF_DELEGATE_CPU_BLOCKED_STEPS_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "delegate/cpu/blocked/kernels.h"
+#include "delegate/cpu/blocked/packed_conv.h"
+#include "delegate/cpu/step.h"
+#include "delegate/engine_options.h"
+#include "tflite_ops/conv_geometry.h"
+#include "tflite_ops/status.h"
+
+namespace pconv::cpu {
+
+// The blocked kernels of an instruction set that the CPU is known to have.
+const blocked::Kernels& BlockedKernels(Isa isa);
+
+// The blocked layout; `lanes` == 1 is planar CHW.
+Layout BlockedLayout(int lanes, int ring);
+
+class BlockedFromNhwcStep : public Step {
+ public:
+  BlockedFromNhwcStep(const blocked::Kernels& kernels, const Plan& plan, int from, int to);
+  void Run(const RunContext& context) const override;
+
+ private:
+  const blocked::Kernels& kernels_;
+  Buffer to_;
+};
+
+class BlockedToNhwcStep : public Step {
+ public:
+  BlockedToNhwcStep(const blocked::Kernels& kernels, const Plan& plan, int from, int to);
+  void Run(const RunContext& context) const override;
+
+ private:
+  const blocked::Kernels& kernels_;
+  Buffer from_;
+};
+
+class BlockedConvStep : public Step {
+ public:
+  // `addend`: buffer added before the activation, or -1. Adds a buffer for sums that go from chunk
+  // to chunk to the plan.
+  static Status Create(const blocked::Kernels& kernels,
+                       std::shared_ptr<const blocked::PackedConv> weights, const Window& window,
+                       ActivationRange range, Plan* plan, int input, int addend, int output,
+                       int num_threads, std::unique_ptr<Step>* step);
+  void Run(const RunContext& context) const override;
+
+ private:
+  struct Share {
+    blocked::Range tiles, groups;
+  };
+  explicit BlockedConvStep(const blocked::Kernels& kernels) : kernels_(kernels) {}
+  void Split(int num_threads);
+
+  const blocked::Kernels& kernels_;
+  std::shared_ptr<const blocked::PackedConv> weights_;
+  Window window_;
+  ActivationRange range_{0, 0};
+  Buffer input_, output_, addend_;
+  bool has_addend_ = false;
+  int partial_ = -1;
+  std::vector<int32_t> offsets_;
+  std::vector<blocked::Tile> tiles_;
+  std::vector<Share> shares_;  // per thread
+};
+
+struct BlockedDepthwiseWeights {
+  blocked::AlignedFloats weights, bias;
+  int64_t bytes() const {
+    return static_cast<int64_t>((weights.size() + bias.size()) * sizeof(float));
+  }
+};
+
+class BlockedDepthwiseStep : public Step {
+ public:
+  BlockedDepthwiseStep(const blocked::Kernels& kernels,
+                       std::shared_ptr<const BlockedDepthwiseWeights> weights, const Window& window,
+                       ActivationRange range, const Plan& plan, int input, int output);
+  void Run(const RunContext& context) const override;
+
+ private:
+  const blocked::Kernels& kernels_;
+  std::shared_ptr<const BlockedDepthwiseWeights> weights_;
+  Window window_;
+  ActivationRange range_;
+  Buffer input_, output_;
+};
+
+class BlockedPoolStep : public Step {
+ public:
+  BlockedPoolStep(const blocked::Kernels& kernels, bool average, const Window& window,
+                  ActivationRange range, const Plan& plan, int input, int output);
+  void Run(const RunContext& context) const override;
+
+ private:
+  const blocked::Kernels& kernels_;
+  bool average_;
+  Window window_;
+  ActivationRange range_;
+  Buffer input_, output_;
+};
+
+// Clamps one image, or the sum of two.
+class BlockedElementwiseStep : public Step {
+ public:
+  BlockedElementwiseStep(const blocked::Kernels& kernels, ActivationRange range, const Plan& plan,
+                         const std::vector<int>& inputs, int output);
+  void Run(const RunContext& context) const override;
+
+ private:
+  const blocked::Kernels& kernels_;
+  ActivationRange range_;
+  std::vector<Buffer> inputs_;
+  Buffer output_;
+};
+
+// On channels.
+class BlockedConcatStep : public Step {
+ public:
+  BlockedConcatStep(const blocked::Kernels& kernels, const Plan& plan,
+                    const std::vector<int>& inputs, int output);
+  void Run(const RunContext& context) const override;
+
+ private:
+  const blocked::Kernels& kernels_;
+  std::vector<Buffer> inputs_;
+  Buffer output_;
+};
+
+// Output is NHWC.
+class BlockedMeanStep : public Step {
+ public:
+  BlockedMeanStep(const blocked::Kernels& kernels, const Plan& plan, int input, int output);
+  void Run(const RunContext& context) const override;
+
+ private:
+  const blocked::Kernels& kernels_;
+  Buffer input_;
+};
+
+// Weights as they lie in the file.
+class BlockedSparseFullyConnectedStep : public Step {
+ public:
+  BlockedSparseFullyConnectedStep(const blocked::Kernels& kernels, const FkwView& layer,
+                                  ActivationRange range, const Plan& plan, int input, int output,
+                                  int num_threads);
+  void Run(const RunContext& context) const override;
+
+ private:
+  const blocked::Kernels& kernels_;
+  const FkwView& layer_;
+  ActivationRange range_;
+  int rows_;
+  std::vector<blocked::Range> shares_;  // per thread
+};
+
+}  // namespace pconv::cpu
+
+#endif  // PCONV_TF_DELEGATE_CPU_BLOCKED_STEPS_H_

@@ -1,0 +1,161 @@
+// Whole graphs in the channel-blocked layout through the engine, for every instruction set of this
+// CPU, against plain loops.
+#include "delegate/cpu/blocked/steps.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <memory>
+#include <string>
+
+#include "delegate/cpu/cpu_engine.h"
+#include "delegate/cpu/graph_testing.h"
+#include "delegate/cpu/isa.h"
+
+namespace pconv {
+namespace {
+
+using testing::GraphBuilder;
+using testing::RandomLayerSpec;
+using testing::Tensors;
+
+uint32_t Seed() {
+  const char* text = std::getenv("PCONV_TEST_SEED");
+  return text == nullptr ? 20240607 : static_cast<uint32_t>(std::strtoul(text, nullptr, 10));
+}
+
+Window MakeWindow(int kernel, int stride = 1, Padding padding = Padding::kSame) {
+  Window window;
+  window.kernel_h = window.kernel_w = kernel;
+  window.stride_h = window.stride_w = stride;
+  window.padding = padding;
+  return window;
+}
+
+RandomLayerSpec Shared(int kernel, int out_channels, int stride = 1) {
+  RandomLayerSpec spec;
+  spec.window = MakeWindow(kernel, stride);
+  spec.num_taps = kernel == 1 ? 1 : 4;
+  spec.filter_block = 16;
+  spec.out_channels = out_channels;
+  spec.activation = Activation::kRelu;
+  return spec;
+}
+
+// `layers`: at least so many steps must have run in the blocked layout.
+void Check(GraphBuilder* builder, int num_threads, int layers) {
+  Graph& graph = builder->graph();
+  const Tensors inputs = testing::RandomInputs(graph, &builder->rng());
+  const Tensors expected = testing::ReferenceOutputs(graph, inputs);
+  for (const cpu::KernelTable* kernels : cpu::SupportedKernels()) {
+    SCOPED_TRACE(std::string(kernels->name) + ", " + std::to_string(num_threads) +
+                 " threads, seed " + std::to_string(Seed()));
+    EngineOptions options;
+    options.num_threads = num_threads;
+    options.isa = kernels->isa;
+    options.tuning = Tuning::kOff;
+    options.profile = true;
+    PackedCache cache;
+    std::unique_ptr<Engine> engine;
+    ASSERT_TRUE(CreateCpuEngine(&graph, options, &cache, &engine).ok());
+    ASSERT_TRUE(engine->Resize().ok());
+    std::vector<const float*> in;
+    for (const auto& input : inputs) in.push_back(input.data());
+    for (int run = 0; run < 2; ++run) {  // the second one finds a used arena
+      Tensors outputs;
+      std::vector<float*> out;
+      for (const auto& output : expected) outputs.emplace_back(output.size(), -12345.0f);
+      for (auto& output : outputs) out.push_back(output.data());
+      ASSERT_TRUE(engine->Run(in, out).ok());
+      for (size_t i = 0; i < outputs.size(); ++i) {
+        EXPECT_LT(testing::RelativeError(expected[i], outputs[i]), 1e-5) << "output " << i;
+      }
+    }
+    int blocked = 0;
+    for (const ProfileRow& row : engine->profile()) {
+      blocked += row.kernel.find("blocked_") != std::string::npos;
+    }
+    EXPECT_GE(blocked, layers);
+  }
+}
+
+TEST(BlockedPlan, PlainChain) {
+  for (const int size : {1, 2, 4, 7, 14, 31, 32}) {
+    for (int threads = 1; threads <= 4; ++threads) {
+      GraphBuilder builder(Seed() + size * 10 + threads);
+      int x = builder.Input({1 + threads % 2, size, size, 3});
+      x = builder.Conv2D(x, 24, MakeWindow(3), Activation::kRelu);
+      x = builder.PConv2D(x, Shared(3, 48));
+      x = builder.PConv2D(x, Shared(3, 40, 2));
+      if (size >= 4) {
+        Pool2DNode pool;
+        pool.kind = threads % 2 == 0 ? PoolKind::kMax : PoolKind::kAverage;
+        pool.window = MakeWindow(threads, 2);
+        x = builder.Add({.op = pool}, {x});
+      }
+      x = builder.PConv2D(x, Shared(1, 33));
+      builder.Output(x);
+      x = builder.Add({.op = GlobalMeanNode{}}, {x});
+      builder.Output(builder.FullyConnected(x, 10, Activation::kNone));
+      Check(&builder, threads, 4);
+    }
+  }
+}
+
+TEST(BlockedPlan, ResidualsAndDepthwise) {
+  for (const int size : {7, 14, 19}) {
+    for (int threads = 1; threads <= 4; ++threads) {
+      GraphBuilder builder(Seed() + size * 10 + threads);
+      int x = builder.Conv2D(builder.Input({1, size, size, 5}), 32, MakeWindow(3, 2),
+                             Activation::kRelu6);
+      for (int i = 0; i < 2; ++i) {
+        int y = builder.PConv2D(x, Shared(1, 72));
+        y = builder.DepthwiseConv2D(y, MakeWindow(3), Activation::kRelu6);
+        RandomLayerSpec project = Shared(1, 32);
+        project.activation = Activation::kNone;
+        y = builder.PConv2D(y, project);
+        x = builder.Add({.op = BinaryNode{BinaryKind::kAdd, Activation::kRelu}}, {x, y});
+      }
+      x = builder.DepthwiseConv2D(x, MakeWindow(5, 2), Activation::kNone, 2);
+      x = builder.PConv2D(x, Shared(3, 16));
+      builder.Output(x);
+      Check(&builder, threads, 8);
+    }
+  }
+}
+
+TEST(BlockedPlan, EveryOtherOperation) {
+  for (int threads = 1; threads <= 4; ++threads) {
+    GraphBuilder builder(Seed() + threads);
+    const int a = builder.PConv2D(builder.Input({2, 9, 10, 20}), Shared(3, 20));
+    const int b = builder.PConv2D(a, Shared(1, 20));
+    const int sum = builder.Add({.op = BinaryNode{BinaryKind::kAdd}}, {a, b});
+    const int relu6 = builder.Add({.op = UnaryNode{UnaryKind::kRelu6}}, {sum});
+    const int logistic = builder.Add({.op = UnaryNode{UnaryKind::kLogistic}}, {relu6});
+    const int product =
+        builder.Add({.op = BinaryNode{BinaryKind::kMul}}, {logistic, builder.Constant({20})});
+    const int padded = builder.Add({.op = PadNode{{{0, 0}, {1, 2}, {3, 0}, {0, 0}}}}, {product});
+    const int valid =
+        builder.Conv2D(padded, 18, MakeWindow(3, 1, Padding::kValid), Activation::kRelu);
+    const int both = builder.Add({.op = ConcatNode{3}}, {a, relu6, b});
+    const int grouped = builder.Conv2D(both, 30, MakeWindow(3), Activation::kNone, 3);
+    builder.Output(valid);
+    builder.Output(grouped);
+    builder.Output(a);
+    builder.Output(builder.Add({.op = ReshapeNode{{2, -1}}}, {both}));
+    Check(&builder, threads, 7);
+  }
+}
+
+TEST(BlockedPlan, FullyConnectedFromTheFile) {
+  for (const WeightType type : {WeightType::kFloat32, WeightType::kFloat16, WeightType::kInt8}) {
+    GraphBuilder builder(Seed());
+    RandomLayerSpec spec = Shared(1, 70);
+    spec.weight_type = type;
+    builder.Output(builder.PConv2D(builder.Input({3, 77}), spec));
+    Check(&builder, 2, 1);
+  }
+}
+
+}  // namespace
+}  // namespace pconv
