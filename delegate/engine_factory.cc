@@ -1,13 +1,33 @@
 #include "delegate/engine_factory.h"
 
+#include "delegate/cpu/cpu_engine.h"
+#include "delegate/log.h"
 #include "delegate/reference_engine.h"
 
 namespace pconv {
+namespace {
 
-Status CreateEngine(Backend backend, Graph* graph, const EngineOptions& options,
-                    PackedCache* /*cache*/, std::unique_ptr<Engine>* engine, std::string* name) {
+Status CreateAdaptedCpuEngine(Graph* graph, const EngineOptions& options, PackedCache* cache,
+                              std::unique_ptr<Engine>* engine) {
+  PCONV_RETURN_IF_ERROR(CreateCpuEngine(graph, options, cache, engine));
+  return (*engine)->Resize();
+}
+
+}  // namespace
+
+Status CreateEngine(Backend backend, Graph* graph, const EngineOptions& options, PackedCache* cache,
+                    std::unique_ptr<Engine>* engine, std::string* name) {
   if (backend == Backend::kOpenCl) {
     return Status::Error("backend opencl is not part of this build");
+  }
+  if (backend != Backend::kReference) {
+    const Status status = CreateAdaptedCpuEngine(graph, options, cache, engine);
+    if (status.ok()) {
+      *name = "cpu";
+      return status;
+    }
+    LogWarning("the cpu engine refuses the graph (" + status.message() +
+               "); the slow reference engine runs it");
   }
   *engine = CreateReferenceEngine(graph, options);
   *name = "reference";
