@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-_LIBRARY = Path(__file__).parents[2] / "bazel-bin" / "delegate" / "libpconv_delegate.so"
+_LIBRARY = Path(__file__).parents[1] / "bazel-bin" / "delegate" / "libpconv_delegate.so"
 
 
 @pytest.fixture(scope="session")

@@ -157,20 +157,22 @@ def _print(result) -> None:  # noqa: ANN001 (the type lives in a module imported
 
 
 def _print_ops(result) -> None:  # noqa: ANN001
-    total = sum(op.median_ms or 0 for op in result.ops)
+    total = sum(op.ms or 0 for op in result.ops)
+    inside = result.ops[0].inside
     rows = [
         (
-            op.name if len(op.name) <= 36 else f"...{op.name[-33:]}",
+            op.name if len(op.name) <= 34 else f"...{op.name[-31:]}",
             op.op,
-            "x".join(map(str, op.output_shape)),
-            "-" if op.median_ms is None else f"{op.median_ms:.4f}",
-            "-" if op.median_ms is None else f"{100 * op.median_ms / (total or 1):.1f} %",
+            "-" if op.ms is None else f"{op.ms:.4f}",
+            "-" if op.ms is None else f"{100 * op.ms / (total or 1):.1f} %",
         )
         for op in result.ops
     ]
+    heading = "operator inside the delegate" if inside else "operator run alone"
+    remark = "sum" if inside else "sum (the model runs them joined)"
     print()
     output.print_table(
-        ("operator, run alone", "type", "output", "ms", "share"),
-        [*rows, ("sum (the model runs them joined)", "", "", f"{total:.4f}", "100.0 %")],
-        text_columns=("type", "output"),
+        (heading, "type", "ms", "share"),
+        [*rows, (remark, "", f"{total:.4f}", "100.0 %")],
+        text_columns=("type",),
     )

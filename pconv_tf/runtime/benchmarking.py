@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pconv_tf.runtime.delegate_choice import resolve_delegate
+from pconv_tf.runtime.inputs import random_inputs
 from pconv_tf.runtime.memory import peak_resident_mb, reset_peak, resident_mb
 from pconv_tf.runtime.op_profile import OpTime, profile_ops
 from pconv_tf.runtime.timing import Timing
@@ -147,26 +148,6 @@ def benchmark(
         overall_mb=overall_mb,
         ops=tuple(ops),
     )
-
-
-def random_inputs(inputs: Sequence[Mapping[str, Any]], seed: int) -> list[Any]:
-    """One array per input: floats from [-1, 1), integers from [0, 100), booleans at random."""
-    import numpy as np
-
-    rng = np.random.default_rng(seed)
-    arrays = []
-    for detail in inputs:
-        dtype = np.dtype(detail["dtype"])
-        shape = tuple(detail["shape"])
-        if dtype.kind == "f":
-            arrays.append(rng.uniform(-1, 1, shape).astype(dtype))
-        elif dtype.kind in "iu":
-            arrays.append(rng.integers(0, 100, shape).astype(dtype))
-        elif dtype.kind == "b":
-            arrays.append(rng.integers(0, 2, shape).astype(dtype))
-        else:
-            raise ValueError(f"input {detail['name']!r}: no random values of type {dtype}")
-    return arrays
 
 
 def _repeat(

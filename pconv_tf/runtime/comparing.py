@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from pconv_tf.files import write_atomically
-from pconv_tf.runtime.benchmarking import random_inputs
 from pconv_tf.runtime.comparison import Comparison, Progress, run_comparison
 from pconv_tf.runtime.contender import Contender
 from pconv_tf.runtime.delegate_choice import is_converted, resolve_delegate
+from pconv_tf.runtime.inputs import inputs_of
 from pconv_tf.runtime.network_files import network_files
 from pconv_tf.runtime.peers.catalogue import Peer, environment_python, parse_peers
 
@@ -46,7 +46,7 @@ def compare(
         baseline: its dense twin.
         pruning: Fields of `PruningConfig` that replace those the network usually gets.
         num_threads: Threads of every contender.
-        num_runs: Timed runs of every contender, at least.
+        num_runs: Timed runs of every contender, at least, unless that takes more than a minute.
         peers: Names of other runtimes ("all" for every one), as a sequence or joined with commas.
         external_delegate_path: The delegate; by default this project's.
         external_delegate_options: One contender for each set of options.
@@ -96,21 +96,6 @@ def compare(
             failed=missing,
             progress=progress,
         )
-
-
-def inputs_of(graph: Path, seed: int) -> list[Any]:
-    """Random arrays for the inputs of a stock .tflite file.
-
-    Raises:
-        ValueError: LiteRT does not read the file.
-    """
-    from ai_edge_litert.interpreter import Interpreter
-
-    try:
-        details = Interpreter(model_path=str(graph)).get_input_details()
-    except (RuntimeError, ValueError) as error:
-        raise ValueError(f"{graph}: {str(error).strip()}") from error
-    return random_inputs(details, seed)
 
 
 def _files(

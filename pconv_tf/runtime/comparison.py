@@ -23,6 +23,8 @@ from pconv_tf.runtime.timing import percentile
 _BURST_MS = 500.0  # a burst lasts about this long ...
 _MIN_BURST, _MAX_BURST = 3, 50  # ... within these numbers of runs
 _MIN_ROUNDS = 5
+_SLOW_MS = 1000.0  # so slow that neither warm-up nor more than one run a turn pays
+_MAX_SECONDS = 60.0  # a contender that has run for longer gets no more turns
 _NOISY_SPREAD = 0.10
 _NOISY_LOAD = 0.05
 
@@ -108,7 +110,17 @@ class _Running:
     load_ms: float
     diff: tuple[float, float]
     burst: int = 0
+    warmup: int = 0
     bursts: list[list[float]] = field(default_factory=list)
+
+    def set_burst(self, probe_ms: float) -> None:
+        slow = probe_ms > _SLOW_MS
+        at_least = 1 if slow else _MIN_BURST
+        self.burst = int(np.clip(round(_BURST_MS / probe_ms), at_least, _MAX_BURST))
+        self.warmup = 0 if slow else max(1, self.burst // 10)
+
+    def is_due(self) -> bool:
+        return not self.bursts or sum(self.times()) < _MAX_SECONDS * 1e3
 
     def times(self) -> list[float]:
         return list(itertools.chain.from_iterable(self.bursts))
@@ -135,7 +147,7 @@ def run_comparison(
         inputs: What every contender is run on.
         subject: Stored in the result.
         num_threads: Threads of every contender.
-        num_runs: Timed runs of each, at least.
+        num_runs: Timed runs of each, at least, unless that takes more than a minute.
         seed: Stored in the result.
         failed: Reasons for contenders that did not get this far.
         progress: Called with a text, steps done and steps in all.
@@ -209,10 +221,8 @@ def _time(
     running: list[_Running], num_runs: int, failed: dict[str, str], progress: Progress
 ) -> None:
     for item in running:
-        probe = item.process.burst(warmup=1, runs=2)
-        item.burst = int(np.clip(round(_BURST_MS / min(probe)), _MIN_BURST, _MAX_BURST))
-    smallest = min(item.burst for item in running)
-    rounds = max(_MIN_ROUNDS, -(-num_runs // smallest))
+        item.set_burst(min(item.process.burst(warmup=0, runs=2)))
+    rounds = max(_MIN_ROUNDS, -(-num_runs // min(item.burst for item in running)))
     total = rounds * len(running)
     done = 0
     for _ in range(rounds):
@@ -221,9 +231,10 @@ def _time(
             progress(f"timing {name}", done, total)
             done += 1
             try:
-                # Caches and clocks belong to the previous contender now.
-                warmup = max(1, item.burst // 10)
-                item.bursts.append(item.process.burst(warmup=warmup, runs=item.burst))
+                if item.is_due():
+                    # Caches and clocks belong to the previous contender now: warm up anew.
+                    times = item.process.burst(warmup=item.warmup, runs=item.burst)
+                    item.bursts.append(times)
             except ContenderError as error:
                 failed[name] = f"failed while it was timed: {error}"
                 running.remove(item)
@@ -239,7 +250,8 @@ def _results(running: Sequence[_Running], num_threads: int) -> list[Result]:
         times = sorted(item.times())
         median = statistics.median(times)
         rounds = [statistics.median(burst) for burst in item.bursts]
-        ratios = sorted(b / own for b, own in zip(base_rounds, rounds, strict=True))
+        # A slow contender has had fewer turns than the baseline.
+        ratios = sorted(b / own for b, own in zip(base_rounds, rounds, strict=False))
         results.append(
             Result(
                 name=item.process.contender.name,

@@ -108,6 +108,14 @@ class ContenderProcess:
         """
         return self._ask(do="burst", warmup=warmup, runs=runs)["times_ms"]
 
+    def finish(self) -> str:
+        """Lets the process end by itself, and returns what it wrote to standard error."""
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._signal("SIGCONT")
+        self._process.wait()
+        return self._log_text()
+
     def _ask(self, **request: Any) -> dict[str, Any]:
         assert self._process.stdin and self._process.stdout
         self._signal("SIGCONT")
@@ -131,9 +139,12 @@ class ContenderProcess:
             self._process.send_signal(getattr(signal, name))
 
     def _last_words(self) -> str:
-        self._log.seek(0)
-        lines = self._log.read().decode(errors="replace").strip().splitlines()
+        lines = self._log_text().strip().splitlines()
         return "".join(f"\n    {line}" for line in lines[-_LOG_LINES:])
+
+    def _log_text(self) -> str:
+        self._log.seek(0)
+        return self._log.read().decode(errors="replace")
 
     def close(self) -> None:
         """Ends the process."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import time
 from collections.abc import Mapping
@@ -10,71 +11,96 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pconv_tf.runtime.contender import Contender, ContenderError, ContenderProcess
+from pconv_tf.runtime.inputs import random_inputs
 from pconv_tf.runtime.single_ops import SingleOp, split_ops
 from pconv_tf.runtime.timing import Timing
 
 _WARMUP_SECONDS = 0.02
 _SECONDS = 0.08
 _MIN_RUNS = 5
+_PROFILED_SECONDS = 0.5
+
+# A line of the delegate's profile: milliseconds, per cent, kernel, name.
+_PROFILE_LINE = re.compile(r"^\s*(\d+\.\d+)\s+\d+\.\d+  (.+?), (.+)$")
 
 
 @dataclass(frozen=True)
 class OpTime:
-    """Time of one operator, run alone as a model of its own, in milliseconds.
-
-    Alone, its input is warm in the cache and a delegate converts layouts at both ends, so the sum
-    over a model differs from the model's latency.
+    """Time of one operator, in milliseconds.
 
     Attributes:
-        index: Position in the execution order.
-        name: Name of the first output tensor.
-        op: Operator, such as "CONV_2D" or "PConv2D".
-        output_shape: Of the first output.
-        median_ms, min_ms: Of repeated runs; None where the operator cannot run alone.
+        name: Name of the output tensor.
+        op: Operator such as "CONV_2D"; inside a delegate, the operation and the kernel that ran.
+        ms: Inside a delegate, the mean over runs of the whole model. Else the median of runs of the
+            operator alone, as a model of its own: its input is warm in the cache then, so the sum
+            differs from the model's latency. None where an operator cannot run alone.
+        inside: Whether it was timed inside a delegate.
     """
 
-    index: int
     name: str
     op: str
-    output_shape: tuple[int, ...]
-    median_ms: float | None
-    min_ms: float | None
+    ms: float | None
+    inside: bool
 
 
 def profile_ops(
     graph: str | os.PathLike[str], *, num_threads: int, options: Mapping[str, Any]
 ) -> list[OpTime]:
-    """Times every operator of a file alone, with the options of `peers.litert.Session`.
+    """Times every operator of a file.
+
+    Args:
+        graph: The .tflite file.
+        num_threads: Threads of the interpreter.
+        options: Of `peers.litert.Session`. With a delegate that knows the option `profile`, the
+            times are its own; else every operator is run alone.
 
     Raises:
-        ValueError: Not a .tflite file.
+        ValueError: Not a .tflite file, or the delegate cannot profile.
     """
-    options = {**options, "input_shapes": None}
+    if options.get("delegate"):
+        return _profile_inside(Path(graph), num_threads, options)
     with tempfile.TemporaryDirectory(prefix="pconv_ops_") as folder:
         path = Path(folder) / "op.tflite"
+        alone = {**options, "input_shapes": None}
         return [
-            _time(single, path, num_threads, options)
+            _time_alone(single, path, num_threads, alone)
             for single in split_ops(Path(graph).read_bytes())
         ]
 
 
-def _time(single: SingleOp, path: Path, num_threads: int, options: Mapping[str, Any]) -> OpTime:
+def _profile_inside(graph: Path, num_threads: int, options: Mapping[str, Any]) -> list[OpTime]:
+    """The delegate prints its profile when it is destroyed; a process of its own catches that."""
+    from pconv_tf.runtime.peers.litert import Session
+
+    delegate_options = {**(options.get("delegate_options") or {}), "profile": "true"}
+    options = {**options, "delegate_options": delegate_options}
+    inputs = random_inputs(Session(str(graph), num_threads, options).inputs, seed=0)
+    try:
+        with ContenderProcess(Contender("profile", "litert", graph, options), num_threads) as run:
+            run.load(inputs)
+            probe = min(run.burst(warmup=1, runs=3))
+            run.burst(warmup=0, runs=max(5, round(_PROFILED_SECONDS * 1e3 / probe)))
+            log = run.finish()
+    except ContenderError as error:
+        raise ValueError(f"{graph}: profiling failed: {error}") from error
+    rows = [match for match in map(_PROFILE_LINE.match, log.splitlines()) if match]
+    if not rows:
+        raise ValueError(f"{graph}: delegate {options['delegate']} printed no profile")
+    return [OpTime(match[3], match[2], float(match[1]), inside=True) for match in rows]
+
+
+def _time_alone(
+    single: SingleOp, path: Path, num_threads: int, options: Mapping[str, Any]
+) -> OpTime:
     timing = time_model(single.model, path, num_threads, options)
-    return OpTime(
-        index=single.index,
-        name=single.name,
-        op=single.op,
-        output_shape=single.output_shapes[0],
-        median_ms=timing.median if timing else None,
-        min_ms=timing.min if timing else None,
-    )
+    return OpTime(single.name, single.op, timing.median if timing else None, inside=False)
 
 
 def time_model(
     model: bytes, path: Path, num_threads: int, options: Mapping[str, Any]
 ) -> Timing | None:
     """Times a small model for about a tenth of a second; None if the runtime refuses it."""
-    from pconv_tf.runtime.benchmarking import random_inputs
     from pconv_tf.runtime.peers.litert import Session
 
     path.write_bytes(model)

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from pconv_tf.runtime import benchmark
-from pconv_tf.runtime.benchmarking import random_inputs
+from pconv_tf.runtime import benchmark, delegate_path
+from pconv_tf.runtime.inputs import random_inputs
 from pconv_tf.runtime.single_ops import split_ops
 from pconv_tf.runtime.timing import Timing, percentile
 
@@ -82,8 +82,7 @@ def test_profile_times_every_operator(dense_tflite):
     result = benchmark(dense_tflite, enable_op_profiling=True, **QUICK)
     ops = [op.op for op in result.ops]
     assert ops.count("CONV_2D") == 3 and {"ADD", "FULLY_CONNECTED"} <= set(ops)
-    assert all(op.median_ms is not None and op.median_ms > 0 for op in result.ops)
-    assert [op.index for op in result.ops] == list(range(len(ops)))
+    assert all(op.ms is not None and op.ms > 0 and not op.inside for op in result.ops)
 
 
 def test_single_ops_chained_give_the_whole_models_output(dense_tflite, tmp_path):
@@ -135,3 +134,36 @@ def test_random_inputs_follow_the_dtype():
     np.testing.assert_array_equal(a, random_inputs(details, seed=1)[0])
     with pytest.raises(ValueError, match="'s'"):
         random_inputs([{"name": "s", "shape": [1], "dtype": np.bytes_}], seed=1)
+
+
+@pytest.fixture(scope="session")
+def pruned_tflite(small_model, tmp_path_factory):
+    """The small model, pruned and converted."""
+    import keras
+
+    import pconv_tf
+
+    pruned = pconv_tf.prune_one_shot(
+        keras.models.clone_model(small_model), {"pattern_set": "pconv4"}
+    )
+    path = tmp_path_factory.mktemp("models") / "small_pconv.tflite"
+    pconv_tf.convert(pruned, output=path, force=True, quiet=True)
+    return path
+
+
+def test_a_pruned_file_gets_the_delegate(pruned_tflite, delegate):
+    result = benchmark(pruned_tflite, enable_op_profiling=True, **QUICK)
+    assert result.delegate == delegate_path()
+    assert sum(op.op.startswith("PConv2D") for op in result.ops) >= 3
+    assert all(op.inside and op.ms is not None for op in result.ops)
+
+
+def test_without_the_delegate_the_runtimes_error_says_what_to_do(pruned_tflite):
+    with pytest.raises(ValueError, match=r"unresolved custom op: PConv2D[^$]*need the delegate"):
+        benchmark(pruned_tflite, external_delegate_path="none", **QUICK)
+
+
+def test_a_wrong_option_lists_what_is_accepted(pruned_tflite, delegate):
+    options = {"backend": "tpu"}
+    with pytest.raises(ValueError, match=r"(?s)small_pconv\.tflite.*accepted: auto\|cpu"):
+        benchmark(pruned_tflite, external_delegate_options=options, **QUICK)

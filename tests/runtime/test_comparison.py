@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from pconv_tf.runtime import compare, comparison
-from pconv_tf.runtime.comparing import inputs_of
 from pconv_tf.runtime.comparison import run_comparison
 from pconv_tf.runtime.contender import Contender, ContenderError, ContenderProcess
+from pconv_tf.runtime.inputs import inputs_of
 
 
 @pytest.fixture
@@ -176,6 +176,17 @@ def test_contenders_take_turns_and_drift_cancels(monkeypatch):
     # Each round's ratio is undisturbed, though one round took twice as long for all.
     assert result.contenders[2].speedup_range == pytest.approx((1 / 3, 1 / 3))
     assert [row.runs for row in result.contenders] == [250, 250, 250]
+
+
+def test_a_very_slow_contender_does_not_hold_up_the_others(monkeypatch):
+    log = []
+    monkeypatch.setattr(comparison, "ContenderProcess", lambda c, *args: _Fake(c, log))
+    contenders = [Contender(str(n), "litert", Path("x")) for n in (0, 24_999)]
+    result = run_comparison(contenders, [np.zeros(1)], subject={}, num_threads=1, num_runs=20)
+    slow = result.contenders[1]
+    assert slow.runs == 3  # after which its minute is over
+    assert result.contenders[0].runs == 20 * 50
+    assert slow.speedup == pytest.approx(1 / 25_000)
 
 
 def test_ctrl_c_takes_the_processes_along(dense_tflite):

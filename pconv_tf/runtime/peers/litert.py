@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
@@ -95,9 +96,10 @@ def _delegates(module: Any, options: Mapping[str, Any]) -> list[Any] | None:
     if not Path(path).is_file():
         raise FileNotFoundError(f"delegate {path}: no such file")
     try:
-        return [module.load_delegate(str(path), dict(options.get("delegate_options") or {}))]
-    except OSError as error:  # not a shared library, or one for another machine
+        ctypes.CDLL(str(path))  # the runtime's own attempt leaves a half-made object if it fails
+    except OSError as error:
         raise ValueError(f"delegate {path}: {error}") from error
+    return [module.load_delegate(str(path), dict(options.get("delegate_options") or {}))]
 
 
 def _explain(model: str, error: str) -> str:
