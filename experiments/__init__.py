@@ -1,0 +1,1 @@
+"""Accuracy studies on real data; each module is one command that writes JSON."""

@@ -1,0 +1,98 @@
+"""What the studies share: results that survive interruption, and scores of converted files."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pconv_tf.files import write_atomically
+
+
+class Results:
+    """A JSON file of results by name, rewritten after each: a rerun does what is missing."""
+
+    def __init__(self, path: Path, settings: dict[str, Any]) -> None:
+        """Opens or starts the file.
+
+        Raises:
+            ValueError: The file holds results of other settings.
+        """
+        self._path = path
+        self._content: dict[str, Any] = {"settings": settings, "command": "", "results": {}}
+        if path.is_file():
+            found = json.loads(path.read_text())
+            if found["settings"] != settings:
+                raise ValueError(f"{path}: holds results of other settings: {found['settings']}")
+            self._content = found
+        self._content["command"] = shlex.join(["python", "-m", *_module_and_arguments()])
+
+    def run(self, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """The result called `name`: from the file, or from `work`, with the seconds it took."""
+        results = self._content["results"]
+        if name not in results:
+            print(f"{name} ...", flush=True)
+            start = time.perf_counter()
+            results[name] = work()
+            results[name]["seconds"] = round(time.perf_counter() - start)
+            write_atomically(self._path, json.dumps(self._content, indent=2) + "\n")
+        print(f"{name}: {json.dumps(results[name])}", flush=True)
+        return results[name]
+
+
+def run_converted(
+    model: Any, inputs: npt.NDArray[np.float32], path: Path, batch_size: int
+) -> npt.NDArray[np.float32]:
+    """Converts a model, runs the .tflite file in LiteRT with the delegate and returns its outputs.
+
+    Args:
+        model: A Keras model with one input and one output.
+        inputs: float32 [N, ...].
+        path: Where the .tflite file goes.
+        batch_size: Inputs at a time; a smaller last batch makes the runtime resize.
+    """
+    import pconv_tf
+
+    pconv_tf.convert(model, output=path)
+    interpreter = pconv_tf.Interpreter(str(path), num_threads=2)
+    batches = np.split(inputs, range(batch_size, len(inputs), batch_size))
+    return np.concatenate([interpreter(batch) for batch in batches])
+
+
+def batches(make: Callable[[int, int], tuple[Any, Any]], count: int) -> tuple[Any, Any]:
+    """A Keras data set of `count` batches an epoch, and the callback that tells it the epoch.
+
+    Args:
+        make: From (epoch, batch number) to a batch. An epoch's data depends on nothing else, so that
+            a resumed run sees what an uninterrupted one would have seen.
+        count: Batches of an epoch.
+    """
+    import keras
+
+    class Dataset(keras.utils.PyDataset):
+        epoch = 0
+
+        def __len__(self) -> int:
+            return count
+
+        def __getitem__(self, index: int) -> tuple[Any, Any]:
+            return make(self.epoch, index)
+
+    dataset = Dataset()
+
+    def follow(epoch: int, logs: Any) -> None:
+        del logs
+        dataset.epoch = epoch
+
+    return dataset, keras.callbacks.LambdaCallback(on_epoch_begin=follow)
+
+
+def _module_and_arguments() -> list[str]:
+    return [f"experiments.{Path(sys.argv[0]).stem}", *sys.argv[1:]]
