@@ -70,8 +70,8 @@ def batches(make: Callable[[int, int], tuple[Any, Any]], count: int) -> tuple[An
     """A Keras data set of `count` batches an epoch, and the callback that tells it the epoch.
 
     Args:
-        make: From (epoch, batch number) to a batch. An epoch's data depends on nothing else, so that
-            a resumed run sees what an uninterrupted one would have seen.
+        make: From (epoch, batch number) to a batch. An epoch's data depends on nothing else, so
+            that a resumed run sees what an uninterrupted one would have seen.
         count: Batches of an epoch.
     """
     import keras
