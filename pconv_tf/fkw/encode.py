@@ -31,7 +31,7 @@ def encode(
             weights are passed as [O, kh, kw, 1].
         patterns: bit masks to use as the pattern table; by default read off the zeros.
         filter_block: consecutive filters stored together, 1, 4, 8 or 16; by default the largest
-            whose filters share kernels and patterns.
+            whose filters share kernels and patterns, be they consecutive or not.
         scale: [O] float32, the scale of each filter; exactly with int8 weights.
 
     Raises:
@@ -42,6 +42,9 @@ def encode(
     filters, kh, kw, channels = weights.shape
 
     masks = mask_tools.kernel_masks(weights)
+    arrangement = mask_tools.find_arrangement(masks, groups) if filter_block is None else None
+    if arrangement is not None:
+        weights, masks = weights[arrangement], masks[arrangement]
     block = filter_block or mask_tools.find_filter_block(masks, groups)
     if groups > 1 and filters // groups % block:
         raise ValueError(
@@ -65,6 +68,8 @@ def encode(
     per_pattern = np.bincount(key, minlength=len(order) * len(table)).reshape(len(order), -1)
 
     reorder = (order[:, None] * block + np.arange(block)).reshape(-1)[:filters]
+    if arrangement is not None:
+        reorder = arrangement[reorder]
     first_channel = order * block // (filters // groups) * channels
     return FkwLayer(
         kernel_size=(kh, kw),

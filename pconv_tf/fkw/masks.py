@@ -84,6 +84,38 @@ def find_filter_block(masks: np.ndarray, groups: int) -> int:
     return 1
 
 
+def find_arrangement(masks: np.ndarray, groups: int) -> np.ndarray | None:
+    """The order of the filters that makes blocks of those which share all their masks.
+
+    For layers whose filters were grouped by likeness, not by position. Filters with the same masks
+    become neighbours, classes in the order of their first filters; the one class that does not fill
+    its last block comes last.
+
+    Args:
+        masks: [O, C] kernel masks.
+        groups: number of groups of the convolution.
+
+    Returns:
+        A permutation of the filters, or None if their own order is as good or none gives blocks.
+    """
+    filters = masks.shape[0]
+    classes: dict[tuple[int, bytes], list[int]] = {}
+    for position, row in enumerate(masks):
+        # Filters of different groups read different channels, whatever their masks.
+        group = position * groups // filters
+        classes.setdefault((group, row.tobytes()), []).append(position)
+    own = find_filter_block(masks, groups)
+    for block in sorted(FILTER_BLOCKS, reverse=True):
+        if block <= own:
+            return None
+        ragged = [members for members in classes.values() if len(members) % block]
+        if len(ragged) > (groups == 1):
+            continue
+        full = [members for members in classes.values() if len(members) % block == 0]
+        return np.array([position for members in full + ragged for position in members])
+    return None
+
+
 def find_patterns(counts: dict[int, int]) -> tuple[int, ...]:
     """The smallest pattern table read off the masks, such that every mask fits into a pattern.
 
