@@ -6,7 +6,7 @@
 
 #include "delegate/engine_factory.h"
 #include "delegate/log.h"
-#include "delegate/node_reader.h"
+#include "tflite_ops/tflite_node.h"
 
 namespace pconv {
 namespace {
@@ -70,20 +70,6 @@ std::string ChooseCacheDir(const DelegateOptions& options) {
   return "";
 }
 
-Status ResizeOutput(TfLiteContext* context, int tensor, const Shape& shape) {
-  TfLiteTensor* output = &context->tensors[tensor];
-  if (ShapeOf(*output) == shape) return Status::Ok();
-  // The runtime takes ownership and frees it as it does its own arrays, with free().
-  auto* dims = static_cast<TfLiteIntArray*>(
-      std::malloc(sizeof(TfLiteIntArray) + shape.size() * sizeof(int)));
-  if (dims == nullptr) return Status::Error("out of memory");
-  dims->size = static_cast<int>(shape.size());
-  std::copy(shape.begin(), shape.end(), dims->data);
-  if (context->ResizeTensor(context, output, dims) == kTfLiteOk) return Status::Ok();
-  return Status::Error("the runtime cannot resize '" +
-                       std::string(output->name != nullptr ? output->name : "") + "'");
-}
-
 }  // namespace
 
 DelegateKernel::~DelegateKernel() {
@@ -139,7 +125,7 @@ Status DelegateKernel::Prepare(TfLiteContext* context) {
   PCONV_RETURN_IF_ERROR(InferShapes(&graph_));
   for (size_t i = 0; i < output_tensors_.size(); ++i) {
     PCONV_RETURN_IF_ERROR(
-        ResizeOutput(context, output_tensors_[i], graph_.values[graph_.outputs[i]].shape));
+        ResizeTensor(context, output_tensors_[i], graph_.values[graph_.outputs[i]].shape));
   }
   profile_.Clear();
   if (engine_ != nullptr) return engine_->Resize();

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "tflite_ops/reference.h"
+
 namespace pconv {
 namespace {
 
@@ -68,22 +70,11 @@ Status ResolveWindow(const Window& window, const Shape& input, int channels, Sha
 }
 
 Status InferPConv2D(const PConv2DNode& op, const Shape& input, Shape* output) {
-  const PConv2DOptions& options = op.layer.options();
-  if (input.size() == 2) {  // a pruned fully connected layer
-    PCONV_RETURN_IF_ERROR(ExpectChannels(input[1], options.in_channels));
-    const Window& w = options.window;
-    if (w.kernel_h != 1 || w.kernel_w != 1 || w.stride_h != 1 || w.stride_w != 1 ||
-        w.pads.top + w.pads.bottom + w.pads.left + w.pads.right != 0) {
-      return Status::Error(
-          "input has rank 2, expected rank 4 (NHWC) unless the kernel is 1x1 with "
-          "stride 1 and no padding");
-    }
-    *output = {input[0], options.out_channels};
-    return Status::Ok();
-  }
-  PCONV_RETURN_IF_ERROR(ExpectRank4(input));
-  PCONV_RETURN_IF_ERROR(ExpectChannels(input[3], options.in_channels));
-  return ResolveWindow(options.window, input, options.out_channels, output);
+  NhwcShape in, out;
+  PCONV_RETURN_IF_ERROR(AsNhwc(op.layer.options(), input.data(), input.size(), &in));
+  PCONV_RETURN_IF_ERROR(PConv2DOutputShape(op.layer.options(), in, &out));
+  *output = input.size() == 2 ? Shape{out.n, out.c} : Shape{out.n, out.h, out.w, out.c};
+  return Status::Ok();
 }
 
 Status InferConv2D(const Graph& graph, const Conv2DNode& op, const Shape& input, Shape* output) {

@@ -6,31 +6,11 @@
 #include <map>
 #include <set>
 
+#include "tflite_ops/layer_reader.h"
+#include "tflite_ops/tflite_node.h"
+
 namespace pconv {
 namespace {
-
-const char* TypeName(TfLiteType type) {
-  switch (type) {
-    case kTfLiteFloat32:
-      return "float32";
-    case kTfLiteFloat16:
-      return "float16";
-    case kTfLiteInt8:
-      return "int8";
-    case kTfLiteUInt8:
-      return "uint8";
-    case kTfLiteInt32:
-      return "int32";
-    case kTfLiteUInt32:
-      return "uint32";
-    case kTfLiteUInt16:
-      return "uint16";
-    case kTfLiteInt64:
-      return "int64";
-    default:
-      return "another type";
-  }
-}
 
 // Inputs, outputs and constants of one node, checked on access.
 class NodeInputs {
@@ -181,109 +161,19 @@ Status ReadWindow(TfLitePadding padding, int kernel_h, int kernel_w, int stride_
   return Status::Ok();
 }
 
-// ---- PConv2D
-
-Status ReadUIntArray(const NodeInputs& inputs, int i, const char* name, UIntArray* array) {
-  const TfLiteTensor* t = inputs.tensor(i);
-  const std::string what = "FKW array '" + std::string(name) + "'";
-  if (t == nullptr) return Status::Error(what + " is absent");
-  UIntArray::Type type;
-  size_t element_size;
-  switch (t->type) {
-    case kTfLiteUInt8:
-      type = UIntArray::Type::kUInt8;
-      element_size = 1;
-      break;
-    case kTfLiteUInt16:
-      type = UIntArray::Type::kUInt16;
-      element_size = 2;
-      break;
-    case kTfLiteUInt32:
-      type = UIntArray::Type::kUInt32;
-      element_size = 4;
-      break;
-    default:
-      return Status::Error(what + " is " + TypeName(t->type) +
-                           ", expected uint8, uint16 or uint32");
-  }
-  // The runtime does not count a tensor without bytes as constant.
-  if (t->bytes != 0 && !IsConstant(*t)) return Status::Error(what + " is not constant");
-  if (t->bytes % element_size != 0) return Status::Error(what + " ends inside an element");
-  *array = UIntArray(t->data.raw, type, t->bytes / element_size);
-  return Status::Ok();
-}
-
-Status ReadFloatArray(const NodeInputs& inputs, int i, const char* name, const float** data,
-                      size_t* size) {
-  const TfLiteTensor* t = inputs.tensor(i);
-  const std::string what = "FKW array '" + std::string(name) + "'";
-  if (t == nullptr) return Status::Error(what + " is absent");
-  if (t->type != kTfLiteFloat32) {
-    return Status::Error(what + " is " + TypeName(t->type) + ", expected float32");
-  }
-  if (t->bytes != 0 && !IsConstant(*t)) return Status::Error(what + " is not constant");
-  if (t->bytes % sizeof(float) != 0) return Status::Error(what + " ends inside an element");
-  *data = t->data.f;
-  *size = t->bytes / sizeof(float);
-  return Status::Ok();
-}
-
-Status ReadWeight(const NodeInputs& inputs, int i, FkwArrays* arrays) {
-  const TfLiteTensor* t = inputs.tensor(i);
-  if (t == nullptr) return Status::Error("FKW array 'weight' is absent");
-  size_t element_size;
-  switch (t->type) {
-    case kTfLiteFloat32:
-      arrays->weight_type = WeightType::kFloat32;
-      element_size = 4;
-      break;
-    case kTfLiteFloat16:
-      arrays->weight_type = WeightType::kFloat16;
-      element_size = 2;
-      break;
-    case kTfLiteInt8:
-      arrays->weight_type = WeightType::kInt8;
-      element_size = 1;
-      break;
-    default:
-      return Status::Error("FKW array 'weight' is " + std::string(TypeName(t->type)) +
-                           ", expected float32, float16 or int8");
-  }
-  if (t->bytes != 0 && !IsConstant(*t)) {
-    return Status::Error("FKW array 'weight' is not constant");
-  }
-  if (t->bytes % element_size != 0) {
-    return Status::Error("FKW array 'weight' ends inside an element");
-  }
-  arrays->weight = t->data.raw;
-  arrays->weight_size = t->bytes / element_size;
-  return Status::Ok();
-}
-
-Status ReadPConv2D(const NodeInputs& inputs, const TfLiteNode& node, Node* result) {
-  PConv2DOptions options;
-  PCONV_RETURN_IF_ERROR(ParsePConv2DOptions(static_cast<const uint8_t*>(node.custom_initial_data),
-                                            std::max(node.custom_initial_data_size, 0), &options));
-  PCONV_RETURN_IF_ERROR(inputs.ExpectCount(7, 8));
+Status ReadPConv2D(const TfLiteContext* context, const NodeInputs& inputs, const TfLiteNode& node,
+                   Node* result) {
+  std::vector<PConvConstant> constants;
   PCONV_RETURN_IF_ERROR(inputs.ExpectActivation(0));
-  FkwArrays arrays;
-  PCONV_RETURN_IF_ERROR(ReadUIntArray(inputs, 1, "offset", &arrays.offset));
-  PCONV_RETURN_IF_ERROR(ReadUIntArray(inputs, 2, "reorder", &arrays.reorder));
-  PCONV_RETURN_IF_ERROR(ReadUIntArray(inputs, 3, "index", &arrays.index));
-  PCONV_RETURN_IF_ERROR(ReadUIntArray(inputs, 4, "stride", &arrays.stride));
-  PCONV_RETURN_IF_ERROR(ReadWeight(inputs, 5, &arrays));
-  PCONV_RETURN_IF_ERROR(ReadFloatArray(inputs, 6, "bias", &arrays.bias, &arrays.bias_size));
-  if (inputs.id(7) != kTfLiteOptionalTensor) {
-    PCONV_RETURN_IF_ERROR(ReadFloatArray(inputs, 7, "scale", &arrays.scale, &arrays.scale_size));
-  }
+  PCONV_RETURN_IF_ERROR(ReadPConvConstants(context, node, &constants));
   PConv2DNode op;
-  PCONV_RETURN_IF_ERROR(FkwView::Create(options, arrays, &op.layer));
+  PCONV_RETURN_IF_ERROR(ReadLayer(node.custom_initial_data,
+                                  std::max(node.custom_initial_data_size, 0), constants.data(),
+                                  static_cast<int>(constants.size()), &op.layer));
   result->inputs = {inputs.id(0)};
   result->op = std::move(op);
   return Status::Ok();
 }
-
-// ---- builtin operations
 
 Status ReadConv2D(const NodeInputs& inputs, const TfLiteNode& node, Node* result) {
   const auto& params = *static_cast<const TfLiteConvParams*>(node.builtin_data);
@@ -597,20 +487,6 @@ std::string TfLiteOpName(const TfLiteRegistration& registration) {
              : "builtin operation " + std::to_string(registration.builtin_code);
 }
 
-const TfLiteTensor* GetTensor(const TfLiteContext* context, int tensor) {
-  if (tensor < 0 || static_cast<size_t>(tensor) >= context->tensors_size) return nullptr;
-  return &context->tensors[tensor];
-}
-
-bool IsConstant(const TfLiteTensor& tensor) {
-  return tensor.allocation_type == kTfLiteMmapRo && tensor.data.raw != nullptr;
-}
-
-Shape ShapeOf(const TfLiteTensor& tensor) {
-  if (tensor.dims == nullptr) return {};
-  return Shape(tensor.dims->data, tensor.dims->data + tensor.dims->size);
-}
-
 Status ReadNode(const TfLiteContext* context, const TfLiteNode& node,
                 const TfLiteRegistration& registration, Node* result) {
   if (node.outputs->size != 1) {
@@ -623,7 +499,7 @@ Status ReadNode(const TfLiteContext* context, const TfLiteNode& node,
   result->name = output->name != nullptr ? output->name : "";
   const NodeInputs inputs(context, node);
   return IsPConv2D(registration)
-             ? ReadPConv2D(inputs, node, result)
+             ? ReadPConv2D(context, inputs, node, result)
              : ReadBuiltin(registration.builtin_code, inputs, node, *output, result);
 }
 

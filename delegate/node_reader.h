@@ -8,20 +8,10 @@
 
 namespace pconv {
 
-// Name under which converted layers are stored.
-inline constexpr char kPConv2DName[] = "PConv2D";
-
 bool IsPConv2D(const TfLiteRegistration& registration);
 
 // A printable name of the operation, e.g. "CONV_2D" or "custom PConv2D".
 std::string TfLiteOpName(const TfLiteRegistration& registration);
-
-// The tensor, or null if the model has no such index (-1 stands for an absent optional input).
-const TfLiteTensor* GetTensor(const TfLiteContext* context, int tensor);
-
-bool IsConstant(const TfLiteTensor& tensor);
-
-Shape ShapeOf(const TfLiteTensor& tensor);
 
 // Fills `result`, with tensor indices of the model in place of value indices. The error says why
 // the node cannot be taken.

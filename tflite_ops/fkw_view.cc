@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <string>
 
 namespace pconv {
@@ -59,6 +60,18 @@ size_t ElementSize(WeightType type) {
 
 Status CheckStorage(const char* array, const UIntArray& values) {
   return CheckStorage(array, values.data(), values.size(), ElementSize(values.type()));
+}
+
+bool IsZero(const FkwArrays& arrays, size_t weight) {
+  switch (arrays.weight_type) {
+    case WeightType::kFloat32:
+      return static_cast<const float*>(arrays.weight)[weight] == 0.0f;
+    case WeightType::kFloat16:
+      return (static_cast<const uint16_t*>(arrays.weight)[weight] & 0x7fff) == 0;
+    case WeightType::kInt8:
+      return static_cast<const int8_t*>(arrays.weight)[weight] == 0;
+  }
+  return false;
 }
 
 Status CheckReorder(const UIntArray& reorder, uint32_t out_channels) {
@@ -171,15 +184,7 @@ Status FkwView::Create(const PConv2DOptions& options, const FkwArrays& arrays, F
   checked.num_taps_ = static_cast<int>(num_taps);
   checked.num_kernels_ = num_kernels;
   PCONV_RETURN_IF_ERROR(checked.CheckIndex());
-  if (quantized) {
-    const auto* weights = static_cast<const int8_t*>(arrays.weight);
-    const auto* end = weights + arrays.weight_size;
-    const auto* found = std::find(weights, end, int8_t{-128});
-    if (found != end) {
-      return ArrayError("weight", "element " + std::to_string(found - weights) +
-                                      " is -128, expected -127 to 127");
-    }
-  }
+  PCONV_RETURN_IF_ERROR(checked.CheckWeight());
   *view = std::move(checked);
   return Status::Ok();
 }
@@ -205,6 +210,39 @@ Status FkwView::CheckIndex() const {
                               "each channel once in filter group " + std::to_string(g));
         }
         last_group[channel] = g;
+      }
+    }
+  }
+  return Status::Ok();
+}
+
+Status FkwView::CheckWeight() const {
+  if (arrays_.weight_type == WeightType::kInt8) {
+    const auto* weights = static_cast<const int8_t*>(arrays_.weight);
+    const auto* end = weights + arrays_.weight_size;
+    const auto* found = std::find(weights, end, int8_t{-128});
+    if (found != end) {
+      return ArrayError("weight", "element " + std::to_string(found - weights) +
+                                      " is -128, expected -127 to 127");
+    }
+    for (size_t o = 0; o < arrays_.scale_size; ++o) {
+      if (!(arrays_.scale[o] >= 0.0f && arrays_.scale[o] <= std::numeric_limits<float>::max())) {
+        return ArrayError("scale", "element " + std::to_string(o) + " is " +
+                                       std::to_string(arrays_.scale[o]) +
+                                       ", expected a finite number of at least 0");
+      }
+    }
+  }
+  // Filters that a ragged last group lacks.
+  const int last = num_groups_ - 1;
+  for (size_t k = arrays_.offset[last]; k < num_kernels_; ++k) {
+    for (int t = 0; t < num_taps_; ++t) {
+      for (int b = GroupFilters(last); b < options_.filter_block; ++b) {
+        if (!IsZero(arrays_, (k * num_taps_ + t) * options_.filter_block + b)) {
+          return ArrayError("weight", "kernel " + std::to_string(k) + " has weights for filter " +
+                                          std::to_string(b) + " of the last group, which has " +
+                                          std::to_string(GroupFilters(last)));
+        }
       }
     }
   }

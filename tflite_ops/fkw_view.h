@@ -74,6 +74,7 @@ class FkwView {
 
  private:
   Status CheckIndex() const;
+  Status CheckWeight() const;
 
   PConv2DOptions options_;
   FkwArrays arrays_;

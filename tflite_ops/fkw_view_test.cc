@@ -103,6 +103,27 @@ TEST(FkwView, NamesTheArrayThatIsWrong) {
   }
 }
 
+TEST(FkwView, RefusesBadScalesAndPadding) {
+  std::mt19937 rng(3);
+  testing::RandomLayerSpec spec;
+  spec.out_channels = 6;
+  spec.filter_block = 4;
+  spec.density = 1;
+  spec.weight_type = WeightType::kInt8;
+  FkwView view;
+  for (const float scale : {-1.0f, NAN, INFINITY}) {
+    OwnedLayer layer = testing::RandomLayer(spec, &rng);
+    layer.scale[2] = scale;
+    EXPECT_NE(layer.CreateView(&view).message().find("FKW array 'scale': element 2"),
+              std::string::npos);
+  }
+  OwnedLayer layer = testing::RandomLayer(spec, &rng);
+  layer.weight_i8.back() = 1;
+  EXPECT_EQ(
+      layer.CreateView(&view).message(),
+      "FKW array 'weight': kernel 15 has weights for filter 3 of the last group, which has 2");
+}
+
 TEST(FkwView, RefusesMissingAndMisalignedData) {
   OwnedLayer layer = GoldenLayer();
   FkwArrays arrays = layer.Arrays();

@@ -7,6 +7,23 @@
 
 namespace pconv {
 
+Status AsNhwc(const PConv2DOptions& options, const int* dims, size_t rank, NhwcShape* shape) {
+  if (rank == 4) {
+    *shape = {dims[0], dims[1], dims[2], dims[3]};
+    return Status::Ok();
+  }
+  const Window& w = options.window;
+  const bool is_matrix_product = w.kernel_h == 1 && w.kernel_w == 1 && w.stride_h == 1 &&
+                                 w.stride_w == 1 &&
+                                 w.pads.top + w.pads.bottom + w.pads.left + w.pads.right == 0;
+  if (rank == 2 && is_matrix_product) {
+    *shape = {dims[0], 1, 1, dims[1]};
+    return Status::Ok();
+  }
+  return Status::Error("activation has rank " + std::to_string(rank) + ", expected 4 (NHWC)" +
+                       (is_matrix_product ? " or 2" : ""));
+}
+
 Status PConv2DOutputShape(const PConv2DOptions& options, const NhwcShape& input,
                           NhwcShape* output) {
   if (input.c != options.in_channels) {

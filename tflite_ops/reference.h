@@ -11,6 +11,10 @@ struct NhwcShape {
   size_t size() const { return size_t(n) * size_t(h) * size_t(w) * size_t(c); }
 };
 
+// The activation's shape as NHWC. Rank 2 stands for a 1x1 map and needs a 1x1 kernel without stride
+// and padding.
+Status AsNhwc(const PConv2DOptions& options, const int* dims, size_t rank, NhwcShape* shape);
+
 // Output shape for an activation of shape `input`; error if the channels differ or the window does
 // not fit.
 Status PConv2DOutputShape(const PConv2DOptions& options, const NhwcShape& input, NhwcShape* output);

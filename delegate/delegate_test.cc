@@ -1,0 +1,95 @@
+// The delegate in a fake runtime; real ones are tested from Python.
+
+#include "delegate/delegate.h"
+
+#include <random>
+
+#include "delegate/model_testing.h"
+#include "gtest/gtest.h"
+#include "tflite_ops/fake_runtime.h"
+#include "tflite_ops/tflite_node.h"
+
+namespace pconv {
+namespace {
+
+using testing::FakeRuntime;
+
+struct OwnedDelegate {
+  explicit OwnedDelegate(const DelegateOptions& options = {}) : delegate(CreateDelegate(options)) {}
+  ~OwnedDelegate() { DestroyDelegate(delegate); }
+  TfLiteDelegate* const delegate;
+};
+
+TEST(Delegate, ClaimsTheWholeModel) {
+  std::mt19937 rng(1);
+  OwnedDelegate owned;
+  FakeRuntime runtime;
+  const testing::TestModel model = testing::AddTestModel(&rng, &runtime);
+  ASSERT_EQ(runtime.Apply(owned.delegate), kTfLiteOk) << runtime.errors();
+  EXPECT_EQ(runtime.num_kernels(), 1);
+  for (const int batch : {1, 3, 1}) {
+    runtime.Resize(model.input, {batch, 9, 11, 3});
+    ASSERT_EQ(runtime.Allocate(), kTfLiteOk) << runtime.errors();
+    ASSERT_EQ(runtime.Invoke(), kTfLiteOk) << runtime.errors();
+    EXPECT_EQ(ShapeOf(runtime.tensor(model.output)), (std::vector<int>{batch, 10}));
+  }
+}
+
+// With claim=pconv the builtin nodes stay; here nobody implements them.
+TEST(Delegate, ClaimsOnlyPConv2D) {
+  std::mt19937 rng(1);
+  DelegateOptions options;
+  options.claim = Claim::kPConv;
+  OwnedDelegate owned(options);
+  FakeRuntime runtime;
+  testing::AddTestModel(&rng, &runtime);
+  ASSERT_EQ(runtime.Apply(owned.delegate), kTfLiteOk) << runtime.errors();
+  EXPECT_EQ(runtime.num_kernels(), 2);
+  EXPECT_EQ(runtime.Allocate(), kTfLiteError);
+}
+
+TEST(Delegate, LeavesModelsWithoutPConv2D) {
+  OwnedDelegate owned;
+  FakeRuntime runtime;
+  const int in = runtime.AddActivation({1, 4, 4, 2}, "in");
+  const int out = runtime.AddActivation({1, 4, 4, 2}, "out");
+  runtime.AddBuiltinNode(kTfLiteBuiltinRelu, {in}, {out}, 0);
+  ASSERT_EQ(runtime.Apply(owned.delegate), kTfLiteOk);
+  EXPECT_EQ(runtime.num_kernels(), 0);
+}
+
+TEST(Delegate, NamesTheMalformedLayer) {
+  std::mt19937 rng(1);
+  OwnedDelegate owned;
+  FakeRuntime runtime;
+  testing::OwnedLayer layer = testing::RandomLayer({}, &rng);
+  layer.reorder[0] = 9;
+  const int in = runtime.AddActivation({1, 4, 4, 8}, "in");
+  const int out = runtime.AddActivation({1, 4, 4, 8}, "block1/conv2");
+  runtime.AddCustomNode("PConv2D", runtime.AddLayerInputs(in, &layer), {out},
+                        testing::EncodeOptions(layer.options));
+  EXPECT_EQ(runtime.Apply(owned.delegate), kTfLiteError);
+  EXPECT_EQ(runtime.errors(),
+            "PConv delegate: PConv2D 'block1/conv2' (node 0): FKW array 'reorder': element 0 is 9, "
+            "expected less than 8\n");
+}
+
+TEST(Delegate, NamesTheLayerWhoseInputDoesNotFit) {
+  std::mt19937 rng(1);
+  OwnedDelegate owned;
+  FakeRuntime runtime;
+  testing::OwnedLayer layer = testing::RandomLayer({}, &rng);
+  const int in = runtime.AddActivation({1, 4, 4, 7}, "in");
+  const int out = runtime.AddActivation({1, 4, 4, 8}, "conv");
+  runtime.AddCustomNode("PConv2D", runtime.AddLayerInputs(in, &layer), {out},
+                        testing::EncodeOptions(layer.options));
+  ASSERT_EQ(runtime.Apply(owned.delegate), kTfLiteOk);
+  EXPECT_EQ(runtime.Allocate(), kTfLiteError);
+  EXPECT_EQ(runtime.errors(),
+            "PConv delegate: PConv2D 'conv': activation has 7 channels, expected 8\n");
+}
+
+TEST(Delegate, DestroyAcceptsNull) { DestroyDelegate(nullptr); }
+
+}  // namespace
+}  // namespace pconv

@@ -1,0 +1,93 @@
+#include "tflite_ops/tflite_node.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+
+namespace pconv {
+namespace {
+
+PConvType AsPConvType(TfLiteType type) {
+  switch (type) {
+    case kTfLiteFloat32:
+      return kPConvFloat32;
+    case kTfLiteFloat16:
+      return kPConvFloat16;
+    case kTfLiteInt8:
+      return kPConvInt8;
+    case kTfLiteUInt8:
+      return kPConvUInt8;
+    case kTfLiteUInt16:
+      return kPConvUInt16;
+    case kTfLiteUInt32:
+      return kPConvUInt32;
+    default:
+      return kPConvOtherType;
+  }
+}
+
+}  // namespace
+
+const TfLiteTensor* GetTensor(const TfLiteContext* context, int tensor) {
+  if (tensor < 0 || static_cast<size_t>(tensor) >= context->tensors_size) return nullptr;
+  return &context->tensors[tensor];
+}
+
+bool IsConstant(const TfLiteTensor& tensor) {
+  return tensor.allocation_type == kTfLiteMmapRo && tensor.data.raw != nullptr;
+}
+
+std::vector<int> ShapeOf(const TfLiteTensor& tensor) {
+  if (tensor.dims == nullptr) return {};
+  return std::vector<int>(tensor.dims->data, tensor.dims->data + tensor.dims->size);
+}
+
+const char* TypeName(TfLiteType type) {
+  switch (type) {
+    case kTfLiteFloat32:
+      return "float32";
+    case kTfLiteFloat16:
+      return "float16";
+    case kTfLiteInt8:
+      return "int8";
+    case kTfLiteUInt8:
+      return "uint8";
+    case kTfLiteInt32:
+      return "int32";
+    case kTfLiteInt64:
+      return "int64";
+    default:
+      return "another type";
+  }
+}
+
+Status ReadPConvConstants(const TfLiteContext* context, const TfLiteNode& node,
+                          std::vector<PConvConstant>* constants) {
+  constants->clear();
+  for (int i = 1; i < node.inputs->size; ++i) {
+    const TfLiteTensor* tensor = GetTensor(context, node.inputs->data[i]);
+    if (tensor == nullptr) return Status::Error("input " + std::to_string(i) + " is absent");
+    // The runtime does not count a tensor without bytes as constant.
+    if (tensor->bytes != 0 && !IsConstant(*tensor)) {
+      return Status::Error("input " + std::to_string(i) + " is not constant");
+    }
+    constants->push_back({AsPConvType(tensor->type), tensor->data.raw, tensor->bytes});
+  }
+  return Status::Ok();
+}
+
+Status ResizeTensor(TfLiteContext* context, int tensor, const std::vector<int>& shape) {
+  TfLiteTensor* output = &context->tensors[tensor];
+  if (ShapeOf(*output) == shape) return Status::Ok();
+  // The runtime takes ownership and frees it as it does its own arrays, with free().
+  auto* dims = static_cast<TfLiteIntArray*>(
+      std::malloc(sizeof(TfLiteIntArray) + shape.size() * sizeof(int)));
+  if (dims == nullptr) return Status::Error("out of memory");
+  dims->size = static_cast<int>(shape.size());
+  std::copy(shape.begin(), shape.end(), dims->data);
+  if (context->ResizeTensor(context, output, dims) == kTfLiteOk) return Status::Ok();
+  return Status::Error("the runtime cannot resize '" +
+                       std::string(output->name != nullptr ? output->name : "") + "'");
+}
+
+}  // namespace pconv

@@ -1,0 +1,35 @@
+// Access to a model's nodes and tensors through TFLite's C ABI.
+#ifndef PCONV_TF_TFLITE_OPS_TFLITE_NODE_H_
+#define PCONV_TF_TFLITE_OPS_TFLITE_NODE_H_
+
+#include <vector>
+
+#include "tflite_ops/pconv_kernel.h"
+#include "tflite_ops/status.h"
+#include "tflite_ops/tflite_abi.h"
+
+namespace pconv {
+
+// The operator's name in files.
+inline constexpr char kPConv2DName[] = "PConv2D";
+
+// The tensor, or null if the model has no such index (-1 stands for an absent optional input).
+const TfLiteTensor* GetTensor(const TfLiteContext* context, int tensor);
+
+// Whether the tensor's contents come from the file.
+bool IsConstant(const TfLiteTensor& tensor);
+
+std::vector<int> ShapeOf(const TfLiteTensor& tensor);
+
+const char* TypeName(TfLiteType type);
+
+// Inputs 1, 2, ... of a PConv2D node.
+Status ReadPConvConstants(const TfLiteContext* context, const TfLiteNode& node,
+                          std::vector<PConvConstant>* constants);
+
+// Resizes an output unless it has that shape already.
+Status ResizeTensor(TfLiteContext* context, int tensor, const std::vector<int>& shape);
+
+}  // namespace pconv
+
+#endif  // PCONV_TF_TFLITE_OPS_TFLITE_NODE_H_
