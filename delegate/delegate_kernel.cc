@@ -128,7 +128,8 @@ Status DelegateKernel::Prepare(TfLiteContext* context) {
         ResizeTensor(context, output_tensors_[i], graph_.values[graph_.outputs[i]].shape));
   }
   profile_.Clear();
-  if (engine_ != nullptr) return engine_->Resize();
+  // An engine that cannot take the new shapes makes way for one that can.
+  if (engine_ != nullptr && engine_->Resize().ok()) return Status::Ok();
 
   EngineOptions engine_options;
   engine_options.num_threads = ChooseNumThreads(options_, context);
