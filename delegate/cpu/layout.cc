@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 
+#include "delegate/cpu/blocked/tensor.h"
+
 namespace pconv::cpu {
 namespace {
 
@@ -37,7 +39,7 @@ size_t Layout::Floats(int n, int h, int w, int c) const {
     case LayoutKind::kLaneTiled:
       return static_cast<size_t>(n) * c * plane_floats();
     case LayoutKind::kBlocked:
-      return static_cast<size_t>(n) * CeilDiv(c, lanes) * (h + 2 * ring) * (w + 2 * ring) * lanes;
+      return static_cast<size_t>(n) * CeilDiv(c, lanes) * blocked::PlaneFloats(h, w, ring, lanes);
   }
   return 0;
 }

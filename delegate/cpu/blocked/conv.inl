@@ -1,19 +1,43 @@
 // Convolution over lists of kept weights (Conv in kernels.h). A tile of output pixels x L filters
-// stays in registers; each record costs one weight load and one multiply-add per pixel whose input
-// comes as a broadcast from memory. Which taps are kept is data, not code, so one loop serves
-// pattern kernels of any size, sparse 1x1, dense and grouped convolutions without a branch per
-// pattern.
+// stays in registers; a record costs one weight load and one multiply-add per pixel, whose input
+// comes as a broadcast from memory. Which taps are kept is data, not code, so the same loops serve
+// pattern kernels of any size, sparse 1x1, dense and grouped convolutions.
+//
+// With one broadcast per multiply-add the load ports are the limit. Two kept taps of one channel
+// that are neighbours see the same pixels: as a pair they share the broadcasts (load redundancy
+// elimination, PatDNN section 5.4), which leaves the multiply-add units as the limit.
+
 #include "delegate/cpu/blocked/kernels.h"
 #include "delegate/cpu/blocked/simd.h"
 
 namespace pconv::blocked {
 namespace {
 
+// What the next tile will read: fetched into the L2 cache while this one is computed, a share of
+// the channel blocks with every group of filters.
+struct Lookahead {
+  const float* pixels = nullptr;  // null: do not
+  int rows = 0, columns = 0, blocks = 0;
+  ptrdiff_t row = 0, step = 0, plane = 0;
+};
+
+inline constexpr ptrdiff_t kFarFloats = 96 * 1024;
+
+inline void Fetch(const Lookahead& next, int share, int shares) {
+  const int begin = next.blocks * share / shares, end = next.blocks * (share + 1) / shares;
+  for (int b = begin; b < end; ++b) {
+    for (int y = 0; y < next.rows; ++y) {
+      const float* p = next.pixels + b * next.plane + y * next.row;
+      for (int x = 0; x < next.columns; ++x, p += next.step) __builtin_prefetch(p, 0, 2);
+    }
+  }
+}
+
 struct TileJob {
   const float* input;    // pixel that belongs to tap offset 0 of the tile's first output
   ptrdiff_t input_row;   // floats between the input rows of vertical neighbours in the output
   ptrdiff_t input_step;  // the same horizontally
-  const int64_t* begin;
+  const int64_t* begin;  // of the chunk
   const int32_t* offsets;
   const float* weights;
   Range groups;
@@ -25,19 +49,56 @@ struct TileJob {
   const float* residual;
   ptrdiff_t residual_row, residual_plane;
   ActivationRange range;
+  Lookahead next;
 };
+
+template <int kValue>
+struct Int {
+  static constexpr int value = kValue;
+};
+
+// Adds to the sums of a tile the records [k, end) of pairs whose second tap lies kDy rows and kDx
+// columns (of the output) after the first.
+template <int kHeight, int kWidth, int kStep, int kDy, int kDx>
+inline void AddPairs(const float* input, ptrdiff_t input_row, const int32_t* offsets,
+                     const float* weights, int64_t k, int64_t end, Vec* first, Vec* second) {
+  for (; k < end; k += 2) {
+    const Vec w0 = Load(weights + k * kLanes), w1 = Load(weights + (k + 1) * kLanes);
+    const float* p = input + offsets[k];
+#pragma GCC unroll 8
+    for (int y = 0; y < kHeight + kDy; ++y, p += input_row) {
+      Pin(p);
+#pragma GCC unroll 16
+      for (int x = kDx < 0 ? kDx : 0; x < kWidth + (kDx > 0 ? kDx : 0); ++x) {
+        const int y1 = y - kDy, x1 = x - kDx;
+        const bool in_first = y < kHeight && x >= 0 && x < kWidth;
+        const bool in_second = y1 >= 0 && x1 >= 0 && x1 < kWidth;
+        if (!in_first && !in_second) continue;
+        Vec v = Splat(p[x * kStep]);
+        if (in_first && in_second) Pin(v);
+        if (in_first) first[y * kWidth + x] = Fma(w0, v, first[y * kWidth + x]);
+        if (in_second) second[y1 * kWidth + x1] = Fma(w1, v, second[y1 * kWidth + x1]);
+      }
+    }
+  }
+}
 
 // kStep: input_step as a constant, 0 if only known at run time.
 template <int kHeight, int kWidth, int kStep>
 void ConvTile(const TileJob& job) {
   constexpr int kPixels = kHeight * kWidth;
   // Multiply-adds take 4 cycles and two start per cycle: a small tile takes several records at
-  // once.
+  // once, each with sums of its own.
   constexpr int kStreams = kPixels >= 8 ? 1 : kPixels >= 4 ? 2 : 4;
   const ptrdiff_t step = kStep != 0 ? kStep : job.input_step;
   const ptrdiff_t input_row = job.input_row;
   const float* const input = job.input;
+  const int32_t* const offsets = job.offsets;
+  const float* const weights = job.weights;
   for (int g = job.groups.begin; g < job.groups.end; ++g) {
+    if (job.next.pixels != nullptr) {
+      Fetch(job.next, g - job.groups.begin, job.groups.end - job.groups.begin);
+    }
     Vec acc[kStreams][kPixels];
     float* partial = job.partial + ptrdiff_t{g} * kMaxTile * kLanes;
     if (job.first) {
@@ -54,10 +115,23 @@ void ConvTile(const TileJob& job) {
       for (int i = 0; i < kPixels; ++i) acc[s][i] = Zero();
     }
 
-    int64_t k = job.begin[g];
-    const int64_t end = job.begin[g + 1];
-    const int32_t* offsets = job.offsets;
-    const float* weights = job.weights + k * kLanes;
+    const int64_t* begin = job.begin + ptrdiff_t{g} * kRecordKinds;
+    if constexpr (kStep != 0) {
+      Vec* second = acc[kStreams > 1 ? 1 : 0];
+      static_assert(kPairKinds == 5);
+      const auto add = [&](auto dy, auto dx, int kind) __attribute__((always_inline)) {
+        AddPairs<kHeight, kWidth, kStep, dy.value, dx.value>(
+            input, input_row, offsets, weights, begin[kind], begin[kind + 1], acc[0], second);
+      };
+      add(Int<0>(), Int<1>(), 0);
+      add(Int<1>(), Int<0>(), 1);
+      add(Int<1>(), Int<1>(), 2);
+      add(Int<1>(), Int<-1>(), 3);
+      add(Int<0>(), Int<2>(), 4);
+    }
+    // All the others; where the step is not a constant the pairs too, one tap at a time.
+    int64_t k = begin[kStep != 0 ? kPairKinds : 0];
+    const int64_t end = begin[kRecordKinds];
     const auto accumulate = [&](Vec * sums, const float* p, Vec w) __attribute__((always_inline)) {
 #pragma GCC unroll 4
       for (int y = 0; y < kHeight; ++y, p += input_row) {
@@ -68,16 +142,23 @@ void ConvTile(const TileJob& job) {
         }
       }
     };
-    for (; k + kStreams <= end; k += kStreams, weights += kStreams * kLanes) {
+    if constexpr (kStreams == 1) {
+      // Two at a time, so that one load fetches both offsets.
+      for (; k + 2 <= end; k += 2) {
+        int64_t both;
+        __builtin_memcpy(&both, offsets + k, sizeof(both));
+        accumulate(acc[0], input + static_cast<int32_t>(both), Load(weights + k * kLanes));
+        accumulate(acc[0], input + (both >> 32), Load(weights + (k + 1) * kLanes));
+      }
+    }
+    for (; k + kStreams <= end; k += kStreams) {
 #pragma GCC unroll 4
       for (int s = 0; s < kStreams; ++s) {
-        accumulate(acc[s], input + offsets[k + s], Load(weights + s * kLanes));
+        accumulate(acc[s], input + offsets[k + s], Load(weights + (k + s) * kLanes));
       }
     }
     if constexpr (kStreams > 1) {
-      for (; k < end; ++k, weights += kLanes) {
-        accumulate(acc[0], input + offsets[k], Load(weights));
-      }
+      for (; k < end; ++k) accumulate(acc[0], input + offsets[k], Load(weights + k * kLanes));
 #pragma GCC unroll 4
       for (int s = 1; s < kStreams; ++s) {
 #pragma GCC unroll 32
@@ -193,12 +274,32 @@ void RunConv(const Conv& conv, Range tiles, Range groups) {
   job.residual_row = conv.residual.row();
   job.residual_plane = conv.residual.plane();
   job.range = conv.range;
+  // Images in the L2 cache need no help.
+  const bool far = in.size() > kFarFloats && in.lanes == kLanes;
+  const int reach_y = conv.reach_y, reach_x = conv.reach_x;
+  job.next.row = in.row();
+  job.next.step = in.lanes;
+  job.next.plane = in.plane();
   for (int chunk = 0; chunk < conv.chunks; ++chunk) {
-    job.begin = conv.begin + ptrdiff_t{chunk} * conv.groups;
+    const int left = in.channels - chunk * conv.chunk_channels;
+    job.next.blocks =
+        far ? CeilDiv(left < conv.chunk_channels ? left : conv.chunk_channels, kLanes) : 0;
+    job.begin = conv.begin + ptrdiff_t{chunk} * conv.groups * kRecordKinds;
     job.first = chunk == 0;
     job.last = chunk == conv.chunks - 1;
     for (int t = tiles.begin; t < tiles.end; ++t) {
       const Tile& tile = conv.tiles[t];
+      job.next.pixels = nullptr;
+      if (far && t + 1 < tiles.end) {
+        const Tile& next = conv.tiles[t + 1];
+        // In the row of tiles the first columns are those that this tile has read.
+        const int skip = next.y == tile.y ? reach_x : 0;
+        job.next.rows = (next.height - 1) * conv.stride_h + 1 + reach_y;
+        job.next.columns = (next.width - 1) * conv.stride_w + 1 + reach_x - skip;
+        job.next.pixels =
+            in.At(chunk * conv.chunk_channels / in.lanes, next.y * conv.stride_h - conv.pad_top,
+                  next.x * conv.stride_w - conv.pad_left + skip);
+      }
       job.input = in.At(0, 0, 0) + tile.y * job.input_row + tile.x * job.input_step;
       job.output = out.At(0, tile.y, tile.x);
       job.residual = conv.residual.data != nullptr ? conv.residual.At(0, tile.y, tile.x) : nullptr;

@@ -23,6 +23,15 @@ struct Tile {
   int height = 0, width = 0;
 };
 
+// Taps of one input channel and filter group that the kernels take as pairs because most pixels of
+// a tile need both: the second lies so many output rows and columns after the first.
+inline constexpr int kPairKinds = 5;
+struct Displacement {
+  int y, x;
+};
+inline constexpr Displacement kPairs[kPairKinds] = {{0, 1}, {1, 0}, {1, 1}, {1, -1}, {0, 2}};
+inline constexpr int kRecordKinds = kPairKinds + 1;  // and single taps, the last kind
+
 // A convolution over any kept weights, as the kernel sees it: per block of L filters a list of
 // records {offset of the input pixel, L weights}; one record is one kept (input channel, tap). The
 // lists are cut into chunks of input channels so that the window of a tile stays in the L1 cache;
@@ -32,7 +41,9 @@ struct Conv {
   int num_tiles = 0;
   int groups = 0;  // blocks of L filters
   int chunks = 1;
-  const int64_t* begin = nullptr;    // [chunks * groups + 1] first record of (chunk, group)
+  int chunk_channels = 0;
+  // [chunks * groups * kRecordKinds + 1] first record of each kind; a pair takes two records.
+  const int64_t* begin = nullptr;
   const int32_t* offsets = nullptr;  // [records] floats from the input pixel of an output pixel
   const float* weights = nullptr;    // [records][L]
   const float* bias = nullptr;       // [groups * L]
@@ -40,6 +51,8 @@ struct Conv {
   Tensor input, output;
   Tensor residual;  // added before the activation; data == nullptr: none
   int stride_h = 1, stride_w = 1;
+  int pad_top = 0, pad_left = 0;
+  int reach_y = 0, reach_x = 0;  // pixels from the first tap to the last
   ActivationRange range{0, 0};
 };
 inline constexpr int kMaxTile = 28;

@@ -127,7 +127,6 @@ class BlockedKernels : public ::testing::TestWithParam<const Kernels*> {
   // Runs a packed convolution and returns NHWC. `addend`: empty, or added before the activation.
   std::vector<float> RunConv(const PackedConv& packed, const Window& window, const Tensor& input,
                              const std::vector<float>& addend, ActivationRange range) {
-    Conv conv;
     const int out_h = ResolveHeight(window, input.height).out;
     const int out_w = ResolveWidth(window, input.width).out;
     const std::vector<Tile> tiles = CutIntoTiles(kernels(), out_h, out_w);
@@ -139,20 +138,10 @@ class BlockedKernels : public ::testing::TestWithParam<const Kernels*> {
                                : FromNhwc(addend, out_h, out_w, packed.out_channels, Draw(0, 1));
     AlignedFloats partial(PartialFloats(packed, tiles.size()));
     std::fill_n(partial.data(), partial.size(), std::numeric_limits<float>::quiet_NaN());
-    conv.tiles = tiles.data();
-    conv.num_tiles = static_cast<int>(tiles.size());
-    conv.groups = packed.groups;
-    conv.chunks = packed.chunks;
-    conv.begin = packed.begin.data();
-    conv.offsets = offsets.data();
-    conv.weights = packed.weights.data();
-    conv.bias = packed.bias.data();
+    Conv conv = MakeConv(packed, window, tiles, offsets, input);
     conv.partial = partial.data();
-    conv.input = input;
     conv.output = output.view;
     if (!addend.empty()) conv.residual = residual.view;
-    conv.stride_h = window.stride_h;
-    conv.stride_w = window.stride_w;
     conv.range = range;
     InParts(conv.num_tiles, [&](Range tile_range) {
       InParts(conv.groups, [&](Range groups) { kernels().conv(conv, tile_range, groups); });
@@ -295,6 +284,25 @@ TEST_P(BlockedKernels, EveryPattern) {
     ExpectNear(RunConv(packed, spec.window, in.view, {}, RangeOf(Activation::kNone)), expected);
     ASSERT_FALSE(HasFailure()) << "mask " << mask;
   }
+}
+
+// An image beyond the L2 cache, over several tiles, chunks and groups.
+TEST_P(BlockedKernels, LargeImage) {
+  testing::RandomLayerSpec spec;
+  spec.window.padding = Padding::kSame;
+  spec.filter_block = 16;
+  spec.in_channels = 40;
+  spec.out_channels = 48;
+  testing::OwnedLayer owned = testing::RandomLayer(spec, &rng_);
+  const FkwView layer = owned.View();
+  const NhwcShape shape{1, 60, 61, spec.in_channels};
+  const NhwcShape out_shape{1, 60, 61, spec.out_channels};
+  const std::vector<float> input = Random(shape.size());
+  std::vector<float> expected(out_shape.size());
+  ReferencePConv2D(layer, shape, input.data(), out_shape, expected.data());
+  const PackedConv packed = PackFkw(layer, kernels().lanes, 16);
+  const OwnedTensor in = FromNhwc(input, shape.h, shape.w, shape.c, 1);
+  ExpectNear(RunConv(packed, spec.window, in.view, {}, RangeOf(Activation::kNone)), expected);
 }
 
 // Masks shared by a whole vector of filters cost no zeros.

@@ -1,9 +1,11 @@
 #include "delegate/cpu/blocked/packed_conv.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <map>
 #include <string>
 
 namespace pconv::blocked {
@@ -16,15 +18,122 @@ struct Entry {
   float weight;
 };
 
+// A kept tap (an index into the list of kept taps) and the kind of record it goes to. Taps of a
+// pair follow each other.
+struct Placed {
+  int tap, kind;
+};
+
+// Splits the kept taps of a channel into pairs that share most loads.
+class Pairing {
+ public:
+  explicit Pairing(const Window& window) : window_(window) {}
+
+  // `kept`: ascending taps, row * kernel_w + column.
+  const std::vector<Placed>& Of(const std::vector<int>& kept) {
+    const auto [it, added] = known_.try_emplace(kept);
+    if (added) it->second = Split(kept);
+    return it->second;
+  }
+
+ private:
+  // Kind of the pair (first, second), or -1.
+  int KindOf(int first, int second) const {
+    const int dy = (second / window_.kernel_w - first / window_.kernel_w) * window_.dilation_h;
+    const int dx = (second % window_.kernel_w - first % window_.kernel_w) * window_.dilation_w;
+    for (int kind = 0; kind < kPairKinds; ++kind) {
+      if (dy == kPairs[kind].y * window_.stride_h && dx == kPairs[kind].x * window_.stride_w) {
+        return kind;
+      }
+    }
+    return -1;
+  }
+
+  // Loads that a pair saves in a tile of 4 x 7 pixels.
+  static int Saving(int kind) { return (4 - kPairs[kind].y) * (7 - std::abs(kPairs[kind].x)); }
+
+  std::vector<Placed> Split(const std::vector<int>& kept) const {
+    const int n = static_cast<int>(kept.size());
+    std::vector<Placed> best;
+    if (n <= kExact) {
+      std::vector<int> partner(n, -1), chosen;
+      int most = -1;
+      Search(kept, 0, 0, &partner, &chosen, &most);
+      Emit(kept, chosen, &best);
+      return best;
+    }
+    std::vector<int> partner(n, -1);
+    for (int i = 0; i < n; ++i) {
+      if (partner[i] >= 0) continue;
+      int top = 0, with = -1;
+      for (int j = i + 1; j < n && top < Saving(0); ++j) {
+        const int kind = partner[j] < 0 ? KindOf(kept[i], kept[j]) : -1;
+        if (kind >= 0 && Saving(kind) > top) {
+          top = Saving(kind);
+          with = j;
+        }
+      }
+      if (with < 0) continue;
+      partner[i] = with;
+      partner[with] = i;
+    }
+    Emit(kept, partner, &best);
+    return best;
+  }
+
+  // The best of all ways to pair taps i, i + 1, ...
+  void Search(const std::vector<int>& kept, int i, int saved, std::vector<int>* partner,
+              std::vector<int>* chosen, int* most) const {
+    const int n = static_cast<int>(kept.size());
+    while (i < n && (*partner)[i] >= 0) ++i;
+    if (i == n) {
+      if (saved > *most) {
+        *most = saved;
+        *chosen = *partner;
+      }
+      return;
+    }
+    for (int j = i + 1; j < n; ++j) {
+      const int kind = (*partner)[j] < 0 ? KindOf(kept[i], kept[j]) : -1;
+      if (kind < 0) continue;
+      (*partner)[i] = j;
+      (*partner)[j] = i;
+      Search(kept, i + 1, saved + Saving(kind), partner, chosen, most);
+      (*partner)[i] = (*partner)[j] = -1;
+    }
+    (*partner)[i] = i;  // single
+    Search(kept, i + 1, saved, partner, chosen, most);
+    (*partner)[i] = -1;
+  }
+
+  void Emit(const std::vector<int>& kept, const std::vector<int>& partner,
+            std::vector<Placed>* placed) const {
+    for (int i = 0; i < static_cast<int>(partner.size()); ++i) {
+      if (partner[i] < 0 || partner[i] == i) {
+        placed->push_back({i, kPairKinds});
+      } else if (partner[i] > i) {
+        const int kind = KindOf(kept[i], kept[partner[i]]);
+        placed->push_back({i, kind});
+        placed->push_back({partner[i], kind});
+      }
+    }
+  }
+
+  static constexpr int kExact = 6;  // taps up to which all ways are tried
+  Window window_;
+  std::map<std::vector<int>, std::vector<Placed>> known_;
+};
+
 // Collects the kept weights of one group of filters after another into the lists of PackedConv.
 class Packer {
  public:
   Packer(int out_channels, int in_channels, const Window& window, int lanes, int chunk_channels)
-      : window_(window), chunk_channels_(std::max(1, chunk_channels)) {
+      : window_(window), pairing_(window), chunk_channels_(std::max(1, chunk_channels)) {
     packed_.lanes = lanes;
     packed_.in_channels = in_channels;
     packed_.out_channels = out_channels;
     packed_.groups = CeilDiv(out_channels, lanes);
+    packed_.chunk_channels = chunk_channels_;
     packed_.chunks = std::max(1, CeilDiv(in_channels, chunk_channels_));
     lists_.resize(static_cast<size_t>(packed_.groups) * packed_.chunks);
   }
@@ -39,18 +148,29 @@ class Packer {
       return a.key != b.key ? a.key < b.key : a.lane < b.lane;
     });
     const int taps = window_.kernel_h * window_.kernel_w;
-    int64_t last = -1;
-    List* list = nullptr;
-    for (const Entry& e : *entries) {
-      if (e.key != last) {
-        const int channel = static_cast<int>(e.key / taps), tap = static_cast<int>(e.key % taps);
-        list = &lists_[static_cast<size_t>(channel / chunk_channels_) * packed_.groups + g];
-        list->positions.push_back({channel, static_cast<int16_t>(tap / window_.kernel_w),
-                                   static_cast<int16_t>(tap % window_.kernel_w)});
-        list->weights.resize(list->weights.size() + packed_.lanes);
-        last = e.key;
+    size_t i = 0;
+    while (i < entries->size()) {
+      // One input channel: its distinct taps and their weights.
+      const int channel = static_cast<int>((*entries)[i].key / taps);
+      std::vector<int> kept;
+      std::vector<float> weights;
+      for (; i < entries->size() && (*entries)[i].key / taps == channel; ++i) {
+        const Entry& e = (*entries)[i];
+        const int tap = static_cast<int>(e.key % taps);
+        if (kept.empty() || kept.back() != tap) {
+          kept.push_back(tap);
+          weights.resize(weights.size() + packed_.lanes);
+        }
+        weights[weights.size() - packed_.lanes + e.lane] += e.weight;
       }
-      list->weights[list->weights.size() - packed_.lanes + e.lane] += e.weight;
+      List& list = lists_[static_cast<size_t>(channel / chunk_channels_) * packed_.groups + g];
+      for (const Placed& p : pairing_.Of(kept)) {
+        Records& records = list[p.kind];
+        records.positions.push_back({channel, static_cast<int16_t>(kept[p.tap] / window_.kernel_w),
+                                     static_cast<int16_t>(kept[p.tap] % window_.kernel_w)});
+        records.weights.insert(records.weights.end(), weights.begin() + p.tap * packed_.lanes,
+                               weights.begin() + (p.tap + 1) * packed_.lanes);
+      }
     }
   }
 
@@ -58,28 +178,34 @@ class Packer {
     size_t records = 0;
     packed_.begin.push_back(0);
     for (const List& list : lists_) {
-      records += list.positions.size();
-      packed_.begin.push_back(static_cast<int64_t>(records));
+      for (const Records& kind : list) {
+        records += kind.positions.size();
+        packed_.begin.push_back(static_cast<int64_t>(records));
+      }
     }
     packed_.weights = AlignedFloats(records * packed_.lanes);
     packed_.positions.reserve(records);
     float* out = packed_.weights.data();
     for (List& list : lists_) {
-      out = std::copy(list.weights.begin(), list.weights.end(), out);
-      packed_.positions.insert(packed_.positions.end(), list.positions.begin(),
-                               list.positions.end());
-      list = List();
+      for (Records& kind : list) {
+        out = std::copy(kind.weights.begin(), kind.weights.end(), out);
+        packed_.positions.insert(packed_.positions.end(), kind.positions.begin(),
+                                 kind.positions.end());
+        kind = Records();
+      }
     }
     packed_.bias = PackBias(bias, packed_.out_channels, packed_.lanes);
     return std::move(packed_);
   }
 
  private:
-  struct List {
+  struct Records {
     std::vector<PackedConv::Position> positions;
     std::vector<float> weights;
   };
+  using List = std::array<Records, kRecordKinds>;
   Window window_;
+  Pairing pairing_;
   int chunk_channels_;
   PackedConv packed_;
   std::vector<List> lists_;
@@ -241,6 +367,28 @@ std::vector<Tile> CutIntoTiles(const Kernels& kernels, int height, int width) {
     y += rows;
   }
   return tiles;
+}
+
+Conv MakeConv(const PackedConv& packed, const Window& window, const std::vector<Tile>& tiles,
+              const std::vector<int32_t>& offsets, const Tensor& input) {
+  Conv conv;
+  conv.tiles = tiles.data();
+  conv.num_tiles = static_cast<int>(tiles.size());
+  conv.groups = packed.groups;
+  conv.chunks = packed.chunks;
+  conv.chunk_channels = packed.chunk_channels;
+  conv.begin = packed.begin.data();
+  conv.offsets = offsets.data();
+  conv.weights = packed.weights.data();
+  conv.bias = packed.bias.data();
+  conv.input = input;
+  conv.stride_h = window.stride_h;
+  conv.stride_w = window.stride_w;
+  conv.pad_top = ResolveHeight(window, input.height).before;
+  conv.pad_left = ResolveWidth(window, input.width).before;
+  conv.reach_y = (window.kernel_h - 1) * window.dilation_h;
+  conv.reach_x = (window.kernel_w - 1) * window.dilation_w;
+  return conv;
 }
 
 size_t PartialFloats(const PackedConv& packed, size_t num_tiles) {

@@ -41,8 +41,8 @@ struct PackedConv {
   };
   int lanes = 0;
   int in_channels = 0, out_channels = 0;
-  int groups = 0, chunks = 0;
-  std::vector<int64_t> begin;       // [chunks * groups + 1]
+  int groups = 0, chunks = 0, chunk_channels = 0;
+  std::vector<int64_t> begin;       // [chunks * groups * kRecordKinds + 1]
   std::vector<Position> positions;  // [records]
   AlignedFloats weights;            // [records][lanes]
   AlignedFloats bias;               // [groups * lanes]
@@ -66,6 +66,11 @@ AlignedFloats PackBias(const float* bias, int channels, int lanes);
 // Cuts height x width output pixels into the tiles that cost least; they neither overlap nor leave
 // the image.
 std::vector<Tile> CutIntoTiles(const Kernels& kernels, int height, int width);
+
+// The members of Conv that follow from the weights and the window; `offsets` as resolved for
+// `input`.
+Conv MakeConv(const PackedConv& packed, const Window& window, const std::vector<Tile>& tiles,
+              const std::vector<int32_t>& offsets, const Tensor& input);
 
 // Floats that Conv::partial needs.
 size_t PartialFloats(const PackedConv& packed, size_t num_tiles);

@@ -29,7 +29,7 @@ inline Vec Max(Vec x, Vec lo) { return _mm512_maskz_max_ps(0xffff, lo, x); }
 inline Vec Min(Vec x, Vec hi) { return _mm512_maskz_min_ps(0xffff, hi, x); }
 #elif defined(__AVX2__)
 inline constexpr int kLanes = 8;
-inline constexpr int kMaxAccumulators = 14;  // of 16 registers
+inline constexpr int kMaxAccumulators = 12;  // of 16 registers
 using Vec = __m256;
 inline Vec Load(const float* p) { return _mm256_loadu_ps(p); }
 inline void Store(float* p, Vec v) { _mm256_storeu_ps(p, v); }
@@ -39,7 +39,7 @@ inline Vec Max(Vec x, Vec lo) { return _mm256_max_ps(lo, x); }
 inline Vec Min(Vec x, Vec hi) { return _mm256_min_ps(hi, x); }
 #elif defined(__SSE2__)
 inline constexpr int kLanes = 4;
-inline constexpr int kMaxAccumulators = 14;
+inline constexpr int kMaxAccumulators = 12;
 using Vec = __m128;
 inline Vec Load(const float* p) { return _mm_loadu_ps(p); }
 inline void Store(float* p, Vec v) { _mm_storeu_ps(p, v); }

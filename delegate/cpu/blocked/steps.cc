@@ -177,7 +177,8 @@ void BlockedConvStep::Split(int num_threads) {
   std::vector<int64_t> tile_work, group_work(weights_->groups, 1);
   for (const blocked::Tile& tile : tiles_) tile_work.push_back(tile.height * tile.width);
   for (int i = 0; i < weights_->groups * weights_->chunks; ++i) {
-    group_work[i % weights_->groups] += weights_->begin[i + 1] - weights_->begin[i];
+    const int64_t* begin = &weights_->begin[static_cast<size_t>(i) * blocked::kRecordKinds];
+    group_work[i % weights_->groups] += begin[blocked::kRecordKinds] - begin[0];
   }
   const std::vector<Range> by_tiles = Balance(tile_work, num_threads);
   const std::vector<Range> by_groups = Balance(group_work, num_threads);
@@ -197,18 +198,9 @@ void BlockedConvStep::Split(int num_threads) {
 void BlockedConvStep::Run(const RunContext& context) const {
   const int num_threads = context.pool->num_threads();
   context.pool->Run([&](int thread) {
-    blocked::Conv conv;
-    conv.tiles = tiles_.data();
-    conv.num_tiles = static_cast<int>(tiles_.size());
-    conv.groups = weights_->groups;
-    conv.chunks = weights_->chunks;
-    conv.begin = weights_->begin.data();
-    conv.offsets = offsets_.data();
-    conv.weights = weights_->weights.data();
-    conv.bias = weights_->bias.data();
+    const Tensor first = ViewOf(input_, context, reads[0], 0);
+    blocked::Conv conv = blocked::MakeConv(*weights_, window_, tiles_, offsets_, first);
     conv.partial = partial_ >= 0 ? context.data[partial_] : nullptr;
-    conv.stride_h = window_.stride_h;
-    conv.stride_w = window_.stride_w;
     conv.range = range_;
     for (int n = 0; n < output_.shape.n; ++n) {
       conv.input = ViewOf(input_, context, reads[0], n);

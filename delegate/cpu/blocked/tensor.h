@@ -10,6 +10,14 @@ namespace pconv::blocked {
 
 inline int CeilDiv(int a, int b) { return (a + b - 1) / b; }
 
+// Floats from one plane to the next. Planes of a power-of-two size would put the same pixel of all
+// channel blocks into one set of the caches, so they end on an odd number of vectors.
+inline ptrdiff_t PlaneFloats(int height, int width, int ring, int lanes) {
+  ptrdiff_t vectors = ptrdiff_t{height + 2 * ring} * (width + 2 * ring);
+  while (lanes > 1 && vectors % 16 != 7 && vectors % 16 != 9) ++vectors;
+  return vectors * lanes;
+}
+
 // A view of one image. With lanes == 1 it is a plain planar (CHW) image, the input of first layers.
 struct Tensor {
   float* data = nullptr;  // first float of the ring of block 0
@@ -20,7 +28,7 @@ struct Tensor {
   int blocks() const { return CeilDiv(channels, lanes); }
   // Distances in floats.
   ptrdiff_t row() const { return ptrdiff_t{width + 2 * ring} * lanes; }
-  ptrdiff_t plane() const { return row() * (height + 2 * ring); }
+  ptrdiff_t plane() const { return PlaneFloats(height, width, ring, lanes); }
   ptrdiff_t size() const { return plane() * blocks(); }
   float* At(int block, int y, int x) const {
     return data + block * plane() + (y + ring) * row() + ptrdiff_t{x + ring} * lanes;
