@@ -114,6 +114,10 @@ class PConvCallback(keras.callbacks.Callback):
             pruner = Pruner(self.model, self.config)
             first_epoch = self._resume(pruner)
             self._pruner = pruner
+        elif self._pruner.model is not self.model:
+            raise ValueError(
+                "PConvCallback: was used for another model; every model needs a callback of its own"
+            )
         self._require_epochs(first_epoch)
         if self._pruner.phase == "warmup" and self.config.warmup_epochs == 0:
             self._pruner.begin_stage(self.config.rho[0], self._step())

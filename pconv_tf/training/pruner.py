@@ -43,6 +43,7 @@ class Pruner:
     `hard_prune`, and `detach`. Training steps happen in between.
 
     Attributes:
+        model: The model.
         plan: What is pruned; its mined pattern sets are known from the first stage on.
         phase: "warmup" before the first stage, "admm" until the hard prune, then "retrain".
         masks: By layer name, the kept weights as bool [kh, kw, I, O]; empty before the hard prune.
@@ -59,7 +60,7 @@ class Pruner:
         self.phase: Phase = "warmup"
         self.masks: dict[str, npt.NDArray[np.bool_]] = {}
         self.rho = 0.0
-        self._model = model
+        self.model = model
         self._framework = framework_of(model)
         self._config = config
         self._schedule = load_schedule(config.schedule)
@@ -71,10 +72,10 @@ class Pruner:
     def attach(self) -> None:
         """Adds penalties and masks to the model's variables and rebuilds its train step."""
         # An aborted `fit` tells nobody, so its attachment waits here for the next one.
-        abandoned = getattr(self._model, _ATTACHED, None)
+        abandoned = getattr(self.model, _ATTACHED, None)
         if abandoned is not None:
             abandoned.detach()
-        framework, model = self._framework, self._model
+        framework, model = self._framework, self.model
         rho = self._rho_state = framework.state(model, np.asarray(self.rho, np.float32))
         for layer in self.plan.layers:
             kernel = layer.kernel
@@ -100,9 +101,9 @@ class Pruner:
         for attachment in self._attached.values():
             self._framework.detach(attachment.token)
         states = [attachment.target for attachment in self._attached.values()]
-        self._framework.drop_state(self._model, [*states, self._rho_state])
-        self._framework.retrace(self._model)
-        delattr(self._model, _ATTACHED)
+        self._framework.drop_state(self.model, [*states, self._rho_state])
+        self._framework.retrace(self.model)
+        delattr(self.model, _ATTACHED)
         self._attached = {}
         self._rho_state = None
 
@@ -160,7 +161,7 @@ class Pruner:
         """
         known = {layer.name for layer in self.plan.layers}
         known |= {item.name for item in self.plan.left_out}
-        new = [k.name for k in find_kernels(self._model)[0] if k.name not in known]
+        new = [k.name for k in find_kernels(self.model)[0] if k.name not in known]
         if new:
             raise ValueError(
                 f"layer {', '.join(new)}: was built after training began, so it cannot be pruned; "
@@ -250,7 +251,7 @@ class Pruner:
     def _variables(self) -> list[Any]:
         ours = {id(attachment.target) for attachment in self._attached.values()}
         ours.add(id(self._rho_state))
-        return [v for v in self._framework.training_state(self._model) if id(v) not in ours]
+        return [v for v in self._framework.training_state(self.model) if id(v) not in ours]
 
     def _push(self) -> None:
         """Brings the attached state up to date with ours."""
@@ -264,7 +265,7 @@ class Pruner:
                 framework.assign(attachment.target, layer.kernel.native(self._target(layer)))
             elif self.phase == "retrain":
                 mask = layer.kernel.native(self._mask(layer))
-                framework.assign_mask(self._model, attachment.mask, mask)
+                framework.assign_mask(self.model, attachment.mask, mask)
 
     def _target(self, layer: LayerPlan) -> npt.NDArray[np.float32]:
         admm = self._admm.get(layer.name)

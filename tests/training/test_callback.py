@@ -137,6 +137,14 @@ def test_training_can_go_on_with_the_same_callback(any_keras, rng):
     assert (callback.plan.layers[1].kernel.read() != before).any()
 
 
+def test_a_callback_belongs_to_one_model(any_keras, rng):
+    data = small_data(rng)
+    callback, _ = fit(compiled(any_keras, small_cnn(any_keras)), data, SHORT)
+    other = compiled(any_keras, small_cnn(any_keras))
+    with pytest.raises(ValueError, match="was used for another model"):
+        other.fit(*data, epochs=3, callbacks=[callback], verbose=0)
+
+
 def test_stopping_before_the_hard_prune_is_reported(any_keras, rng):
     model = compiled(any_keras, small_cnn(any_keras))
 

@@ -10,6 +10,9 @@ from pruning_models import compiled, small_cnn, small_data
 import pconv_tf
 from pconv_tf.cli.main import main
 
+# Keras says so when it loads a model that was saved before its first training step.
+pytestmark = pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")
+
 
 @pytest.fixture
 def files(keras3, rng, tmp_path):

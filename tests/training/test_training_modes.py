@@ -222,7 +222,9 @@ def test_keep_zeros_in_later_training(any_keras, rng):
         if mask.ndim > 1:
             np.testing.assert_array_equal(np.asarray(weight) != 0, mask)
     model.fit(*data, epochs=1, batch_size=16, verbose=0)
-    assert np.asarray(model.get_layer("second").kernel).all()  # Nothing stays attached.
+    # Nothing stays attached: what has a gradient moves away from zero.
+    left = np.mean(np.asarray(model.get_layer("second").kernel) == 0)
+    assert left < 0.2 < 1 - 4 / 9 / 2
 
 
 @pytest.mark.slow
