@@ -1,0 +1,1 @@
+"""Measurements behind docs/results.md; run from a checkout, not part of the package."""

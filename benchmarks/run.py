@@ -1,0 +1,221 @@
+"""Measures networks against their rivals, and writes docs/results.md and the README's table.
+
+    python -m benchmarks.run                                     # everything: about half an hour
+    python -m benchmarks.run --networks=vgg16_conv --threads=1   # measure one entry anew
+    python -m benchmarks.run --render                            # only write the tables anew
+
+Every measurement goes into docs/results.json, from which both texts are written. An entry measured
+anew replaces its predecessor; the others stay. The peers of `pconv-tf compare` are included where
+their environments are installed (`pconv-tf compare --setup_peers=all`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pconv_tf.files import write_atomically
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "docs" / "results.json"
+DOCUMENT = ROOT / "docs" / "results.md"
+README = ROOT / "README.md"
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+
+# TVM's untuned schedules are some fifty times slower than all others and would take hours.
+PEERS = "onnxruntime,openvino,mnn,ncnn,deepsparse"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network in one pruning: a pair of columns (1 and 2 threads) of the tables."""
+
+    key: str
+    network: str
+    pruning: dict[str, Any]
+
+
+CASES = (
+    Case("vgg16_conv", "vgg16_conv", {}),
+    Case("vgg16_conv, blocks of 16", "vgg16_conv", {"filter_block": 16}),
+    Case("vgg16", "vgg16", {}),
+    Case("vgg16, blocks of 16", "vgg16", {"filter_block": 16}),
+    Case("resnet50", "resnet50", {}),
+    Case("resnet50, blocks of 16", "resnet50", {"filter_block": 16}),
+    Case("mobilenet_v2", "mobilenet_v2", {}),
+    Case("mobilenet_v2, blocks of 16", "mobilenet_v2", {"filter_block": 16}),
+    Case("vgg16_cifar", "vgg16_cifar", {}),
+    Case("vgg16_cifar, blocks of 16", "vgg16_cifar", {"filter_block": 16}),
+    Case("resnet20_cifar", "resnet20_cifar", {}),
+    Case("demosaicnet", "demosaicnet", {}),
+)
+
+
+def main() -> int:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.run",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--networks", default="", help="names of cases, separated by ';'")
+    parser.add_argument("--threads", default="1,2", help="numbers of threads (1,2)")
+    parser.add_argument("--peers", default=PEERS, help=f"peers to include ({PEERS})")
+    parser.add_argument("--num_runs", type=int, default=50, help="timed runs of each, at least")
+    parser.add_argument("--render", action="store_true", help="measure nothing")
+    args = parser.parse_args()
+
+    entries: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    if not args.render:
+        wanted = [name for name in args.networks.split(";") if name]
+        unknown = set(wanted) - {case.key for case in CASES}
+        if unknown:
+            parser.error(
+                f"no case {sorted(unknown)[0]!r}; cases: {'; '.join(c.key for c in CASES)}"
+            )
+        for case in CASES:
+            for threads in map(int, args.threads.split(",")):
+                if not wanted or case.key in wanted:
+                    _measure(case, threads, args.peers, args.num_runs, entries)
+                    write_atomically(RESULTS, json.dumps(entries, indent=1) + "\n")
+    write_atomically(DOCUMENT, _document(entries))
+    _insert(README, _summary(entries))
+    return 0
+
+
+def _measure(case: Case, threads: int, peers: str, num_runs: int, entries: dict[str, Any]) -> None:
+    from pconv_tf.runtime import compare
+
+    print(f"{case.key}, {threads} thread(s) ...", end="", flush=True, file=sys.stderr)
+    result = compare(
+        case.network, pruning=case.pruning, num_threads=threads, num_runs=num_runs, peers=peers
+    )
+    stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
+    entries[f"{case.key} @{threads}"] = {"date": stamp, **asdict(result)}
+    speedup = next((c.speedup for c in result.contenders if c.name == "pconv"), None)
+    print(f" pconv {speedup and round(speedup, 2)}x", file=sys.stderr)
+    for line in (*result.warnings, *(f"{n}: {why}" for n, why in result.failed.items())):
+        print(f"  {line}", file=sys.stderr)
+
+
+def _summary(entries: dict[str, Any]) -> str:
+    """The README's table: one line a case and thread count."""
+    lines = [
+        "| network | threads | LiteRT + XNNPACK, ms | pconv, ms | ratio | fastest other, same "
+        "float32 weights |",
+        "|---|---:|---:|---:|---:|---|",
+    ]
+    for case, threads, entry in _in_order(entries):
+        rows = {row["name"]: row for row in entry["contenders"]}
+        base, pconv = rows["litert"], rows.get("pconv")
+        ours = _ms(pconv) if pconv else "failed"
+        ratio = f"**{pconv['speedup']:.2f}x**" if pconv else "-"
+        lines.append(
+            f"| {case.key} | {threads} | {_ms(base)} | {ours} | {ratio} | {_best_other(rows)} |"
+        )
+    lines += ["", _footnote(entries)]
+    return "\n".join(lines)
+
+
+def _best_other(rows: dict[str, Any]) -> str:
+    others = [row for name, row in rows.items() if name not in ("litert", "pconv", "openvino-bf16")]
+    if not others:
+        return "not measured"
+    best = min(others, key=lambda row: row["latency_ms"]["median"])
+    text = f"{best['name']} {_ms(best)} ms ({best['speedup']:.2f}x)"
+    pconv = rows.get("pconv")
+    faster = pconv and best["latency_ms"]["median"] < pconv["latency_ms"]["median"]
+    return f"{text}, **faster than pconv**" if faster else text
+
+
+def _footnote(entries: dict[str, Any]) -> str:
+    machines = sorted({_machine(entry) for entry in entries.values()})
+    dates = sorted({entry["date"] for entry in entries.values()})
+    return (
+        f"Batch 1, float32, medians. {'; '.join(machines)}; {' to '.join(dict.fromkeys(dates))}. "
+        "Random weights, pruned at once; every output is checked against LiteRT's before timing. "
+        "All contenders, spreads and versions: [docs/results.md](docs/results.md). "
+        "Repeat one with `pconv-tf compare --network=vgg16_conv --peers=all`."
+    )
+
+
+def _document(entries: dict[str, Any]) -> str:
+    parts = [
+        "# Measured results",
+        "",
+        "Written by `make bench` (`python -m benchmarks.run`) from "
+        "[results.json](results.json); do not edit. How it is measured: "
+        "[benchmarking.md](benchmarking.md). The first contender, stock LiteRT with XNNPACK on the "
+        "dense twin, is 1.0; all run the same pruned weights. *Spread* is the 10th to 90th "
+        "percentile of the medians of a contender's bursts, relative to its median.",
+    ]
+    for case, threads, entry in _in_order(entries):
+        parts += ["", f"## {case.key}, {threads} thread{'s' if threads > 1 else ''}", ""]
+        parts += _section(case, threads, entry)
+    return "\n".join(parts) + "\n"
+
+
+def _section(case: Case, threads: int, entry: dict[str, Any]) -> list[str]:
+    subject = entry["subject"]
+    pruning = ", ".join(f"{key} {value}" for key, value in subject["pruning"].items())
+    size = subject["bytes"]
+    flags = "".join(f" --{key}={value}" for key, value in case.pruning.items())
+    lines = [
+        f"{pruning}: 1/{1 / subject['conv_weights_kept']:.1f} of the convolutions' weights kept; "
+        f"file {size['dense'] / 1e6:.1f} MB dense, {size['pconv'] / 1e6:.1f} MB FKW. "
+        f"{_machine(entry)}, {entry['date']}.",
+        "",
+        "| contender | version | median ms | min | p90 | ratio | spread | max diff | |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---|",
+    ]
+    for row in entry["contenders"]:
+        latency = row["latency_ms"]
+        name = f"**{row['name']}**" if row["name"] == "pconv" else row["name"]
+        lines.append(
+            f"| {name} | {row['version']} | {latency['median']:.3f} | {latency['min']:.3f} | "
+            f"{latency['p90']:.3f} | {row['speedup']:.2f}x | {row['spread']:.0%} | "
+            f"{row['max_abs_diff']:.0e} | {row['remark']} |"
+        )
+    lines += ["", *(f"- {name}: {why.splitlines()[0]}" for name, why in entry["failed"].items())]
+    lines += [f"- Note: {warning}" for warning in entry["warnings"]]
+    lines += [
+        f"`pconv-tf compare --network={case.network}{flags} --num_threads={threads} --peers=all`"
+    ]
+    return lines
+
+
+def _in_order(entries: dict[str, Any]) -> list[tuple[Case, int, dict[str, Any]]]:
+    found = []
+    for case in CASES:
+        for threads in range(1, 65):
+            entry = entries.get(f"{case.key} @{threads}")
+            if entry:
+                found.append((case, threads, entry))
+    return found
+
+
+def _machine(entry: dict[str, Any]) -> str:
+    machine = entry["machine"]
+    return f"{machine['cpu']} ({machine['instructions']}, {machine['cpus']} processors)"
+
+
+def _ms(row: dict[str, Any]) -> str:
+    median = row["latency_ms"]["median"]
+    return f"{median:.1f}" if median >= 10 else f"{median:.2f}"
+
+
+def _insert(path: Path, text: str) -> None:
+    before, begin, rest = path.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise SystemExit(f"{path}: expected the marks {BEGIN} and {END}")
+    write_atomically(path, f"{before}{begin}\n{text}\n{end}{after}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
