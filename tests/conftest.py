@@ -39,3 +39,34 @@ def dense_tflite(small_model, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("models") / "small.tflite"
     path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(small_model).convert())
     return path
+
+
+@pytest.fixture(scope="session")
+def pruned_model(small_model):
+    """The small model, pruned at once."""
+    import keras
+
+    import pconv_tf
+
+    copy = keras.models.clone_model(small_model)
+    return pconv_tf.prune_one_shot(copy, {"pattern_set": "pconv4"})
+
+
+@pytest.fixture(scope="session")
+def pruned_tflite(pruned_model, tmp_path_factory) -> Path:
+    """The pruned model, converted."""
+    import pconv_tf
+
+    path = tmp_path_factory.mktemp("models") / "small_pconv.tflite"
+    pconv_tf.convert(pruned_model, output=path, force=True, quiet=True)
+    return path
+
+
+@pytest.fixture(scope="session")
+def pruned_twin(pruned_model, tmp_path_factory) -> Path:
+    """The pruned model as stock TFLite."""
+    import pconv_tf
+
+    path = tmp_path_factory.mktemp("models") / "small_twin.tflite"
+    pconv_tf.convert_dense(pruned_model, output=path)
+    return path

@@ -136,21 +136,6 @@ def test_random_inputs_follow_the_dtype():
         random_inputs([{"name": "s", "shape": [1], "dtype": np.bytes_}], seed=1)
 
 
-@pytest.fixture(scope="session")
-def pruned_tflite(small_model, tmp_path_factory):
-    """The small model, pruned and converted."""
-    import keras
-
-    import pconv_tf
-
-    pruned = pconv_tf.prune_one_shot(
-        keras.models.clone_model(small_model), {"pattern_set": "pconv4"}
-    )
-    path = tmp_path_factory.mktemp("models") / "small_pconv.tflite"
-    pconv_tf.convert(pruned, output=path, force=True, quiet=True)
-    return path
-
-
 def test_a_pruned_file_gets_the_delegate(pruned_tflite, delegate):
     result = benchmark(pruned_tflite, enable_op_profiling=True, **QUICK)
     assert result.delegate == delegate_path()

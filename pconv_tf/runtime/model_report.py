@@ -1,0 +1,203 @@
+"""The facts a report about one pruned model shows: layer by layer, measured and stored."""
+
+from __future__ import annotations
+
+import csv
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pconv_tf.runtime.op_profile import time_model
+from pconv_tf.runtime.single_ops import SingleOp, split_ops
+
+# Columns that PConvCallback logs, and what they are called in charts.
+_RESIDUALS = {
+    "pconv_primal": "primal: distance from the constraints",
+    "pconv_dual": "dual: movement of the auxiliaries",
+}
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class LayerFacts:
+    """One pruned layer.
+
+    Attributes:
+        name: Of the layer.
+        shape: Such as "64->128 3x3".
+        output: Height and width of its output.
+        kept_kernels, kept_weights: Shares of the dense layer's.
+        macs: Multiply-accumulates of the dense layer.
+        dense_bytes, fkw_bytes: Of the weights.
+        dense_ms, pruned_ms: Latency of the layer alone, in stock LiteRT and with the delegate; None
+            if there is no dense twin of it.
+    """
+
+    name: str
+    shape: str
+    output: tuple[int, int]
+    kept_kernels: float
+    kept_weights: float
+    macs: int
+    dense_bytes: int
+    fkw_bytes: int
+    dense_ms: float | None
+    pruned_ms: float | None
+
+
+@dataclass(frozen=True)
+class ModelReport:
+    """A pruned model.
+
+    Attributes:
+        name: For the title.
+        file_bytes, dense_bytes: Sizes of the converted file and of its dense twin.
+        dense_layers: Number of convolutions and fully connected layers that stayed stock operators.
+        patterns: Kernels by (kernel height, kernel width, bit mask).
+        layers: The pruned layers.
+        comparison: As JSON of `pconv-tf compare` has it.
+        residuals: Points (epoch, residual) of training by name; empty if not given.
+        accuracy: Before and after pruning, or None.
+    """
+
+    name: str
+    file_bytes: int
+    dense_bytes: int
+    dense_layers: int
+    patterns: dict[tuple[int, int, int], int]
+    layers: tuple[LayerFacts, ...]
+    comparison: dict[str, Any]
+    residuals: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    accuracy: tuple[float, float] | None = None
+
+
+def gather(
+    graph: Path,
+    baseline: Path,
+    *,
+    comparison: dict[str, Any],
+    delegate: str,
+    num_threads: int = 1,
+    history: Path | None = None,
+    accuracy: tuple[float, float] | None = None,
+    name: str | None = None,
+    progress: Progress = lambda text, done, total: None,
+) -> ModelReport:
+    """Inspects a converted file and times its layers.
+
+    Args:
+        graph: The converted file.
+        baseline: Its dense twin.
+        comparison: Of both, as plain values.
+        delegate: Path of the delegate.
+        num_threads: For the latency of layers.
+        history: A file of training logs, as CSVLogger (.csv) or `json.dump(history.history)` makes.
+        accuracy: Before and after pruning.
+        name: For the title; by default the file's name.
+        progress: Called with a text, steps done and steps in all.
+
+    Raises:
+        FileNotFoundError: A file does not exist.
+        ValueError: A file cannot be read, or holds no pruned layer.
+    """
+    from pconv_tf.conversion.inspection import inspect
+
+    inspection = inspect(graph)
+    if not inspection.layers:
+        raise ValueError(f"{graph}: holds no pruned layers, there is nothing to report")
+    residuals = read_residuals(history) if history else {}
+    own = [op for op in split_ops(graph.read_bytes()) if op.op == "PConv2D"]
+    twins = {op.name: op for op in split_ops(baseline.read_bytes())}
+    patterns: Counter[tuple[int, int, int]] = Counter()
+    layers = []
+    with tempfile.TemporaryDirectory(prefix="pconv_report_") as folder:
+        path = Path(folder) / "layer.tflite"
+        for number, (layer, op) in enumerate(zip(inspection.layers, own, strict=True)):
+            progress(f"timing {layer.name}", number, len(own))
+            for mask, count in zip(layer.patterns, layer.kernels_per_pattern, strict=True):
+                patterns[(*layer.kernel_size, mask)] += count
+            twin = twins.get(op.name)
+            dense_ms = _milliseconds(twin, path, num_threads, {})
+            pruned_ms = _milliseconds(op, path, num_threads, {"delegate": delegate})
+            layers.append(_facts(layer, op, dense_ms, pruned_ms))
+    return ModelReport(
+        name=name or graph.name,
+        file_bytes=graph.stat().st_size,
+        dense_bytes=baseline.stat().st_size,
+        dense_layers=inspection.dense_layers,
+        patterns=dict(patterns),
+        layers=tuple(layers),
+        comparison=comparison,
+        residuals=residuals,
+        accuracy=accuracy,
+    )
+
+
+def _milliseconds(
+    op: SingleOp | None, path: Path, num_threads: int, options: Mapping[str, Any]
+) -> float | None:
+    if op is None:
+        return None
+    timing = time_model(op.model, path, num_threads, options)
+    return timing.median if timing else None
+
+
+def _facts(layer: Any, op: SingleOp, dense_ms: float | None, pruned_ms: float | None) -> LayerFacts:
+    kh, kw = layer.kernel_size
+    shape = op.output_shapes[0]
+    height, width = shape[1:3] if len(shape) == 4 else (1, 1)
+    weights = kh * kw * layer.in_channels * layer.out_channels // layer.groups
+    return LayerFacts(
+        name=layer.name,
+        shape=f"{layer.in_channels}->{layer.out_channels} {kh}x{kw}",
+        output=(height, width),
+        kept_kernels=layer.kept_kernels,
+        kept_weights=layer.kept_weights,
+        macs=weights * height * width,
+        dense_bytes=layer.dense_bytes,
+        fkw_bytes=layer.fkw_bytes,
+        dense_ms=dense_ms,
+        pruned_ms=pruned_ms,
+    )
+
+
+def read_residuals(path: Path) -> dict[str, list[tuple[float, float]]]:
+    """Reads the network's residuals per epoch from a training log.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Neither CSV nor JSON, or without residuals.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        columns = _columns(path)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: neither CSVLogger's nor a history as JSON: {error}") from error
+    missing = [column for column in _RESIDUALS if column not in columns]
+    if missing:
+        raise ValueError(
+            f"{path}: no column {missing[0]!r} (put PConvCallback before CSVLogger). "
+            f"Found: {', '.join(columns)}"
+        )
+    return {
+        title: [(float(epoch), value) for epoch, value in enumerate(columns[column], 1)]
+        for column, title in _RESIDUALS.items()
+    }
+
+
+def _columns(path: Path) -> dict[str, list[float]]:
+    if path.suffix == ".json":
+        stored = json.loads(path.read_text())
+        return {key: [float(value) for value in values] for key, values in stored.items()}
+    columns: dict[str, list[float]] = {}
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            for key, value in row.items():
+                columns.setdefault(key, []).append(float(value))
+    return columns

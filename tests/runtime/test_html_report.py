@@ -1,0 +1,207 @@
+"""The report page: complete, self-contained, and right in a real browser."""
+
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from pconv_tf.runtime.html_report import render
+from pconv_tf.runtime.model_report import LayerFacts, ModelReport, gather, read_residuals
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+def _row(name, median, speedup, remark=""):
+    return {
+        "name": name,
+        "version": "1.0",
+        "num_threads": 1,
+        "latency_ms": {"median": median, "min": median * 0.9, "p90": median * 1.1},
+        "speedup": speedup,
+        "max_abs_diff": 1e-6,
+        "remark": remark,
+    }
+
+
+COMPARISON = {
+    "subject": {"graph": "a", "baseline": "b"},
+    "machine": {"cpu": "Test <CPU>", "cpus": 2, "instructions": "avx2", "system": "Linux"},
+    "num_threads": 1,
+    "seed": 0,
+    "contenders": [
+        _row("litert", 10.0, 1.0),
+        _row("pconv", 2.0, 5.0),
+        _row("other", 5.0, 2.0, "a rival"),
+    ],
+    "failed": {"tvm": "not installed"},
+    "warnings": ["noisy"],
+}
+
+
+@pytest.fixture
+def report():
+    layers = tuple(
+        LayerFacts(
+            name=f"block{n}/a_rather_long_name_of_a_layer/conv2d_{n}",
+            shape="64->64 3x3",
+            output=(56, 56),
+            kept_kernels=0.28,
+            kept_weights=0.123,
+            macs=115_605_504,
+            dense_bytes=147_456,
+            fkw_bytes=21_000,
+            dense_ms=1.5,
+            pruned_ms=None if n == 3 else 0.25,
+        )
+        for n in range(1, 14)
+    )
+    return ModelReport(
+        name="model_with_a_long_name_pconv.tflite",
+        file_bytes=2_000_000,
+        dense_bytes=14_000_000,
+        dense_layers=1,
+        patterns={(3, 3, 0b010011000): 300, (3, 3, 0b000110010): 100, (1, 1, 1): 50},
+        layers=layers,
+        comparison=COMPARISON,
+        residuals={"primal": [(1.0, 0.5), (2.0, 0.05)], "dual": [(1.0, 0.1), (2.0, 0.0)]},
+        accuracy=(0.93, 0.925),
+    )
+
+
+class _Checker(HTMLParser):
+    """Counts tags, and notes any that are not closed in order."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.tags, self.problems, self.text = [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name in ("src", "href") or (name == "style" and "url(" in value):
+                self.problems.append(f"{tag} loads {value}")
+        if tag not in ("meta",):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.problems.append(f"{tag} closed out of order")
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_page_is_well_formed_self_contained_and_complete(report):
+    page = render(report)
+    checker = _Checker()
+    checker.feed(page)
+    assert checker.problems == [] and checker.open == []
+    assert "script" not in checker.tags and "link" not in checker.tags
+    assert not re.search(r"https?://(?!www\.w3\.org)", page)
+    text = " ".join(checker.text)
+    for expected in (
+        *("5.00x", "2.00 ms", "8.1x", "2.00 MB", "0.925", "66.7 %", "Test <CPU>", "a rival"),
+        *("tvm: not installed", "noisy", "12.3%", "6.0x", "primal", "1 more layer stayed"),
+    ):
+        assert expected in text or expected in page, expected
+    assert page.count('class="pattern"') == 3
+    assert page.count("<tr>") == 1 + 13
+
+
+def test_residuals_of_a_training_log(tmp_path):
+    log = tmp_path / "log.csv"
+    log.write_text("epoch,loss,pconv_primal,pconv_dual\n0,1.0,0.5,0.2\n1,0.9,0.1,0.05\n")
+    primal, dual = read_residuals(log).values()
+    assert primal == [(1.0, 0.5), (2.0, 0.1)] and dual == [(1.0, 0.2), (2.0, 0.05)]
+    history = tmp_path / "log.json"
+    history.write_text('{"pconv_primal": [0.5], "pconv_dual": [0.1]}')
+    assert next(iter(read_residuals(history).values())) == [(1.0, 0.5)]
+    log.write_text("epoch,loss\n0,1.0\n")
+    with pytest.raises(ValueError, match=r"no column 'pconv_primal' .*Found: epoch, loss"):
+        read_residuals(log)
+    history.write_text("[1]")
+    with pytest.raises(ValueError, match="neither CSVLogger's nor a history"):
+        read_residuals(history)
+    with pytest.raises(FileNotFoundError, match=r"gone\.csv"):
+        read_residuals(tmp_path / "gone.csv")
+
+
+def test_facts_of_a_real_file(pruned_tflite, pruned_twin, delegate):
+    report = gather(pruned_tflite, pruned_twin, comparison=COMPARISON, delegate=delegate)
+    assert len(report.layers) >= 3
+    assert all(layer.dense_ms and layer.pruned_ms for layer in report.layers)
+    second = next(layer for layer in report.layers if layer.shape == "16->16 3x3")
+    assert second.macs == 16 * 16 * 16 * 16 * 9
+    assert second.kept_weights == pytest.approx(4 / 9 / 3.6, rel=0.02)
+    assert sum(report.patterns.values()) > 0
+    assert "16->16 3x3" in render(report) or "16-&gt;16 3x3" in render(report)
+
+
+def test_a_file_without_pruned_layers_is_refused(dense_tflite):
+    with pytest.raises(ValueError, match="holds no pruned layers"):
+        gather(dense_tflite, dense_tflite, comparison=COMPARISON, delegate="x")
+
+
+def _screenshot(page: Path, width: int, dark: bool, folder: Path):
+    picture = folder / f"{width}{dark}.png"
+    command = [
+        CHROMIUM,
+        *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+        *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+        f"--user-data-dir={folder / 'profile'}",
+        f"--window-size={width},1600",
+        f"--screenshot={picture}",
+        f"--blink-settings=preferredColorScheme={0 if dark else 1}",
+        page.as_uri(),
+    ]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    return picture
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium")
+def test_page_in_a_browser(report, tmp_path):
+    """Nothing sticks out sideways on a phone, and dark mode is dark."""
+    matplotlib_image = pytest.importorskip("matplotlib.image")
+    page = tmp_path / "report.html"
+    page.write_text(render(report))
+    light = matplotlib_image.imread(_screenshot(page, 1100, False, tmp_path))[..., :3]
+    dark = matplotlib_image.imread(_screenshot(page, 1100, True, tmp_path))[..., :3]
+    assert light.shape == dark.shape == (1600, 1100, 3)
+    assert light[5, 5].mean() > 0.9 and dark[5, 5].mean() < 0.2
+    assert 0.01 < (abs(light - light[5, 5]).max(axis=2) > 0.1).mean() < 0.6  # something is there
+
+    # A page that is too wide for its window says so itself.
+    probe = "<script>document.title=document.documentElement.scrollWidth</script>"
+    narrow = tmp_path / "narrow.html"
+    narrow.write_text(
+        '<!doctype html><body style="margin:0"><iframe id="f" style="width:390px;height:800px;'
+        f'border:0" srcdoc="{_attribute(render(report) + probe)}"></iframe><script>'
+        "f.onload=()=>document.body.append('W='+f.contentDocument.documentElement.scrollWidth)"
+        "</script>"
+    )
+    dump = subprocess.run(
+        [
+            CHROMIUM,
+            *("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"),
+            f"--user-data-dir={tmp_path / 'profile2'}",
+            "--virtual-time-budget=5000",
+            "--dump-dom",
+            narrow.as_uri(),
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    ).stdout
+    width = re.search(r"W=(\d+)", dump)
+    assert width and int(width[1]) <= 390
+
+
+def _attribute(text):
+    return text.replace("&", "&amp;").replace('"', "&quot;")
