@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
@@ -87,15 +88,18 @@ def progress(description: str, total: int | None = None) -> Progress:
 
     Use it as a context manager; its one task has id 0: `bar.advance(0)`.
     """
+    visible = sys.stderr.isatty()
+    # A descriptor of its own: libraries may be kept quiet meanwhile by redirecting the usual one.
+    stream = os.fdopen(os.dup(sys.stderr.fileno()), "w") if visible else sys.stderr
     bar = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        console=Console(file=sys.stderr, highlight=False),
+        console=Console(file=stream, highlight=False),
         transient=True,
-        disable=not sys.stderr.isatty(),
+        disable=not visible,
     )
     bar.add_task(description, total=total)
     return bar

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import pconv_tf
 from pconv_tf.files import write_atomically
 from pconv_tf.runtime.comparison import Comparison, Progress, run_comparison
 from pconv_tf.runtime.contender import Contender
@@ -131,6 +132,7 @@ def _pconv_contenders(
                 # Half precision is asked for by name; then its error is what is wanted.
                 tolerance=1e-2 if options.get("precision") == "fp16" else 1e-4,
                 remark=text,
+                version=pconv_tf.__version__,
             )
         )
     return contenders

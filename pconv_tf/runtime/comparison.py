@@ -171,7 +171,8 @@ def run_comparison(
                 info, outputs = process.load(inputs)
                 reference = reference or outputs
                 diff = _difference(outputs, reference, contender.tolerance)
-                running.append(_Running(process, info["version"], info["load_ms"], diff))
+                version = contender.version or info["version"]
+                running.append(_Running(process, version, info["load_ms"], diff))
             except ContenderError as error:
                 if number == 0:
                     raise ValueError(f"baseline {contender.name}: {error}") from error

@@ -34,6 +34,7 @@ class Contender:
         tolerance: Largest difference from the reference output, relative to the largest magnitude
             in it, at which the result counts as the same.
         remark: A line for the table's legend.
+        version: Shown instead of the runtime's own version.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Contender:
     python: str = sys.executable
     tolerance: float = 1e-4
     remark: str = ""
+    version: str = ""
 
 
 class ContenderError(Exception):

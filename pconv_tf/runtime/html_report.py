@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
@@ -31,7 +32,11 @@ def render(report: ModelReport) -> str:
         chart = line_chart(
             report.residuals, x_title="epoch", y_title="relative residual", log_y=True
         )
-        sections += ["<h2>ADMM residuals</h2>", chart]
+        meaning = (
+            "<p>Primal: distance of the weights from the constraints. Dual: movement of the "
+            "auxiliaries. Both relative to the norm of the weights.</p>"
+        )
+        sections += ["<h2>ADMM residuals</h2>", meaning, chart]
     sections += ["<h2>How it was measured</h2>", _method(report)]
     body = "\n".join(sections)
     return (
@@ -115,11 +120,15 @@ def _patterns(report: ModelReport) -> str:
 
 def _layers(report: ModelReport) -> str:
     heads = (
-        *("layer", "shape", "map", "weights kept", "", "kernels kept", "MMAC", "MMAC kept"),
-        *("kB dense", "kB FKW", "ms dense", "ms pruned", "ratio"),
+        *("layer", "shape", "map", "weights kept", "", "ms dense", "ms pruned", "ratio"),
+        *("MMAC dense", "kept", "kB dense", "FKW", "kernels kept"),
     )
     head = "".join(f"<th>{text}</th>" for text in heads)
-    body = "".join(_layer_row(layer) for layer in report.layers)
+    # What all names begin with, as "model_1/", says nothing about any of them.
+    names = [layer.name for layer in report.layers]
+    shared = os.path.commonprefix(names).rpartition("/")
+    skip = len(shared[0]) + len(shared[1]) if len(names) > 1 else 0
+    body = "".join(_layer_row(layer, layer.name[skip:]) for layer in report.layers)
     stock = report.dense_layers
     plural = "layer" if stock == 1 else "layers"
     note = f"{stock} more {plural} stayed stock operators. " if stock else ""
@@ -130,24 +139,24 @@ def _layers(report: ModelReport) -> str:
     )
 
 
-def _layer_row(layer: LayerFacts) -> str:
+def _layer_row(layer: LayerFacts, name: str) -> str:
     ratio = "-"
     if layer.dense_ms and layer.pruned_ms:
         ratio = f"{layer.dense_ms / layer.pruned_ms:.1f}x"
     cells = (
-        escape(layer.name),
+        escape(name),
         escape(layer.shape),
         f"{layer.output[0]}x{layer.output[1]}",
         f"{layer.kept_weights:.1%}",
         f'<span class="track"><i style="width:{100 * layer.kept_weights:.0f}%"></i></span>',
-        f"{layer.kept_kernels:.1%}",
+        _ms(layer.dense_ms),
+        _ms(layer.pruned_ms),
+        ratio,
         f"{layer.macs / 1e6:.1f}",
         f"{layer.macs * layer.kept_weights / 1e6:.1f}",
         f"{layer.dense_bytes / 1e3:.1f}",
         f"{layer.fkw_bytes / 1e3:.1f}",
-        _ms(layer.dense_ms),
-        _ms(layer.pruned_ms),
-        ratio,
+        f"{layer.kept_kernels:.1%}",
     )
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
@@ -163,8 +172,7 @@ def _method(report: ModelReport) -> str:
     versions = ", ".join(f"{row['name']} {row['version']}" for row in result["contenders"])
     lines = [
         f"{machine['cpu']} ({machine['instructions']}, {machine['cpus']} processors), "
-        f"{machine['system']}, {result['num_threads']} thread(s) each, batch "
-        "as in the file, float32.",
+        f"{machine['system']}, {result['num_threads']} thread(s) each, float32.",
         f"Contenders: {versions}. All run the same weights, each in a process of its own; their "
         "outputs were compared with stock LiteRT's before anything was timed. They take turns in "
         "short bursts; latencies are medians over all bursts.",

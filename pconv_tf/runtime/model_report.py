@@ -16,8 +16,8 @@ from pconv_tf.runtime.single_ops import SingleOp, split_ops
 
 # Columns that PConvCallback logs, and what they are called in charts.
 _RESIDUALS = {
-    "pconv_primal": "primal: distance from the constraints",
-    "pconv_dual": "dual: movement of the auxiliaries",
+    "pconv_primal": "primal",
+    "pconv_dual": "dual",
 }
 
 Progress = Callable[[str, int, int], None]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,9 +103,28 @@ def time_model(
     model: bytes, path: Path, num_threads: int, options: Mapping[str, Any]
 ) -> Timing | None:
     """Times a small model for about a tenth of a second; None if the runtime refuses it."""
+    path.write_bytes(model)
+    with _quiet():
+        return _time_file(path, num_threads, options)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Drops what the runtime and the delegate say about every one of many little models."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 (a device, not a path)
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _time_file(path: Path, num_threads: int, options: Mapping[str, Any]) -> Timing | None:
     from pconv_tf.runtime.peers.litert import Session
 
-    path.write_bytes(model)
     try:
         session = Session(str(path), num_threads, options)
         session.set_inputs(random_inputs(session.inputs, seed=0))

@@ -18,7 +18,7 @@ _STYLE = (
 )
 
 
-def pattern_grid(rows: Sequence[str], cell: int = 9) -> str:
+def pattern_grid(rows: Sequence[str], cell: int = 14) -> str:
     """A pattern: rows of "X" (kept tap) and "." (pruned tap) as a grid of squares."""
     width, height = len(rows[0]) * cell, len(rows) * cell
     squares = "".join(
