@@ -218,7 +218,7 @@ def _convert_layer(graph: Graph, operator: Any, name: str, choice: _Choice) -> L
     layer = encode(values, groups=conv.groups, scale=conv.weights.scale)
     gain = _gain(graph, conv, layer, choice.weights)
     if gain < cost_model.MINIMUM_GAIN and not choice.force:
-        return stays(f"expected {gain:.1f}x, needs {cost_model.MINIMUM_GAIN}x")
+        return stays(f"expected {gain:.2f}x, needs {cost_model.MINIMUM_GAIN:.2f}x")
     if layer.weight.dtype == np.float32:
         layer = cast_weights(layer, choice.weights)
     to_pconv(graph, conv, layer, name)

@@ -20,6 +20,7 @@ from pconv_tf.fkw import (
     validate,
 )
 
+_INT32_MAX = 2**31 - 1
 _ARRAYS = ("offset", "reorder", "index", "stride", "weight", "bias", "scale")
 
 
@@ -157,6 +158,8 @@ def _add_pad(
     amounts = np.array([[0, 0], [top, bottom], [left, right], [0, 0]], np.int32)
     batch, height, width, channels = graph.shape(source)
     grown = (batch, height + top + bottom, width + left + right, channels)
+    if max(grown) > _INT32_MAX:
+        raise ValueError(f"{name}: pads {list(pads)} make the map {grown[1]}x{grown[2]}")
     padded = _add_activation(
         graph, f"{name}/pad", grown, graph.signature(source), (top + bottom, left + right)
     )

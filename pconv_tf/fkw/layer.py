@@ -9,6 +9,8 @@ import numpy as np
 FILTER_BLOCKS = (1, 4, 8, 16)
 MAX_KERNEL = 7
 MAX_PATTERNS = 255
+MAX_CHANNELS = 1 << 24
+MAX_STEP = 65535  # strides, dilations and pads
 
 
 @dataclass(frozen=True, eq=False)

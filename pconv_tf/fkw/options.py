@@ -8,12 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pconv_tf.fkw.layer import FkwLayer
+from pconv_tf.fkw.layer import MAX_STEP, FkwLayer
 from pconv_tf.fkw.validate import check_header, check_patterns
 
 CUSTOM_CODE = "PConv2D"
 VERSION = 1
 _INT32_MAX = 2**31 - 1
+_READ_ERRORS = (*(ValueError, TypeError, LookupError, OverflowError, MemoryError, struct.error),)
 _KEYS = {
     *("version", "padding", "pads", "activation", "patterns", "filter_block"),
     *("kernel_h", "kernel_w", "stride_h", "stride_w", "dilation_h", "dilation_w"),
@@ -86,13 +87,14 @@ class ConvOptions:
         check_header(self.kernel_size, self.in_channels, self.out_channels, self.filter_block)
         check_patterns(self.patterns, self.kernel_size)
         for name, values in (("strides", self.strides), ("dilations", self.dilations)):
-            if min(values) < 1:
-                raise ValueError(f"{name}: expected at least 1, found {values}")
-        if self.pads is not None and (min(self.pads) < 0 or self.padding != Padding.VALID):
-            raise ValueError(
-                f"pads: expected values of at least 0 and padding VALID, found"
-                f" {self.pads} with {self.padding.name}"
-            )
+            if min(values) < 1 or max(values) > MAX_STEP:
+                raise ValueError(f"{name}: expected 1..{MAX_STEP}, found {values}")
+        if self.pads is None:
+            return
+        if min(self.pads) < 0 or max(self.pads) > MAX_STEP:
+            raise ValueError(f"pads: expected 0..{MAX_STEP}, found {self.pads}")
+        if self.padding != Padding.VALID:
+            raise ValueError(f"pads: go with padding VALID only, found {self.padding.name}")
 
     def to_bytes(self) -> bytes:
         """The FlexBuffer map, the same bytes for the same options."""
@@ -171,7 +173,7 @@ def _guarded(read: Callable[[], Any]) -> Any:
     """`read()`; whatever the FlexBuffer reader throws at damaged bytes becomes a ValueError."""
     try:
         return read()
-    except (ValueError, TypeError, IndexError, OverflowError, MemoryError, struct.error) as error:
+    except _READ_ERRORS as error:
         raise ValueError(f"custom options: damaged FlexBuffer ({error})") from None
 
 

@@ -6,7 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pconv_tf.fkw.layer import FILTER_BLOCKS, MAX_KERNEL, MAX_PATTERNS, FkwLayer
+from pconv_tf.fkw.layer import (
+    FILTER_BLOCKS,
+    MAX_CHANNELS,
+    MAX_KERNEL,
+    MAX_PATTERNS,
+    FkwLayer,
+)
 
 _UNSIGNED = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.uint32))
 _WEIGHTS = (np.dtype(np.float32), np.dtype(np.float16), np.dtype(np.int8))
@@ -53,8 +59,8 @@ def check_header(
         f"two sizes of 1..{MAX_KERNEL}",
         tuple(kernel_size),
     )
-    _expect(in_channels >= 1, "in_channels", "at least 1", in_channels)
-    _expect(out_channels >= 1, "out_channels", "at least 1", out_channels)
+    for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
+        _expect(1 <= channels <= MAX_CHANNELS, name, f"1..{MAX_CHANNELS}", channels)
     _expect(filter_block in FILTER_BLOCKS, "filter_block", f"one of {FILTER_BLOCKS}", filter_block)
 
 
