@@ -245,11 +245,12 @@ def _absorb_space_to_batch(graph: Graph, conv: Convolution) -> None:
     conv.pads = (int(paddings[0, 0]), int(ends[0]), int(paddings[1, 0]), int(ends[1]))
     conv.absorbed += [before, conv.place]
     conv.place, conv.output = after, ids(after.outputs)[0]
+    _absorb_bias(graph, conv)
     _absorb_activation(graph, conv)
 
 
 def _absorb_activation(graph: Graph, conv: Convolution) -> None:
-    """Fuses the activation that BATCH_TO_SPACE_ND kept apart from its convolution."""
+    """Fuses an activation that BATCH_TO_SPACE_ND kept apart from its convolution."""
     reader = graph.only_consumer(conv.output)
     if conv.activation != Activation.NONE or reader is None:
         return

@@ -246,7 +246,7 @@ class TestChoice:
             pconv_tf.convert(net, skip="(")
 
     def test_unknown_weights(self, net):
-        with pytest.raises(ValueError, match="weights: expected one of .* found 'int4'"):
+        with pytest.raises(ValueError, match=r"weights: expected one of .* found 'int4'"):
             pconv_tf.convert(net, weights="int4")
 
     def test_table_is_printed(self, net, capsys):
