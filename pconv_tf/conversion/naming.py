@@ -22,10 +22,15 @@ class LayerNames:
     def __init__(self, layer_of_scope: dict[str, str]) -> None:
         self._layer_of_scope = layer_of_scope
         self._given: Counter[str] = Counter()
+        self._name_of_buffer: dict[int, str] = {}
 
     def of(self, graph: Graph, operator: Any) -> str:
         """The name of the layer that `operator` performs."""
-        name = self._name(graph, operator)
+        weights = [tensor for tensor in ids(operator.inputs)[1:2] if tensor >= 0]
+        buffer = graph.tensor(weights[0]).buffer if weights else 0
+        name = self._name_of_buffer.get(buffer) or self._name(graph, operator)
+        if buffer:  # a layer that is used twice has its weights once; the second use is nameless
+            self._name_of_buffer[buffer] = name
         self._given[name] += 1
         return name if self._given[name] == 1 else f"{name}#{self._given[name]}"
 

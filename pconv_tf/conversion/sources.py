@@ -169,7 +169,7 @@ def _traced(model: Any) -> tuple[Any, dict[str, str]]:
     function = tf.function(call).get_concrete_function(*specs)
     paths = {id(_variable(weight).handle): _path(weight) for weight in model.weights}
     layers = {
-        id(internal): paths[id(external)].rpartition("/")[0]
+        id(internal): paths[id(external)].rpartition("/")[0].removeprefix(f"{model.name}/")
         for external, internal in function.graph.captures
         if "kernel" in paths.get(id(external), "").rpartition("/")[2]
     }

@@ -1,6 +1,8 @@
 """inspect, verify and their commands."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,14 +13,24 @@ from pconv_tf.cli.main import main
 from pconv_tf.conversion import inspection, model_file
 
 
-@pytest.fixture
-def files(keras, rng, tmp_path):
-    net = small_net(keras, rng)
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    import keras
+
+    keras.utils.set_random_seed(7)
+    net = small_net(keras, np.random.default_rng(7))
+    folder = tmp_path_factory.mktemp("files")
     for weights in ("float32", "float16", "int8"):
-        path = tmp_path / f"{weights}.tflite"
+        path = folder / f"{weights}.tflite"
         pconv_tf.convert(net, output=path, force=True, quiet=True, weights=weights)
-    pconv_tf.convert_dense(net, output=tmp_path / "twin.tflite")
-    return tmp_path
+    pconv_tf.convert_dense(net, output=folder / "twin.tflite")
+    return folder
+
+
+@pytest.fixture
+def files(written, tmp_path):
+    """A folder with the small net in every weight type, and its twin."""
+    return Path(shutil.copytree(written, tmp_path / "files"))
 
 
 def test_inspect(files):
@@ -111,7 +123,7 @@ class TestCommands:
         assert "DIFFERS" in capsys.readouterr().out
         arguments = ["inspect", str(files / "float32.tflite"), "--verify", other, "--json"]
         assert main(arguments) == 1
-        assert json.loads(capsys.readouterr().out[len("") :].strip())["matches"] is False
+        assert json.loads(capsys.readouterr().out)["matches"] is False
 
     @pytest.mark.parametrize(
         "arguments",
