@@ -136,6 +136,8 @@ TfLiteDelegate* CreateDelegate(const DelegateOptions& options) {
   state->delegate.Prepare = PrepareDelegate;
   // Without this flag the runtime first prepares the model as it is and stops at PConv2D.
   state->delegate.flags = kTfLiteDelegateFlagsAllowDynamicTensors;
+  // The operations' rows then stand in the runtime's profile, not one row for the whole partition.
+  if (options.profile) state->delegate.flags |= kTfLiteDelegateFlagsPerOperatorProfiling;
   return &state.release()->delegate;
 }
 

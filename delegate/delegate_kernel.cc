@@ -1,6 +1,7 @@
 #include "delegate/delegate_kernel.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <map>
 
@@ -68,6 +69,19 @@ std::string ChooseCacheDir(const DelegateOptions& options) {
     return std::string(home) + "/.cache/pconv_tf";
   }
   return "";
+}
+
+// Rows for the runtime's own profiler, if one is installed (benchmark_model
+// --enable_op_profiling=true).
+void ReportToProfiler(const std::vector<ProfileRow>& rows, const TfLiteContext* context) {
+  auto* profiler = static_cast<tflite::Profiler*>(context->profiler);
+  if (profiler == nullptr) return;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const double microseconds = std::max(0.0, rows[i].end_us - rows[i].begin_us);
+    profiler->AddEvent(rows[i].kernel.c_str(),
+                       tflite::Profiler::EventType::DELEGATE_PROFILED_OPERATOR_INVOKE_EVENT,
+                       std::llround(microseconds), static_cast<int64_t>(i), 0);
+  }
 }
 
 }  // namespace
@@ -157,7 +171,10 @@ Status DelegateKernel::Invoke(TfLiteContext* context) {
   outputs_.clear();
   for (const int tensor : output_tensors_) outputs_.push_back(context->tensors[tensor].data.f);
   const Status status = engine_->Run(inputs_, outputs_);
-  if (status.ok() && options_.profile) profile_.Add(engine_->profile());
+  if (status.ok() && options_.profile) {
+    profile_.Add(engine_->profile());
+    ReportToProfiler(engine_->profile(), context);
+  }
   return status;
 }
 

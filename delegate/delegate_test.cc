@@ -89,6 +89,36 @@ TEST(Delegate, NamesTheLayerWhoseInputDoesNotFit) {
             "PConv delegate: PConv2D 'conv': activation has 7 channels, expected 8\n");
 }
 
+class RecordingProfiler : public tflite::Profiler {
+ public:
+  uint32_t BeginEvent(const char*, EventType, int64_t, int64_t) override { return 0; }
+  void EndEvent(uint32_t, int64_t, int64_t) override {}
+  void EndEvent(uint32_t) override {}
+  void AddEvent(const char* tag, EventType, uint64_t, int64_t, int64_t) override {
+    tags.push_back(tag);
+  }
+  std::vector<std::string> tags;
+};
+
+TEST(Delegate, ReportsEveryOperationToTheProfiler) {
+  std::mt19937 rng(1);
+  DelegateOptions options;
+  options.profile = true;
+  options.backend = Backend::kReference;
+  OwnedDelegate owned(options);
+  EXPECT_TRUE(owned.delegate->flags & kTfLiteDelegateFlagsPerOperatorProfiling);
+  RecordingProfiler profiler;
+  FakeRuntime runtime;
+  testing::AddTestModel(&rng, &runtime);
+  runtime.context()->profiler = static_cast<tflite::Profiler*>(&profiler);
+  ASSERT_EQ(runtime.Apply(owned.delegate), kTfLiteOk);
+  ASSERT_EQ(runtime.Allocate(), kTfLiteOk);
+  ASSERT_EQ(runtime.Invoke(), kTfLiteOk);
+  ASSERT_EQ(profiler.tags.size(), 11u);
+  EXPECT_EQ(profiler.tags[0], "PConv2D reference");
+  EXPECT_EQ(profiler.tags[10], "Softmax reference");
+}
+
 TEST(Delegate, DestroyAcceptsNull) { DestroyDelegate(nullptr); }
 
 }  // namespace

@@ -35,9 +35,7 @@ class Engine {
   virtual int64_t weight_bytes() const = 0;
 };
 
-// Packed constants that outlive one engine: a resize makes the runtime build new delegate kernels,
-// and packing again would be slow. Keyed by the constant's address and the packing's name.
-class PackedCache;
+class PackedCache;  // packed_cache.h
 
 }  // namespace pconv
 

@@ -13,6 +13,7 @@
 #include "tensorflow/lite/builtin_ops.h"
 #include "tensorflow/lite/c/builtin_op_data.h"
 #include "tensorflow/lite/c/common.h"
+#include "tensorflow/lite/core/api/profiler.h"
 
 #else
 
@@ -292,6 +293,25 @@ typedef struct {
 } TfLiteReducerParams;
 
 }  // extern "C"
+
+namespace tflite {
+
+// Behind TfLiteContext::profiler. A C++ class of the runtime: the order of its virtual functions is
+// its ABI.
+class Profiler {
+ public:
+  enum class EventType { DELEGATE_PROFILED_OPERATOR_INVOKE_EVENT = 1 << 3 };
+  virtual ~Profiler() = default;
+  virtual uint32_t BeginEvent(const char* tag, EventType type, int64_t metadata1,
+                              int64_t metadata2) = 0;
+  virtual void EndEvent(uint32_t handle, int64_t metadata1, int64_t metadata2) = 0;
+  virtual void EndEvent(uint32_t handle) = 0;
+  // `metric` in microseconds.
+  virtual void AddEvent(const char* tag, EventType type, uint64_t metric, int64_t metadata1,
+                        int64_t metadata2) = 0;
+};
+
+}  // namespace tflite
 
 #if UINTPTR_MAX == UINT64_MAX
 static_assert(offsetof(TfLiteTensor, data) == 8);

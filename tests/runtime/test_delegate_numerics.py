@@ -42,9 +42,9 @@ def assert_close(found, expected):
         assert np.abs(a - b).max() <= TOLERANCE * max(1e-6, np.abs(b).max())
 
 
-def check(dense: bytes, shape: tuple[int, ...], rng, **kwargs):
+def check(dense: bytes, shape: tuple[int, ...], rng, *, weights: str = "float32", **kwargs):
     """Runs the converted model at batch 1, 3 and 1 again and compares it to the dense one."""
-    converted = pconv_tf.convert(dense, force=True, quiet=True)
+    converted = pconv_tf.convert(dense, weights=weights, force=True, quiet=True)
     assert b"PConv2D" in converted
     interpreter = pconv_tf.Interpreter(converted, **kwargs)
     for batch in (1, 3, 1):
@@ -84,6 +84,21 @@ def test_convolutions(rng, runtime, threads, kernel, stride, padding, dilation):
     shape = (int(rng.integers(13, 24)), int(rng.integers(13, 24)), int(rng.integers(1, 12)))
     dense = conv_chain(rng, shape, kernel, stride, padding, dilation)
     check(dense, shape, rng, num_threads=threads, runtime=runtime)
+
+
+@pytest.mark.parametrize("backend", ["auto", "reference"])
+@pytest.mark.parametrize("weights", ["float32", "float16", "int8"])
+@pytest.mark.parametrize("block", [1, 4, 8, 16])
+def test_weight_types_and_shared_masks(rng, backend, weights, block):
+    builder = ModelBuilder()
+    shape = (14, 15, 6)
+    x = builder.input(*shape)
+    for filters, kernel in ((24, 3), (21, 1), (16, 7)):
+        w = pattern_weights(rng, filters, kernel, x.shape[3], block=block)
+        bias = rng.standard_normal(filters).astype(np.float32)
+        x = builder.conv(x, w, bias, activation="relu")
+    options = {"backend": backend}
+    check(builder.finish(x), shape, rng, weights=weights, options=options)
 
 
 def every_operation(rng) -> tuple[bytes, tuple[int, ...]]:

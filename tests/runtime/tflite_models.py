@@ -22,19 +22,34 @@ class Value:
 
 
 def pattern_weights(
-    rng: np.random.Generator, filters: int, kernel: int, channels: int, density: float = 0.4
+    rng: np.random.Generator,
+    filters: int,
+    kernel: int,
+    channels: int,
+    *,
+    density: float = 0.4,
+    block: int = 1,
 ) -> np.ndarray:
-    """Float32 [O, kh, kw, I]: `density` of the kernels kept, each with one of four patterns."""
+    """Float32 [O, kh, kw, I]: `density` of the kernels kept, each with one of four patterns.
+
+    `block` consecutive filters keep the same kernels and patterns. The values are multiples of 1/64
+    below 2, each filter's largest 127/64: exact in float16 and in int8 with a scale of 1/64.
+    """
     size = kernel * kernel
     taps = min(4, size)
     patterns = [rng.permutation(size)[:taps] for _ in range(4)]
     weights = np.zeros((filters, size, channels), np.float32)
-    for o in range(filters):
+    for first in range(0, filters, block):
         for i in range(channels):
-            if rng.random() < density:
-                weights[o, patterns[rng.integers(4)], i] = rng.uniform(0.1, 1, taps) * rng.choice(
-                    [-1, 1], taps
-                )
+            if rng.random() >= density:
+                continue
+            kept = patterns[rng.integers(4)]
+            for o in range(first, min(first + block, filters)):
+                weights[o, kept, i] = rng.integers(1, 128, taps) * rng.choice([-1, 1], taps) / 64
+        for o in range(first, min(first + block, filters)):
+            if weights[o].any():
+                largest = np.unravel_index(np.abs(weights[o]).argmax(), weights[o].shape)
+                weights[o][largest] = 127 / 64
     return weights.reshape(filters, kernel, kernel, channels)
 
 
