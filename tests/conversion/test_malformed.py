@@ -100,7 +100,7 @@ def put(position, value):
     [
         (with_option(version=VERSION + 1), "version: the file has FKW version 2, .* up to 1"),
         (with_option(patterns=None), "patterns: missing"),
-        (with_option(kernel_h=5), "weight|stride|patterns|offset|index"),
+        (with_option(kernel_h=1), "patterns: expected masks of 3 bits"),
         (with_option(patterns=[1]), "stride: expected shape"),
         (with_option(out_channels=11), "reorder: expected shape"),
         (with_array(1, put(-1, 255)), "offset: expected to end"),
