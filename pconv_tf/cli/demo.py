@@ -25,11 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, default=0, help="of weights and image order (default: %(default)s)"
     )
     parser.add_argument(
-        "--train_images",
+        "--epoch_images",
         type=int,
-        default=30_000,
+        default=20_000,
         metavar="N",
-        help="training images to use, at most 60000 (default: %(default)s)",
+        help="training images in one epoch, at most 60000 (default: %(default)s)",
     )
     output.add_json_argument(parser)
 
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     """Runs the demo."""
     from pconv_tf.demo.run import run as run_demo
 
-    result = run_demo(args.output, seed=args.seed, train_images=args.train_images, note=output.note)
+    result = run_demo(args.output, seed=args.seed, epoch_images=args.epoch_images, note=output.note)
     if args.json:
         output.print_json(result)
         return 0

@@ -15,16 +15,18 @@ from pconv_tf.demo import fashion_mnist, network, picture
 from pconv_tf.files import write_atomically
 
 BATCH = 128
-# Both models start from the same dense one and train for the same number of epochs.
-DENSE_EPOCHS = 3
+# Both models start from the same dense one and train for the same number of further epochs, of
+# which each draws this many images from all 60,000.
+EPOCH_IMAGES = 20_000
+DENSE_EPOCHS = 5
 LEARNING_RATE = 2e-3
 CONFIG = {
     "pattern_set": "natural8",
-    "connectivity_rate": 3.0,
-    "rho": (1e-1,),
+    "connectivity_rate": 2.0,
+    "rho": (1.0,),
     "epochs_per_stage": 1,
-    "update_every": "50 steps",
-    "retrain_epochs": 4,
+    "update_every": "10 steps",
+    "retrain_epochs": 11,
 }
 EVALUATION_BATCH = 250
 
@@ -70,7 +72,7 @@ def run(
     output: Path,
     *,
     seed: int = 0,
-    train_images: int = 30_000,
+    epoch_images: int = EPOCH_IMAGES,
     config: dict[str, Any] | None = None,
     note: Note = lambda _: None,
 ) -> Result:
@@ -79,16 +81,16 @@ def run(
     Args:
         output: A folder; made if missing.
         seed: Of the initial weights and of the order of the images.
-        train_images: How many of the 60,000 training images to use.
+        epoch_images: How many images the models see in one epoch.
         config: Pruning configuration, `CONFIG` by default.
         note: Is given a line of text whenever something is done.
 
     Raises:
-        ValueError: `train_images` is out of range, or the pruning configuration is wrong.
+        ValueError: `epoch_images` is out of range, or the pruning configuration is wrong.
         OSError: The data cannot be had, or `output` cannot be written.
     """
-    if not BATCH <= train_images <= 60_000:
-        raise ValueError(f"train_images: expected {BATCH} to 60000, found {train_images}")
+    if not BATCH <= epoch_images <= 60_000:
+        raise ValueError(f"epoch_images: expected {BATCH} to 60000, found {epoch_images}")
     start = time.monotonic()
     config = CONFIG if config is None else config
     output.mkdir(parents=True, exist_ok=True)
@@ -96,8 +98,7 @@ def run(
     import keras
 
     train, test = fashion_mnist.load()
-    train = fashion_mnist.Split(train.images[:train_images], train.labels[:train_images])
-    dense, pruned = _train(keras, train, config, seed, note)
+    dense, pruned = _train(keras, train, epoch_images // BATCH, config, seed, note)
     report = pconv_tf.sparsity_report(pruned)
 
     files = {
@@ -154,11 +155,19 @@ def run(
 
 
 def _train(
-    keras: Any, train: fashion_mnist.Split, config: dict[str, Any], seed: int, note: Note
+    keras: Any,
+    train: fashion_mnist.Split,
+    steps: int,
+    config: dict[str, Any],
+    seed: int,
+    note: Note,
 ) -> tuple[Any, Any]:
     """Returns a dense and a pruned model that were trained for the same number of epochs."""
     keras.utils.set_random_seed(seed)
-    steps = -(-len(train.labels) // BATCH)
+    import tensorflow as tf
+
+    images = tf.data.Dataset.from_tensor_slices((train.images, train.labels))
+    batches = images.shuffle(len(train.labels), seed=seed).repeat().batch(BATCH).prefetch(2)
     epochs = pconv_tf.PruningConfig(**config).total_epochs
 
     def fit(model: Any, name: str, count: int, *callbacks: Any) -> None:
@@ -169,9 +178,8 @@ def _train(
             )
         )
         model.fit(
-            train.images,
-            train.labels,
-            batch_size=BATCH,
+            batches,
+            steps_per_epoch=steps,
             epochs=count,
             verbose=0,
             callbacks=[*callbacks, announce],
