@@ -6,6 +6,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 LIB := bazel-bin/delegate/libpconv_delegate.so
 BAZEL ?= bazel
+# Tests in which several threads share memory.
+THREAD_TESTS := //delegate:packed_cache_test //delegate/cpu:cpu_engine_test //delegate/cpu/blocked:steps_test
 
 .PHONY: help setup delegate demo test test-python test-cpp sanitize lint format bench docs wheel clean
 
@@ -32,7 +34,7 @@ test-cpp: setup  ## C++ unit tests
 
 sanitize: setup  ## C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer, threads under ThreadSanitizer
 	$(BAZEL) test --config=asan //...
-	$(BAZEL) test --config=tsan --test_tag_filters=threads //...
+	$(BAZEL) test --config=tsan $(THREAD_TESTS)
 
 test-python: setup  ## Python tests, against the built delegate
 	$(PY) -m pytest tests
