@@ -29,10 +29,10 @@ def test_family(keras, rng, run, family, request):
     model = make(weights=None, include_top=False, input_shape=(size, size, 3))
     settle(model, rng)
     pconv_tf.prune_one_shot(model, {"pattern_set": "pconv4", "connectivity_rate": 3.6})
-    conversion = convert_with_report(model)
+    twin = pconv_tf.convert_dense(model)
+    conversion = convert_with_report(twin)
     converted = [layer for layer in conversion.layers if layer.became == "PConv2D"]
     assert len(converted) > 8
-    twin = pconv_tf.convert_dense(model)
     assert len(conversion.flatbuffer) < len(twin)
     results = inspection.verify(conversion.flatbuffer, twin)
     assert [result.name for result in results if not result.matches] == []
