@@ -126,9 +126,9 @@ def _layers(report: ModelReport) -> str:
     head = "".join(f"<th>{text}</th>" for text in heads)
     # What all names begin with, as "model_1/", says nothing about any of them.
     names = [layer.name for layer in report.layers]
-    shared = os.path.commonprefix(names).rpartition("/")
-    skip = len(shared[0]) + len(shared[1]) if len(names) > 1 else 0
-    body = "".join(_layer_row(layer, layer.name[skip:]) for layer in report.layers)
+    shared = os.path.commonpath(names) if len(names) > 1 else ""
+    skip = len(shared) + 1 if shared else 0
+    body = "".join(_layer_row(layer, layer.name[skip:] or layer.name) for layer in report.layers)
     stock = report.dense_layers
     plural = "layer" if stock == 1 else "layers"
     note = f"{stock} more {plural} stayed stock operators. " if stock else ""
