@@ -1,14 +1,19 @@
 """Times one .tflite file in LiteRT, with the flags of TFLite's benchmark_model.
 
-The file runs in this process, after a warm-up, on random input. If it holds pruned layers, this
-project's delegate is loaded unless --external_delegate_path says otherwise.
+The file runs in this process, after a warm-up, on random input. If it holds
+pruned layers, this project's delegate is loaded, unless
+--external_delegate_path says otherwise.
 """
 
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from pconv_tf.cli import output
+
+if TYPE_CHECKING:
+    from pconv_tf.runtime.benchmarking import Benchmark
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -123,7 +128,7 @@ def input_shapes(names: str, shapes: str) -> dict[str, list[int]]:
         ) from None
 
 
-def _print(result) -> None:  # noqa: ANN001 (the type lives in a module imported late)
+def _print(result: Benchmark) -> None:
     package = {"litert": "ai-edge-litert", "tf": "tensorflow"}[result.runtime]
     print(f"Graph: {result.graph} ({result.graph_bytes / 1e6:.2f} MB)")
     for tensor in result.inputs:
@@ -156,7 +161,7 @@ def _print(result) -> None:  # noqa: ANN001 (the type lives in a module imported
         _print_ops(result)
 
 
-def _print_ops(result) -> None:  # noqa: ANN001
+def _print_ops(result: Benchmark) -> None:
     total = sum(op.ms or 0 for op in result.ops)
     inside = result.ops[0].inside
     rows = [

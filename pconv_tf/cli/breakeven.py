@@ -11,12 +11,13 @@ with what the converter's cost model expects. Takes about two minutes.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pconv_tf.cli import output
 
 if TYPE_CHECKING:
-    from pconv_tf.runtime.breaking_even import BreakEven
+    from pconv_tf.runtime.breaking_even import BreakEven, Point
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -116,7 +117,7 @@ def _sparsity(value: float | None, lowest: float) -> str:
     return f"<= {value:.0%}" if value <= lowest else f"{value:.0%}"
 
 
-def _gain(points, sparsity: float) -> str:  # noqa: ANN001 (the type lives in a module imported late)
+def _gain(points: Sequence[Point], sparsity: float) -> str:
     nearest = min(points, key=lambda point: abs(point.sparsity - sparsity))
     return f"{nearest.gain:.1f}x"
 
