@@ -8,9 +8,8 @@ from pathlib import Path
 
 def cache_folder(*parts: str) -> Path:
     """A folder below PCONV_CACHE_DIR, else below the user's cache folder; made if missing."""
-    root = os.environ.get("PCONV_CACHE_DIR")
-    if not root:
-        root = os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "pconv_tf")  # noqa: PTH118
-    folder = Path(root).expanduser().joinpath(*parts)
+    chosen = os.environ.get("PCONV_CACHE_DIR")
+    root = Path(chosen or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "pconv_tf")
+    folder = root.expanduser().joinpath(*parts)
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -113,7 +113,7 @@ def _quiet() -> Iterator[None]:
     """Drops what the runtime and the delegate say about every one of many little models."""
     sys.stderr.flush()
     kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 (a device, not a path)
+    with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:
         yield
