@@ -35,6 +35,19 @@ WindowOrigin OriginOf(const Window& window, int input_h, int input_w) {
   return {-ResolveHeight(window, input_h).before, -ResolveWidth(window, input_w).before};
 }
 
+int PatternSliceChannels(int channels) {
+  constexpr int kWindowBytes = 5 * 9 * 64;  // of the largest register block, per channel
+  constexpr int kCacheBytes = 512 * 1024;
+  const int slices = (channels * kWindowBytes + kCacheBytes - 1) / kCacheBytes;
+  return (channels + slices - 1) / slices;
+}
+
+bool TakesPatternKernel(const KernelTable& kernels, const Window& window, int taps, int group) {
+  return kernels.conv_pattern_3x3 != nullptr && taps == 4 && group == 1 && window.kernel_h == 3 &&
+         window.kernel_w == 3 && window.stride_h == 1 && window.stride_w == 1 &&
+         window.dilation_h == 1 && window.dilation_w == 1;
+}
+
 size_t PackedConv::bytes() const {
   size_t sum = 0;
   for (const Stream& slice : slices) sum += slice.bytes();
@@ -63,6 +76,16 @@ ConvStep::ConvStep(const KernelTable& kernels, std::shared_ptr<const PackedConv>
   for (const std::vector<int>& pattern : weights_->patterns) {
     for (const int tap : pattern) tap_offsets_.push_back(TapOffset(window, input_.layout, tap));
   }
+  if (TakesPatternKernel(kernels, window, weights_->taps, weights_->group) &&
+      output_.layout.tile_w >= kPatternColumns) {
+    for (const std::vector<int>& pattern : weights_->patterns) {
+      unsigned mask = 0;
+      for (const int tap : pattern) mask |= 1u << tap;
+      int number = 0;
+      for (unsigned other = 0; other < mask; ++other) number += __builtin_popcount(other) == 4;
+      pattern_numbers_.push_back(static_cast<uint8_t>(number));
+    }
+  }
   const int rows = output_.layout.tile_h;
   split_rows_ = (rows + num_threads - 1) / num_threads * num_threads <= rows * 1.05;
   group_bounds_ = BalanceGroups(weights_->slices, num_threads);
@@ -85,9 +108,8 @@ void ConvStep::Run(const RunContext& context) const {
     args.row_end = split_rows_ ? rows * (thread + 1) / num_threads : rows;
     args.group_begin = split_rows_ ? 0 : group_bounds_[thread];
     args.group_end = split_rows_ ? groups : group_bounds_[thread + 1];
-    const ConvKernel kernel = kernels_.conv_group[weights_->group / 2];
-    const int images = output_.shape.n;
-    for (int n = 0; n < images; ++n) {
+    args.pattern_number = pattern_numbers_.data();
+    for (int n = 0; n < output_.shape.n; ++n) {
       args.input = context.data[reads[0]] +
                    static_cast<size_t>(n) * input_.shape.c * args.input_plane + origin_;
       args.output = context.data[writes] + output_.ImageOffset(n);
@@ -96,17 +118,45 @@ void ConvStep::Run(const RunContext& context) const {
         args.addend_plane = addend_.layout.plane_floats();
         args.addend_row = addend_.layout.row_floats();
       }
-      for (size_t s = 0; s < weights_->slices.size(); ++s) {
-        const bool last = s + 1 == weights_->slices.size();
-        args.stream = weights_->slices[s].View();
-        args.accumulate = s > 0;
-        args.lo = last ? range_.lo : -kInfinity;
-        args.hi = last ? range_.hi : kInfinity;
-        kernel(args);
-      }
+      RunImage(args);
     }
   });
   border_.CompleteAll(context.data[writes], context.pool);
+}
+
+void ConvStep::RunImage(ConvArgs args) const {
+  const bool pattern = !pattern_numbers_.empty();
+  const ConvKernel kernel =
+      pattern ? kernels_.conv_pattern_3x3 : kernels_.conv_group[weights_->group / 2];
+  // Partial sums of slices stay in cache if all slices of a few rows follow one another.
+  const size_t slices = weights_->slices.size();
+  const int row_end = args.row_end;
+  const int step = slices == 1 ? std::max(1, row_end - args.row_begin) : 3;
+  for (int y = args.row_begin; y < row_end;) {
+    // No single row is left over: register blocks have two rows at least.
+    const int rest = row_end - y;
+    args.row_begin = y;
+    args.row_end = y + (rest <= step ? rest : rest == step + 1 ? step - 1 : step);
+    for (size_t s = 0; s < slices; ++s) {
+      const bool last = s + 1 == slices;
+      args.stream = weights_->slices[s].View();
+      args.accumulate = s > 0;
+      args.lo = last ? range_.lo : -kInfinity;
+      args.hi = last ? range_.hi : kInfinity;
+      kernel(args);
+    }
+    y = args.row_end;
+  }
+}
+
+std::string ConvStep::KernelName() const {
+  std::string name = std::string("lane_tiled_") + kernels_.name;
+  name += pattern_numbers_.empty() ? " general" : " pattern";
+  if (weights_->group > 1) name += " group " + std::to_string(weights_->group);
+  if (weights_->slices.size() > 1) {
+    name += " slices " + std::to_string(weights_->slices.size());
+  }
+  return name + ", " + output_.layout.ToString();
 }
 
 }  // namespace pconv::cpu

@@ -36,6 +36,13 @@ struct PackedConv {
   size_t bytes() const;
 };
 
+// Input channels per slice for the kernel of 3x3 patterns, so that what a register block reads
+// stays in the second-level cache.
+int PatternSliceChannels(int channels);
+
+// Whether the kernel of 3x3 patterns takes such a layer.
+bool TakesPatternKernel(const KernelTable& kernels, const Window& window, int taps, int group);
+
 class ConvStep : public Step {
  public:
   // Buffers: input, output and the one to add before the activation (or null) with the tiles of
@@ -44,8 +51,13 @@ class ConvStep : public Step {
            const Window& window, ActivationRange range, const Plan& plan, int input, int addend,
            int output, int num_threads);
   void Run(const RunContext& context) const override;
+  // Name of the kernel and of what it works on, for profiles.
+  std::string KernelName() const;
 
  private:
+  // All slices of one image: rows and groups of `args`.
+  void RunImage(ConvArgs args) const;
+
   const KernelTable& kernels_;
   std::shared_ptr<const PackedConv> weights_;
   ActivationRange range_;
@@ -53,6 +65,7 @@ class ConvStep : public Step {
   size_t origin_ = 0;  // floats from input cell (0, 0), may wrap
   size_t input_row_, input_column_;
   std::vector<size_t> tap_offsets_;
+  std::vector<uint8_t> pattern_numbers_;  // empty: not for the kernel of 3x3 patterns
   bool split_rows_ = false;
   std::vector<int> group_bounds_;  // per thread
   Border border_;

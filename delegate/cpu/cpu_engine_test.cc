@@ -155,6 +155,24 @@ TEST(PConv2D, DensitiesBlocksAndWeightTypes) {
   }
 }
 
+TEST(PConv2D, SlicesOfManyInputChannels) {
+  for (const auto& [h, w] : std::vector<std::pair<int, int>>{{28, 28}, {14, 14}, {56, 31}}) {
+    for (const int threads : {1, 2, 3}) {
+      GraphBuilder builder(Seed() + h);
+      RandomLayerSpec spec;
+      spec.window = MakeWindow(3, 3);
+      spec.out_channels = 400;
+      spec.density = 0.02;
+      const int x =
+          builder.Conv2D(builder.Input({1, h, w, 2}), 400, MakeWindow(1, 1), Activation::kNone);
+      const int y = builder.PConv2D(x, spec);
+      const int sum = builder.Add({.op = BinaryNode{BinaryKind::kAdd, Activation::kRelu}}, {x, y});
+      builder.Output(sum);
+      Check(&builder, "400 channels on " + std::to_string(h) + "x" + std::to_string(w), threads);
+    }
+  }
+}
+
 TEST(PConv2D, TapCounts) {
   for (int taps = 1; taps <= 9; ++taps) {
     GraphBuilder builder(Seed() + taps);

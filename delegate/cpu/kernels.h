@@ -30,12 +30,18 @@ struct StreamView {
 };
 inline constexpr uint32_t kNoFilter = UINT32_MAX;
 
+// 3x3 patterns of four taps are numbered in the order of their masks.
+inline constexpr int kNumPatterns3x3 = 126;
+// Columns of the register blocks of their kernels.
+inline constexpr int kPatternColumns = 7;
+
 // One pass over a rectangle of output vectors of a lane-tiled image for a range of filter groups.
 // Strides are in floats.
 struct ConvArgs {
   StreamView stream;
   int taps;                       // per record
   const size_t* tap_offset;       // [patterns][taps] from the input cell of an output cell
+  const uint8_t* pattern_number;  // [patterns], for the kernels of 3x3 patterns only
   const float* input;             // channel 0, cell that tap (0, 0) of output cell (0, 0) reads
   size_t input_plane, input_row;  // input_row: between the inputs of successive output rows
   size_t input_column;            // between the inputs of successive output columns
@@ -166,6 +172,8 @@ struct KernelTable {
   const char* name;
   int lanes;                 // floats per vector
   ConvKernel conv_group[3];  // any taps, groups of 1, 2 and 4 filters
+  // Single filters, 3x3 kernels of four taps, stride 1, no dilation; null where there is none.
+  ConvKernel conv_pattern_3x3;
   PoolKernel max_pool, sum_pool;
   BinaryKernel add, sub, mul;
   BorderKernel border;

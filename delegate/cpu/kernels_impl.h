@@ -165,6 +165,182 @@ void ConvGroup(const ConvArgs& a) {
   }
 }
 
+// ---- Convolution of 3x3 patterns with four taps -------------------------------------------------
+// One body per pattern; every input vector is loaded once for all outputs of a register block that
+// read it (load redundancy elimination at the register level).
+
+#if PCONV_LANES == 16 || defined(__aarch64__)
+constexpr int kPatternRows[2] = {3, 2};
+#elif PCONV_LANES == 8
+constexpr int kPatternRows[2] = {1, 1};
+#endif
+#if PCONV_LANES > 4 || defined(__aarch64__)
+#define PCONV_HAS_PATTERN_KERNEL 1
+
+// In assembler, because compilers otherwise fold the shared load back into every multiplication or
+// copy accumulators around.
+PCONV_INLINE void MultiplyAdd(Vec& acc, Vec x, Vec w) {
+#if defined(__x86_64__)
+  asm("vfmadd231ps %1, %2, %0" : "+v"(acc) : "v"(x), "v"(w));
+#else
+  acc += x * w;
+#endif
+}
+
+// The masks of four of nine taps in ascending order; a pattern's number is its place here.
+struct PatternMasks {
+  uint16_t mask[kNumPatterns3x3];
+};
+constexpr PatternMasks MakePatternMasks() {
+  PatternMasks masks{};
+  int n = 0;
+  for (unsigned mask = 0; mask < 512; ++mask) {
+    int bits = 0;
+    for (int b = 0; b < 9; ++b) bits += mask >> b & 1;
+    if (bits == 4) masks.mask[n++] = static_cast<uint16_t>(mask);
+  }
+  return masks;
+}
+constexpr PatternMasks kPatternMasks = MakePatternMasks();
+
+// Whether output (y, x) of the block reads window cell (r, c) by tap b.
+constexpr bool Reads(unsigned mask, int b, int rows, int columns, int r, int c) {
+  return (mask >> b & 1) != 0 && r - b / 3 >= 0 && r - b / 3 < rows && c - b % 3 >= 0 &&
+         c - b % 3 < columns;
+}
+
+// `count` kernels of one pattern. `input`: cell of tap (0, 0) of the block's first output; strides
+// in bytes.
+template <unsigned kMask, int R, int C>
+PCONV_INLINE const char* PatternRun(Vec (&acc)[R][C], const char* input, size_t plane, size_t row,
+                                    const char* record, uint32_t count) {
+  constexpr size_t kRecordBytes = 20, kPrefetch = 1024;
+  const char* const end = record + kRecordBytes * count;
+  do {
+    const Record* rec = reinterpret_cast<const Record*>(record);
+    const char* cells = input + rec->channel * plane;
+    __builtin_prefetch(record + kPrefetch);
+    Vec weights[4];
+    PCONV_UNROLL
+    for (int t = 0; t < 4; ++t) weights[t] = Broadcast(rec->weights[t]);
+    PCONV_UNROLL
+    for (int r = 0; r < R + 2; ++r) {
+      PCONV_UNROLL
+      for (int c = 0; c < C + 2; ++c) {
+        bool used = false;
+        PCONV_UNROLL
+        for (int b = 0; b < 9; ++b) used = used || Reads(kMask, b, R, C, r, c);
+        if (!used) continue;
+        const Vec x = Load(reinterpret_cast<const float*>(cells) + c * kLanes);
+        int t = 0;
+        PCONV_UNROLL
+        for (int b = 0; b < 9; ++b) {
+          if (Reads(kMask, b, R, C, r, c)) MultiplyAdd(acc[r - b / 3][c - b % 3], x, weights[t]);
+          t += kMask >> b & 1;
+        }
+      }
+      cells += row;
+      asm("" : "+r"(cells));  // keeps one pointer instead of a register per cell
+    }
+    record += kRecordBytes;
+  } while (record != end);
+  return record;
+}
+
+#define PCONV_CASE(i)                                                                        \
+  case i:                                                                                    \
+    record = PatternRun<kPatternMasks.mask[i], R, C>(acc, input, plane, row, record, count); \
+    break;
+#define PCONV_CASES3(i) PCONV_CASE(i) PCONV_CASE(i + 1) PCONV_CASE(i + 2)
+#define PCONV_CASES9(i) PCONV_CASES3(i) PCONV_CASES3(i + 3) PCONV_CASES3(i + 6)
+#define PCONV_CASES63(i)                                                             \
+  PCONV_CASES9(i)                                                                    \
+  PCONV_CASES9(i + 9) PCONV_CASES9(i + 18) PCONV_CASES9(i + 27) PCONV_CASES9(i + 36) \
+      PCONV_CASES9(i + 45) PCONV_CASES9(i + 54)
+
+// R x C output vectors from row `y` and column `x`, for every filter of the range.
+template <int R, int C>
+__attribute__((noinline)) void PatternBlock(const ConvArgs& a, int y, int x) {
+  const char* const input =
+      reinterpret_cast<const char*>(a.input + y * a.input_row + x * a.input_column);
+  const size_t plane = a.input_plane * sizeof(float), row = a.input_row * sizeof(float);
+  const size_t offset = y * a.output_row + x * static_cast<size_t>(kLanes);
+  const char* record = a.stream.records + a.stream.record_begin[a.group_begin];
+  for (int filter = a.group_begin; filter < a.group_end; ++filter) {
+    float* const out = a.output + a.stream.filters[filter] * a.output_plane + offset;
+    Vec acc[R][C];
+    if (a.accumulate) {
+      PCONV_UNROLL
+      for (int r = 0; r < R; ++r) {
+        PCONV_UNROLL
+        for (int c = 0; c < C; ++c) acc[r][c] = Load(out + r * a.output_row + c * kLanes);
+      }
+    } else {
+      const Vec bias = Broadcast(a.stream.bias[filter]);
+      PCONV_UNROLL
+      for (int r = 0; r < R; ++r) {
+        PCONV_UNROLL
+        for (int c = 0; c < C; ++c) acc[r][c] = bias;
+      }
+      if (a.addend != nullptr) {
+        const float* addend = a.addend + a.stream.filters[filter] * a.addend_plane +
+                              y * a.addend_row + x * static_cast<size_t>(kLanes);
+        PCONV_UNROLL
+        for (int r = 0; r < R; ++r) {
+          PCONV_UNROLL
+          for (int c = 0; c < C; ++c) acc[r][c] += Load(addend + r * a.addend_row + c * kLanes);
+        }
+      }
+    }
+    for (uint32_t i = a.stream.run_begin[filter]; i < a.stream.run_begin[filter + 1]; ++i) {
+      const uint32_t count = a.stream.runs[i].count;
+      switch (a.pattern_number[a.stream.runs[i].pattern]) {
+        PCONV_CASES63(0)
+        PCONV_CASES63(63)
+      }
+    }
+    const Vec lo = Broadcast(a.lo), hi = Broadcast(a.hi);
+    PCONV_UNROLL
+    for (int r = 0; r < R; ++r) {
+      PCONV_UNROLL
+      for (int c = 0; c < C; ++c) {
+        Store(out + r * a.output_row + c * kLanes, Clamp(acc[r][c], lo, hi));
+      }
+    }
+  }
+}
+
+void ConvPattern3x3(const ConvArgs& a) {
+  constexpr int kTall = kPatternRows[0], kLow = kPatternRows[1];
+  for (int y = a.row_begin; y < a.row_end;) {
+    const int rows = a.row_end - y;
+    const bool tall = rows >= kTall && (rows - kTall == 0 || rows - kTall >= kLow);
+    int x = 0;
+    if (tall || rows >= kLow) {
+      for (; x + kPatternColumns <= a.columns; x += kPatternColumns) {
+        if (tall) {
+          PatternBlock<kTall, kPatternColumns>(a, y, x);
+        } else {
+          PatternBlock<kLow, kPatternColumns>(a, y, x);
+        }
+      }
+    }
+    const int height = tall ? kTall : rows >= kLow ? kLow : rows;
+    if (x < a.columns) {  // the rest, by the general kernel
+      ConvArgs rest = a;
+      rest.input += x * a.input_column;
+      rest.output += x * static_cast<size_t>(kLanes);
+      if (a.addend != nullptr) rest.addend += x * static_cast<size_t>(kLanes);
+      rest.columns = a.columns - x;
+      rest.row_begin = y;
+      rest.row_end = y + height;
+      ConvGroupStep<1, 1>(rest);
+    }
+    y += height;
+  }
+}
+#endif  // PCONV_HAS_PATTERN_KERNEL
+
 // ---- Pools ------------------------------------------------------------------------------------
 
 template <bool kMax>
@@ -377,10 +553,15 @@ void SparseGemv(const SparseGemvArgs& a) {
 }  // namespace
 
 const KernelTable PCONV_KERNEL_TABLE = {
-    PCONV_ISA,     PCONV_ISA_NAME, kLanes,        {ConvGroup<1>, ConvGroup<2>, ConvGroup<4>},
-    Pool<true>,    Pool<false>,    Binary<AddOp>, Binary<SubOp>,
-    Binary<MulOp>, Border,         Gather,        ToNhwc,
-    Mean,          Gemv,           SparseGemv,
+    PCONV_ISA,      PCONV_ISA_NAME, kLanes,        {ConvGroup<1>, ConvGroup<2>, ConvGroup<4>},
+#if defined(PCONV_HAS_PATTERN_KERNEL)
+    ConvPattern3x3,
+#else
+    nullptr,
+#endif
+    Pool<true>,     Pool<false>,    Binary<AddOp>, Binary<SubOp>,
+    Binary<MulOp>,  Border,         Gather,        ToNhwc,
+    Mean,           Gemv,           SparseGemv,
 };
 
 }  // namespace pconv::cpu

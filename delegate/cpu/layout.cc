@@ -12,6 +12,15 @@ int CeilDiv(int a, int b) { return (a + b - 1) / b; }
 
 }  // namespace
 
+size_t Layout::plane_floats() const {
+  constexpr size_t kLine = 16, kSets = 64;  // floats per cache line, sets of a first-level cache
+  const size_t floats = rows() * row_floats();
+  if (floats < 2 * kLine) return floats;
+  size_t lines = (floats + kLine - 1) / kLine | 1;
+  if (lines >= kSets && (lines % kSets < 5 || lines % kSets > 59)) lines += 10;
+  return lines * kLine;
+}
+
 bool Layout::SameTiles(const Layout& other) const {
   return kind == other.kind && lanes == other.lanes && grid_h == other.grid_h &&
          grid_w == other.grid_w && tile_h == other.tile_h && tile_w == other.tile_w;

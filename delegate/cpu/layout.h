@@ -35,7 +35,8 @@ struct Layout {
   int rows() const { return halo_top + tile_h + halo_bottom; }
   int columns() const { return halo_left + tile_w + halo_right; }
   size_t row_floats() const { return static_cast<size_t>(columns()) * lanes; }
-  size_t plane_floats() const { return rows() * row_floats(); }
+  // Padded: planes whose distance is a multiple of 4 KB would compete for the same cache sets.
+  size_t plane_floats() const;
   // Of the vector of cell (y, x) of the tile; negative coordinates reach into the halo.
   size_t CellOffset(int y, int x) const {
     return static_cast<size_t>(y + halo_top) * row_floats() +

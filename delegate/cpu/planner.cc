@@ -611,10 +611,11 @@ class Planner {
     tiles.halo_top = tiles.halo_bottom = tiles.halo_left = tiles.halo_right = 0;
     const int addend = task.addend < 0 ? -1 : Obtain(task.addend, tiles);
     const int output = Produce(task.output);
-    const std::shared_ptr<const PackedConv> packed = PackConv(node, shape[3]);
-    AddNode(std::make_unique<ConvStep>(kernels_, packed, task.window, RangeOf(task.activation),
-                                       plan_, input, addend, output, options_.num_threads),
-            task, std::string("lane_tiled_") + kernels_.name);
+    const std::shared_ptr<const PackedConv> packed = PackConv(node, task.window, shape[3]);
+    auto step = std::make_unique<ConvStep>(kernels_, packed, task.window, RangeOf(task.activation),
+                                           plan_, input, addend, output, options_.num_threads);
+    const std::string kernel = step->KernelName();
+    AddNode(std::move(step), task, kernel);
   }
 
   // ---- Weights --------------------------------------------------------------------------------
@@ -658,7 +659,8 @@ class Planner {
             {arrays.scale, arrays.scale_size * sizeof(float)}};
   }
 
-  std::shared_ptr<const PackedConv> PackConv(const Node& node, int in_channels) {
+  std::shared_ptr<const PackedConv> PackConv(const Node& node, const Window& window,
+                                             int in_channels) {
     std::vector<PackedCache::Source> sources;
     std::function<SparseFilters()> make;
     std::string parameters;
@@ -684,16 +686,23 @@ class Planner {
       };
       parameters = " multiplier " + std::to_string(op->depth_multiplier);
     }
-    return Packed<PackedConv>(std::string("stream ") + OpName(node) + parameters, sources, [&] {
-      const SparseFilters filters = make();
-      auto packed = std::make_shared<PackedConv>();
-      packed->patterns = filters.patterns;
-      packed->taps = filters.taps;
-      packed->group = filters.group >= 4 ? 4 : filters.group;
-      packed->slices.push_back(
-          MakeStream(filters, packed->group, 0, static_cast<uint32_t>(in_channels)));
-      return packed;
-    });
+    const auto* sparse = std::get_if<PConv2DNode>(&node.op);
+    const bool pattern =
+        sparse != nullptr && TakesPatternKernel(kernels_, window, sparse->layer.num_taps(),
+                                                sparse->layer.options().filter_block);
+    const int slice = pattern ? PatternSliceChannels(in_channels) : in_channels;
+    return Packed<PackedConv>(
+        "stream " + std::to_string(slice) + " " + OpName(node) + parameters, sources, [&] {
+          const SparseFilters filters = make();
+          auto packed = std::make_shared<PackedConv>();
+          packed->patterns = filters.patterns;
+          packed->taps = filters.taps;
+          packed->group = filters.group >= 4 ? 4 : filters.group;
+          for (int channel = 0; channel < in_channels; channel += slice) {
+            packed->slices.push_back(MakeStream(filters, packed->group, channel, channel + slice));
+          }
+          return packed;
+        });
   }
 
   std::shared_ptr<const blocked::PackedConv> PackBlockedConv(const Task& task) {
