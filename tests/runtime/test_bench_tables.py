@@ -1,0 +1,108 @@
+"""`make bench` writes what was measured, and says so when somebody else is faster."""
+
+import json
+import sys
+
+import pytest
+
+from benchmarks import run as bench
+from pconv_tf.runtime import compare
+
+
+def _row(name, median, base=10.0):
+    return {
+        "name": name,
+        "version": "1.0",
+        "num_threads": 1,
+        "latency_ms": {"median": median, "min": median, "p90": median},
+        "speedup": base / median,
+        "max_abs_diff": 1e-6,
+        "spread": 0.01,
+        "remark": "",
+    }
+
+
+def _entry(rival_ms):
+    return {
+        "date": "2026-01-02",
+        "subject": {
+            "network": "resnet50",
+            "pruning": {"connectivity_rate": 2},
+            "conv_weights_kept": 0.25,
+            "bytes": {"dense": 100_000_000, "pconv": 30_000_000},
+        },
+        "machine": {"cpu": "Test CPU", "cpus": 2, "instructions": "avx2", "system": "Linux"},
+        "num_threads": 1,
+        "contenders": [
+            *(_row("litert", 10.0), _row("pconv", 2.5)),
+            *(_row("rival", rival_ms), _row("openvino-bf16", 0.1)),
+        ],
+        "failed": {"mnn": "not installed: run this\nand that"},
+        "warnings": ["noisy"],
+    }
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A checkout's documents; `results.json` is written by the test."""
+    for name, path in (("RESULTS", "results.json"), ("DOCUMENT", "results.md")):
+        monkeypatch.setattr(bench, name, tmp_path / path)
+    monkeypatch.setattr(bench, "README", tmp_path / "README.md")
+    bench.README.write_text(f"before\n{bench.BEGIN}\nold\n{bench.END}\nafter\n")
+    return tmp_path
+
+
+def _run(monkeypatch, *flags):
+    monkeypatch.setattr(sys, "argv", ["run", *flags])
+    return bench.main()
+
+
+@pytest.mark.parametrize(("rival_ms", "faster"), [(5.0, False), (2.0, True)])
+def test_tables_are_written_from_the_json(folder, monkeypatch, rival_ms, faster):
+    bench.RESULTS.write_text(json.dumps({"resnet50 @1": _entry(rival_ms)}))
+    assert _run(monkeypatch, "--render") == 0
+    readme = bench.README.read_text()
+    assert readme.startswith(f"before\n{bench.BEGIN}\n| network |")
+    assert readme.endswith(f"\n{bench.END}\nafter\n") and "old" not in readme
+    line = next(line for line in readme.splitlines() if line.startswith("| resnet50 "))
+    assert line.startswith("| resnet50 | 1 | 10.0 | 2.50 | **4.00x** | rival ")
+    assert ("**faster than pconv**" in line) is faster
+    document = bench.DOCUMENT.read_text()
+    assert "## resnet50, 1 thread\n" in document and "openvino-bf16" in document
+    assert "- mnn: not installed: run this\n" in document and "- Note: noisy" in document
+
+
+def test_a_readme_without_marks_is_refused(folder, monkeypatch):
+    bench.README.write_text("nothing here")
+    with pytest.raises(SystemExit, match="expected the marks"):
+        _run(monkeypatch, "--render")
+
+
+def test_unknown_cases_are_named(folder, monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        _run(monkeypatch, "--networks=alexnet")
+    assert "no case 'alexnet'; cases: vgg16_conv; " in capsys.readouterr().err
+
+
+def test_measuring_replaces_one_entry(folder, monkeypatch, dense_tflite):
+    """With a small file in place of a network."""
+    bench.RESULTS.write_text(json.dumps({"vgg16 @1": _entry(5.0), "resnet50 @1": _entry(5.0)}))
+
+    def measured(network, **arguments):
+        result = compare(
+            graph=dense_tflite,
+            baseline=dense_tflite,
+            num_runs=1,
+            external_delegate_path="none",
+            num_threads=arguments["num_threads"],
+        )
+        result.subject.update(network=network, pruning={}, conv_weights_kept=1.0)
+        return result
+
+    monkeypatch.setattr("pconv_tf.runtime.compare", measured)
+    assert _run(monkeypatch, "--networks=vgg16", "--threads=1") == 0
+    entries = json.loads(bench.RESULTS.read_text())
+    assert set(entries) == {"vgg16 @1", "resnet50 @1"}
+    assert entries["vgg16 @1"]["machine"]["cpu"] != "Test CPU"
+    assert entries["resnet50 @1"]["machine"]["cpu"] == "Test CPU"
+    assert "| vgg16 | 1 |" in bench.README.read_text()
