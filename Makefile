@@ -48,6 +48,9 @@ format: $(VENV)/.stamp  ## reformat Python, C++ and Bazel files
 bench: setup  ## measure every network against its rivals; writes docs/results.md and the README table
 	$(PY) -m benchmarks.run
 
+docs: $(VENV)/.stamp  ## write the tables of docs/results.md and the README anew from docs/results.json
+	$(PY) -m benchmarks.run --render
+
 wheel: setup  ## a wheel with the delegate inside, in dist/
 	scripts/wheel.sh "$(PY)"
 
