@@ -20,13 +20,14 @@ BATCH = 128
 EPOCH_IMAGES = 20_000
 DENSE_EPOCHS = 5
 LEARNING_RATE = 2e-3
+CONTINUED_LEARNING_RATE = 5e-3
 CONFIG = {
     "pattern_set": "natural8",
     "connectivity_rate": 2.0,
     "rho": (1.0,),
     "epochs_per_stage": 1,
     "update_every": "10 steps",
-    "retrain_epochs": 11,
+    "retrain_epochs": 8,
 }
 EVALUATION_BATCH = 250
 
@@ -185,14 +186,14 @@ def _train(
             callbacks=[*callbacks, announce],
         )
 
-    def decay(count: int) -> Any:
-        return keras.optimizers.schedules.CosineDecay(LEARNING_RATE, count * steps, alpha=0.02)
+    def decay(rate: float, count: int) -> Any:
+        return keras.optimizers.schedules.CosineDecay(rate, count * steps, alpha=0.02)
 
-    dense = network.build(decay(DENSE_EPOCHS))
+    dense = network.build(decay(LEARNING_RATE, DENSE_EPOCHS))
     fit(dense, "dense", DENSE_EPOCHS)
-    pruned = network.build(decay(epochs))
+    pruned = network.build(decay(CONTINUED_LEARNING_RATE, epochs))
     pruned.set_weights(dense.get_weights())
-    network.compile_for(dense, decay(epochs))
+    network.compile_for(dense, decay(CONTINUED_LEARNING_RATE, epochs))
     fit(dense, "dense, continued", epochs)
     fit(pruned, "pruned", epochs, pconv_tf.PConvCallback(config))
     return dense, pruned
