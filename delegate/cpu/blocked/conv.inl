@@ -13,26 +13,6 @@
 namespace pconv::blocked {
 namespace {
 
-// What the next tile will read: fetched into the L2 cache while this one is computed, a share of
-// the channel blocks with every group of filters.
-struct Lookahead {
-  const float* pixels = nullptr;  // null: do not
-  int rows = 0, columns = 0, blocks = 0;
-  ptrdiff_t row = 0, step = 0, plane = 0;
-};
-
-inline constexpr ptrdiff_t kFarFloats = 96 * 1024;
-
-inline void Fetch(const Lookahead& next, int share, int shares) {
-  const int begin = next.blocks * share / shares, end = next.blocks * (share + 1) / shares;
-  for (int b = begin; b < end; ++b) {
-    for (int y = 0; y < next.rows; ++y) {
-      const float* p = next.pixels + b * next.plane + y * next.row;
-      for (int x = 0; x < next.columns; ++x, p += next.step) __builtin_prefetch(p, 0, 2);
-    }
-  }
-}
-
 struct TileJob {
   const float* input;    // pixel that belongs to tap offset 0 of the tile's first output
   ptrdiff_t input_row;   // floats between the input rows of vertical neighbours in the output
@@ -49,7 +29,6 @@ struct TileJob {
   const float* residual;
   ptrdiff_t residual_row, residual_plane;
   ActivationRange range;
-  Lookahead next;
 };
 
 template <int kValue>
@@ -96,9 +75,6 @@ void ConvTile(const TileJob& job) {
   const int32_t* const offsets = job.offsets;
   const float* const weights = job.weights;
   for (int g = job.groups.begin; g < job.groups.end; ++g) {
-    if (job.next.pixels != nullptr) {
-      Fetch(job.next, g - job.groups.begin, job.groups.end - job.groups.begin);
-    }
     Vec acc[kStreams][kPixels];
     float* partial = job.partial + ptrdiff_t{g} * kMaxTile * kLanes;
     if (job.first) {
@@ -274,32 +250,12 @@ void RunConv(const Conv& conv, Range tiles, Range groups) {
   job.residual_row = conv.residual.row();
   job.residual_plane = conv.residual.plane();
   job.range = conv.range;
-  // Images in the L2 cache need no help.
-  const bool far = in.size() > kFarFloats && in.lanes == kLanes;
-  const int reach_y = conv.reach_y, reach_x = conv.reach_x;
-  job.next.row = in.row();
-  job.next.step = in.lanes;
-  job.next.plane = in.plane();
   for (int chunk = 0; chunk < conv.chunks; ++chunk) {
-    const int left = in.channels - chunk * conv.chunk_channels;
-    job.next.blocks =
-        far ? CeilDiv(left < conv.chunk_channels ? left : conv.chunk_channels, kLanes) : 0;
     job.begin = conv.begin + ptrdiff_t{chunk} * conv.groups * kRecordKinds;
     job.first = chunk == 0;
     job.last = chunk == conv.chunks - 1;
     for (int t = tiles.begin; t < tiles.end; ++t) {
       const Tile& tile = conv.tiles[t];
-      job.next.pixels = nullptr;
-      if (far && t + 1 < tiles.end) {
-        const Tile& next = conv.tiles[t + 1];
-        // In the row of tiles the first columns are those that this tile has read.
-        const int skip = next.y == tile.y ? reach_x : 0;
-        job.next.rows = (next.height - 1) * conv.stride_h + 1 + reach_y;
-        job.next.columns = (next.width - 1) * conv.stride_w + 1 + reach_x - skip;
-        job.next.pixels =
-            in.At(chunk * conv.chunk_channels / in.lanes, next.y * conv.stride_h - conv.pad_top,
-                  next.x * conv.stride_w - conv.pad_left + skip);
-      }
       job.input = in.At(0, 0, 0) + tile.y * job.input_row + tile.x * job.input_step;
       job.output = out.At(0, tile.y, tile.x);
       job.residual = conv.residual.data != nullptr ? conv.residual.At(0, tile.y, tile.x) : nullptr;

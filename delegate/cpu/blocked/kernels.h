@@ -41,7 +41,6 @@ struct Conv {
   int num_tiles = 0;
   int groups = 0;  // blocks of L filters
   int chunks = 1;
-  int chunk_channels = 0;
   // [chunks * groups * kRecordKinds + 1] first record of each kind; a pair takes two records.
   const int64_t* begin = nullptr;
   const int32_t* offsets = nullptr;  // [records] floats from the input pixel of an output pixel
@@ -51,8 +50,6 @@ struct Conv {
   Tensor input, output;
   Tensor residual;  // added before the activation; data == nullptr: none
   int stride_h = 1, stride_w = 1;
-  int pad_top = 0, pad_left = 0;
-  int reach_y = 0, reach_x = 0;  // pixels from the first tap to the last
   ActivationRange range{0, 0};
 };
 inline constexpr int kMaxTile = 28;

@@ -286,7 +286,7 @@ TEST_P(BlockedKernels, EveryPattern) {
   }
 }
 
-// An image beyond the L2 cache, over several tiles, chunks and groups.
+// An image of many tiles, over several chunks and groups.
 TEST_P(BlockedKernels, LargeImage) {
   testing::RandomLayerSpec spec;
   spec.window.padding = Padding::kSame;

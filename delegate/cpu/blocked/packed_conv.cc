@@ -133,7 +133,6 @@ class Packer {
     packed_.in_channels = in_channels;
     packed_.out_channels = out_channels;
     packed_.groups = CeilDiv(out_channels, lanes);
-    packed_.chunk_channels = chunk_channels_;
     packed_.chunks = std::max(1, CeilDiv(in_channels, chunk_channels_));
     lists_.resize(static_cast<size_t>(packed_.groups) * packed_.chunks);
   }
@@ -376,7 +375,6 @@ Conv MakeConv(const PackedConv& packed, const Window& window, const std::vector<
   conv.num_tiles = static_cast<int>(tiles.size());
   conv.groups = packed.groups;
   conv.chunks = packed.chunks;
-  conv.chunk_channels = packed.chunk_channels;
   conv.begin = packed.begin.data();
   conv.offsets = offsets.data();
   conv.weights = packed.weights.data();
@@ -384,10 +382,6 @@ Conv MakeConv(const PackedConv& packed, const Window& window, const std::vector<
   conv.input = input;
   conv.stride_h = window.stride_h;
   conv.stride_w = window.stride_w;
-  conv.pad_top = ResolveHeight(window, input.height).before;
-  conv.pad_left = ResolveWidth(window, input.width).before;
-  conv.reach_y = (window.kernel_h - 1) * window.dilation_h;
-  conv.reach_x = (window.kernel_w - 1) * window.dilation_w;
   return conv;
 }
 

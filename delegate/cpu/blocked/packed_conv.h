@@ -41,7 +41,7 @@ struct PackedConv {
   };
   int lanes = 0;
   int in_channels = 0, out_channels = 0;
-  int groups = 0, chunks = 0, chunk_channels = 0;
+  int groups = 0, chunks = 0;
   std::vector<int64_t> begin;       // [chunks * groups * kRecordKinds + 1]
   std::vector<Position> positions;  // [records]
   AlignedFloats weights;            // [records][lanes]

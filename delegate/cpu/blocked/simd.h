@@ -49,7 +49,7 @@ inline Vec Max(Vec x, Vec lo) { return _mm_max_ps(lo, x); }
 inline Vec Min(Vec x, Vec hi) { return _mm_min_ps(hi, x); }
 #elif defined(__aarch64__)
 inline constexpr int kLanes = 4;
-inline constexpr int kMaxAccumulators = 28;
+inline constexpr int kMaxAccumulators = 24;  // of 32 registers, some for broadcasts
 using Vec = float32x4_t;
 inline Vec Load(const float* p) { return vld1q_f32(p); }
 inline void Store(float* p, Vec v) { vst1q_f32(p, v); }
