@@ -35,11 +35,19 @@ bool ParseLine(const std::string& line, LayerShape* shape) {
   return !in.fail();
 }
 
-Isa ParseIsa(const std::string& name) {
-  if (name == "avx512") return Isa::kAvx512;
-  if (name == "avx2") return Isa::kAvx2;
-  if (name == "baseline") return Isa::kBaseline;
-  return Isa::kAuto;
+bool ParseIsa(const std::string& name, Isa* isa) {
+  if (name == "auto") {
+    *isa = Isa::kAuto;
+  } else if (name == "avx512") {
+    *isa = Isa::kAvx512;
+  } else if (name == "avx2") {
+    *isa = Isa::kAvx2;
+  } else if (name == "baseline") {
+    *isa = Isa::kBaseline;
+  } else {
+    return false;
+  }
+  return true;
 }
 
 bool Measure(const LayerShape& shape, const EngineOptions& options, int runs) {
@@ -105,7 +113,10 @@ int Main(int argc, char** argv) {
   EngineOptions options;
   options.num_threads = argc > 2 ? std::atoi(argv[2]) : 1;
   options.profile = true;
-  options.isa = ParseIsa(argc > 4 ? argv[4] : "auto");
+  if (argc > 4 && !ParseIsa(argv[4], &options.isa)) {
+    std::fprintf(stderr, "layers: found '%s', expected auto, avx512, avx2 or baseline\n", argv[4]);
+    return 2;
+  }
   const int runs = argc > 3 ? std::max(1, std::atoi(argv[3])) : 20;
   std::string line;
   for (int number = 1; std::getline(file, line); ++number) {
