@@ -253,10 +253,8 @@ PCONV_INLINE const char* PatternRun(Vec (&acc)[R][C], const char* input, size_t 
     break;
 #define PCONV_CASES3(i) PCONV_CASE(i) PCONV_CASE(i + 1) PCONV_CASE(i + 2)
 #define PCONV_CASES9(i) PCONV_CASES3(i) PCONV_CASES3(i + 3) PCONV_CASES3(i + 6)
-#define PCONV_CASES63(i)                                                             \
-  PCONV_CASES9(i)                                                                    \
-  PCONV_CASES9(i + 9) PCONV_CASES9(i + 18) PCONV_CASES9(i + 27) PCONV_CASES9(i + 36) \
-      PCONV_CASES9(i + 45) PCONV_CASES9(i + 54)
+#define PCONV_CASES27(i) PCONV_CASES9(i) PCONV_CASES9(i + 9) PCONV_CASES9(i + 18)
+#define PCONV_CASES63(i) PCONV_CASES27(i) PCONV_CASES27(i + 27) PCONV_CASES9(i + 54)
 
 // R x C output vectors from row `y` and column `x`, for every filter of the range.
 template <int R, int C>
