@@ -87,7 +87,9 @@ ConvStep::ConvStep(const KernelTable& kernels, std::shared_ptr<const PackedConv>
     }
   }
   const int rows = output_.layout.tile_h;
-  split_rows_ = (rows + num_threads - 1) / num_threads * num_threads <= rows * 1.05;
+  // By rows only if every thread gets as many, and enough for a register block.
+  split_rows_ = rows >= 3 * num_threads &&
+                (rows + num_threads - 1) / num_threads * num_threads <= rows * 1.05;
   group_bounds_ = BalanceGroups(weights_->slices, num_threads);
 }
 
