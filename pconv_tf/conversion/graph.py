@@ -218,6 +218,11 @@ def _drop_tensors(graph: Any, signature_entries: list[Any]) -> None:
     def renumbered(tensors: Any) -> np.ndarray | None:
         return None if tensors is None else np.array([new[t] for t in ids(tensors)], np.int32)
 
+    if order and not 0 <= min(order) <= max(order) < len(graph.tensors):
+        raise ValueError(
+            f"tensor index: expected 0 to {len(graph.tensors) - 1}, "
+            f"found {min(order)} to {max(order)}"
+        )
     graph.tensors = [graph.tensors[old] for old in order]
     graph.inputs, graph.outputs = renumbered(graph.inputs), renumbered(graph.outputs)
     for operator in graph.operators:

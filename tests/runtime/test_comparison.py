@@ -52,8 +52,11 @@ def test_a_process_runs_a_model_and_ends(dense_tflite):
 def test_an_idle_process_is_paused(dense_tflite):
     with ContenderProcess(Contender("x", "litert", dense_tflite), 1) as process:
         process.load(inputs_of(dense_tflite, seed=1))
-        state = Path(f"/proc/{process._process.pid}/stat").read_text().rpartition(")")[2].split()[0]
-        assert state == "T"
+        stat = Path(f"/proc/{process._process.pid}/stat")
+        deadline = time.monotonic() + 5  # the signal takes effect when the process is scheduled
+        while (state := stat.read_text().rpartition(")")[2].split()[0]) != "T":
+            assert time.monotonic() < deadline, f"state {state}"
+            time.sleep(0.01)
 
 
 def test_a_process_that_dies_says_its_last_words(dense_tflite, tmp_path):
