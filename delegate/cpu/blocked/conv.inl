@@ -46,7 +46,7 @@ inline void AddPairs(const float* input, ptrdiff_t input_row, const int32_t* off
     const float* p = input + offsets[k];
 #pragma GCC unroll 8
     for (int y = 0; y < kHeight + kDy; ++y, p += input_row) {
-      Pin(p);
+      p = Pinned(p);
 #pragma GCC unroll 16
       for (int x = kDx < 0 ? kDx : 0; x < kWidth + (kDx > 0 ? kDx : 0); ++x) {
         const int y1 = y - kDy, x1 = x - kDx;
@@ -54,7 +54,7 @@ inline void AddPairs(const float* input, ptrdiff_t input_row, const int32_t* off
         const bool in_second = y1 >= 0 && x1 >= 0 && x1 < kWidth;
         if (!in_first && !in_second) continue;
         Vec v = Splat(p[x * kStep]);
-        if (in_first && in_second) Pin(v);
+        if (in_first && in_second) v = Pinned(v);
         if (in_first) first[y * kWidth + x] = Fma(w0, v, first[y * kWidth + x]);
         if (in_second) second[y1 * kWidth + x1] = Fma(w1, v, second[y1 * kWidth + x1]);
       }
@@ -111,7 +111,7 @@ void ConvTile(const TileJob& job) {
     const auto accumulate = [&](Vec * sums, const float* p, Vec w) __attribute__((always_inline)) {
 #pragma GCC unroll 4
       for (int y = 0; y < kHeight; ++y, p += input_row) {
-        Pin(p);
+        p = Pinned(p);
 #pragma GCC unroll 8
         for (int x = 0; x < kWidth; ++x) {
           sums[y * kWidth + x] = Fma(w, Splat(p[x * step]), sums[y * kWidth + x]);

@@ -27,11 +27,11 @@ void Depthwise3x3Tile(const DepthwiseJob& job) {
   const float* p = job.input;
 #pragma GCC unroll 16
   for (int r = 0; r < (kHeight - 1) * kStride + 3; ++r, p += job.input_row) {
-    Pin(p);
+    p = Pinned(p);
 #pragma GCC unroll 32
     for (int c = 0; c < (kWidth - 1) * kStride + 3; ++c) {
       Vec v = Load(p + c * kLanes);
-      Pin(v);
+      v = Pinned(v);
 #pragma GCC unroll 9
       for (int t = 0; t < 9; ++t) {
         const int y = r - t / 3, x = c - t % 3;
