@@ -9,7 +9,7 @@ BAZEL ?= bazel
 # Tests in which several threads share memory.
 THREAD_TESTS := //delegate:packed_cache_test //delegate/cpu:cpu_engine_test //delegate/cpu/blocked:steps_test
 
-.PHONY: help setup delegate demo test test-python test-cpp sanitize sanitize-engine lint format bench docs wheel clean
+.PHONY: help setup delegate demo test test-python test-cpp sanitize lint format bench docs wheel clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -32,17 +32,12 @@ test: setup lint test-cpp sanitize test-python  ## linters, C++ tests (plain and
 test-cpp: setup  ## C++ unit tests
 	$(BAZEL) test //...
 
-sanitize: setup  ## the op and the delegate under AddressSanitizer and UndefinedBehaviorSanitizer
-	$(BAZEL) test --config=asan -- //tflite_ops:all //delegate:all -//delegate:mutation_test
-
-# Known to fail: AddressSanitizer reports stack-use-after-scope in the CPU engine's kernels. Not part of
-# `make test` until that is mended.
-sanitize-engine: setup  ## everything under the sanitizers, threads under ThreadSanitizer
+sanitize: setup  ## C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer, threads under ThreadSanitizer
 	$(BAZEL) test --config=asan //...
 	$(BAZEL) test --config=tsan $(THREAD_TESTS)
 
 test-python: setup  ## Python tests, against the built delegate
-	$(PY) -m pytest tests
+	$(PY) -m pytest -n auto tests
 
 lint: $(VENV)/.stamp  ## ruff, mypy, clang-format, buildifier
 	scripts/lint.sh check
