@@ -1,0 +1,270 @@
+#include "delegate/cpu/layout_choice.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "delegate/cpu/blocked/packed_conv.h"
+#include "delegate/cpu/blocked/steps.h"
+#include "delegate/cpu/conv_step.h"
+
+namespace pconv::cpu {
+namespace {
+
+bool SameGeometry(const Shape& a, const Shape& b) {
+  return a.size() == 4 && b.size() == 4 && a[0] == b[0] && a[1] == b[1] && a[2] == b[2];
+}
+
+bool IsPixel(const Shape& shape) {  // an image of one pixel, or a matrix
+  return shape.size() == 2 || (shape.size() == 4 && shape[1] == 1 && shape[2] == 1);
+}
+
+}  // namespace
+
+LayoutChoice::LayoutChoice(const Graph& graph, const std::vector<Task>& tasks,
+                           const KernelTable& kernels, const blocked::Kernels& blocked_kernels)
+    : graph_(graph),
+      tasks_(tasks),
+      lanes_(kernels.lanes),
+      blocked_lanes_(blocked_kernels.lanes),
+      home_(graph.values.size()) {
+  images_ = ChooseImageFamily();
+  ChooseFamilies();
+  ChooseHalos();
+  ChooseRings();
+}
+
+Family LayoutChoice::ChooseImageFamily() const {
+  double work[2] = {0, 0};
+  for (const Task& task : tasks_) {
+    const auto* op = std::get_if<PConv2DNode>(&MainNode(task).op);
+    if (op == nullptr || ChooseFamily(task) == Family::kFullyConnected) continue;
+    const int block = op->layer.options().filter_block;
+    const Shape& shape = ShapeOf(task.output);
+    const bool shared = block > 1 && block % blocked_lanes_ == 0;
+    work[shared] += static_cast<double>(op->layer.num_kernels()) * op->layer.num_taps() * block *
+                    shape[1] * shape[2];
+  }
+  return work[1] > work[0] ? Family::kBlocked : Family::kLaneTiled;
+}
+
+void LayoutChoice::ChooseFamilies() {
+  for (const Task& task : tasks_) {
+    const Family family =
+        images_ == Family::kBlocked ? ChooseBlockedFamily(task) : ChooseFamily(task);
+    families_.push_back(family);
+    if (family == Family::kBlocked && !OutputIsNhwc(task)) {
+      home_[task.output] = BlockedLayout(blocked_lanes_, 0);
+    }
+    if (family == Family::kLaneTiled && !OutputIsNhwc(task)) {
+      home_[task.output] = ChooseTiles(task);
+    }
+  }
+}
+
+Family LayoutChoice::ChooseFamily(const Task& task) const {
+  const Node& node = MainNode(task);
+  const Shape& output = ShapeOf(task.output);
+  if (IsConv(node)) {
+    const Window::Pads& pads = task.window.pads;
+    const bool unit = task.window.kernel_h == 1 && task.window.kernel_w == 1 &&
+                      pads.top + pads.bottom + pads.left + pads.right == 0;
+    const bool depthwise = std::holds_alternative<DepthwiseConv2DNode>(node.op);
+    const auto* dense = std::get_if<Conv2DNode>(&node.op);
+    const bool grouped =
+        dense != nullptr && ShapeOf(dense->filter)[3] != ShapeOf(task.inputs[0]).back();
+    if (unit && !depthwise && !grouped && task.addend < 0 && IsPixel(ShapeOf(task.inputs[0])) &&
+        IsPixel(output)) {
+      return Family::kFullyConnected;
+    }
+    return Family::kLaneTiled;
+  }
+  if (std::holds_alternative<FullyConnectedNode>(node.op)) return Family::kFullyConnected;
+  if (std::holds_alternative<Pool2DNode>(node.op)) return Family::kLaneTiled;
+  if (std::holds_alternative<GlobalMeanNode>(node.op)) return Family::kLaneTiled;
+  if (std::holds_alternative<BinaryNode>(node.op)) {
+    for (int i = 0; i < 2; ++i) {
+      const int a = task.inputs[i], b = task.inputs[1 - i];
+      if (!IsTiled(a) || ShapeOf(a) != output) continue;
+      if (ShapeOf(b) == output && graph_.values[b].data == nullptr) return Family::kLaneTiled;
+      if (IsPerChannel(b, output)) return Family::kLaneTiled;
+    }
+    return Family::kNhwc;
+  }
+  if (std::holds_alternative<UnaryNode>(node.op)) {
+    return IsTiled(task.inputs[0]) ? Family::kLaneTiled : Family::kNhwc;
+  }
+  if (const auto* concat = std::get_if<ConcatNode>(&node.op)) {
+    const bool tiled =
+        std::any_of(task.inputs.begin(), task.inputs.end(), [&](int v) { return IsTiled(v); });
+    const bool constant = std::any_of(task.inputs.begin(), task.inputs.end(),
+                                      [&](int v) { return graph_.values[v].data != nullptr; });
+    return concat->axis == 3 && output.size() == 4 && tiled && !constant ? Family::kLaneTiled
+                                                                         : Family::kNhwc;
+  }
+  if (const auto* pad = std::get_if<PadNode>(&node.op)) {
+    const bool spatial = pad->pads.size() == 4 && pad->pads[0] == std::pair<int, int>(0, 0) &&
+                         pad->pads[3] == std::pair<int, int>(0, 0);
+    return spatial && IsTiled(task.inputs[0]) ? Family::kLaneTiled : Family::kNhwc;
+  }
+  return Family::kNhwc;
+}
+
+Family LayoutChoice::ChooseBlockedFamily(const Task& task) const {
+  const Node& node = MainNode(task);
+  const Family family = ChooseFamily(task);
+  const bool image = ShapeOf(task.output).size() == 4;
+  if (const auto* op = std::get_if<BinaryNode>(&node.op)) {
+    const bool sum = op->kind == BinaryKind::kAdd && image &&
+                     ShapeOf(task.inputs[0]) == ShapeOf(task.inputs[1]) &&
+                     IsBlocked(task.inputs[0]) && IsBlocked(task.inputs[1]);
+    return sum ? Family::kBlocked : Family::kNhwc;
+  }
+  if (const auto* op = std::get_if<UnaryNode>(&node.op)) {
+    const bool clamp = op->kind == UnaryKind::kRelu || op->kind == UnaryKind::kRelu6 ||
+                       op->kind == UnaryKind::kReluN1To1;
+    return clamp && IsBlocked(task.inputs[0]) ? Family::kBlocked : Family::kNhwc;
+  }
+  if (const auto* op = std::get_if<ConcatNode>(&node.op)) {
+    const bool blocked =
+        std::all_of(task.inputs.begin(), task.inputs.end(), [&](int v) { return IsBlocked(v); });
+    return op->axis == 3 && image && blocked && op->activation == Activation::kNone
+               ? Family::kBlocked
+               : Family::kNhwc;
+  }
+  if (std::holds_alternative<PadNode>(node.op)) return Family::kNhwc;
+  return family == Family::kLaneTiled ? Family::kBlocked : family;
+}
+
+Layout LayoutChoice::NeededBlocked(const Task& task, size_t i) const {
+  const Shape& shape = ShapeOf(task.inputs[i]);
+  Layout needed = BlockedLayout(blocked_lanes_, 0);
+  if (!IsConv(MainNode(task))) return needed;
+  needed.ring = blocked::RequiredRing(task.window, shape[1], shape[2]);
+  const bool depthwise = std::holds_alternative<DepthwiseConv2DNode>(MainNode(task).op);
+  if (!depthwise && !IsBlocked(task.inputs[i]) && shape[3] < blocked_lanes_) {
+    needed.lanes = 1;  // the few channels of a first layer
+  }
+  return needed;
+}
+
+void LayoutChoice::ChooseRings() {
+  for (size_t t = 0; t < tasks_.size(); ++t) {
+    if (families_[t] != Family::kBlocked) continue;
+    for (size_t i = 0; i < tasks_[t].inputs.size(); ++i) {
+      Layout& home = home_[tasks_[t].inputs[i]];
+      if (home.kind != LayoutKind::kBlocked) continue;
+      home.ring = std::max(home.ring, NeededBlocked(tasks_[t], i).ring);
+    }
+  }
+}
+
+bool LayoutChoice::OutputIsNhwc(const Task& task) const {
+  return std::holds_alternative<GlobalMeanNode>(MainNode(task).op);
+}
+
+bool LayoutChoice::IsPerChannel(int value, const Shape& output) const {
+  const Shape& shape = ShapeOf(value);
+  if (IsTiled(value)) return false;
+  size_t elements = 1;
+  for (const int dim : shape) elements *= dim;
+  if (elements == 1) return true;
+  if (shape.empty() || shape.back() != output[3]) return false;
+  if (elements == static_cast<size_t>(output[3])) return true;
+  return shape.size() == 4 && shape[0] == output[0] && shape[1] == 1 && shape[2] == 1;
+}
+
+Layout LayoutChoice::ChooseTiles(const Task& task) const {
+  const Shape& output = ShapeOf(task.output);
+  const Layout best = BestLaneTiled(output[1], output[2], lanes_);
+  for (const int input : task.inputs) {
+    if (!IsTiled(input)) continue;
+    Layout inherited = home_[input];
+    inherited.halo_top = inherited.halo_bottom = inherited.halo_left = inherited.halo_right = 0;
+    if (const Window* window = WindowOf(MainNode(task))) {
+      if (inherited.tile_h % window->stride_h != 0 || inherited.tile_w % window->stride_w != 0) {
+        continue;
+      }
+      inherited.tile_h /= window->stride_h;
+      inherited.tile_w /= window->stride_w;
+    } else if (!SameGeometry(ShapeOf(input), output)) {
+      continue;  // padding
+    }
+    // Tiles must cover the image, and not waste more than a change of layout costs.
+    const bool covers = inherited.grid_h * inherited.tile_h >= output[1] &&
+                        inherited.grid_w * inherited.tile_w >= output[2];
+    if (covers && inherited.tile_h * inherited.tile_w <= best.tile_h * best.tile_w * 1.15) {
+      return inherited;
+    }
+  }
+  return best;
+}
+
+Layout LayoutChoice::Needed(const Task& task, size_t i) const {
+  const Node& node = MainNode(task);
+  const int input = task.inputs[i];
+  const Shape& shape = ShapeOf(input);
+  if (const auto* pool = std::get_if<Pool2DNode>(&node.op)) {
+    Layout needed = NeededInput(task.window, shape[1], shape[2], home_[task.output]);
+    const bool padded = needed.halo_top + needed.halo_left > 0 || PadsEnd(task);
+    if (pool->kind == PoolKind::kMax && padded && !IsNonNegative(input)) {
+      needed.fill = -std::numeric_limits<float>::infinity();
+    }
+    return needed;
+  }
+  if (IsConv(node)) return NeededInput(task.window, shape[1], shape[2], home_[task.output]);
+  if (std::holds_alternative<GlobalMeanNode>(node.op)) {
+    Layout needed = IsTiled(input) ? home_[input] : BestLaneTiled(shape[1], shape[2], lanes_);
+    needed.halo_top = needed.halo_bottom = needed.halo_left = needed.halo_right = 0;
+    return needed;
+  }
+  if (std::holds_alternative<PadNode>(node.op)) return home_[input];
+  Layout needed = home_[task.output];
+  needed.halo_top = needed.halo_bottom = needed.halo_left = needed.halo_right = 0;
+  return needed;
+}
+
+bool LayoutChoice::PadsEnd(const Task& task) const {
+  const Shape& in = ShapeOf(task.inputs[0]);
+  const Shape& out = ShapeOf(task.output);
+  const Window& w = task.window;
+  const auto last = [](int out, int stride, int before, int kernel, int dilation) {
+    return (out - 1) * stride - before + (kernel - 1) * dilation;
+  };
+  return last(out[1], w.stride_h, ResolveHeight(w, in[1]).before, w.kernel_h, w.dilation_h) >=
+             in[1] ||
+         last(out[2], w.stride_w, ResolveWidth(w, in[2]).before, w.kernel_w, w.dilation_w) >= in[2];
+}
+
+bool LayoutChoice::IsNonNegative(int value) const {
+  for (const Task& task : tasks_) {
+    if (task.output != value) continue;
+    const Node& node = MainNode(task);
+    if (std::holds_alternative<Pool2DNode>(node.op) && task.activation == Activation::kNone) {
+      return IsNonNegative(task.inputs[0]);
+    }
+    if (const auto* unary = std::get_if<UnaryNode>(&node.op)) {
+      return unary->kind == UnaryKind::kRelu || unary->kind == UnaryKind::kRelu6;
+    }
+    return task.activation == Activation::kRelu || task.activation == Activation::kRelu6;
+  }
+  return false;
+}
+
+void LayoutChoice::ChooseHalos() {
+  for (size_t t = 0; t < tasks_.size(); ++t) {
+    if (families_[t] != Family::kLaneTiled) continue;
+    for (size_t i = 0; i < tasks_[t].inputs.size(); ++i) {
+      const int input = tasks_[t].inputs[i];
+      if (!IsTiled(input)) continue;
+      Layout& home = home_[input];
+      const Layout needed = Needed(tasks_[t], i);
+      if (!home.SameTiles(needed) || needed.fill != 0.0f) continue;
+      home.halo_top = std::max(home.halo_top, needed.halo_top);
+      home.halo_bottom = std::max(home.halo_bottom, needed.halo_bottom);
+      home.halo_left = std::max(home.halo_left, needed.halo_left);
+      home.halo_right = std::max(home.halo_right, needed.halo_right);
+    }
+  }
+}
+}  // namespace pconv::cpu

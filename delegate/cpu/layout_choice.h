@@ -1,0 +1,64 @@
+// Chooses how every task is computed and the layout in which every value lies.
+#ifndef PCONV_TF_DELEGATE_CPU_LAYOUT_CHOICE_H_
+#define PCONV_TF_DELEGATE_CPU_LAYOUT_CHOICE_H_
+
+#include <vector>
+
+#include "delegate/cpu/blocked/kernels.h"
+#include "delegate/cpu/kernels.h"
+#include "delegate/cpu/layout.h"
+#include "delegate/cpu/task.h"
+#include "delegate/graph.h"
+
+namespace pconv::cpu {
+
+// How a task is computed.
+enum class Family { kNhwc, kLaneTiled, kBlocked, kFullyConnected };
+
+class LayoutChoice {
+ public:
+  // The graph and the tasks must outlive the choice.
+  LayoutChoice(const Graph& graph, const std::vector<Task>& tasks, const KernelTable& kernels,
+               const blocked::Kernels& blocked_kernels);
+
+  Family FamilyOf(size_t task) const { return families_[task]; }
+  // The layout that the value's producer writes.
+  const Layout& HomeOf(int value) const { return home_[value]; }
+  bool IsTiled(int value) const { return home_[value].kind == LayoutKind::kLaneTiled; }
+  // The layout in which a lane-tiled or blocked task reads its i-th input.
+  Layout Needed(const Task& task, size_t i) const;
+  Layout NeededBlocked(const Task& task, size_t i) const;
+  // One value per channel (and image), or one in all, stored contiguously.
+  bool IsPerChannel(int value, const Shape& output) const;
+
+ private:
+  const Shape& ShapeOf(int value) const { return graph_.values[value].shape; }
+  const Node& MainNode(const Task& task) const { return graph_.nodes[task.main]; }
+  bool IsBlocked(int value) const { return home_[value].kind == LayoutKind::kBlocked; }
+
+  // Images lie lane-tiled, except where most of the sparse work has masks that whole vectors of
+  // filters share.
+  Family ChooseImageFamily() const;
+  void ChooseFamilies();
+  Family ChooseFamily(const Task& task) const;
+  Family ChooseBlockedFamily(const Task& task) const;
+  Layout ChooseTiles(const Task& task) const;
+  void ChooseHalos();
+  void ChooseRings();
+  bool OutputIsNhwc(const Task& task) const;
+  // Whether the window reaches beyond the end of the image.
+  bool PadsEnd(const Task& task) const;
+  // Zero is as good as minus infinity around such an image.
+  bool IsNonNegative(int value) const;
+
+  const Graph& graph_;
+  const std::vector<Task>& tasks_;
+  int lanes_, blocked_lanes_;
+  Family images_ = Family::kLaneTiled;  // of the whole plan
+  std::vector<Family> families_;        // per task
+  std::vector<Layout> home_;            // per value
+};
+
+}  // namespace pconv::cpu
+
+#endif  // PCONV_TF_DELEGATE_CPU_LAYOUT_CHOICE_H_

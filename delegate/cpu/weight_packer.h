@@ -1,0 +1,62 @@
+// Makes the packed weights of a plan, or finds them in the cache of packed constants.
+#ifndef PCONV_TF_DELEGATE_CPU_WEIGHT_PACKER_H_
+#define PCONV_TF_DELEGATE_CPU_WEIGHT_PACKER_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "delegate/cpu/blocked/steps.h"
+#include "delegate/cpu/conv_step.h"
+#include "delegate/cpu/kernels.h"
+#include "delegate/cpu/stream.h"
+#include "delegate/cpu/task.h"
+#include "delegate/graph.h"
+#include "delegate/packed_cache.h"
+
+namespace pconv::cpu {
+
+class WeightPacker {
+ public:
+  WeightPacker(const Graph& graph, const KernelTable& kernels,
+               const blocked::Kernels& blocked_kernels, PackedCache& cache)
+      : graph_(graph), kernels_(kernels), blocked_lanes_(blocked_kernels.lanes), cache_(cache) {}
+
+  std::shared_ptr<const PackedConv> PackConv(const Node& node, const Window& window,
+                                             int in_channels);
+  std::shared_ptr<const SparseMatrix> PackSparseMatrix(const PConv2DNode& op);
+  std::shared_ptr<const blocked::PackedConv> PackBlockedConv(const Task& task);
+  std::shared_ptr<const BlockedDepthwiseWeights> PackBlockedDepthwise(
+      const DepthwiseConv2DNode& op);
+
+  // Of everything packed so far.
+  int64_t bytes() const { return bytes_; }
+  const float* ConstantOrNull(int value) const {
+    return value < 0 ? nullptr : graph_.values[value].data;
+  }
+
+ private:
+  const Shape& ShapeOf(int value) const { return graph_.values[value].shape; }
+  PackedCache::Source SourceOf(int value) const;
+
+  template <typename T>
+  std::shared_ptr<const T> Packed(const std::string& packing,
+                                  const std::vector<PackedCache::Source>& sources,
+                                  const std::function<std::shared_ptr<const T>()>& make) {
+    std::shared_ptr<const T> packed = cache_.GetOrMake<T>(packing, sources, make);
+    bytes_ += static_cast<int64_t>(packed->bytes());
+    return packed;
+  }
+
+  const Graph& graph_;
+  const KernelTable& kernels_;
+  int blocked_lanes_;
+  PackedCache& cache_;
+  int64_t bytes_ = 0;
+};
+
+}  // namespace pconv::cpu
+
+#endif  // PCONV_TF_DELEGATE_CPU_WEIGHT_PACKER_H_
