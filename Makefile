@@ -9,7 +9,7 @@ BAZEL ?= bazel
 # Tests in which several threads share memory.
 THREAD_TESTS := //delegate:packed_cache_test //delegate/cpu:cpu_engine_test //delegate/cpu/blocked:steps_test
 
-.PHONY: help setup delegate demo test test-python test-cpp sanitize lint format bench docs wheel clean
+.PHONY: help setup delegate demo test test-python test-cpp test-emulated sanitize lint format bench docs wheel clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -35,6 +35,12 @@ test-cpp: setup  ## C++ unit tests
 sanitize: setup  ## C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer, threads under ThreadSanitizer
 	$(BAZEL) test --config=asan //...
 	$(BAZEL) test --config=tsan $(THREAD_TESTS)
+
+test-emulated: setup  ## C++ tests under qemu: ARM64, and x86-64 CPUs without AVX-512 or AVX
+	scripts/packages.sh "qemu-user-static:qemu-aarch64-static" "g++-aarch64-linux-gnu:aarch64-linux-gnu-g++"
+	$(BAZEL) test --config=nehalem //delegate/... //tflite_ops/...
+	$(BAZEL) test --config=haswell //delegate/... //tflite_ops/...
+	$(BAZEL) test --config=aarch64 //delegate/... //tflite_ops/...
 
 test-python: setup  ## Python tests, against the built delegate
 	$(PY) -m pytest -n auto tests
