@@ -1,56 +1,75 @@
 """Time and memory of converting VGG-16 with its fully connected layers (553 MB).
 
-    PYTHONPATH=. python benchmarks/convert_vgg16.py keras vgg16.tflite    # the dense twin
-    PYTHONPATH=. python benchmarks/convert_vgg16.py tflite vgg16.tflite   # that file to PConv2D
+    PYTHONPATH=. python benchmarks/convert_vgg16.py keras                 # the model to PConv2D
+    PYTHONPATH=. python benchmarks/convert_vgg16.py dense vgg16.tflite    # the model to its twin
+    PYTHONPATH=. python benchmarks/convert_vgg16.py tflite vgg16.tflite   # that twin to PConv2D
 
 Random weights: convolutions pruned 8.1x (4 T-shaped patterns, 1/3.6 of the kernels), fully
-connected layers 10x. Each step is a process of its own, as its peak memory is the process's.
+connected layers 10x. Memory is what the process needs at its peak on top of what it held when the
+conversion began, with the model built and TensorFlow imported. Linux only.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import resource
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
-def from_keras(path: Path) -> int:
-    """Builds and prunes the model, writes its dense twin to `path`; returns its size."""
+def pruned_model() -> Any:
+    """The Keras model."""
     import keras
 
     import pconv_tf
 
     keras.utils.set_random_seed(1)
     model = keras.applications.VGG16(weights=None)
-    pconv_tf.prune_one_shot(
+    return pconv_tf.prune_one_shot(
         model, {"pattern_set": "pconv4", "connectivity_rate": 3.6, "dense_rate": 10}
     )
-    report("built and pruned")
-    return len(pconv_tf.convert_dense(model, output=path))
 
 
-def from_tflite(path: Path) -> int:
-    """Converts the file at `path`; returns the size of the result."""
-    from pconv_tf.conversion import convert_with_report
+def measure(convert: Callable[[], bytes]) -> None:
+    """Prints what one conversion takes."""
+    before = memory("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    start = time.perf_counter()
+    size = len(convert())
+    seconds, peak = time.perf_counter() - start, memory("VmHWM") - before
+    print(f"{seconds:.1f} s, {peak / 1e9:.2f} GB at the peak, {size / 1e6:.1f} MB written")
 
-    return len(convert_with_report(path).flatbuffer)
+
+def memory(key: str) -> int:
+    """A number of bytes from /proc/self/status."""
+    (line,) = (x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith(key))
+    return int(line.split()[1]) * 1024
 
 
-def report(step: str) -> None:
-    """Prints how long the process runs and its peak memory."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(f"{step}: {time.perf_counter() - START:.1f} s, peak {peak:.2f} GB", flush=True)
+def main() -> None:
+    """Measures the conversion asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("what", choices=("keras", "dense", "tflite"))
+    parser.add_argument("path", type=Path, nargs="?", help="the twin: written, or read")
+    arguments = parser.parse_args()
+    if arguments.what != "keras" and arguments.path is None:
+        parser.error(f"{arguments.what}: needs the path of the twin")
+
+    import pconv_tf
+
+    if arguments.what == "tflite":
+        measure(lambda: pconv_tf.convert(arguments.path, quiet=True))
+        return
+    model = pruned_model()
+    if arguments.what == "keras":
+        measure(lambda: pconv_tf.convert(model, quiet=True))
+    else:
+        measure(lambda: pconv_tf.convert_dense(model, output=arguments.path))
 
 
 if __name__ == "__main__":
-    START = time.perf_counter()
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("source", choices=("keras", "tflite"))
-    parser.add_argument("path", type=Path, help="the dense .tflite: written, or read")
-    arguments = parser.parse_args()
-    size = (from_keras if arguments.source == "keras" else from_tflite)(arguments.path)
-    report(f"{size / 1e6:.1f} MB written")
+    main()

@@ -49,6 +49,7 @@ def read(data: bytes, name: str) -> ModelFile:
     except (struct.error, ValueError, TypeError, IndexError, OverflowError, MemoryError) as error:
         raise ValueError(f"{name}: damaged .tflite file ({error})") from None
     _check_references(model, name)
+    _take_in(model, data, name)
     return ModelFile(model, _attached_files(data))
 
 
@@ -118,6 +119,30 @@ def _check_references(model: Any, name: str) -> None:
             expect(bool(((ids >= -1) & (ids < count)).all()), f"{where}: an unknown tensor")
     for entry in model.metadata or []:
         expect(0 <= entry.buffer < len(model.buffers), "metadata without buffer")
+
+
+def _take_in(model: Any, data: bytes, name: str) -> None:
+    """Makes buffers and custom options that lie behind the FlatBuffer ordinary ones."""
+
+    def part(offset: int, size: int, what: str) -> np.ndarray:
+        if offset + size > len(data):
+            raise ValueError(
+                f"{name}: damaged .tflite file ({what} ends at byte {offset + size} of {len(data)})"
+            )
+        return np.frombuffer(data, np.uint8, size, offset)
+
+    for number, buffer in enumerate(model.buffers):
+        if buffer.size:
+            buffer.data = part(buffer.offset, buffer.size, f"buffer {number}")
+        buffer.offset = buffer.size = 0
+    for graph in model.subgraphs:
+        for operator in graph.operators:
+            offset, size = operator.largeCustomOptionsOffset, operator.largeCustomOptionsSize
+            if size:
+                operator.customOptions = part(offset, size, "custom options")
+            operator.largeCustomOptionsOffset = operator.largeCustomOptionsSize = 0
+    if model.metadata is not None:  # the note that says where buffers lie
+        model.metadata = [m for m in model.metadata if m.name != b"buffer_location"]
 
 
 def _attached_files(data: bytes) -> list[tuple[zipfile.ZipInfo, bytes]]:

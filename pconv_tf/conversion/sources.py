@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pconv_tf.conversion import model_file
+from pconv_tf.conversion import model_file, stand_ins
 from pconv_tf.conversion.graph import text
 from pconv_tf.conversion.model_file import ModelFile
 
@@ -148,7 +148,7 @@ def _from_keras(model: Any, family: str) -> Source:
         traceable, quiet = keras.backend.backend() == "tensorflow", {"verbose": False}
     if traceable and getattr(model, "inputs", None):
         function, layer_names = _traced(model)
-        return _parsed(_from_function(function, model, name), name, layer_names)
+        return _from_function(function, model, name, layer_names)
     with tempfile.TemporaryDirectory() as folder:
         try:
             model.export(folder, **quiet)
@@ -215,13 +215,25 @@ def _from_saved_model(path: Path, name: str) -> bytes:
     return _run(lambda: tf.lite.TFLiteConverter.from_saved_model(str(path)), name)
 
 
-def _from_function(function: Any, model: Any, name: str) -> bytes:
+def _from_function(function: Any, model: Any, name: str, layer_names: dict[str, str]) -> Source:
+    variables = [_variable(weight) for weight in model.weights]
+    lean, replaced = stand_ins.substitute(function, variables)
+    if replaced:
+        away = {id(stand_in.variable) for stand_in in replaced}
+        seen = [variable for variable in variables if id(variable) not in away]
+        source = _parsed(_convert_function(lean, seen, name), name, layer_names)
+        if stand_ins.restore(source.file.model, replaced):
+            return source
+    return _parsed(_convert_function(function, variables, name), name, layer_names)
+
+
+def _convert_function(function: Any, variables: list[Any], name: str) -> bytes:
     import tensorflow as tf
 
     # The converter saves the function with what this object tracks; variables would otherwise stay
     # variables. Weights go through a file so: half the time and memory of freezing a large model.
     tracked = tf.Module()
-    tracked.weights = [_variable(weight) for weight in model.weights]
+    tracked.weights = variables
     converter = tf.lite.TFLiteConverter.from_concrete_functions
     return _run(lambda: converter([function], tracked), name)
 
@@ -230,7 +242,13 @@ def _run(make: Callable[[], Any], name: str) -> bytes:
     import tensorflow as tf
 
     try:
-        return make().convert()
+        converter = make()
+        # TensorFlow would parse and write the whole file twice more in Python: to add a note on
+        # the conversion, and to merge equal buffers, which it leaves to the reader of a file with
+        # buffers of their own.
+        converter.exclude_conversion_metadata = True
+        converter._experimental_use_buffer_offset = True
+        return converter.convert()
     except (ValueError, RuntimeError, TypeError, tf.errors.OpError) as error:
         raise ValueError(f"{name}: TFLite cannot convert it ({_first_line(error)})") from None
     except Exception as error:  # ConverterError has no public name

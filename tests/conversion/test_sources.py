@@ -9,7 +9,7 @@ import pytest
 from pruned_models import prune, small_net
 
 import pconv_tf
-from pconv_tf.conversion import convert_with_report, model_file
+from pconv_tf.conversion import convert_with_report, model_file, stand_ins
 from pconv_tf.conversion.graph import text
 
 
@@ -100,6 +100,59 @@ def test_tf_keras_model(rng, tmp_path, run):
     for name in ("net.keras", "net.h5"):
         net.save(tmp_path / name)
         assert converted_layers(tmp_path / name) == ["conv", "top"]
+
+
+class TestLargeDenseKernels:
+    """They go around TensorFlow's converter; the file must not show it."""
+
+    @pytest.fixture(params=["keras", "tf_keras"])
+    def layers(self, request):
+        return pytest.importorskip(request.param).layers
+
+    def model(self, layers, *blocks):
+        keras = pytest.importorskip(layers.__name__.partition(".")[0])
+        inputs = keras.Input((8,), name="in")
+        x = layers.Dense(12, activation="relu", name="one")(inputs)
+        for block in blocks:
+            x = block(x)
+        x = layers.Dense(12, name="two", use_bias=False)(x)
+        return keras.Model(inputs, {"y": layers.Dense(12, name="three")(x)})
+
+    def both(self, model, monkeypatch):
+        usual = pconv_tf.convert_dense(model)
+        monkeypatch.setattr(stand_ins, "MIN_BYTES", 0)
+        restored = []
+        restore = stand_ins.restore
+
+        def spy(file, replaced):
+            restored.append((restore(file, replaced), len(replaced)))
+            return restored[-1][0]
+
+        monkeypatch.setattr(stand_ins, "restore", spy)
+        return usual, pconv_tf.convert_dense(model), restored
+
+    def test_same_bytes(self, layers, monkeypatch):
+        model = self.model(layers, layers.Dense(12, activation="tanh"))
+        usual, around, restored = self.both(model, monkeypatch)
+        assert restored == [(True, 4)]
+        assert around == usual
+
+    def test_folded_scale_takes_the_usual_way(self, layers, rng, monkeypatch):
+        norm = layers.BatchNormalization()
+        model = self.model(layers, layers.Dense(12), norm)
+        norm.set_weights([rng.random(12) + 0.5 for _ in norm.get_weights()])
+        usual, around, restored = self.both(model, monkeypatch)
+        assert restored == [(False, 4)]
+        assert around == usual
+
+    def test_kernels_used_otherwise_are_left(self, layers, monkeypatch):
+        shared = layers.Dense(12, name="shared")
+        model = self.model(
+            layers, shared, shared, layers.Reshape((3, 4)), layers.Dense(4), layers.Flatten()
+        )
+        usual, around, restored = self.both(model, monkeypatch)
+        assert restored == [(True, 4)]  # all but the shared one
+        assert around == usual
 
 
 def test_environment_is_left_alone(net):
@@ -227,6 +280,20 @@ class TestKept:
         assert bytes(model_file.buffer_bytes(model, found["OWN_NOTE"])) == b"kept"
         assert "min_runtime_version" in found
         assert text(model.description) == "described"
+
+    def test_buffers_behind_the_flatbuffer(self, net):
+        import tensorflow as tf
+
+        converter = tf.lite.TFLiteConverter.from_keras_model(net)
+        converter.exclude_conversion_metadata = True
+        inside = converter.convert()
+        converter = tf.lite.TFLiteConverter.from_keras_model(net)
+        converter._experimental_use_buffer_offset = True
+        behind = converter.convert()
+        assert b"buffer_location" in behind
+        assert pconv_tf.convert_dense(behind) == pconv_tf.convert_dense(inside)
+        with pytest.raises(ValueError, match=r"damaged .tflite file \(buffer \d+ ends at"):
+            pconv_tf.convert_dense(behind[:-64])
 
     def test_attached_files(self, net):
         stream = io.BytesIO(pconv_tf.convert_dense(net))
