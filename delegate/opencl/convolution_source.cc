@@ -1,0 +1,139 @@
+#include "delegate/opencl/convolution_source.h"
+
+#include <map>
+#include <numeric>
+#include <utility>
+
+namespace pconv::opencl {
+namespace {
+
+std::string Text(int number) { return std::to_string(number); }
+
+std::string Define(const std::string& name, int value) {
+  return "#define " + name + " " + Text(value) + "\n";
+}
+
+// Statements of one kernel on one block: each distinct window vector once, in the order of memory,
+// and after it every sum that it belongs to. `load(y, x)` is the text that reads a vector.
+template <typename Load, typename Use>
+std::string WalkWindow(const KernelGeometry& geometry, const std::vector<int>& taps,
+                       const Load& load, const Use& use) {
+  std::map<std::pair<int, int>, std::string> uses;
+  for (int y = 0; y < geometry.block.h; ++y) {
+    for (int x = 0; x < geometry.block.w; ++x) {
+      for (size_t t = 0; t < taps.size(); ++t) {
+        const int row = y * geometry.stride_h + taps[t] / geometry.kernel_w * geometry.dilation_h;
+        const int column =
+            x * geometry.stride_w + taps[t] % geometry.kernel_w * geometry.dilation_w;
+        uses[{row, column}] += use(y * geometry.block.w + x, static_cast<int>(t));
+      }
+    }
+  }
+  std::string text;
+  for (const auto& [position, statements] : uses) {
+    text +=
+        "{ const VEC v = " + load(position.first, position.second) + ";" + statements + " }\\\n";
+  }
+  return text;
+}
+
+std::string LaneShift(const std::string& name, int lanes, int grid_h, int grid_w, int dy, int dx) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string text = "#define " + name + "(v) (VEC)(";
+  for (int lane = 0; lane < lanes; ++lane) {
+    const int y = lane / grid_w + dy, x = lane % grid_w + dx;
+    const bool inside = lane < grid_h * grid_w && y >= 0 && y < grid_h && x >= 0 && x < grid_w;
+    text += lane == 0 ? "" : ", ";
+    text += inside ? std::string("v.s") + kDigits[y * grid_w + x] : "0.0f";
+  }
+  return text + ")\n";
+}
+
+}  // namespace
+
+std::string BlockDefinitions(const KernelGeometry& geometry, int filters) {
+  std::string text = Define("BLOCK_H", geometry.block.h) + Define("BLOCK_W", geometry.block.w) +
+                     Define("STRIDE_H", geometry.stride_h) + Define("STRIDE_W", geometry.stride_w) +
+                     "#define FOR_SUMS(X)";
+  for (int f = 0; f < filters; ++f) {
+    for (int i = 0; i < geometry.block.size(); ++i) {
+      text += " X(" + Text(f * geometry.block.size() + i) + "," + Text(f) + "," +
+              Text(i / geometry.block.w) + "," + Text(i % geometry.block.w) + ")";
+    }
+  }
+  return text + "\n";
+}
+
+std::string ConvolutionRuns(const KernelGeometry& geometry, Walk walk, int filters, int window_w,
+                            const std::vector<std::vector<int>>& patterns) {
+  std::string text = Define("FILTERS", filters);
+  if (walk == Walk::kTaps) {
+    text += Define("RUN_COUNT", 1) + Define("WEIGHTS_PER_OFFSET", filters) +
+            "#define RUNS for (int k = *counts++; k > 0; --k) {\\\n"
+            "__local const VEC* p = BASE + *offsets++;\\\n";
+    for (int f = 0; f < filters; ++f) {
+      text += "const VEC w" + Text(f) + " = (VEC)(LOAD_WEIGHT(weights + " + Text(f) + "));\\\n";
+    }
+    text += "weights += " + Text(filters) + ";\\\n";
+    for (int y = 0; y < geometry.block.h; ++y) {
+      for (int x = 0; x < geometry.block.w; ++x) {
+        text += "{ const VEC v = p[" +
+                Text(y * geometry.stride_h * window_w + x * geometry.stride_w) + "];";
+        for (int f = 0; f < filters; ++f) {
+          const std::string sum = "a" + Text(f * geometry.block.size() + y * geometry.block.w + x);
+          text += " " + sum + " = MULTIPLY_ADD(v, w" + Text(f) + ", " + sum + ");";
+        }
+        text += " }\\\n";
+      }
+    }
+    return text + "}\n";
+  }
+  const int taps = static_cast<int>(patterns[0].size());
+  text += Define("RUN_COUNT", static_cast<int>(patterns.size())) +
+          Define("WEIGHTS_PER_OFFSET", taps) + "#define RUNS ";
+  for (const std::vector<int>& pattern : patterns) {
+    text +=
+        "for (int k = *counts++; k > 0; --k) {\\\n"
+        "__local const VEC* p = BASE + *offsets++;\\\n";
+    for (int t = 0; t < taps; ++t) {
+      text += "const VEC w" + Text(t) + " = (VEC)(LOAD_WEIGHT(weights + " + Text(t) + "));\\\n";
+    }
+    text += "weights += " + Text(taps) + ";\\\n";
+    text += WalkWindow(
+        geometry, pattern, [&](int y, int x) { return "p[" + Text(y * window_w + x) + "]"; },
+        [](int sum, int t) {
+          const std::string a = "a" + Text(sum);
+          return " " + a + " = MULTIPLY_ADD(v, w" + Text(t) + ", " + a + ");";
+        });
+    text += "}\\\n";
+  }
+  return text + "\n";
+}
+
+std::string ChannelwiseWalk(const KernelGeometry& geometry) {
+  std::vector<int> taps(geometry.kernel_h * geometry.kernel_w);
+  std::iota(taps.begin(), taps.end(), 0);
+  const int rows = geometry.RowsUnder(geometry.block.h);
+  const int columns = geometry.ColumnsUnder(geometry.block.w);
+  return Define("WINDOW_H", rows) + Define("WINDOW_W", columns) +
+         Define("TAPS", static_cast<int>(taps.size())) + "#define WALK " +
+         WalkWindow(
+             geometry, taps,
+             [&](int y, int x) {
+               return "AT(" + Text(y * columns + x) + "," + Text(y) + "," + Text(x) + ")";
+             },
+             [](int sum, int t) {
+               return " ACCUMULATE(a" + Text(sum) + ", v, (VEC)(LOAD_WEIGHT(weights + " + Text(t) +
+                      ")));";
+             }) +
+         "\n";
+}
+
+std::string LaneShifts(int lanes, int grid_h, int grid_w) {
+  return LaneShift("FROM_ABOVE", lanes, grid_h, grid_w, -1, 0) +
+         LaneShift("FROM_BELOW", lanes, grid_h, grid_w, 1, 0) +
+         LaneShift("FROM_LEFT", lanes, grid_h, grid_w, 0, -1) +
+         LaneShift("FROM_RIGHT", lanes, grid_h, grid_w, 0, 1);
+}
+
+}  // namespace pconv::opencl

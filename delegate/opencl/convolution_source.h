@@ -1,0 +1,56 @@
+// The part of kernels that is generated: straight-line code per pattern and block shape.
+#ifndef PCONV_TF_DELEGATE_OPENCL_CONVOLUTION_SOURCE_H_
+#define PCONV_TF_DELEGATE_OPENCL_CONVOLUTION_SOURCE_H_
+
+#include <string>
+#include <vector>
+
+namespace pconv::opencl {
+
+// What a work-item computes, in vectors of output.
+struct BlockShape {
+  int h = 1, w = 1;
+  int size() const { return h * w; }
+};
+
+struct KernelGeometry {
+  BlockShape block;
+  int kernel_h = 1, kernel_w = 1;
+  int stride_h = 1, stride_w = 1;
+  int dilation_h = 1, dilation_w = 1;
+  // Rows and columns of input under `outputs` rows or columns of output.
+  int RowsUnder(int outputs) const {
+    return (outputs - 1) * stride_h + (kernel_h - 1) * dilation_h + 1;
+  }
+  int ColumnsUnder(int outputs) const {
+    return (outputs - 1) * stride_w + (kernel_w - 1) * dilation_w + 1;
+  }
+};
+
+// How the kernels of a group are stored and walked.
+// kPatterns: per kernel one offset (of its channel) and its weights; one loop per pattern, in which
+// every input vector is loaded once for all outputs that it reaches (kernel-level LRE).
+// kTaps: per tap one offset and one weight for each of the group's filters, which share the loaded
+// vector (filter-level LRE).
+enum class Walk { kPatterns, kTaps };
+
+// BLOCK_H, BLOCK_W, STRIDE_H, STRIDE_W and FOR_SUMS(X): X(sum, filter, row, column) for all sums of
+// `filters` filters.
+std::string BlockDefinitions(const KernelGeometry& geometry, int filters);
+
+// RUNS and its RUN_COUNT, WEIGHTS_PER_OFFSET, FILTERS for the convolution kernels. `patterns`: kept
+// taps per pattern, ascending; `window_w`: columns of the staged window, whose first vector is
+// BASE.
+std::string ConvolutionRuns(const KernelGeometry& geometry, Walk walk, int filters, int window_w,
+                            const std::vector<std::vector<int>>& patterns);
+
+// WALK for channelwise.cl: every tap of the window.
+std::string ChannelwiseWalk(const KernelGeometry& geometry);
+
+// FROM_ABOVE, FROM_BELOW, FROM_LEFT, FROM_RIGHT for a grid of tiles: the vector as seen by the
+// neighbouring tile, zero where there is none.
+std::string LaneShifts(int lanes, int grid_h, int grid_w);
+
+}  // namespace pconv::opencl
+
+#endif  // PCONV_TF_DELEGATE_OPENCL_CONVOLUTION_SOURCE_H_

@@ -1,0 +1,24 @@
+// The engine for OpenCL devices (docs/opencl.md).
+#ifndef PCONV_TF_DELEGATE_OPENCL_OPENCL_ENGINE_H_
+#define PCONV_TF_DELEGATE_OPENCL_OPENCL_ENGINE_H_
+
+#include <memory>
+
+#include "delegate/engine.h"
+#include "delegate/engine_options.h"
+#include "delegate/packed_cache.h"
+
+namespace pconv {
+
+// Which kernels run: those for the kind of device found, or always one kind (for tests).
+enum class OpenClKernels { kByDevice, kCpu, kGpu };
+
+// Fails where there is no OpenCL library or no device. `graph` and `cache` must outlive the engine.
+// Shapes need not be known yet: call Resize() before Run().
+Status CreateOpenClEngine(Graph* graph, const EngineOptions& options, PackedCache* cache,
+                          std::unique_ptr<Engine>* engine,
+                          OpenClKernels kernels = OpenClKernels::kByDevice);
+
+}  // namespace pconv
+
+#endif  // PCONV_TF_DELEGATE_OPENCL_OPENCL_ENGINE_H_
