@@ -177,15 +177,39 @@ constexpr int kPatternRows[2] = {1, 1};
 #if PCONV_LANES > 4 || defined(__aarch64__)
 #define PCONV_HAS_PATTERN_KERNEL 1
 
-// In assembler, because compilers otherwise fold the shared load back into every multiplication or
-// copy accumulators around.
-PCONV_INLINE void MultiplyAdd(Vec& acc, Vec x, Vec w) {
-#if defined(__x86_64__)
-  asm("vfmadd231ps %1, %2, %0" : "+v"(acc) : "v"(x), "v"(w));
-#else
-  acc += x * w;
-#endif
+// The weights of the four taps, and acc += x * weight of tap t. In assembler, because compilers
+// otherwise fold the shared load back into every multiplication or copy accumulators around.
+#if defined(__aarch64__)
+struct TapWeights {
+  Vec all;  // one register: the instruction selects the lane
+};
+PCONV_INLINE TapWeights LoadTapWeights(const float* p) { return {LoadUnaligned(p)}; }
+PCONV_INLINE void MultiplyAdd(Vec& acc, Vec x, const TapWeights& w, int t) {
+  switch (t) {
+    case 0:
+      asm("fmla %0.4s, %1.4s, %2.s[0]" : "+w"(acc) : "w"(x), "w"(w.all));
+      break;
+    case 1:
+      asm("fmla %0.4s, %1.4s, %2.s[1]" : "+w"(acc) : "w"(x), "w"(w.all));
+      break;
+    case 2:
+      asm("fmla %0.4s, %1.4s, %2.s[2]" : "+w"(acc) : "w"(x), "w"(w.all));
+      break;
+    default:
+      asm("fmla %0.4s, %1.4s, %2.s[3]" : "+w"(acc) : "w"(x), "w"(w.all));
+  }
 }
+#else
+struct TapWeights {
+  Vec tap[4];
+};
+PCONV_INLINE TapWeights LoadTapWeights(const float* p) {
+  return {{Broadcast(p[0]), Broadcast(p[1]), Broadcast(p[2]), Broadcast(p[3])}};
+}
+PCONV_INLINE void MultiplyAdd(Vec& acc, Vec x, const TapWeights& w, int t) {
+  asm("vfmadd231ps %1, %2, %0" : "+v"(acc) : "v"(x), "v"(w.tap[t]));
+}
+#endif
 
 // The masks of four of nine taps in ascending order; a pattern's number is its place here.
 struct PatternMasks {
@@ -209,6 +233,16 @@ constexpr bool Reads(unsigned mask, int b, int rows, int columns, int r, int c) 
          c - b % 3 < columns;
 }
 
+// Marks the loop body for benchmarks/neon_throughput.py.
+#if defined(PCONV_MCA_MARKERS)
+#define PCONV_MCA_BEGIN(mask, r, c) \
+  asm volatile("# LLVM-MCA-BEGIN mask%c0_%c1x%c2" ::"i"(mask), "i"(r), "i"(c))
+#define PCONV_MCA_END() asm volatile("# LLVM-MCA-END")
+#else
+#define PCONV_MCA_BEGIN(mask, r, c)
+#define PCONV_MCA_END()
+#endif
+
 // `count` kernels of one pattern. `input`: cell of tap (0, 0) of the block's first output; strides
 // in bytes.
 template <unsigned kMask, int R, int C>
@@ -217,12 +251,11 @@ PCONV_INLINE const char* PatternRun(Vec (&acc)[R][C], const char* input, size_t 
   constexpr size_t kRecordBytes = 20, kPrefetch = 1024;
   const char* const end = record + kRecordBytes * count;
   do {
+    PCONV_MCA_BEGIN(kMask, R, C);
     const Record* rec = reinterpret_cast<const Record*>(record);
     const char* cells = input + rec->channel * plane;
     __builtin_prefetch(record + kPrefetch);
-    Vec weights[4];
-    PCONV_UNROLL
-    for (int t = 0; t < 4; ++t) weights[t] = Broadcast(rec->weights[t]);
+    const TapWeights weights = LoadTapWeights(rec->weights);
     PCONV_UNROLL
     for (int r = 0; r < R + 2; ++r) {
       PCONV_UNROLL
@@ -235,7 +268,7 @@ PCONV_INLINE const char* PatternRun(Vec (&acc)[R][C], const char* input, size_t 
         int t = 0;
         PCONV_UNROLL
         for (int b = 0; b < 9; ++b) {
-          if (Reads(kMask, b, R, C, r, c)) MultiplyAdd(acc[r - b / 3][c - b % 3], x, weights[t]);
+          if (Reads(kMask, b, R, C, r, c)) MultiplyAdd(acc[r - b / 3][c - b % 3], x, weights, t);
           t += kMask >> b & 1;
         }
       }
@@ -243,6 +276,7 @@ PCONV_INLINE const char* PatternRun(Vec (&acc)[R][C], const char* input, size_t 
       asm("" : "+r"(cells));  // keeps one pointer instead of a register per cell
     }
     record += kRecordBytes;
+    PCONV_MCA_END();
   } while (record != end);
   return record;
 }

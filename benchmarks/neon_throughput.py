@@ -1,0 +1,95 @@
+"""How near the NEON pattern kernels come to the FMA limit, by llvm-mca's models of ARM cores.
+
+    python -m benchmarks.neon_throughput
+
+Compiles delegate/cpu/kernels_baseline.cc for ARM64, takes the inner loop of each of the 126
+patterns of 4 of 9 taps (one kernel times one block of output vectors) and asks llvm-mca for its
+cycles when the data is in L1. LLVM's model of cortex-a76 is that of Cortex-A57, which starts one
+128-bit FMLA a cycle; neoverse-n1, the server version of the same core, has a model of its own with
+two. Needs Debian's g++-aarch64-linux-gnu and llvm-19.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import statistics
+import subprocess
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+FMLA_PER_CYCLE = {"cortex-a76": 1, "neoverse-n1": 2}
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.neon_throughput",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--compiler", default="aarch64-linux-gnu-g++")
+    parser.add_argument("--llvm_mca", default="llvm-mca-19")
+    args = parser.parse_args()
+
+    regions = inner_loops(args.compiler)
+    print("| model | block | patterns | FMLA | loads | lowest | median | patterns >= 85 % |")
+    print("|---|---|---:|---:|---:|---:|---:|---:|")
+    for cpu, peak in FMLA_PER_CYCLE.items():
+        for block in sorted({block for _, block in regions}):
+            bodies = [body for (_, found), body in regions.items() if found == block]
+            shares = [
+                body.count("fmla") / peak / cycles(args.llvm_mca, cpu, body) for body in bodies
+            ]
+            print(
+                f"| {cpu} | {block} | {len(bodies)} | {bodies[0].count('fmla')} "
+                f"| {statistics.median(loads(body) for body in bodies):.0f} "
+                f"| {min(shares):.1%} | {statistics.median(shares):.1%} "
+                f"| {sum(share >= 0.85 for share in shares)} |"
+            )
+
+
+def inner_loops(compiler: str) -> dict[tuple[str, str], str]:
+    """Instructions of each inner loop, by (mask, block); the closing branch is left out."""
+    with tempfile.TemporaryDirectory() as folder:
+        assembly = Path(folder, "kernels.s")
+        options = ["-std=c++17", "-O3", "-fPIC", "-DPCONV_MCA_MARKERS", f"-I{ROOT}"]
+        source = ROOT / "delegate/cpu/kernels_baseline.cc"
+        subprocess.run([compiler, *options, "-S", "-o", assembly, source], check=True)
+        text = assembly.read_text()
+    marked = re.findall(
+        r"# LLVM-MCA-BEGIN mask(\d+)_(\d+x\d+)\n(.*?)# LLVM-MCA-END", text, re.DOTALL
+    )
+    return {
+        (mask, block): "".join(
+            f"{line}\n"
+            for line in body.splitlines()
+            if re.match(r"\s*[a-z]", line) and not re.match(r"\s*(b|cb|tb)", line)
+        )
+        for mask, block, body in marked
+    }
+
+
+def loads(body: str) -> int:
+    """Vector registers loaded."""
+    return 2 * len(re.findall(r"\bldp\s+q", body)) + len(re.findall(r"\bldr\s+q", body))
+
+
+def cycles(llvm_mca: str, cpu: str, body: str) -> float:
+    """Cycles of one iteration."""
+    iterations = 100
+    result = subprocess.run(
+        [llvm_mca, "-mtriple=aarch64-linux-gnu", f"-mcpu={cpu}", f"-iterations={iterations}"],
+        input=body,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = re.search(r"Total Cycles:\s+(\d+)", result.stdout)
+    assert found is not None, result.stdout
+    return int(found[1]) / iterations
+
+
+if __name__ == "__main__":
+    main()
