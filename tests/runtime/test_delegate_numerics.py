@@ -13,6 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 from tflite_models import ACTIVATIONS, ModelBuilder, pattern_weights
 
 import pconv_tf
+from pconv_tf.conversion import convert_with_report
 
 TOLERANCE = 1e-4  # relative to the largest magnitude of the output
 SEED = int(os.environ.get("PCONV_TEST_SEED", np.random.SeedSequence().entropy % 2**32))
@@ -99,6 +100,27 @@ def test_weight_types_and_shared_masks(rng, backend, weights, block):
         x = builder.conv(x, w, bias, activation="relu")
     options = {"backend": backend}
     check(builder.finish(x), shape, rng, weights=weights, options=options)
+
+
+@pytest.mark.parametrize("runtime", ["litert", "tf"])
+@pytest.mark.parametrize("backend", ["auto", "reference"])
+@pytest.mark.parametrize("weights", ["float32", "int8"])
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_layer_without_kernels(rng, runtime, backend, weights, kernel):
+    """All kernels pruned: arrays of no elements, and a result that is the bias."""
+    builder, shape = ModelBuilder(), (9, 10, 6)
+    x = builder.input(*shape)
+    x = builder.conv(x, pattern_weights(rng, 8, 3, 6), rng.random(8, np.float32))
+    empty = np.zeros((12, kernel, kernel, 8), np.float32)
+    y = builder.conv(x, empty, rng.standard_normal(12).astype(np.float32), activation="relu")
+    y = builder.conv(y, pattern_weights(rng, 5, 3, 12), rng.random(5, np.float32))
+    rows = builder.reshape(y, (int(np.prod(y.shape)),))
+    top = builder.dense(rows, np.zeros((4, rows.shape[1]), np.float32), rng.random(4, np.float32))
+    dense = builder.finish(y, top)
+    layers = convert_with_report(dense, force=True).layers
+    assert [layer.became for layer in layers] == ["PConv2D"] * 4
+    assert [layer.kept_weights == 0 for layer in layers] == [False, True, False, True]
+    check(dense, shape, rng, weights=weights, runtime=runtime, options={"backend": backend})
 
 
 def every_operation(rng) -> tuple[bytes, tuple[int, ...]]:
