@@ -27,8 +27,9 @@ class PConvCallback(keras.callbacks.Callback):
     Every epoch adds to `logs` (so put the callback before CSVLogger, TensorBoard and the like):
     `pconv_phase` (0 warm-up, 1 ADMM, 2 retraining), `pconv_rho`, `pconv_primal` (distance of the
     weights from the constraints) and `pconv_dual` (movement of the auxiliaries), both of the last
-    update and relative to the norm of the weights, and `pconv_sparsity` (share of exact zeros in
-    the pruned layers). With `log_layers` also `pconv/LAYER/sparsity`, `.../primal`, `.../dual` and
+    update and relative to the norm of the weights (after the hard prune `pconv_primal` is the
+    distance from the masks, 0 while they hold), and `pconv_sparsity` (share of exact zeros in the
+    pruned layers). With `log_layers` also `pconv/LAYER/sparsity`, `.../primal`, `.../dual` and
     `.../pattern_I`, the share of the layer's kernels that pattern I suits best.
 
     In a custom training loop call the same methods as `fit` does: `set_model`, `on_train_begin`,
@@ -164,7 +165,9 @@ class PConvCallback(keras.callbacks.Callback):
                 pruner.hard_prune(step)
             elif admm_epochs % config.epochs_per_stage == 0:
                 pruner.begin_stage(config.rho[admm_epochs // config.epochs_per_stage], step)
-        elif pruner.phase == "warmup" and admm_epochs == 0:
+        elif pruner.phase == "retrain":
+            pruner.measure()
+        elif admm_epochs == 0:
             pruner.begin_stage(config.rho[0], step)
         if logs is not None:
             # The epoch that ended ran with the rho from before the schedule advanced.
