@@ -21,6 +21,12 @@ if [ "$(id -u)" = 0 ] && [ ! -e /usr/share/datasets/fashion-mnist ]; then
     echo "setup: no package dataset-fashion-mnist here; the demo will download the data" >&2
 fi
 
+# Shows the report page in a test, which is skipped without it.
+if [ "$(id -u)" = 0 ] && ! command -v chromium google-chrome >/dev/null; then
+  scripts/packages.sh chromium:chromium ||
+    echo "setup: no package chromium here; the test of the report in a browser will be skipped" >&2
+fi
+
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 "$venv/bin/python" -m pip install -q --require-hashes -r requirements.lock
 "$venv/bin/python" -m pip install -q --no-deps --no-build-isolation -e .

@@ -1,18 +1,31 @@
-"""Small .tflite files, and the built delegate."""
+"""Random numbers, small .tflite files, and the built delegate."""
 
+import os
 from pathlib import Path
 
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
 import pytest
 
-_LIBRARY = Path(__file__).parents[1] / "bazel-bin" / "delegate" / "libpconv_delegate.so"
+
+@pytest.fixture
+def rng():
+    """A generator whose seed is printed when the test fails."""
+    seed = int(os.environ.get("PCONV_TEST_SEED", "20200213"))
+    print(f"seed: {seed} (set PCONV_TEST_SEED to change it)")
+    return np.random.default_rng(seed)
 
 
 @pytest.fixture(scope="session")
 def delegate() -> str:
-    """The delegate as Bazel built it."""
-    if not _LIBRARY.is_file():
-        pytest.skip(f"the delegate is not built ({_LIBRARY}): run `make delegate`")
-    return str(_LIBRARY)
+    """The built delegate."""
+    import pconv_tf
+
+    try:
+        return pconv_tf.delegate_path()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

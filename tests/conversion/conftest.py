@@ -1,19 +1,8 @@
 """Pruned models, and running .tflite files with and without the delegate."""
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import numpy as np
 import pytest
-
-
-@pytest.fixture
-def rng():
-    """A generator whose seed is printed when the test fails."""
-    seed = int(os.environ.get("PCONV_TEST_SEED", "20200213"))
-    print(f"seed: {seed} (set PCONV_TEST_SEED to change it)")
-    return np.random.default_rng(seed)
+from pruned_models import small_net
 
 
 @pytest.fixture
@@ -26,20 +15,27 @@ def keras():
 
 
 @pytest.fixture
+def net(keras, rng):
+    """A small network with one of each kind of convertible layer, pruned."""
+    return small_net(keras, rng)
+
+
+@pytest.fixture
+def image(rng):
+    """An input of `net`."""
+    return rng.standard_normal((1, 12, 12, 3)).astype(np.float32)
+
+
+@pytest.fixture
 def run():
     """A function that runs a .tflite file on inputs, XNNPACK included."""
     return run_tflite
 
 
 @pytest.fixture
-def run_pconv():
+def run_pconv(delegate):
     """A function that runs a .tflite file with the delegate."""
     import pconv_tf
-
-    try:
-        pconv_tf.delegate_path()
-    except FileNotFoundError as error:
-        pytest.skip(str(error))
 
     def call(flatbuffer, *inputs):
         return run_tflite(flatbuffer, *inputs, delegates=[pconv_tf.load_delegate()])

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from pruned_models import prune, small_net
+from pruned_models import prune
 from reference_conv import pconv_2d
 
 import pconv_tf
@@ -19,16 +19,6 @@ def pconv_ops(flatbuffer):
     found = [read_pconv(graph, op) for op in graph.operators if is_pconv(graph, op)]
     names = [graph.name(op.operator.inputs[1]).removesuffix("/fkw_offset") for op in found]
     return dict(zip(names, found, strict=True))
-
-
-@pytest.fixture
-def net(keras, rng):
-    return small_net(keras, rng)
-
-
-@pytest.fixture
-def image(rng):
-    return rng.standard_normal((1, 12, 12, 3)).astype(np.float32)
 
 
 def close(actual, expected, tolerance=1e-4):

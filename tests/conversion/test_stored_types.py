@@ -2,22 +2,12 @@
 
 import numpy as np
 import pytest
-from pruned_models import prune, small_net
+from pruned_models import prune
 
 import pconv_tf
 from pconv_tf.conversion import convert_with_report, model_file
 from pconv_tf.conversion.graph import Graph
 from pconv_tf.conversion.sparsity import densified
-
-
-@pytest.fixture
-def net(keras, rng):
-    return small_net(keras, rng)
-
-
-@pytest.fixture
-def image(rng):
-    return rng.standard_normal((1, 12, 12, 3)).astype(np.float32)
 
 
 def stock(model, *, half=False, data=None, sparse=False, quantized=True):

@@ -1,17 +1,7 @@
 """Random sparse weights of every shape."""
 
-import os
-
 import numpy as np
 import pytest
-
-
-@pytest.fixture
-def rng():
-    """A generator whose seed is printed when the test fails."""
-    seed = int(os.environ.get("PCONV_TEST_SEED", "20200213"))
-    print(f"seed: {seed} (set PCONV_TEST_SEED to change it)")
-    return np.random.default_rng(seed)
 
 
 @pytest.fixture
