@@ -8,6 +8,15 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
+// Output vectors that the kernel of single filters computes at a time.
+struct Block {
+  int rows, columns;
+};
+Block SingleFilterBlock(const Layout& output, int taps) {
+  if (output.tile_w % 7 == 0) return {1, 7};
+  return {std::min(taps > 1 ? 4 : 2, output.tile_h), std::min(4, output.tile_w)};
+}
+
 }  // namespace
 
 Layout NeededInput(const Window& window, int input_h, int input_w, const Layout& output) {
@@ -35,17 +44,40 @@ WindowOrigin OriginOf(const Window& window, int input_h, int input_w) {
   return {-ResolveHeight(window, input_h).before, -ResolveWidth(window, input_w).before};
 }
 
-int PatternSliceChannels(int channels) {
-  constexpr int kWindowBytes = 5 * 9 * 64;  // of the largest register block, per channel
-  constexpr int kCacheBytes = 512 * 1024;
-  const int slices = (channels * kWindowBytes + kCacheBytes - 1) / kCacheBytes;
-  return (channels + slices - 1) / slices;
-}
-
-bool TakesPatternKernel(const KernelTable& kernels, const Window& window, int taps, int group) {
+bool TakesPatternKernel(const KernelTable& kernels, const Window& window, int taps, int group,
+                        const Layout& output) {
   return kernels.conv_pattern_3x3 != nullptr && taps == 4 && group == 1 && window.kernel_h == 3 &&
          window.kernel_w == 3 && window.stride_h == 1 && window.stride_w == 1 &&
-         window.dilation_h == 1 && window.dilation_w == 1;
+         window.dilation_h == 1 && window.dilation_w == 1 && output.tile_w >= kPatternColumns;
+}
+
+bool StreamHasRuns(const KernelTable& kernels, const Window& window, int taps, int group,
+                   int patterns, int channels, const Layout& output) {
+  const bool pointwise = window.kernel_h == 1 && window.kernel_w == 1;
+  return group != 1 || !(pointwise || taps == 4) || patterns > 1 << (32 - kPatternShift) ||
+         channels > 1 << kPatternShift || TakesPatternKernel(kernels, window, taps, group, output);
+}
+
+int SliceChannels(const KernelTable& kernels, const Window& window, int taps, int group,
+                  const Layout& output, int channels) {
+  int block_rows = 3, block_columns = kPatternColumns, cache_bytes = 512 * 1024;
+  if (!TakesPatternKernel(kernels, window, taps, group, output)) {
+    if (group != 1) return channels;
+    const Block block = SingleFilterBlock(output, taps);
+    block_rows = block.rows;
+    block_columns = block.columns;
+    cache_bytes = 28 * 1024;  // of 32 to 48 KiB
+  }
+  // Cells of the window of a block, without those that its strides skip.
+  const auto cells = [](int block, int kernel, int stride) {
+    return kernel >= stride ? (block - 1) * stride + kernel : block * kernel;
+  };
+  const int window_bytes = cells(block_rows, window.kernel_h, window.stride_h) *
+                           cells(block_columns, window.kernel_w, window.stride_w) * output.lanes *
+                           static_cast<int>(sizeof(float));
+  const int fit = std::max(1, cache_bytes / window_bytes);
+  const int slices = (channels + fit - 1) / fit;
+  return (channels + slices - 1) / slices;
 }
 
 size_t PackedConv::bytes() const {
@@ -76,8 +108,15 @@ ConvStep::ConvStep(const KernelTable& kernels, std::shared_ptr<const PackedConv>
   for (const std::vector<int>& pattern : weights_->patterns) {
     for (const int tap : pattern) tap_offsets_.push_back(TapOffset(window, input_.layout, tap));
   }
-  if (TakesPatternKernel(kernels, window, weights_->taps, weights_->group) &&
-      output_.layout.tile_w >= kPatternColumns) {
+  if (weights_->taps == 4 && weights_->slices[0].run_begin.empty()) {
+    for (size_t p = 0; p < weights_->patterns.size(); ++p) {
+      uint64_t packed = 0;
+      for (int t = 3; t >= 0; --t)
+        packed = packed << 16 | tap_offsets_[p * 4 + t] / input_.layout.lanes;
+      packed_offsets_.push_back(packed);
+    }
+  }
+  if (TakesPatternKernel(kernels, window, weights_->taps, weights_->group, output_.layout)) {
     for (const std::vector<int>& pattern : weights_->patterns) {
       unsigned mask = 0;
       for (const int tap : pattern) mask |= 1u << tap;
@@ -111,6 +150,7 @@ void ConvStep::Run(const RunContext& context) const {
     args.group_begin = split_rows_ ? 0 : group_bounds_[thread];
     args.group_end = split_rows_ ? groups : group_bounds_[thread + 1];
     args.pattern_number = pattern_numbers_.data();
+    args.packed_offset = packed_offsets_.data();
     for (int n = 0; n < output_.shape.n; ++n) {
       args.input = context.data[reads[0]] +
                    static_cast<size_t>(n) * input_.shape.c * args.input_plane + origin_;
@@ -130,24 +170,35 @@ void ConvStep::RunImage(ConvArgs args) const {
   const bool pattern = !pattern_numbers_.empty();
   const ConvKernel kernel =
       pattern ? kernels_.conv_pattern_3x3 : kernels_.conv_group[weights_->group / 2];
-  // Partial sums of slices stay in cache if all slices of a few rows follow one another.
+  // All slices of a block follow one another: partial sums stay in cache.
   const size_t slices = weights_->slices.size();
-  const int row_end = args.row_end;
-  const int step = slices == 1 ? std::max(1, row_end - args.row_begin) : 3;
+  const int row_end = args.row_end, columns = args.columns;
+  Block block = pattern ? Block{3, columns} : SingleFilterBlock(output_.layout, weights_->taps);
+  if (slices == 1) block = {std::max(1, row_end - args.row_begin), columns};
   for (int y = args.row_begin; y < row_end;) {
-    // No single row is left over: register blocks have two rows at least.
+    // No single row is left over: register blocks of patterns have two rows at least.
     const int rest = row_end - y;
+    const int rows = rest <= block.rows                  ? rest
+                     : pattern && rest == block.rows + 1 ? block.rows - 1
+                                                         : block.rows;
     args.row_begin = y;
-    args.row_end = y + (rest <= step ? rest : rest == step + 1 ? step - 1 : step);
-    for (size_t s = 0; s < slices; ++s) {
-      const bool last = s + 1 == slices;
-      args.stream = weights_->slices[s].View();
-      args.accumulate = s > 0;
-      args.lo = last ? range_.lo : -kInfinity;
-      args.hi = last ? range_.hi : kInfinity;
-      kernel(args);
+    args.row_end = y + rows;
+    for (int x = 0; x < columns; x += block.columns) {
+      ConvArgs part = args;
+      part.columns = std::min(block.columns, columns - x);
+      part.input += x * args.input_column;
+      part.output += static_cast<size_t>(x) * output_.layout.lanes;
+      if (part.addend != nullptr) part.addend += static_cast<size_t>(x) * output_.layout.lanes;
+      for (size_t s = 0; s < slices; ++s) {
+        const bool last = s + 1 == slices;
+        part.stream = weights_->slices[s].View();
+        part.accumulate = s > 0;
+        part.lo = last ? range_.lo : -kInfinity;
+        part.hi = last ? range_.hi : kInfinity;
+        kernel(part);
+      }
     }
-    y = args.row_end;
+    y += rows;
   }
 }
 

@@ -36,12 +36,18 @@ struct PackedConv {
   size_t bytes() const;
 };
 
-// Input channels per slice for the kernel of 3x3 patterns, so that what a register block reads
-// stays in the second-level cache.
-int PatternSliceChannels(int channels);
-
 // Whether the kernel of 3x3 patterns takes such a layer.
-bool TakesPatternKernel(const KernelTable& kernels, const Window& window, int taps, int group);
+bool TakesPatternKernel(const KernelTable& kernels, const Window& window, int taps, int group,
+                        const Layout& output);
+
+// Whether a layer's stream has runs of patterns (StreamView), or the pattern in every record.
+bool StreamHasRuns(const KernelTable& kernels, const Window& window, int taps, int group,
+                   int patterns, int channels, const Layout& output);
+
+// Input channels per slice, so that what a register block reads stays in a cache: the first-level
+// one where every multiplication loads its input, the second-level one for 3x3 patterns.
+int SliceChannels(const KernelTable& kernels, const Window& window, int taps, int group,
+                  const Layout& output, int channels);
 
 class ConvStep : public Step {
  public:
@@ -65,6 +71,7 @@ class ConvStep : public Step {
   size_t origin_ = 0;  // floats from input cell (0, 0), may wrap
   size_t input_row_, input_column_;
   std::vector<size_t> tap_offsets_;
+  std::vector<uint64_t> packed_offsets_;  // streams without runs only
   std::vector<uint8_t> pattern_numbers_;  // empty: not for the kernel of 3x3 patterns
   bool split_rows_ = false;
   std::vector<int> group_bounds_;  // per thread

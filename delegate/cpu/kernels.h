@@ -19,7 +19,9 @@ struct KernelRun {
 
 // Filters as the convolution kernels read them, made from FKW or from dense weights. A record is
 // {uint32 input channel; float weights[taps][group]}; the records of a filter group follow one
-// another, run by run.
+// another, run by run. Streams of short runs have none instead (`runs` is null): the upper 8 bits
+// of a record's channel are its pattern then, because the end of every run is a branch badly
+// predicted.
 struct StreamView {
   const uint32_t* run_begin;  // [groups + 1], into runs
   const KernelRun* runs;
@@ -29,6 +31,7 @@ struct StreamView {
   const float* bias;        // [groups][group]
 };
 inline constexpr uint32_t kNoFilter = UINT32_MAX;
+inline constexpr int kPatternShift = 24;  // of the pattern in a channel
 
 // 3x3 patterns of four taps are numbered in the order of their masks.
 inline constexpr int kNumPatterns3x3 = 126;
@@ -42,6 +45,8 @@ struct ConvArgs {
   int taps;                       // per record
   const size_t* tap_offset;       // [patterns][taps] from the input cell of an output cell
   const uint8_t* pattern_number;  // [patterns], for the kernels of 3x3 patterns only
+  // [patterns] four offsets of 16 bits, in vectors, for streams of four taps without runs.
+  const uint64_t* packed_offset;
   const float* input;             // channel 0, cell that tap (0, 0) of output cell (0, 0) reads
   size_t input_plane, input_row;  // input_row: between the inputs of successive output rows
   size_t input_column;            // between the inputs of successive output columns

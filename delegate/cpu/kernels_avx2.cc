@@ -1,5 +1,6 @@
 #define PCONV_LANES 8
 #define PCONV_KERNEL_TABLE kAvx2Kernels
+#define PCONV_CONV_SINGLE ConvSingleAvx2
 #define PCONV_ISA Isa::kAvx2
 #define PCONV_ISA_NAME "avx2"
 #include "delegate/cpu/kernels_impl.h"

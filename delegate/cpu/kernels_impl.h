@@ -1,73 +1,19 @@
 // Source of every kernel, included once per instruction set by kernels_*.cc, which define
-// PCONV_LANES (floats per vector) and PCONV_KERNEL_TABLE (the name of the table). Includes nothing
-// but plain C headers: see kernels.h.
+// PCONV_LANES (floats per vector), PCONV_KERNEL_TABLE (the name of the table) and PCONV_CONV_SINGLE
+// (the kernel of single filters). Includes nothing but plain C headers: see kernels.h.
 
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "delegate/cpu/kernels.h"
-
-#if defined(__clang__)
-#define PCONV_UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define PCONV_UNROLL _Pragma("GCC unroll 32")
-#endif
-#define PCONV_INLINE static inline __attribute__((always_inline))
+#include "delegate/cpu/single_filters.h"
+#include "delegate/cpu/vector.h"
 
 namespace pconv::cpu {
 namespace {
 
-constexpr int kLanes = PCONV_LANES;
-// Vector registers decide the size of register blocks.
-#if PCONV_LANES == 16 || defined(__aarch64__)
-constexpr int kRegisters = 32;
-#else
-constexpr int kRegisters = 16;
-#endif
-
-typedef float Vec __attribute__((vector_size(4 * PCONV_LANES)));
-typedef int32_t IntVec __attribute__((vector_size(4 * PCONV_LANES)));
-
-PCONV_INLINE Vec Load(const float* p) { return *reinterpret_cast<const Vec*>(p); }
-PCONV_INLINE void Store(float* p, Vec v) { *reinterpret_cast<Vec*>(p) = v; }
-PCONV_INLINE Vec LoadUnaligned(const float* p) {
-  Vec v;
-  memcpy(&v, p, sizeof(v));
-  return v;
-}
-PCONV_INLINE IntVec LoadInt(const int32_t* p) {
-  IntVec v;
-  memcpy(&v, p, sizeof(v));
-  return v;
-}
-PCONV_INLINE Vec Broadcast(float x) { return x - Vec{}; }
-// NaN passes: a comparison with it is false.
-PCONV_INLINE Vec Clamp(Vec x, Vec lo, Vec hi) {
-  x = x < lo ? lo : x;
-  return x > hi ? hi : x;
-}
-PCONV_INLINE float Clamp(float x, float lo, float hi) {
-  x = x < lo ? lo : x;
-  return x > hi ? hi : x;
-}
-PCONV_INLINE Vec And(Vec x, IntVec mask) { return (Vec)((IntVec)x & mask); }
-PCONV_INLINE Vec Permute(Vec x, IntVec lanes) {
-#if defined(__clang__)
-  Vec y;
-  for (int i = 0; i < kLanes; ++i) y[i] = x[lanes[i]];
-  return y;
-#else
-  return __builtin_shuffle(x, lanes);
-#endif
-}
-
-struct Record {
-  uint32_t channel;
-  float weights[];
-};
-
-// ---- Convolution by streams, any taps -------------------------------------------------------
+// ---- Groups of filters, any taps ---------------------------------------------------------------
 
 // One row of B output vectors for one group of G filters. S: input_column in vectors, 0 if only
 // known at run time.
@@ -366,7 +312,7 @@ void ConvPattern3x3(const ConvArgs& a) {
       rest.columns = a.columns - x;
       rest.row_begin = y;
       rest.row_end = y + height;
-      ConvGroupStep<1, 1>(rest);
+      PCONV_CONV_SINGLE(rest);
     }
     y += height;
   }
@@ -585,7 +531,7 @@ void SparseGemv(const SparseGemvArgs& a) {
 }  // namespace
 
 const KernelTable PCONV_KERNEL_TABLE = {
-    PCONV_ISA,      PCONV_ISA_NAME, kLanes,        {ConvGroup<1>, ConvGroup<2>, ConvGroup<4>},
+    PCONV_ISA,      PCONV_ISA_NAME, kLanes,        {PCONV_CONV_SINGLE, ConvGroup<2>, ConvGroup<4>},
 #if defined(PCONV_HAS_PATTERN_KERNEL)
     ConvPattern3x3,
 #else

@@ -345,7 +345,8 @@ class Planner {
     tiles.halo_top = tiles.halo_bottom = tiles.halo_left = tiles.halo_right = 0;
     const int addend = task.addend < 0 ? -1 : Obtain(task.addend, tiles);
     const int output = Produce(task.output);
-    const std::shared_ptr<const PackedConv> packed = packer_.PackConv(node, task.window, shape[3]);
+    const std::shared_ptr<const PackedConv> packed =
+        packer_.PackConv(node, task.window, shape[3], plan_.buffers[output].layout);
     auto step = std::make_unique<ConvStep>(kernels_, packed, task.window, RangeOf(task.activation),
                                            plan_, input, addend, output, options_.num_threads);
     const std::string kernel = step->KernelName();

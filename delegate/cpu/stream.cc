@@ -121,17 +121,18 @@ size_t Stream::bytes() const {
 }
 
 StreamView Stream::View() const {
-  return {run_begin.data(), runs.data(),    record_begin.data(),
-          records.data(),   filters.data(), bias.data()};
+  return {run_begin.data(),    run_begin.empty() ? nullptr : runs.data(),
+          record_begin.data(), records.data(),
+          filters.data(),      bias.data()};
 }
 
 Stream MakeStream(const SparseFilters& filters, int group, uint32_t channel_begin,
-                  uint32_t channel_end) {
+                  uint32_t channel_end, bool runs) {
   Stream stream;
   stream.group = group;
   stream.taps = filters.taps;
   const size_t record_bytes = 4 + 4 * static_cast<size_t>(filters.taps) * group;
-  stream.run_begin.push_back(0);
+  if (runs) stream.run_begin.push_back(0);
   stream.record_begin.push_back(0);
   for (int source = 0; source < filters.groups(); ++source) {
     for (int part = 0; part < filters.group / group; ++part) {
@@ -146,20 +147,25 @@ Stream MakeStream(const SparseFilters& filters, int group, uint32_t channel_begi
       for (uint32_t k = filters.group_begin[source]; k < filters.group_begin[source + 1]; ++k) {
         const SparseFilters::Kernel& kernel = filters.kernels[k];
         if (kernel.channel < channel_begin || kernel.channel >= channel_end) continue;
-        if (stream.runs.size() == first_run || stream.runs.back().pattern != kernel.pattern) {
-          stream.runs.push_back({kernel.pattern, 0});
+        uint32_t channel = kernel.channel;
+        if (!runs) {
+          channel |= kernel.pattern << kPatternShift;
+        } else if (stream.runs.size() == first_run ||
+                   stream.runs.back().pattern != kernel.pattern) {
+          stream.runs.push_back({kernel.pattern, 1});
+        } else {
+          ++stream.runs.back().count;
         }
-        ++stream.runs.back().count;
         const size_t at = stream.records.size();
         stream.records.resize(at + record_bytes);
-        std::memcpy(&stream.records[at], &kernel.channel, 4);
+        std::memcpy(&stream.records[at], &channel, 4);
         for (int t = 0; t < filters.taps; ++t) {
           std::memcpy(&stream.records[at + 4 + 4 * static_cast<size_t>(t) * group],
                       &filters.weights[kernel.weights + t * filters.group + part * group],
                       4 * static_cast<size_t>(group));
         }
       }
-      stream.run_begin.push_back(static_cast<uint32_t>(stream.runs.size()));
+      if (runs) stream.run_begin.push_back(static_cast<uint32_t>(stream.runs.size()));
       stream.record_begin.push_back(stream.records.size());
     }
   }

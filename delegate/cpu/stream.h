@@ -50,12 +50,13 @@ struct Stream {
   std::vector<uint32_t> filters;
   std::vector<float> bias;
 
-  int groups() const { return static_cast<int>(run_begin.size()) - 1; }
+  int groups() const { return static_cast<int>(record_begin.size()) - 1; }
   size_t bytes() const;
   StreamView View() const;
 };
+// `runs`: by runs, else with the pattern in every record.
 Stream MakeStream(const SparseFilters& filters, int group, uint32_t channel_begin,
-                  uint32_t channel_end);
+                  uint32_t channel_end, bool runs);
 
 // Splits the groups of a stream into `parts` ranges of about equal work; returns parts + 1 bounds.
 std::vector<int> BalanceGroups(const std::vector<Stream>& slices, int parts);

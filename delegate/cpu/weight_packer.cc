@@ -32,7 +32,7 @@ PackedCache::Source WeightPacker::SourceOf(int value) const {
 }
 
 std::shared_ptr<const PackedConv> WeightPacker::PackConv(const Node& node, const Window& window,
-                                                         int in_channels) {
+                                                         int in_channels, const Layout& output) {
   std::vector<PackedCache::Source> sources;
   std::function<SparseFilters()> make;
   std::string parameters;
@@ -58,23 +58,29 @@ std::shared_ptr<const PackedConv> WeightPacker::PackConv(const Node& node, const
     };
     parameters = " multiplier " + std::to_string(op->depth_multiplier);
   }
-  const auto* sparse = std::get_if<PConv2DNode>(&node.op);
-  const bool pattern =
-      sparse != nullptr && TakesPatternKernel(kernels_, window, sparse->layer.num_taps(),
-                                              sparse->layer.options().filter_block);
-  const int slice = pattern ? PatternSliceChannels(in_channels) : in_channels;
-  return Packed<PackedConv>(
-      "stream " + std::to_string(slice) + " " + OpName(node) + parameters, sources, [&] {
-        const SparseFilters filters = make();
-        auto packed = std::make_shared<PackedConv>();
-        packed->patterns = filters.patterns;
-        packed->taps = filters.taps;
-        packed->group = filters.group >= 4 ? 4 : filters.group;
-        for (int channel = 0; channel < in_channels; channel += slice) {
-          packed->slices.push_back(MakeStream(filters, packed->group, channel, channel + slice));
-        }
-        return packed;
-      });
+  int slice = in_channels;
+  bool runs = true;
+  if (const auto* sparse = std::get_if<PConv2DNode>(&node.op)) {
+    slice = SliceChannels(kernels_, window, sparse->layer.num_taps(),
+                          sparse->layer.options().filter_block, output, in_channels);
+    runs = StreamHasRuns(kernels_, window, sparse->layer.num_taps(),
+                         sparse->layer.options().filter_block, sparse->layer.num_patterns(),
+                         in_channels, output);
+  }
+  return Packed<PackedConv>((runs ? "stream " : "tagged stream ") + std::to_string(slice) + " " +
+                                OpName(node) + parameters,
+                            sources, [&] {
+                              const SparseFilters filters = make();
+                              auto packed = std::make_shared<PackedConv>();
+                              packed->patterns = filters.patterns;
+                              packed->taps = filters.taps;
+                              packed->group = filters.group >= 4 ? 4 : filters.group;
+                              for (int channel = 0; channel < in_channels; channel += slice) {
+                                packed->slices.push_back(MakeStream(filters, packed->group, channel,
+                                                                    channel + slice, runs));
+                              }
+                              return packed;
+                            });
 }
 
 std::shared_ptr<const SparseMatrix> WeightPacker::PackSparseMatrix(const PConv2DNode& op) {

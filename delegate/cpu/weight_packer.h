@@ -25,7 +25,7 @@ class WeightPacker {
       : graph_(graph), kernels_(kernels), blocked_lanes_(blocked_kernels.lanes), cache_(cache) {}
 
   std::shared_ptr<const PackedConv> PackConv(const Node& node, const Window& window,
-                                             int in_channels);
+                                             int in_channels, const Layout& output);
   std::shared_ptr<const SparseMatrix> PackSparseMatrix(const PConv2DNode& op);
   std::shared_ptr<const blocked::PackedConv> PackBlockedConv(const Task& task);
   std::shared_ptr<const BlockedDepthwiseWeights> PackBlockedDepthwise(
