@@ -55,6 +55,19 @@ def dense_tflite(small_model, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def other_tflite(dense_tflite, tmp_path_factory) -> Path:
+    """The small model with other weights: the same shapes, another function."""
+    from pconv_tf.conversion import model_file
+
+    file = model_file.read(dense_tflite.read_bytes(), "small")
+    largest = max(file.model.buffers, key=lambda b: 0 if b.data is None else len(b.data))
+    largest.data = (np.frombuffer(bytes(largest.data), np.float32) * 2).view(np.uint8)
+    path = tmp_path_factory.mktemp("models") / "other.tflite"
+    path.write_bytes(model_file.write(file))
+    return path
+
+
+@pytest.fixture(scope="session")
 def pruned_model(small_model):
     """The small model, pruned at once."""
     import keras

@@ -13,7 +13,7 @@ in the user's cache folder (PCONV_CACHE_DIR):
 
   pconv-tf compare --setup_peers=onnxruntime,openvino
 
-Exit code 1: a contender gave wrong output or failed.
+Exit code 1: a contender gave wrong output or failed; its row has no times.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def _rows(result: Comparison) -> list[tuple[str, ...]]:
             f"{item.max_abs_diff:.0e}" if item.max_abs_diff else "0",
         )
         for item in result.contenders
-    ]
+    ] + [(name, "failed", *("-" for _ in _COLUMNS[2:])) for name in result.failed]
 
 
 def _subject(result: Comparison) -> str:
@@ -201,6 +201,7 @@ def _csv(result: Comparison) -> str:
             "p90_ms",
             "speedup",
             "max_abs_diff",
+            "failed",
         )
     )
     for item in result.contenders:
@@ -215,6 +216,9 @@ def _csv(result: Comparison) -> str:
                 latency.p90,
                 item.speedup,
                 item.max_abs_diff,
+                "",
             )
         )
+    for name, reason in result.failed.items():
+        writer.writerow((name, "", result.num_threads, *[""] * 5, reason))
     return out.getvalue()

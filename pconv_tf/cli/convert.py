@@ -1,7 +1,8 @@
 """Writes a pruned model as .tflite: pruned layers become PConv2D with FKW weights.
 
-MODEL is a .keras or .h5 file, a SavedModel folder or a .tflite file. Prints what every convolution
-became and why; a layer stays dense where no gain is expected (docs/conversion.md).
+MODEL is a .keras or .h5 file, a SavedModel folder or a .tflite file. Prints
+what every convolution became and why; a layer stays dense where no gain is
+expected (docs/conversion.md).
 
   pconv-tf convert pruned.keras -o pruned.tflite
   pconv-tf convert pruned.keras --weights=float16 --skip='^first$'

@@ -1,7 +1,8 @@
-"""Train, prune, convert and compare a small CNN on Fashion-MNIST, in a few minutes on two cores.
+"""Trains, prunes, converts and compares a small CNN on Fashion-MNIST.
 
-The network is pruned with PConvCallback and runs in stock LiteRT with the delegate, beside its
-dense twin with XNNPACK. Prints one table and writes a picture of the learned patterns.
+The network is pruned with PConvCallback and runs in stock LiteRT with the
+delegate, beside its dense twin with XNNPACK; all in a few minutes on two cores.
+Prints one table and writes a picture of the learned patterns.
 """
 
 from __future__ import annotations

@@ -1,10 +1,13 @@
 """Shows what a converted .tflite holds, or verifies it against its dense twin.
 
-For every PConv2D: its patterns as small grids (X is a kept tap), the stored kernels that use each,
-and the bytes of each array against dense and CSR storage. Every array is validated first.
+For every PConv2D: its patterns as small grids (X is a kept tap), the stored
+kernels that use each, and the bytes of each array against dense and CSR
+storage. Every array is validated first.
 
   pconv-tf inspect pruned.tflite
-  pconv-tf inspect pruned.tflite --verify dense.tflite     exit code 1 if a weight differs
+  pconv-tf inspect pruned.tflite --verify dense.tflite
+
+Exit code 1: a weight differs from the twin's.
 """
 
 from __future__ import annotations

@@ -1,11 +1,14 @@
-"""Prunes a Keras model: trains it to pattern and connectivity sparsity, or projects it at once.
+"""Prunes a Keras model: trains it to its patterns, or projects it at once.
 
-  pconv-tf prune --model=a.keras --config=c.yaml --data=cifar10 --output=b.keras   train and prune
-  pconv-tf prune --model=a.keras --config=c.yaml --one_shot --output=b.keras       without training
-  pconv-tf prune --model=a.keras --config=c.yaml --data=cifar10 --suggest=8        rates per layer
+train and prune; without training; propose a rate for each layer:
 
---data is the name of a data set in keras.datasets, or an .npz file with the arrays x_train, y_train
-and, for scores, x_test, y_test. Images of bytes are scaled to 0..1.
+  pconv-tf prune --model=a.keras --config=c.yaml --data=cifar10 --output=b.keras
+  pconv-tf prune --model=a.keras --config=c.yaml --one_shot --output=b.keras
+  pconv-tf prune --model=a.keras --config=c.yaml --data=cifar10 --suggest=8
+
+--data is the name of a data set in keras.datasets, or an .npz file with the
+arrays x_train, y_train and, for scores, x_test, y_test. Images of bytes are
+scaled to 0..1.
 """
 
 from __future__ import annotations

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pconv_tf.config import ConfigLike, PruningConfig
+from pconv_tf.files import write_atomically
 from pconv_tf.training.layers import find_kernels
 from pconv_tf.training.plan import LayerPlan, bind, make_plan
 
@@ -113,7 +116,9 @@ class Sensitivity:
         axes.set_xlabel("connectivity rate of this layer alone, without retraining")
         axes.set_ylabel("score")
         axes.legend(fontsize="x-small", ncols=1 + len(self.layers) // 16, loc="lower left")
-        figure.savefig(path, dpi=150)
+        picture = io.BytesIO()
+        figure.savefig(picture, dpi=150, format=Path(path).suffix.removeprefix(".") or "png")
+        write_atomically(path, picture.getvalue())
 
 
 def measure(

@@ -50,6 +50,45 @@ def test_csv(files, capfd):
     assert float(rows[0]["speedup"]) == 1
 
 
+class TestAPeerThatFails:
+    """It has a row without times, and its reason is told."""
+
+    @pytest.fixture
+    def failing(self, files, tmp_path, monkeypatch):
+        monkeypatch.setenv("PCONV_CACHE_DIR", str(tmp_path))  # where no peer is installed
+        return [*files, "--peers=openvino"]
+
+    def test_table(self, failing, capfd):
+        assert main(["compare", *failing]) == 0
+        out, err = capfd.readouterr()
+        (row,) = (line for line in out.splitlines() if line.startswith("openvino"))
+        assert row.split() == ["openvino", "failed", *"------"]
+        assert "openvino: " in err and "--setup_peers=openvino" in err
+
+    def test_markdown(self, failing, capfd):
+        assert main(["compare", "--markdown", *failing]) == 0
+        out = capfd.readouterr().out
+        assert "| openvino | failed | - |" in out and "- openvino: " in out
+
+    def test_csv(self, failing, capfd):
+        assert main(["compare", "--csv", *failing]) == 0
+        *_, row = csv.DictReader(io.StringIO(capfd.readouterr().out))
+        assert row["name"] == "openvino" and not row["median_ms"]
+        assert "not installed" in row["failed"]
+
+    def test_json(self, failing, capfd):
+        assert main(["compare", "--json", *failing]) == 0
+        assert "not installed" in json.loads(capfd.readouterr().out)["failed"]["openvino"]
+
+
+def test_wrong_output_is_exit_1(dense_tflite, other_tflite, capfd):
+    flags = ["--num_runs=1", "--external_delegate_path=none"]
+    assert main(["compare", f"--graph={other_tflite}", f"--baseline={dense_tflite}", *flags]) == 1
+    out, err = capfd.readouterr()
+    assert "wrong output" in err
+    assert any(line.split()[:2] == ["pconv", "failed"] for line in out.splitlines())
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

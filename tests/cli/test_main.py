@@ -1,5 +1,7 @@
 """The dispatcher: exit codes, error texts, laziness."""
 
+import argparse
+import importlib
 import os
 import signal
 import subprocess
@@ -109,6 +111,21 @@ def test_help_lists_every_command_and_imports_none():
     for name, line in cli.COMMANDS.items():
         assert name in result.stdout and line in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_help_is_complete_and_fits_80_columns(name, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit) as exit_info:
+        cli.main([name, "--help"])
+    assert exit_info.value.code == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    parser = argparse.ArgumentParser()
+    importlib.import_module(f"pconv_tf.cli.{name}").add_arguments(parser)
+    for action in parser._actions:
+        assert action.help, action.option_strings
+        assert all(option in text for option in action.option_strings)
 
 
 def test_python_dash_m_prints_the_version():

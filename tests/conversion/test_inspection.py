@@ -1,6 +1,7 @@
 """inspect, verify and their commands."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -106,6 +107,17 @@ class TestCommands:
         assert (files / "twin_pconv.tflite").is_file()
         assert main(["convert", "twin_pconv.tflite", "--to-dense"]) == 0
         assert (files / "twin_pconv_dense.tflite").is_file()
+
+    def test_ctrl_c_leaves_nothing_half_written(self, files, capsys, monkeypatch):
+        def interrupted(*args):
+            raise KeyboardInterrupt
+
+        before = {path: path.read_bytes() for path in files.iterdir()}
+        monkeypatch.setattr(os, "fdopen", interrupted)
+        for out in ("new.tflite", "twin.tflite"):
+            assert main(["convert", str(files / "twin.tflite"), "-o", str(files / out)]) == 130
+        assert capsys.readouterr().err == "pconv-tf: interrupted\n" * 2
+        assert {path: path.read_bytes() for path in files.iterdir()} == before
 
     def test_inspect(self, files, capsys):
         assert main(["inspect", str(files / "int8.tflite")]) == 0

@@ -104,6 +104,8 @@ def test_tfmot_magnitude_pruning(rng):
         verbose=0,
         callbacks=[sparsity.UpdatePruningStep()],
     )
-    (layer,) = convert_with_report(sparsity.strip_pruning(model)).layers
-    assert layer.became == "PConv2D"
-    assert layer.kept_weights == pytest.approx(0.1, abs=0.01)
+    stripped = sparsity.strip_pruning(model)
+    for source in (stripped, stock(stripped, quantized=False)):  # and a file made elsewhere
+        (layer,) = convert_with_report(source).layers
+        assert layer.became == "PConv2D"
+        assert layer.kept_weights == pytest.approx(0.1, abs=0.01)

@@ -19,23 +19,6 @@ from pconv_tf.runtime.contender import Contender, ContenderError, ContenderProce
 from pconv_tf.runtime.inputs import inputs_of
 
 
-@pytest.fixture
-def other_tflite(dense_tflite, tmp_path):
-    """The small model with other weights: the same shapes, another function."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    model = schema.ModelT.InitFromPackedBuf(dense_tflite.read_bytes())
-    largest = max(model.buffers, key=lambda b: 0 if b.data is None else len(b.data))
-    largest.data = (np.frombuffer(bytes(largest.data), np.float32) * 2).view(np.uint8)
-    import flatbuffers
-
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    path = tmp_path / "other.tflite"
-    path.write_bytes(bytes(builder.Output()))
-    return path
-
-
 def test_a_process_runs_a_model_and_ends(dense_tflite):
     inputs = inputs_of(dense_tflite, seed=1)
     with ContenderProcess(Contender("x", "litert", dense_tflite), 1, cpus=[0]) as process:
