@@ -123,8 +123,7 @@ std::string ChannelwiseWalk(const KernelGeometry& geometry) {
                return "AT(" + Text(y * columns + x) + "," + Text(y) + "," + Text(x) + ")";
              },
              [](int sum, int t) {
-               return " ACCUMULATE(a" + Text(sum) + ", v, (VEC)(LOAD_WEIGHT(weights + " + Text(t) +
-                      ")));";
+               return " ACCUMULATE(a" + Text(sum) + ", v, (VEC)(weights[" + Text(t) + "]));";
              }) +
          "\n";
 }
