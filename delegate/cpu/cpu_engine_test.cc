@@ -352,6 +352,21 @@ TEST(Shapes, PadConcatReshapeMeanSoftmax) {
   }
 }
 
+TEST(Fusion, PadIntoMaximum) {
+  for (const Activation activation : {Activation::kNone, Activation::kRelu, Activation::kRelu6}) {
+    for (const PoolKind kind : {PoolKind::kMax, PoolKind::kAverage}) {
+      GraphBuilder builder(Seed());
+      const int x = builder.Conv2D(builder.Input({1, 28, 30, 3}), 8, MakeWindow(3, 3), activation);
+      const int padded = builder.Add({.op = PadNode{{{0, 0}, {1, 2}, {1, 1}, {0, 0}}}}, {x});
+      Pool2DNode pool;
+      pool.kind = kind;
+      pool.window = MakeWindow(3, 3, 2, Padding::kValid);
+      builder.Output(builder.Add({.op = pool}, {padded}));
+      Check(&builder, "padding before a pool", 2);
+    }
+  }
+}
+
 TEST(Fusion, PadIntoConvolutionAndAddIntoConvolution) {
   for (const int size : {14, 15, 28}) {
     GraphBuilder builder(Seed() + size);

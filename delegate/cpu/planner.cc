@@ -256,7 +256,8 @@ class Planner {
     }
     const int output = Produce(task.output);
     if (const auto* op = std::get_if<Pool2DNode>(&node.op)) {
-      AddNode(std::make_unique<PoolStep>(kernels_, *op, plan_, inputs[0], output), task, isa);
+      AddNode(std::make_unique<PoolStep>(kernels_, *op, task.window, plan_, inputs[0], output),
+              task, isa);
     } else if (const auto* op = std::get_if<UnaryNode>(&node.op)) {
       AddNode(std::make_unique<TiledUnaryStep>(kernels_, *op, plan_, inputs[0], output), task, isa);
     } else if (std::holds_alternative<ConcatNode>(node.op)) {

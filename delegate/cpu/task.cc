@@ -28,6 +28,21 @@ bool IsSpatialPad(const PadNode& pad) {
          pad.pads[3] == std::pair<int, int>(0, 0);
 }
 
+// Whether zeros around a value change no maximum over it.
+bool IsRectified(const Graph& graph, const Uses& uses, int value) {
+  const int producer = uses.producer[value];
+  if (producer < 0) return false;
+  const Activation activation = ActivationOf(graph.nodes[producer]);
+  return activation == Activation::kRelu || activation == Activation::kRelu6;
+}
+
+// Whether padding may become part of the node that reads it.
+bool TakesPadding(const Graph& graph, const Uses& uses, const Node& node, const Node& pad) {
+  if (IsConv(node)) return true;
+  const auto* pool = std::get_if<Pool2DNode>(&node.op);
+  return pool != nullptr && pool->kind == PoolKind::kMax && IsRectified(graph, uses, pad.inputs[0]);
+}
+
 }  // namespace
 
 const Window* WindowOf(const Node& node) {
@@ -68,11 +83,13 @@ std::vector<Task> FuseNodes(const Graph& graph) {
     task.output = node.output;
     task.activation = ActivationOf(node);
     if (const Window* window = WindowOf(node)) task.window = *window;
-    // Padding before a convolution.
-    if (IsConv(node) && task.window.padding == Padding::kValid && !node.inputs.empty()) {
+    // Padding before a convolution or a maximum.
+    if (WindowOf(node) != nullptr && task.window.padding == Padding::kValid &&
+        !node.inputs.empty()) {
       const int producer = uses.producer[node.inputs[0]];
       const auto* pad = producer < 0 ? nullptr : std::get_if<PadNode>(&graph.nodes[producer].op);
-      if (pad != nullptr && IsSpatialPad(*pad) && uses.readers[node.inputs[0]] == 1) {
+      if (pad != nullptr && IsSpatialPad(*pad) && uses.readers[node.inputs[0]] == 1 &&
+          TakesPadding(graph, uses, node, graph.nodes[producer])) {
         absorbed[producer] = true;
         task.inputs = graph.nodes[producer].inputs;
         task.window.pads.top += pad->pads[1].first;

@@ -24,7 +24,8 @@ Activation ActivationOf(const Node& node);
 bool IsConv(const Node& node);
 
 // One task per node, except that
-//  - padding of height and width goes into the one convolution that reads it, and
+//  - padding of height and width goes into the one convolution that reads it, or maximum over
+//    values that are not negative, and
 //  - an addition goes into the convolution that makes one of its operands for it alone.
 std::vector<Task> FuseNodes(const Graph& graph);
 

@@ -7,8 +7,8 @@
 
 namespace pconv::cpu {
 
-PoolStep::PoolStep(const KernelTable& kernels, const Pool2DNode& pool, const Plan& plan, int input,
-                   int output)
+PoolStep::PoolStep(const KernelTable& kernels, const Pool2DNode& pool, const Window& window,
+                   const Plan& plan, int input, int output)
     : kernels_(kernels),
       function_(pool.kind == PoolKind::kMax ? kernels.max_pool : kernels.sum_pool),
       range_(RangeOf(pool.activation)),
@@ -17,7 +17,6 @@ PoolStep::PoolStep(const KernelTable& kernels, const Pool2DNode& pool, const Pla
       border_(kernels, output_) {
   reads = {input};
   writes = output;
-  const Window& window = pool.window;
   const WindowOrigin origin = OriginOf(window, input_.shape.h, input_.shape.w);
   origin_ = input_.layout.CellOffset(origin.y, origin.x);
   input_row_ = window.stride_h * input_.layout.row_floats();

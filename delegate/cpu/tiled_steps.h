@@ -13,8 +13,9 @@ namespace pconv::cpu {
 
 class PoolStep : public Step {
  public:
-  PoolStep(const KernelTable& kernels, const Pool2DNode& pool, const Plan& plan, int input,
-           int output);
+  // `window`: the node's, with folded padding.
+  PoolStep(const KernelTable& kernels, const Pool2DNode& pool, const Window& window,
+           const Plan& plan, int input, int output);
   void Run(const RunContext& context) const override;
 
  private:
