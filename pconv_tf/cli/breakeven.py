@@ -1,8 +1,10 @@
 """Measures from which sparsity a pruned layer is faster than XNNPACK's dense one.
 
-Times single 3x3 and 1x1 convolutions, dense in stock LiteRT and pruned with
+Times chains of 3x3 and 1x1 convolutions, dense in stock LiteRT and pruned with
 the delegate, over channels, map sizes and sparsities, and compares the gain
-with what the converter's cost model expects. Takes about two minutes.
+with what the converter's cost model expects. Takes about three minutes. With
+--cost_model it fits a cost model to what it measured and writes it; the one
+in use is pconv_tf/conversion/cost_model.json.
 
   pconv-tf breakeven
   pconv-tf breakeven --markdown --plot=docs/breakeven.svg > docs/breakeven.md
@@ -29,6 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--num_threads", type=int, default=1, metavar="N", help="threads (1)")
     parser.add_argument("--external_delegate_path", metavar="LIB", help="default: this project's")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of weights (0)")
+    parser.add_argument(
+        "--cost_model", metavar="FILE.json", help="fit a cost model to the result, write it"
+    )
     parser.add_argument("--plot", metavar="FILE.svg", help="also draw the curves")
     form = parser.add_mutually_exclusive_group()
     output.add_json_argument(form)
@@ -37,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs `pconv-tf breakeven`."""
+    from pconv_tf.conversion.cost_model import costs_text
     from pconv_tf.files import write_atomically
     from pconv_tf.runtime.breaking_even import measure_breakeven
 
@@ -47,10 +53,13 @@ def run(args: argparse.Namespace) -> int:
             num_threads=args.num_threads,
             external_delegate_path=args.external_delegate_path,
             seed=args.seed,
+            fit=args.cost_model is not None,
             progress=lambda text, done, total: bar.update(
                 bar.task_ids[0], description=text, completed=done, total=total
             ),
         )
+    if args.cost_model:
+        write_atomically(args.cost_model, costs_text(result.costs, _conditions(result)))
     if args.plot:
         write_atomically(args.plot, plot(result))
     if args.json:

@@ -1,47 +1,91 @@
 """Whether a pruned layer gains from being a PConv2D: the only place where speed is predicted.
 
-Costs are FMA slots per output value on one core. docs/conversion.md explains the figures.
+Costs are relative to what XNNPACK takes for one multiply-accumulate of a dense layer of the same
+kind. Those of 3x3 and 1x1 convolutions were measured: `pconv-tf breakeven --cost_model=FILE` writes
+such a file. docs/conversion.md explains the figures.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 MINIMUM_GAIN = 1.1
+SMALL_MAP = 100  # maps of fewer values do not fill the vectors
+MEASURED_FILE = Path(__file__).with_name("cost_model.json")
 
 
 @dataclass(frozen=True)
-class Throughput:
-    """How well one kind of layer uses the FMA units.
+class SparseCosts:
+    """Of a pruned layer.
 
     Attributes:
-        dense: share of the FMA peak that XNNPACK reaches on it.
-        free: share that kept MACs reach when every filter has its own masks.
-        shared: the same when 4 or more consecutive filters share masks.
-        small_map: factor on both sparse shares for maps of fewer than `_SMALL_MAP` values.
+        mac: One kept multiply-accumulate.
+        small_map_mac: The same on maps of fewer than `SMALL_MAP` values.
+        output: To start, activate and store one output value.
     """
 
-    dense: float
-    free: float
-    shared: float
-    small_map: float
+    mac: float
+    small_map_mac: float
+    output: float
 
 
-SPATIAL = Throughput(dense=0.90, free=0.85, shared=0.93, small_map=0.80)
-POINTWISE = Throughput(dense=0.90, free=0.65, shared=0.92, small_map=0.83)
-DEPTHWISE = Throughput(dense=0.33, free=0.90, shared=0.90, small_map=0.80)
-# Bound by memory: the shares are relative to streaming the dense float32 weights.
-FULLY_CONNECTED = Throughput(dense=1.00, free=0.33, shared=0.65, small_map=1.00)
+@dataclass(frozen=True)
+class LayerCosts:
+    """Of one kind of layer.
+
+    Attributes:
+        dense_output: XNNPACK's cost of an output value besides its multiply-accumulates.
+        free: Pruned, every filter with its own masks.
+        shared: Pruned, 4 or more consecutive filters sharing masks.
+    """
+
+    dense_output: float
+    free: SparseCosts
+    shared: SparseCosts
+
+
+def read_costs(path: Path) -> dict[str, LayerCosts]:
+    """Costs by kind of layer, from a file that `write_costs` made."""
+    kinds = json.loads(path.read_text())["costs"]
+    return {
+        name: LayerCosts(
+            kind["dense_output"], SparseCosts(**kind["free"]), SparseCosts(**kind["shared"])
+        )
+        for name, kind in kinds.items()
+    }
+
+
+def costs_text(costs: Mapping[str, LayerCosts], about: str) -> str:
+    """The content of a file for `read_costs`."""
+    rounded = {
+        name: {
+            "dense_output": round(kind.dense_output, 3),
+            "free": {key: round(value, 3) for key, value in asdict(kind.free).items()},
+            "shared": {key: round(value, 3) for key, value in asdict(kind.shared).items()},
+        }
+        for name, kind in costs.items()
+    }
+    return json.dumps({"about": about, "costs": rounded}, indent=1) + "\n"
+
+
+MEASURED = read_costs(MEASURED_FILE)
+SPATIAL = MEASURED["spatial"]
+POINTWISE = MEASURED["pointwise"]
+_DEPTHWISE_SPARSE = SparseCosts(mac=0.37, small_map_mac=0.46, output=4.6)
+DEPTHWISE = LayerCosts(dense_output=1.7, free=_DEPTHWISE_SPARSE, shared=_DEPTHWISE_SPARSE)
+# Bound by memory: relative to streaming the dense float32 weights.
+FULLY_CONNECTED = LayerCosts(
+    dense_output=0.0, free=SparseCosts(3.0, 3.0, 0.0), shared=SparseCosts(1.5, 1.5, 0.0)
+)
 _BYTES_FACTOR = {"float32": 1.0, "float16": 1.5, "int8": 2.2}
-
-_DENSE_OUTPUT = 5.0  # FMA slots to start, activate and store one output value
-_SPARSE_OUTPUT = 14.0
-_SMALL_MAP = 100
 
 
 def expected_gain(
     *,
-    kind: Throughput,
+    kind: LayerCosts,
     dense_macs: float,
     kept_macs: float,
     map_size: int,
@@ -58,10 +102,9 @@ def expected_gain(
         filter_block: consecutive filters that share masks.
         weights: type of the stored weights.
     """
-    share = kind.free if filter_block == 1 else kind.shared
+    sparse = kind.free if filter_block == 1 else kind.shared
+    kept_macs = max(kept_macs, 1.0)
     if kind is FULLY_CONNECTED:
-        return dense_macs / max(kept_macs, 1.0) * share * _BYTES_FACTOR[weights]
-    if map_size < _SMALL_MAP:
-        share *= kind.small_map
-    dense = dense_macs / kind.dense + _DENSE_OUTPUT
-    return dense / (kept_macs / share + _SPARSE_OUTPUT)
+        return dense_macs / (kept_macs * sparse.mac) * _BYTES_FACTOR[weights]
+    mac = sparse.small_map_mac if map_size < SMALL_MAP else sparse.mac
+    return (dense_macs + kind.dense_output) / (kept_macs * mac + sparse.output)

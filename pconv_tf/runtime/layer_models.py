@@ -1,8 +1,9 @@
-"""Models of one convolution, pruned at random, to measure what a single layer gains."""
+"""Models of convolutions pruned at random, to measure what a layer gains."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -42,22 +43,22 @@ def random_pruned_kernel(
     return np.ascontiguousarray(values.transpose(2, 0, 1).reshape(kh, kw, inputs, outputs))
 
 
-def conv_model(weights: np.ndarray, size: int) -> bytes:
-    """A .tflite model: one CONV_2D with padding SAME, stride 1, a bias and a fused RELU.
+def conv_chain(layers: Sequence[np.ndarray], size: int) -> bytes:
+    """A .tflite model: CONV_2D after CONV_2D, padding SAME, stride 1, with bias and fused RELU.
 
     Args:
-        weights: [kh, kw, I, O], float32.
-        size: Height and width of its input.
+        layers: Weights [kh, kw, I, O], float32; the O of one is the I of the next.
+        size: Height and width of the maps.
     """
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
-    _, _, inputs, outputs = weights.shape
     model = schema.ModelT()
     model.version = 3
     model.buffers = [schema.BufferT()]
     graph = schema.SubGraphT()
     graph.tensors = []
+    graph.operators = []
 
     def add(name: str, shape: tuple[int, ...], values: np.ndarray | None = None) -> int:
         tensor: Any = schema.TensorT()
@@ -71,29 +72,30 @@ def conv_model(weights: np.ndarray, size: int) -> bytes:
         graph.tensors.append(tensor)
         return len(graph.tensors) - 1
 
-    source = add("input", (1, size, size, inputs))
-    kernel = np.ascontiguousarray(weights.transpose(3, 0, 1, 2))
-    filters = add("layer/weights", kernel.shape, kernel)
-    bias = add("layer/bias", (outputs,), np.zeros(outputs))
-    result = add("layer", (1, size, size, outputs))
-
-    options = schema.Conv2DOptionsT()
-    options.padding = schema.Padding.SAME
-    options.strideH = options.strideW = 1
-    options.dilationHFactor = options.dilationWFactor = 1
-    options.fusedActivationFunction = schema.ActivationFunctionType.RELU
-    operator = schema.OperatorT()
-    operator.opcodeIndex = 0
-    operator.inputs, operator.outputs = [source, filters, bias], [result]
-    operator.builtinOptionsType = schema.BuiltinOptions.Conv2DOptions
-    operator.builtinOptions = options
+    source = result = add("input", (1, size, size, layers[0].shape[2]))
+    for number, weights in enumerate(layers):
+        name, outputs = f"layer{number}", weights.shape[3]
+        kernel = np.ascontiguousarray(weights.transpose(3, 0, 1, 2))
+        options = schema.Conv2DOptionsT()
+        options.padding = schema.Padding.SAME
+        options.strideH = options.strideW = 1
+        options.dilationHFactor = options.dilationWFactor = 1
+        options.fusedActivationFunction = schema.ActivationFunctionType.RELU
+        operator = schema.OperatorT()
+        operator.opcodeIndex = 0
+        filters = add(f"{name}/weights", kernel.shape, kernel)
+        operator.inputs = [result, filters, add(f"{name}/bias", (outputs,), np.zeros(outputs))]
+        result = add(name, (1, size, size, outputs))
+        operator.outputs = [result]
+        operator.builtinOptionsType = schema.BuiltinOptions.Conv2DOptions
+        operator.builtinOptions = options
+        graph.operators.append(operator)
     code = schema.OperatorCodeT()
     code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CONV_2D
     code.version = 1
     model.operatorCodes = [code]
-    graph.operators = [operator]
     graph.inputs, graph.outputs = [source], [result]
     model.subgraphs = [graph]
-    builder = flatbuffers.Builder(kernel.nbytes + 4096)
+    builder = flatbuffers.Builder(sum(weights.nbytes for weights in layers) + 4096)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
