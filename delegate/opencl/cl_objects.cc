@@ -124,9 +124,9 @@ Status Queue::Read(const Buffer& buffer, size_t bytes, void* data) const {
 Status Queue::Launch(const Kernel& kernel, const Sizes& global, const Sizes& local,
                      Event* event) const {
   cl_event handle = nullptr;
-  const cl_int error = api().clEnqueueNDRangeKernel(get(), kernel.get(), 3, nullptr, global.data(),
-                                                    local[0] == 0 ? nullptr : local.data(), 0,
-                                                    nullptr, event != nullptr ? &handle : nullptr);
+  const cl_int error =
+      api().clEnqueueNDRangeKernel(get(), kernel.get(), 3, nullptr, global.data(), local.data(), 0,
+                                   nullptr, event != nullptr ? &handle : nullptr);
   if (event != nullptr) *event = Event(&api(), handle);
   if (error == CL_SUCCESS) return Status::Ok();
   return ClStatus(error, "clEnqueueNDRangeKernel");

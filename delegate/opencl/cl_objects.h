@@ -87,7 +87,7 @@ class Queue : public Handle<cl_command_queue, &ClApi::clReleaseCommandQueue> {
   Status Write(const Buffer& buffer, size_t bytes, const void* data) const;
   // Returns when everything before it has run and `data` is filled.
   Status Read(const Buffer& buffer, size_t bytes, void* data) const;
-  // `local` of zeros leaves the work-group size to the driver; `event` may be null.
+  // `event` may be null.
   Status Launch(const Kernel& kernel, const Sizes& global, const Sizes& local, Event* event) const;
   Status Finish() const;
 };

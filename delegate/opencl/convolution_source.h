@@ -11,6 +11,7 @@ namespace pconv::opencl {
 struct BlockShape {
   int h = 1, w = 1;
   int size() const { return h * w; }
+  bool operator==(const BlockShape& other) const { return h == other.h && w == other.w; }
 };
 
 struct KernelGeometry {

@@ -16,7 +16,10 @@ struct DeviceInfo {
   bool is_gpu = false;
   bool has_fp16 = false;    // cl_khr_fp16: arithmetic, not only storage
   bool has_images = false;  // not used by any kernel yet; listed by `verbose`
-  bool unified_memory = false;
+  bool has_fma = false;     // fma() in hardware, in float32
+  // PoCL keeps compiled kernels on disk itself, and compiles every kernel once more for any
+  // work-group size when it is asked for a program's binary.
+  bool keeps_programs = false;
   int compute_units = 1;
   int native_floats = 1;  // lanes of the device's vectors
   int64_t local_bytes = 0;

@@ -54,7 +54,7 @@ class OpenClEngine : public Engine {
     }
     PCONV_RETURN_IF_ERROR(queue.Finish());
     if (options_.profile) PCONV_RETURN_IF_ERROR(FillProfile(events));
-    if (!has_run_) runtime_->StorePrograms();
+    if (!has_run_ && !runtime_->device().keeps_programs) runtime_->StorePrograms();
     has_run_ = true;
     return Status::Ok();
   }

@@ -32,7 +32,7 @@ struct Step {
   std::string description;  // operation, kernel and block, for profiles
   int node = -1;
   Kernel kernel;
-  Sizes global{1, 1, 1}, local{0, 0, 0};  // local of zeros: the driver's choice
+  Sizes global{1, 1, 1}, local{1, 1, 1};
   std::vector<Argument> arguments;
 };
 

@@ -7,9 +7,9 @@
 #include <mutex>
 #include <string>
 
+#include "delegate/disk_cache.h"
 #include "delegate/opencl/cl_objects.h"
 #include "delegate/opencl/device.h"
-#include "delegate/opencl/program_cache.h"
 
 namespace pconv::opencl {
 
@@ -22,6 +22,7 @@ class Runtime {
   const DeviceInfo& device() const { return device_; }
   const Context& context() const { return context_; }
   const Queue& queue() const { return queue_; }
+  const DiskCache& cache() const { return cache_; }
 
   // Compiles, or takes from memory or disk. Thread-safe.
   Status GetProgram(const std::string& source, const std::string& options,
@@ -42,7 +43,7 @@ class Runtime {
   SubDevice part_;  // declared before what uses it
   Context context_;
   Queue queue_;
-  ProgramCache cache_;
+  DiskCache cache_;
   std::mutex mutex_;
   std::map<std::string, Compiled> programs_;
 };

@@ -25,7 +25,9 @@ __kernel void channelwise(__global const STORAGE* restrict input, __global STORA
                           __global const float* restrict scales,
                           __global const int* restrict valid, int tile_h, int tile_w, int before_h,
                           int before_w, int out_tile_h, int out_tile_w, int blocks_w,
-                          int multiplier, int channels, float low, float high) {
+                          int multiplier, int channels, float low, float high,
+                          int extent) {
+  RETURN_BEYOND(extent);
   const int block = get_global_id(0), c = get_global_id(1), n = get_global_id(2);
   const int block_y = block / blocks_w * BLOCK_H, block_x = block % blocks_w * BLOCK_W;
   const int out_y = min(block_y, out_tile_h - BLOCK_H), out_x = min(block_x, out_tile_w - BLOCK_W);

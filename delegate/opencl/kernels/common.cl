@@ -1,4 +1,5 @@
-// What all kernels share. The host defines LANES, STORAGE_HALF, ARITHMETIC_HALF.
+// What all kernels share. The host defines LANES, STORAGE_HALF, WEIGHT_HALF,
+// ARITHMETIC_HALF and USE_FMA.
 #ifdef cl_khr_fp16
 #pragma OPENCL EXTENSION cl_khr_fp16 : enable
 #endif
@@ -46,7 +47,9 @@ typedef float WEIGHT;
 #define LOAD_WEIGHT(pointer) (*(pointer))
 #endif
 
-#ifdef FP_FAST_FMAF
+// Compilers for CPUs keep to the letter and fuse nothing that is not said to be fused; on GPUs mad is
+// the fast form.
+#if USE_FMA
 #define MULTIPLY_ADD(a, b, c) fma(a, b, c)
 #else
 #define MULTIPLY_ADD(a, b, c) mad(a, b, c)
@@ -60,3 +63,7 @@ typedef float WEIGHT;
 #else
 #define SELECT_VALID(x, valid) select((VEC)(0.0f), x, valid)
 #endif
+
+// Launches are rounded up to whole work-groups.
+#define RETURN_BEYOND(extent) \
+  if (get_global_id(0) >= (size_t)(extent)) return

@@ -4,7 +4,8 @@
 // channel and element of the output plane: the input's element table[i], or `fill` where it is -1.
 __kernel void to_planes(__global const float* restrict input, __global STORAGE* restrict output,
                         __global const int* restrict table, int plane, int batch_stride,
-                        int channels) {
+                        int channels, int extent) {
+  RETURN_BEYOND(extent);
   const int i = get_global_id(0), c = get_global_id(1), n = get_global_id(2);
   const int from = table[i];
   const float x = from < 0 ? 0.0f : input[(size_t)n * batch_stride + (size_t)from * channels + c];
@@ -17,21 +18,24 @@ __kernel void to_planes(__global const float* restrict input, __global STORAGE* 
 }
 
 __kernel void to_rows(__global const STORAGE* restrict input, __global float* restrict output,
-                      __global const int* restrict table, int plane, int pixels, int channels) {
-  const int c = get_global_id(0), pixel = get_global_id(1), n = get_global_id(2);
+                      __global const int* restrict table, int plane, int pixels, int channels, int extent) {
+  RETURN_BEYOND(extent);
+  const int i = get_global_id(0), n = get_global_id(1);
+  const int pixel = i / channels, c = i % channels;
   const size_t from = ((size_t)n * channels + c) * plane + table[pixel];
 #if STORAGE_HALF
   const float x = vload_half(from, input);
 #else
   const float x = input[from];
 #endif
-  output[((size_t)n * pixels + pixel) * channels + c] = x;
+  output[(size_t)n * pixels * channels + i] = x;
 }
 
 // Copies planes to another layout (WindowCopy in layout.h).
 __kernel void window_copy(__global const STORAGE* restrict input, __global STORAGE* restrict output,
                           __global const int* restrict table, int input_plane, int plane,
-                          float fill) {
+                          float fill, int extent) {
+  RETURN_BEYOND(extent);
   const int i = get_global_id(0), c = get_global_id(1);
   const int from = table[i];
   const size_t source = (size_t)c * input_plane + from, to = (size_t)c * plane + i;
@@ -44,14 +48,16 @@ __kernel void window_copy(__global const STORAGE* restrict input, __global STORA
 
 // output[i] = table[i] < 0 ? 0 : input[table[i]]
 __kernel void gather(__global const float* restrict input, __global float* restrict output,
-                     __global const int* restrict table) {
+                     __global const int* restrict table, int extent) {
+  RETURN_BEYOND(extent);
   const size_t i = get_global_id(0);
   const int from = table[i];
   output[i] = from < 0 ? 0.0f : input[from];
 }
 
 __kernel void copy_rows(__global const float* restrict input, __global float* restrict output,
-                        int input_row, int output_row, int offset, float low, float high) {
+                        int input_row, int output_row, int offset, float low, float high, int extent) {
+  RETURN_BEYOND(extent);
   const size_t i = get_global_id(0), row = get_global_id(1);
   const float x = input[row * input_row + i];
   output[row * output_row + offset + i] = CLAMP(x, low, high);
@@ -66,7 +72,8 @@ float binary(float a, float b, int kind) {
 
 __kernel void binary_rows(__global const float* restrict a, __global const float* restrict b,
                           __global float* restrict output, __global const int* restrict index_a,
-                          __global const int* restrict index_b, int kind, float low, float high) {
+                          __global const int* restrict index_b, int kind, float low, float high, int extent) {
+  RETURN_BEYOND(extent);
   const size_t i = get_global_id(0);
   const float x = binary(a[index_a[i]], b[index_b[i]], kind);
   output[i] = CLAMP(x, low, high);
@@ -92,14 +99,16 @@ float unary(float x, int kind, float alpha) {
 }
 
 __kernel void unary_rows(__global const float* restrict input, __global float* restrict output,
-                         int kind, float alpha) {
+                         int kind, float alpha, int extent) {
+  RETURN_BEYOND(extent);
   const size_t i = get_global_id(0);
   output[i] = unary(input[i], kind, alpha);
 }
 
 // One work-item per row.
 __kernel void softmax(__global const float* restrict input, __global float* restrict output,
-                      int columns, float beta) {
+                      int columns, float beta, int extent) {
+  RETURN_BEYOND(extent);
   const size_t row = get_global_id(0);
   input += row * columns;
   output += row * columns;
@@ -117,7 +126,8 @@ __kernel void fully_connected(__global const float* restrict input,
                               __global float* restrict output,
                               __global const float* restrict filter,
                               __global const float* restrict bias, int inputs, int outputs,
-                              float low, float high) {
+                              float low, float high, int extent) {
+  RETURN_BEYOND(extent);
   const int o = get_global_id(0), row = get_global_id(1);
   filter += (size_t)o * inputs;
   input += (size_t)row * inputs;
@@ -139,7 +149,8 @@ __kernel void sparse_fully_connected(__global const float* restrict input,
                                      __global const float* restrict weights,
                                      __global const float* restrict bias,
                                      __global const int* restrict filters, int block, int inputs,
-                                     int outputs, float low, float high) {
+                                     int outputs, float low, float high, int extent) {
+  RETURN_BEYOND(extent);
   const int group = get_global_id(0), row = get_global_id(1);
   float sums[16];
   for (int b = 0; b < block; ++b) sums[b] = bias[group * block + b];

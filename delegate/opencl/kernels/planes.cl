@@ -1,7 +1,8 @@
 // Operations on planes (layout.h) that look at one element at a time.
 
 __kernel void binary_planes(__global const STORAGE* restrict a, __global const STORAGE* restrict b,
-                            __global STORAGE* restrict output, int kind, float low, float high) {
+                            __global STORAGE* restrict output, int kind, float low, float high, int extent) {
+  RETURN_BEYOND(extent);
   const size_t i = get_global_id(0);
   const VEC x = LOAD(a, i), y = LOAD(b, i);
   const VEC z = kind == 0 ? x + y : kind == 1 ? x - y : x * y;
@@ -10,7 +11,8 @@ __kernel void binary_planes(__global const STORAGE* restrict a, __global const S
 
 // Functions that map zero to zero: lanes outside the image stay zero.
 __kernel void unary_planes(__global const STORAGE* restrict input,
-                           __global STORAGE* restrict output, int kind, float alpha) {
+                           __global STORAGE* restrict output, int kind, float alpha, int extent) {
+  RETURN_BEYOND(extent);
   const size_t i = get_global_id(0);
   const VEC x = LOAD(input, i);
   VEC y;
@@ -39,7 +41,8 @@ __kernel void unary_planes(__global const STORAGE* restrict input,
 // Copies `elements` vectors per batch into a larger activation: concatenation of channels.
 __kernel void copy_planes(__global const STORAGE* restrict input,
                           __global STORAGE* restrict output, int input_batch, int output_batch,
-                          int offset, float low, float high) {
+                          int offset, float low, float high, int extent) {
+  RETURN_BEYOND(extent);
   const size_t i = get_global_id(0), n = get_global_id(1);
   const VEC x = LOAD(input, n * input_batch + i);
   STORE(CLAMP(x, (VEC)(low), (VEC)(high)), n * output_batch + offset + i, output);
@@ -47,7 +50,8 @@ __kernel void copy_planes(__global const STORAGE* restrict input,
 
 // One work-item per batch and channel.
 __kernel void mean_planes(__global const STORAGE* restrict input, __global float* restrict output,
-                          int vectors, float pixels) {
+                          int vectors, float pixels, int extent) {
+  RETURN_BEYOND(extent);
   const size_t c = get_global_id(0);
 #if LANES == 1
   float sum = 0.0f;

@@ -1,0 +1,111 @@
+// Depthwise convolutions and pools: windows that do not mix channels.
+#include <limits>
+
+#include "delegate/opencl/convolution_source.h"
+#include "delegate/opencl/kernel_texts.h"
+#include "delegate/opencl/operations.h"
+#include "delegate/opencl/tiles.h"
+
+namespace pconv::opencl {
+namespace {
+
+Status PlanChannelwise(const cpu::Task& task, const std::string& definitions, float fill,
+                       int multiplier, const Argument& weights, const Argument& bias,
+                       const Argument& scales, PlanBuilder* builder) {
+  const Shape& out = builder->ShapeOf(task.output);
+  const Window& window = task.window;
+  PlanBuilder::WindowInput staged;
+  PCONV_RETURN_IF_ERROR(builder->StageWindow(task, fill, &staged));
+  const Layout layout = builder->LayoutOf(out);
+  KernelGeometry geometry{{},
+                          window.kernel_h,
+                          window.kernel_w,
+                          window.stride_h,
+                          window.stride_w,
+                          window.dilation_h,
+                          window.dilation_w};
+  const int taps = window.kernel_h * window.kernel_w;
+  // Long code for large windows gains nothing.
+  geometry.block = builder->gpu() || taps > 49 ? BlockShape{1, 1}
+                                               : ChooseBlock(layout.tile_h, layout.tile_w, 14);
+  const std::string source = builder->Common(builder->lanes()) + definitions +
+                             LaneShifts(builder->lanes(), layout.grid_h, layout.grid_w) +
+                             kernel_text::window + BlockDefinitions(geometry, 1) +
+                             ChannelwiseWalk(geometry) + kernel_text::channelwise;
+  std::shared_ptr<const Buffer> valid;
+  PCONV_RETURN_IF_ERROR(builder->Upload(ValidLanes(layout), &valid));
+  const int blocks_w = CeilDiv(layout.tile_w, geometry.block.w);
+  const int blocks = CeilDiv(layout.tile_h, geometry.block.h) * blocks_w;
+  const ActivationRange range = RangeOf(task.activation);
+  const Activations output = builder->NewPlanes(task.output);
+  return builder->EmitRounded(
+      source, "channelwise",
+      std::to_string(geometry.block.h) + "x" + std::to_string(geometry.block.w),
+      builder->gpu() ? PlanBuilder::kWorkGroup : 1,
+      {static_cast<size_t>(blocks), static_cast<size_t>(out[3]), static_cast<size_t>(out[0])},
+      {staged.planes, output, weights, bias, scales, valid, staged.tile_h, staged.tile_w,
+       staged.before_h, staged.before_w, layout.tile_h, layout.tile_w, blocks_w, multiplier, out[3],
+       range.lo, range.hi});
+}
+
+}  // namespace
+
+Status PlanOperation(const cpu::Task& task, const DepthwiseConv2DNode& op, PlanBuilder* builder) {
+  // [tap][channel] in the model, [channel][tap] here.
+  const Value& filter = builder->graph().values[op.filter];
+  const int taps = filter.shape[1] * filter.shape[2], channels = filter.shape[3];
+  const auto fill = [&](KeptBuffer* made) {
+    std::vector<float> transposed(static_cast<size_t>(taps) * channels);
+    for (int t = 0; t < taps; ++t) {
+      for (int c = 0; c < channels; ++c) {
+        transposed[static_cast<size_t>(c) * taps + t] =
+            filter.data[static_cast<size_t>(t) * channels + c];
+      }
+    }
+    return builder->Upload(transposed, &made->buffer);
+  };
+  std::shared_ptr<const KeptBuffer> weights;
+  PCONV_RETURN_IF_ERROR(builder->Keep<KeptBuffer>(
+      "depthwise", {{filter.data, Elements(filter.shape) * sizeof(float)}}, fill, &weights));
+  builder->plan().weight_bytes += static_cast<int64_t>(4) * taps * channels;
+  Argument bias;
+  PCONV_RETURN_IF_ERROR(builder->Bias(op.bias, channels, &bias));
+  return PlanChannelwise(task, "", 0.0f, op.depth_multiplier, weights->buffer, bias,
+                         builder->unused(), builder);
+}
+
+Status PlanOperation(const cpu::Task& task, const Pool2DNode& op, PlanBuilder* builder) {
+  if (op.kind == PoolKind::kMax) {
+    return PlanChannelwise(task, Define("POOL_MAX", 1) + "#define FILL (-INFINITY)\n",
+                           -std::numeric_limits<float>::infinity(), 1, builder->unused(),
+                           builder->unused(), builder->unused(), builder);
+  }
+  // One over the number of pixels under the window.
+  const Shape& in = builder->ShapeOf(task.inputs[0]);
+  const Layout layout = builder->LayoutOf(builder->ShapeOf(task.output));
+  const auto covered = [](const AxisGeometry& axis, int at, int stride, int dilation, int kernel,
+                          int size) {
+    int count = 0;
+    for (int k = 0; k < kernel; ++k) {
+      const int position = at * stride - axis.before + k * dilation;
+      count += position >= 0 && position < size;
+    }
+    return count;
+  };
+  const Window& w = task.window;
+  std::vector<float> scales(layout.plane(), 0.0f);
+  for (int y = 0; y < layout.height; ++y) {
+    for (int x = 0; x < layout.width; ++x) {
+      const int count =
+          covered(ResolveHeight(w, in[1]), y, w.stride_h, w.dilation_h, w.kernel_h, in[1]) *
+          covered(ResolveWidth(w, in[2]), x, w.stride_w, w.dilation_w, w.kernel_w, in[2]);
+      scales[layout.IndexOf(y, x)] = 1.0f / count;
+    }
+  }
+  std::shared_ptr<const Buffer> buffer;
+  PCONV_RETURN_IF_ERROR(builder->Upload(scales, &buffer));
+  return PlanChannelwise(task, Define("POOL_AVERAGE", 1), 0.0f, 1, builder->unused(),
+                         builder->unused(), buffer, builder);
+}
+
+}  // namespace pconv::opencl

@@ -1,0 +1,328 @@
+// Sparse and dense convolutions.
+#include <algorithm>
+#include <functional>
+#include <numeric>
+
+#include "delegate/cpu/stream.h"
+#include "delegate/opencl/convolution_source.h"
+#include "delegate/opencl/kernel_texts.h"
+#include "delegate/opencl/operations.h"
+#include "delegate/opencl/packed_conv.h"
+#include "delegate/opencl/tile_tuner.h"
+#include "delegate/opencl/tiles.h"
+
+namespace pconv::opencl {
+namespace {
+
+constexpr int kWalkedPatterns = 16;  // more would make programs long to compile
+
+// Packed weights on the device.
+struct DeviceConv {
+  int slices = 0, groups = 0;
+  std::shared_ptr<const Buffer> offsets, weights, counts, begins, bias, filters;
+  int64_t bytes = 0;
+};
+
+// A convolution's weights before packing.
+struct ConvWeights {
+  std::vector<PackedCache::Source> sources;
+  std::function<cpu::SparseFilters()> make;
+  std::vector<std::vector<int>> patterns;  // kept taps, ascending
+  int block = 1;                           // filters that share their kernels
+};
+
+class ConvPlanner {
+ public:
+  ConvPlanner(const cpu::Task& task, const ConvWeights& weights, PlanBuilder* builder)
+      : task_(task), weights_(weights), builder_(*builder) {}
+
+  Status Plan() {
+    const Shape& in = builder_.ShapeOf(task_.inputs[0]);
+    const Shape& out = builder_.ShapeOf(task_.output);
+    const Window& w = task_.window;
+    PCONV_RETURN_IF_ERROR(builder_.StageWindow(task_, 0.0f, &staged_));
+    addend_ = builder_.unused();
+    if (task_.addend >= 0) {
+      Activations addend;
+      PCONV_RETURN_IF_ERROR(builder_.Planes(task_.addend, &addend));
+      addend_ = addend;
+    }
+    layout_ = builder_.LayoutOf(out);
+    batch_ = in[0];
+    out_channels_ = out[3];
+    shape_.geometry = {{},         w.kernel_h,   w.kernel_w,  w.stride_h,
+                       w.stride_w, w.dilation_h, w.dilation_w};
+    shape_.filters = weights_.block >= 4 ? 4 : weights_.block;
+    shape_.in_channels = in[3];
+    shape_.out_h = layout_.tile_h;
+    shape_.out_w = layout_.tile_w;
+    const size_t taps = weights_.patterns.empty() ? 0 : weights_.patterns[0].size();
+    walk_ =
+        shape_.filters == 1 && taps > 1 && taps <= 9 && weights_.patterns.size() <= kWalkedPatterns
+            ? Walk::kPatterns
+            : Walk::kTaps;
+    const bool is_point = w.kernel_h == 1 && w.kernel_w == 1 && w.stride_h == 1 &&
+                          w.stride_w == 1 && staged_.before_h == 0 && staged_.before_w == 0;
+    if (is_point && !builder_.gpu()) {  // the order of pixels does not matter
+      staged_.tile_w *= staged_.tile_h;
+      staged_.tile_h = 1;
+      shape_.out_w *= shape_.out_h;
+      shape_.out_h = 1;
+    }
+    output_ = builder_.NewPlanes(task_.output);
+    const bool tune = builder_.options().tuning != Tuning::kOff;
+    const DeviceInfo& device = builder_.device();
+    const std::vector<Tile> candidates =
+        builder_.gpu() ? GpuTiles(shape_, device.local_bytes, device.max_work_group, tune)
+                       : CpuTiles(shape_, builder_.lanes(), tune);
+    const auto make_step = [&](const Tile& tile, Step* step) {
+      return builder_.gpu() ? MakeGpuStep(tile, step) : MakeCpuStep(tile, step);
+    };
+    Tile tile;
+    PCONV_RETURN_IF_ERROR(ChooseTile(builder_, TuningKey(), candidates, make_step, &tile));
+    Step step;
+    PCONV_RETURN_IF_ERROR(make_step(tile, &step));
+    builder_.plan().steps.push_back(std::move(step));
+    builder_.plan().weight_bytes += weight_bytes_;
+    return Status::Ok();
+  }
+
+ private:
+  // All that a tile's speed depends on, weights by their size.
+  std::string TuningKey() const {
+    std::string key = "tile\n" + builder_.device().Key() + "\n";
+    const KernelGeometry& g = shape_.geometry;
+    for (const int number : {static_cast<int>(builder_.gpu()),
+                             static_cast<int>(builder_.half()),
+                             builder_.lanes(),
+                             builder_.device().compute_units,
+                             static_cast<int>(walk_),
+                             shape_.filters,
+                             shape_.out_h,
+                             shape_.out_w,
+                             staged_.tile_h,
+                             staged_.tile_w,
+                             staged_.before_h,
+                             staged_.before_w,
+                             shape_.in_channels,
+                             out_channels_,
+                             batch_,
+                             g.kernel_h,
+                             g.kernel_w,
+                             g.stride_h,
+                             g.stride_w,
+                             g.dilation_h,
+                             g.dilation_w,
+                             static_cast<int>(weights_.patterns.size())}) {
+      key += std::to_string(number) + " ";
+    }
+    for (const PackedCache::Source& source : weights_.sources) {
+      key += std::to_string(source.bytes) + " ";
+    }
+    return key;
+  }
+
+  // Weights packed for windows of the staged size.
+  Status Pack(const KernelGeometry& geometry, int slice_channels, int window_h, int window_w,
+              std::shared_ptr<const DeviceConv>* kept) {
+    std::string key = "conv";
+    for (const int number : {static_cast<int>(walk_), shape_.filters, slice_channels, window_h,
+                             window_w, geometry.dilation_h, geometry.dilation_w,
+                             static_cast<int>(builder_.gpu() && builder_.half())}) {
+      key += " " + std::to_string(number);
+    }
+    const auto fill = [&](DeviceConv* made) -> Status {
+      const PackedConv packed = PackConv(weights_.make(), geometry, walk_, shape_.filters,
+                                         slice_channels, window_w, window_h * window_w);
+      made->slices = packed.slices;
+      made->groups = packed.groups;
+      made->bytes = packed.bytes();
+      PCONV_RETURN_IF_ERROR(builder_.Upload(packed.offsets, &made->offsets));
+      PCONV_RETURN_IF_ERROR(UploadWeights(packed.weights, &made->weights));
+      PCONV_RETURN_IF_ERROR(builder_.Upload(packed.counts, &made->counts));
+      PCONV_RETURN_IF_ERROR(builder_.Upload(packed.begins, &made->begins));
+      PCONV_RETURN_IF_ERROR(builder_.Upload(packed.bias, &made->bias));
+      return builder_.Upload(packed.filters, &made->filters);
+    };
+    PCONV_RETURN_IF_ERROR(builder_.Keep<DeviceConv>(key, weights_.sources, fill, kept));
+    weight_bytes_ = (*kept)->bytes;
+    return Status::Ok();
+  }
+
+  Status UploadWeights(const std::vector<float>& weights,
+                       std::shared_ptr<const Buffer>* buffer) const {
+    if (!(builder_.gpu() && builder_.half())) return builder_.Upload(weights, buffer);
+    std::vector<uint16_t> halves;
+    halves.reserve(weights.size());
+    for (const float w : weights) halves.push_back(FloatToHalf(w));
+    return builder_.Upload(halves, buffer);
+  }
+
+  std::string Describe(const Tile& tile) const {
+    return std::to_string(tile.block.h) + "x" + std::to_string(tile.block.w) +
+           (shape_.filters > 1 ? "x" + std::to_string(shape_.filters) : "") + ", slices of " +
+           std::to_string(tile.slice_channels);
+  }
+
+  // What the two kinds of kernels' sources share after their own definitions.
+  std::string Source(const KernelGeometry& geometry, int window_h, int window_w) const {
+    return kernel_text::window + BlockDefinitions(geometry, shape_.filters) +
+           Define("WINDOW_H", window_h) + Define("WINDOW_W", window_w) +
+           ConvolutionRuns(geometry, walk_, shape_.filters, window_w, weights_.patterns);
+  }
+
+  Status MakeCpuStep(const Tile& tile, Step* step) {
+    KernelGeometry geometry = shape_.geometry;
+    geometry.block = tile.block;
+    const int window_h = geometry.RowsUnder(tile.block.h);
+    const int window_w = geometry.ColumnsUnder(tile.block.w);
+    std::shared_ptr<const DeviceConv> weights;
+    PCONV_RETURN_IF_ERROR(Pack(geometry, tile.slice_channels, window_h, window_w, &weights));
+
+    const int vector_bytes = builder_.lanes() * static_cast<int>(sizeof(float));
+    const int blocks_w = CeilDiv(shape_.out_w, tile.block.w);
+    const int blocks = CeilDiv(shape_.out_h, tile.block.h) * blocks_w;
+    const int sums_bytes = shape_.filters * tile.block.size() * vector_bytes;
+    constexpr int kPartialBytes = 256 * 1024;
+    int parts = 1;
+    if (weights->slices > 1) {
+      parts = CeilDiv(weights->groups, std::max(1, kPartialBytes / sums_bytes));
+    }
+    const int units = builder_.device().compute_units, wanted = 4 * units;
+    if (units > 1 && blocks * batch_ * parts < wanted) parts = CeilDiv(wanted, blocks * batch_);
+    const int groups_per_part = CeilDiv(weights->groups, std::min(parts, weights->groups));
+    parts = CeilDiv(weights->groups, groups_per_part);
+    const size_t partial_bytes =
+        weights->slices > 1 ? static_cast<size_t>(groups_per_part) * sums_bytes : vector_bytes;
+    const size_t window_bytes =
+        static_cast<size_t>(tile.slice_channels) * window_h * window_w * vector_bytes;
+
+    std::shared_ptr<const Buffer> valid = builder_.unused();
+    if (layout_.is_ragged()) PCONV_RETURN_IF_ERROR(builder_.Upload(ValidLanes(layout_), &valid));
+    const std::string source = builder_.Common(builder_.lanes()) +
+                               LaneShifts(builder_.lanes(), layout_.grid_h, layout_.grid_w) +
+                               Source(geometry, window_h, window_w) + kernel_text::conv_lanes;
+    const ActivationRange range = RangeOf(task_.activation);
+    return builder_.MakeStep(
+        source, "conv_lanes", Describe(tile),
+        {static_cast<size_t>(blocks), static_cast<size_t>(parts), static_cast<size_t>(batch_)},
+        {1, 1, 1},
+        {staged_.planes,
+         output_,
+         weights->offsets,
+         weights->weights,
+         weights->counts,
+         weights->begins,
+         weights->bias,
+         weights->filters,
+         valid,
+         addend_,
+         Scratch{window_bytes},
+         Scratch{partial_bytes},
+         staged_.tile_h,
+         staged_.tile_w,
+         staged_.before_h,
+         staged_.before_w,
+         shape_.out_h,
+         shape_.out_w,
+         shape_.in_channels,
+         out_channels_,
+         tile.slice_channels,
+         weights->slices,
+         weights->groups,
+         groups_per_part,
+         blocks_w,
+         static_cast<int>(layout_.is_ragged()),
+         static_cast<int>(task_.addend >= 0),
+         range.lo,
+         range.hi},
+        step);
+  }
+
+  Status MakeGpuStep(const Tile& tile, Step* step) {
+    KernelGeometry geometry = shape_.geometry;
+    geometry.block = tile.block;
+    const int window_h = geometry.RowsUnder(tile.block.h * tile.group_h);
+    const int window_w = geometry.ColumnsUnder(tile.block.w * tile.group_w);
+    std::shared_ptr<const DeviceConv> weights;
+    PCONV_RETURN_IF_ERROR(Pack(geometry, tile.slice_channels, window_h, window_w, &weights));
+    const std::string source = builder_.Common(1) + Define("GROUP_W", tile.group_w) +
+                               Define("GROUP_H", tile.group_h) +
+                               Define("GROUP_FILTERS", tile.group_filters) +
+                               Define("SLICE_CHANNELS", tile.slice_channels) +
+                               Source(geometry, window_h, window_w) + kernel_text::conv_groups;
+    const int group_parts = CeilDiv(weights->groups, tile.group_filters);
+    const ActivationRange range = RangeOf(task_.activation);
+    const auto global = [](int outputs, int block, int group) {
+      return static_cast<size_t>(CeilDiv(outputs, block * group)) * group;
+    };
+    return builder_.MakeStep(
+        source, "conv_groups", Describe(tile),
+        {global(shape_.out_w, tile.block.w, tile.group_w),
+         global(shape_.out_h, tile.block.h, tile.group_h),
+         static_cast<size_t>(group_parts) * tile.group_filters * batch_},
+        {static_cast<size_t>(tile.group_w), static_cast<size_t>(tile.group_h),
+         static_cast<size_t>(tile.group_filters)},
+        {staged_.planes,     output_,          weights->offsets,
+         weights->weights,   weights->counts,  weights->begins,
+         weights->bias,      weights->filters, addend_,
+         staged_.tile_h,     staged_.tile_w,   staged_.before_h,
+         staged_.before_w,   shape_.out_h,     shape_.out_w,
+         shape_.in_channels, out_channels_,    weights->slices,
+         weights->groups,    group_parts,      static_cast<int>(task_.addend >= 0),
+         range.lo,           range.hi},
+        step);
+  }
+
+  const cpu::Task& task_;
+  const ConvWeights& weights_;
+  PlanBuilder& builder_;
+  ConvShape shape_;
+  Walk walk_ = Walk::kTaps;
+  Layout layout_;  // of the output
+  PlanBuilder::WindowInput staged_;
+  Argument addend_;
+  Activations output_;
+  int batch_ = 1, out_channels_ = 0;
+  int64_t weight_bytes_ = 0;
+};
+
+}  // namespace
+
+Status PlanOperation(const cpu::Task& task, const PConv2DNode& op, PlanBuilder* builder) {
+  const Shape& in = builder->ShapeOf(task.inputs[0]);
+  const Window& w = task.window;
+  const bool is_point = w.kernel_h == 1 && w.kernel_w == 1 && w.stride_h == 1 && w.stride_w == 1;
+  if (in.size() == 2 || (is_point && in[1] == 1 && in[2] == 1 && task.addend < 0)) {
+    return PlanSparseFullyConnected(task, op.layer, builder);
+  }
+  ConvWeights weights;
+  weights.sources = SourcesOf(op.layer);
+  weights.make = [&] { return cpu::FromFkw(op.layer); };
+  weights.block = op.layer.options().filter_block;
+  for (const uint64_t mask : op.layer.options().patterns) {
+    weights.patterns.emplace_back();
+    for (int bit = 0; bit < 64; ++bit) {
+      if (mask >> bit & 1) weights.patterns.back().push_back(bit);
+    }
+  }
+  return ConvPlanner(task, weights, builder).Plan();
+}
+
+Status PlanOperation(const cpu::Task& task, const Conv2DNode& op, PlanBuilder* builder) {
+  const Value& filter = builder->graph().values[op.filter];
+  const int in_channels = builder->ShapeOf(task.inputs[0])[3];
+  const float* bias = op.bias < 0 ? nullptr : builder->graph().values[op.bias].data;
+  const int conv_groups = in_channels / filter.shape[3];
+  const int group_outputs = filter.shape[0] / conv_groups;
+  ConvWeights weights;
+  weights.sources = {{filter.data, Elements(filter.shape) * sizeof(float)}};
+  if (bias != nullptr) weights.sources.push_back({bias, filter.shape[0] * sizeof(float)});
+  weights.make = [&] { return cpu::FromDense(filter, bias, in_channels); };
+  weights.block = conv_groups == 1 || group_outputs % 4 == 0 ? 4 : group_outputs % 2 == 0 ? 2 : 1;
+  weights.patterns.emplace_back(filter.shape[1] * filter.shape[2]);
+  std::iota(weights.patterns[0].begin(), weights.patterns[0].end(), 0);
+  return ConvPlanner(task, weights, builder).Plan();
+}
+
+}  // namespace pconv::opencl

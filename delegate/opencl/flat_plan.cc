@@ -1,0 +1,153 @@
+// Operations that look at elements or rows: arithmetic, padding, joining, means, softmax.
+#include "delegate/opencl/operations.h"
+
+namespace pconv::opencl {
+namespace {
+
+// Per element of `out` the index into a tensor of `shape` that broadcasts to it.
+std::vector<int> BroadcastIndex(const Shape& shape, const Shape& out) {
+  std::vector<int> index(Elements(out));
+  for (size_t i = 0; i < index.size(); ++i) {
+    size_t rest = i, stride = 1;
+    for (size_t d = 0; d < shape.size(); ++d) {
+      const int out_size = out[out.size() - 1 - d], size = shape[shape.size() - 1 - d];
+      index[i] += static_cast<int>((size == 1 ? 0 : rest % out_size) * stride);
+      rest /= out_size;
+      stride *= size;
+    }
+  }
+  return index;
+}
+
+}  // namespace
+
+Status PlanOperation(const cpu::Task& task, const BinaryNode& op, PlanBuilder* builder) {
+  const int a = task.inputs[0], b = task.inputs[1];
+  const Shape& out = builder->ShapeOf(task.output);
+  const ActivationRange range = RangeOf(task.activation);
+  const bool same = builder->ShapeOf(a) == out && builder->ShapeOf(b) == out;
+  if (same && out.size() == 4 && (builder->HasPlanes(a) || builder->HasPlanes(b)) &&
+      builder->graph().values[a].data == nullptr && builder->graph().values[b].data == nullptr) {
+    Activations first, second;
+    PCONV_RETURN_IF_ERROR(builder->Planes(a, &first));
+    PCONV_RETURN_IF_ERROR(builder->Planes(b, &second));
+    const Activations output = builder->NewPlanes(task.output);
+    return builder->EmitPlanes(
+        "binary_planes", {builder->VectorsOf(out), 1, 1},
+        {first, second, output, static_cast<int>(op.kind), range.lo, range.hi});
+  }
+  Argument first, second;
+  PCONV_RETURN_IF_ERROR(builder->RowsArgument(a, &first));
+  PCONV_RETURN_IF_ERROR(builder->RowsArgument(b, &second));
+  std::shared_ptr<const Buffer> index_a, index_b;
+  PCONV_RETURN_IF_ERROR(builder->Upload(BroadcastIndex(builder->ShapeOf(a), out), &index_a));
+  PCONV_RETURN_IF_ERROR(builder->Upload(BroadcastIndex(builder->ShapeOf(b), out), &index_b));
+  const Activations output = builder->NewRows(task.output);
+  return builder->EmitFlat(
+      "binary_rows", {Elements(out), 1, 1},
+      {first, second, output, index_a, index_b, static_cast<int>(op.kind), range.lo, range.hi});
+}
+
+Status PlanOperation(const cpu::Task& task, const UnaryNode& op, PlanBuilder* builder) {
+  const int a = task.inputs[0];
+  const Shape& out = builder->ShapeOf(task.output);
+  const int kind = static_cast<int>(op.kind);
+  if (builder->HasPlanes(a) && op.kind != UnaryKind::kLogistic) {
+    Activations input;
+    PCONV_RETURN_IF_ERROR(builder->Planes(a, &input));
+    const Activations output = builder->NewPlanes(task.output);
+    return builder->EmitPlanes("unary_planes", {builder->VectorsOf(out), 1, 1},
+                               {input, output, kind, op.alpha});
+  }
+  Activations input;
+  PCONV_RETURN_IF_ERROR(builder->Rows(a, &input));
+  const Activations output = builder->NewRows(task.output);
+  return builder->EmitFlat("unary_rows", {Elements(out), 1, 1}, {input, output, kind, op.alpha});
+}
+
+Status PlanOperation(const cpu::Task& task, const PadNode& op, PlanBuilder* builder) {
+  const Shape& in = builder->ShapeOf(task.inputs[0]);
+  const Shape& out = builder->ShapeOf(task.output);
+  std::vector<int> table(Elements(out));
+  for (size_t i = 0; i < table.size(); ++i) {
+    size_t rest = i;
+    int64_t index = 0, stride = 1;
+    bool inside = true;
+    for (size_t d = out.size(); d-- > 0;) {
+      const int at = static_cast<int>(rest % out[d]) - op.pads[d].first;
+      rest /= out[d];
+      inside = inside && at >= 0 && at < in[d];
+      index += at * stride;
+      stride *= in[d];
+    }
+    table[i] = inside ? static_cast<int>(index) : -1;
+  }
+  Activations input;
+  PCONV_RETURN_IF_ERROR(builder->Rows(task.inputs[0], &input));
+  std::shared_ptr<const Buffer> buffer;
+  PCONV_RETURN_IF_ERROR(builder->Upload(table, &buffer));
+  const Activations output = builder->NewRows(task.output);
+  return builder->EmitFlat("gather", {table.size(), 1, 1}, {input, output, buffer});
+}
+
+Status PlanOperation(const cpu::Task& task, const GlobalMeanNode&, PlanBuilder* builder) {
+  Activations input;
+  PCONV_RETURN_IF_ERROR(builder->Planes(task.inputs[0], &input));
+  const Shape& in = builder->ShapeOf(task.inputs[0]);
+  const Activations output = builder->NewRows(task.output);
+  return builder->EmitPlanes("mean_planes", {static_cast<size_t>(in[0]) * in[3], 1, 1},
+                             {input, output, builder->LayoutOf(in).vectors(),
+                              static_cast<float>(in[1]) * static_cast<float>(in[2])});
+}
+
+Status PlanOperation(const cpu::Task& task, const ConcatNode& op, PlanBuilder* builder) {
+  const Shape& out = builder->ShapeOf(task.output);
+  const ActivationRange range = RangeOf(task.activation);
+  bool planes = out.size() == 4 && op.axis == 3;
+  for (const int value : task.inputs) planes = planes && builder->HasPlanes(value);
+  const Activations output =
+      planes ? builder->NewPlanes(task.output) : builder->NewRows(task.output);
+  int offset = 0;
+  for (const int value : task.inputs) {
+    const Shape& in = builder->ShapeOf(value);
+    if (planes) {
+      const int row = static_cast<int>(builder->VectorsOf(in) / in[0]);
+      Activations input;
+      PCONV_RETURN_IF_ERROR(builder->Planes(value, &input));
+      PCONV_RETURN_IF_ERROR(builder->EmitPlanes(
+          "copy_planes", {static_cast<size_t>(row), static_cast<size_t>(in[0]), 1},
+          {input, output, row, static_cast<int>(builder->VectorsOf(out) / out[0]), offset, range.lo,
+           range.hi}));
+      offset += row;
+      continue;
+    }
+    size_t outer = 1;
+    for (int d = 0; d < op.axis; ++d) outer *= in[d];
+    const int row = static_cast<int>(Elements(in) / outer);
+    Argument input;
+    PCONV_RETURN_IF_ERROR(builder->RowsArgument(value, &input));
+    PCONV_RETURN_IF_ERROR(builder->EmitFlat(
+        "copy_rows", {static_cast<size_t>(row), outer, 1},
+        {input, output, row, static_cast<int>(Elements(out) / outer), offset, range.lo, range.hi}));
+    offset += row;
+  }
+  return Status::Ok();
+}
+
+Status PlanOperation(const cpu::Task& task, const ReshapeNode&, PlanBuilder* builder) {
+  Activations rows;
+  PCONV_RETURN_IF_ERROR(builder->Rows(task.inputs[0], &rows));
+  builder->AliasRows(task.output, rows);
+  return Status::Ok();
+}
+
+Status PlanOperation(const cpu::Task& task, const SoftmaxNode& op, PlanBuilder* builder) {
+  const Shape& shape = builder->ShapeOf(task.inputs[0]);
+  Activations input;
+  PCONV_RETURN_IF_ERROR(builder->Rows(task.inputs[0], &input));
+  const Activations output = builder->NewRows(task.output);
+  return builder->EmitFlat("softmax", {Elements(shape) / shape.back(), 1, 1},
+                           {input, output, shape.back(), op.beta});
+}
+
+}  // namespace pconv::opencl

@@ -1,0 +1,76 @@
+// Fully connected layers, sparse and dense.
+#include "delegate/cpu/stream.h"
+#include "delegate/opencl/operations.h"
+
+namespace pconv::opencl {
+namespace {
+
+struct DeviceMatrix {
+  int block = 1, blocks = 0;
+  std::shared_ptr<const Buffer> begins, index, weights, bias, filters;
+  int64_t bytes = 0;
+};
+
+}  // namespace
+
+std::vector<PackedCache::Source> SourcesOf(const FkwView& layer) {
+  const FkwArrays& arrays = layer.arrays();
+  const auto bytes_of = [](const UIntArray& array) {
+    const size_t widths[] = {1, 2, 4};
+    return array.size() * widths[static_cast<int>(array.type())];
+  };
+  const size_t weight_widths[] = {4, 2, 1};
+  std::vector<PackedCache::Source> sources;
+  for (const UIntArray* array : {&arrays.offset, &arrays.reorder, &arrays.index, &arrays.stride}) {
+    sources.push_back({array->data(), bytes_of(*array)});
+  }
+  sources.push_back(
+      {arrays.weight, arrays.weight_size * weight_widths[static_cast<int>(arrays.weight_type)]});
+  sources.push_back({arrays.bias, arrays.bias_size * sizeof(float)});
+  if (arrays.scale != nullptr) sources.push_back({arrays.scale, arrays.scale_size * sizeof(float)});
+  return sources;
+}
+
+Status PlanSparseFullyConnected(const cpu::Task& task, const FkwView& layer, PlanBuilder* builder) {
+  Activations input;
+  PCONV_RETURN_IF_ERROR(builder->Rows(task.inputs[0], &input));
+  const auto fill = [&](DeviceMatrix* made) -> Status {
+    const cpu::SparseMatrix sparse = cpu::MakeSparseMatrix(layer);
+    made->block = sparse.block;
+    made->blocks = sparse.blocks();
+    made->bytes = static_cast<int64_t>(sparse.bytes());
+    PCONV_RETURN_IF_ERROR(builder->Upload(sparse.entry_begin, &made->begins));
+    PCONV_RETURN_IF_ERROR(builder->Upload(sparse.index, &made->index));
+    PCONV_RETURN_IF_ERROR(builder->Upload(sparse.weights, &made->weights));
+    PCONV_RETURN_IF_ERROR(builder->Upload(sparse.bias, &made->bias));
+    return builder->Upload(sparse.outputs, &made->filters);
+  };
+  std::shared_ptr<const DeviceMatrix> matrix;
+  PCONV_RETURN_IF_ERROR(builder->Keep<DeviceMatrix>("matrix", SourcesOf(layer), fill, &matrix));
+  builder->plan().weight_bytes += matrix->bytes;
+  const int inputs = layer.options().in_channels, outputs = layer.options().out_channels;
+  const size_t rows = Elements(builder->ShapeOf(task.inputs[0])) / inputs;
+  const ActivationRange range = RangeOf(task.activation);
+  const Activations output = builder->NewRows(task.output);
+  return builder->EmitFlat(
+      "sparse_fully_connected", {static_cast<size_t>(matrix->blocks), rows, 1},
+      {input, output, matrix->begins, matrix->index, matrix->weights, matrix->bias, matrix->filters,
+       matrix->block, inputs, outputs, range.lo, range.hi});
+}
+
+Status PlanOperation(const cpu::Task& task, const FullyConnectedNode& op, PlanBuilder* builder) {
+  Activations input;
+  PCONV_RETURN_IF_ERROR(builder->Rows(task.inputs[0], &input));
+  const Shape& filter = builder->ShapeOf(op.filter);
+  Argument weights, bias;
+  PCONV_RETURN_IF_ERROR(builder->Constant(op.filter, &weights));
+  PCONV_RETURN_IF_ERROR(builder->Bias(op.bias, filter[0], &bias));
+  const size_t rows = Elements(builder->ShapeOf(task.inputs[0])) / filter[1];
+  const ActivationRange range = RangeOf(task.activation);
+  const Activations output = builder->NewRows(task.output);
+  return builder->EmitFlat(
+      "fully_connected", {static_cast<size_t>(filter[0]), rows, 1},
+      {input, output, weights, bias, filter[1], filter[0], range.lo, range.hi});
+}
+
+}  // namespace pconv::opencl

@@ -1,0 +1,232 @@
+#include "delegate/opencl/plan_builder.h"
+
+#include "delegate/opencl/kernel_texts.h"
+
+namespace pconv::opencl {
+
+size_t Elements(const Shape& shape) {
+  size_t elements = 1;
+  for (const int dim : shape) elements *= dim;
+  return elements;
+}
+
+std::string Define(const std::string& name, int value) {
+  return "#define " + name + " " + std::to_string(value) + "\n";
+}
+
+PlanBuilder::PlanBuilder(const PlanRequest& request, Plan* plan)
+    : graph_(*request.graph),
+      options_(*request.options),
+      runtime_(*request.runtime),
+      cache_(*request.cache),
+      gpu_(request.gpu_kernels),
+      half_(request.options->precision == Precision::kFp16),
+      plan_(*plan),
+      forms_(request.graph->values.size()) {
+  const int native = device().native_floats;
+  lanes_ = gpu_ ? 1 : native >= 16 ? 16 : native >= 8 ? 8 : 4;
+}
+
+Status PlanBuilder::Start() {
+  const float nothing[64] = {};
+  PCONV_RETURN_IF_ERROR(Upload(nothing, sizeof(nothing), &unused_));
+  for (const int input : graph_.inputs) plan_.inputs.push_back(NewRows(input).index);
+  return Status::Ok();
+}
+
+Status PlanBuilder::Finish() {
+  node_ = -1;
+  name_ = "output";
+  operation_ = "layout";
+  for (const int output : graph_.outputs) {
+    Activations rows;
+    PCONV_RETURN_IF_ERROR(Rows(output, &rows));
+    plan_.outputs.push_back(rows.index);
+  }
+  return Status::Ok();
+}
+
+void PlanBuilder::SetTask(const cpu::Task& task) {
+  node_ = task.node;
+  name_ = graph_.nodes[task.node].name;
+  operation_ = OpName(graph_.nodes[task.main]);
+  if (task.addend >= 0) operation_ += "+Add";
+}
+
+Status PlanBuilder::Upload(const void* data, size_t bytes,
+                           std::shared_ptr<const Buffer>* buffer) const {
+  auto made = std::make_shared<Buffer>();
+  PCONV_RETURN_IF_ERROR(Buffer::Create(runtime_.context(), bytes, data, made.get()));
+  *buffer = std::move(made);
+  return Status::Ok();
+}
+
+std::string PlanBuilder::CacheKey(const std::string& what) const {
+  return "opencl " + std::to_string(reinterpret_cast<uintptr_t>(&runtime_)) + " " + what;
+}
+
+Status PlanBuilder::Constant(int value, Argument* argument) {
+  const Value& v = graph_.values[value];
+  const size_t bytes = Elements(v.shape) * sizeof(float);
+  std::shared_ptr<const KeptBuffer> kept;
+  PCONV_RETURN_IF_ERROR(Keep<KeptBuffer>(
+      "constant", {{v.data, bytes}},
+      [&](KeptBuffer* made) { return Upload(v.data, bytes, &made->buffer); }, &kept));
+  plan_.weight_bytes += static_cast<int64_t>(bytes);
+  *argument = kept->buffer;
+  return Status::Ok();
+}
+
+Status PlanBuilder::Bias(int value, int size, Argument* argument) {
+  if (value >= 0) return Constant(value, argument);
+  std::shared_ptr<const Buffer> zeros;
+  PCONV_RETURN_IF_ERROR(Upload(std::vector<float>(size, 0.0f), &zeros));
+  *argument = zeros;
+  return Status::Ok();
+}
+
+int PlanBuilder::NewBuffer(size_t bytes) {
+  plan_.buffer_bytes.push_back(bytes);
+  return static_cast<int>(plan_.buffer_bytes.size()) - 1;
+}
+
+Activations PlanBuilder::NewPlanes(int value) {
+  const Shape& shape = ShapeOf(value);
+  const size_t bytes =
+      static_cast<size_t>(shape[0]) * shape[3] * LayoutOf(shape).plane() * StorageBytes();
+  return {forms_[value].planes = NewBuffer(bytes)};
+}
+
+Activations PlanBuilder::NewRows(int value) {
+  return {forms_[value].rows = NewBuffer(Elements(ShapeOf(value)) * sizeof(float))};
+}
+
+Status PlanBuilder::Rows(int value, Activations* rows) {
+  const Value& v = graph_.values[value];
+  if (forms_[value].rows < 0) {
+    if (v.data != nullptr) return Status::Error("constant '" + v.name + "' is not an activation");
+    const Layout layout = LayoutOf(v.shape);
+    std::shared_ptr<const Buffer> table;
+    PCONV_RETURN_IF_ERROR(Upload(LayoutToRows(layout), &table));
+    const Activations output = NewRows(value);
+    const int pixels = v.shape[1] * v.shape[2], channels = v.shape[3];
+    PCONV_RETURN_IF_ERROR(EmitFlat(
+        "to_rows", {static_cast<size_t>(pixels) * channels, static_cast<size_t>(v.shape[0]), 1},
+        {Activations{forms_[value].planes}, output, table, layout.plane(), pixels, channels}));
+  }
+  *rows = {forms_[value].rows};
+  return Status::Ok();
+}
+
+Status PlanBuilder::RowsArgument(int value, Argument* argument) {
+  if (graph_.values[value].data != nullptr) return Constant(value, argument);
+  Activations rows;
+  PCONV_RETURN_IF_ERROR(Rows(value, &rows));
+  *argument = rows;
+  return Status::Ok();
+}
+
+Status PlanBuilder::Planes(int value, Activations* planes) {
+  if (forms_[value].planes < 0) {
+    const Shape& shape = ShapeOf(value);
+    const Layout layout = LayoutOf(shape);
+    std::shared_ptr<const Buffer> table;
+    PCONV_RETURN_IF_ERROR(Upload(RowsToLayout(layout), &table));
+    const Activations output = NewPlanes(value);
+    PCONV_RETURN_IF_ERROR(EmitFlat("to_planes",
+                                   {static_cast<size_t>(layout.plane()),
+                                    static_cast<size_t>(shape[3]), static_cast<size_t>(shape[0])},
+                                   {Activations{forms_[value].rows}, output, table, layout.plane(),
+                                    shape[1] * shape[2] * shape[3], shape[3]}));
+  }
+  *planes = {forms_[value].planes};
+  return Status::Ok();
+}
+
+Status PlanBuilder::StageWindow(const cpu::Task& task, float fill, WindowInput* staged) {
+  Activations planes;
+  PCONV_RETURN_IF_ERROR(Planes(task.inputs[0], &planes));
+  const Shape& in = ShapeOf(task.inputs[0]);
+  const Shape& out = ShapeOf(task.output);
+  const Window& w = task.window;
+  const Layout from = LayoutOf(in), to = LayoutOf(out);
+  const int before_h = ResolveHeight(w, in[1]).before, before_w = ResolveWidth(w, in[2]).before;
+  const int extent_h = (w.kernel_h - 1) * w.dilation_h + 1;
+  const int extent_w = (w.kernel_w - 1) * w.dilation_w + 1;
+  const int last_y = (to.tile_h - 1) * w.stride_h - before_h + extent_h;
+  const int last_x = (to.tile_w - 1) * w.stride_w - before_w + extent_w;
+  const bool same_tiles = from.grid_h == to.grid_h && from.grid_w == to.grid_w &&
+                          from.tile_h == to.tile_h * w.stride_h &&
+                          from.tile_w == to.tile_w * w.stride_w;
+  const bool in_reach = before_h <= from.tile_h && before_w <= from.tile_w &&
+                        last_y <= 2 * from.tile_h && last_x <= 2 * from.tile_w;
+  const bool has_padding = before_h > 0 || before_w > 0 || from.is_ragged() ||
+                           (out[1] - 1) * w.stride_h - before_h + extent_h > in[1] ||
+                           (out[2] - 1) * w.stride_w - before_w + extent_w > in[2];
+  if (gpu_ || (same_tiles && in_reach && (fill == 0.0f || !has_padding))) {
+    *staged = {planes, from.tile_h, from.tile_w, before_h, before_w};
+    return Status::Ok();
+  }
+  const WindowCopy copy =
+      MakeWindowCopy(from, to, extent_h, extent_w, w.stride_h, w.stride_w, before_h, before_w);
+  std::shared_ptr<const Buffer> table;
+  PCONV_RETURN_IF_ERROR(Upload(copy.table, &table));
+  const int plane = static_cast<int>(copy.table.size());
+  const size_t channels = static_cast<size_t>(in[0]) * in[3];
+  *staged = {{NewBuffer(channels * plane * StorageBytes())}, copy.tile_h, copy.tile_w, 0, 0};
+  return EmitFlat("window_copy", {copy.table.size(), channels, 1},
+                  {planes, staged->planes, table, from.plane(), plane, fill});
+}
+
+std::string PlanBuilder::Common(int lanes) const {
+  const bool half_arithmetic = gpu_ && half_ && device().has_fp16;
+  return Define("LANES", lanes) + Define("STORAGE_HALF", half_) +
+         Define("WEIGHT_HALF", gpu_ && half_) + Define("ARITHMETIC_HALF", half_arithmetic) +
+         Define("USE_FMA", !gpu_ && device().has_fma) + kernel_text::common;
+}
+
+Status PlanBuilder::MakeStep(const std::string& source, const char* kernel,
+                             const std::string& detail, const Sizes& global, const Sizes& local,
+                             std::vector<Argument> arguments, Step* step) const {
+  std::shared_ptr<const Program> program;
+  PCONV_RETURN_IF_ERROR(runtime_.GetProgram(source, "-cl-std=CL1.2", &program));
+  PCONV_RETURN_IF_ERROR(Kernel::Create(*program, kernel, &step->kernel));
+  step->node = node_;
+  step->name = name_;
+  step->description = operation_ + " " + kernel + (detail.empty() ? "" : " " + detail);
+  step->global = global;
+  step->local = local;
+  step->arguments = std::move(arguments);
+  return Status::Ok();
+}
+
+Status PlanBuilder::Emit(const std::string& source, const char* kernel, const std::string& detail,
+                         const Sizes& global, const Sizes& local, std::vector<Argument> arguments) {
+  Step step;
+  PCONV_RETURN_IF_ERROR(
+      MakeStep(source, kernel, detail, global, local, std::move(arguments), &step));
+  plan_.steps.push_back(std::move(step));
+  return Status::Ok();
+}
+
+Status PlanBuilder::EmitRounded(const std::string& source, const char* kernel,
+                                const std::string& detail, size_t local, Sizes global,
+                                std::vector<Argument> arguments) {
+  arguments.push_back(static_cast<cl_int>(global[0]));
+  global[0] = (global[0] + local - 1) / local * local;
+  return Emit(source, kernel, detail, global, {local, 1, 1}, std::move(arguments));
+}
+
+Status PlanBuilder::EmitFlat(const char* kernel, const Sizes& global,
+                             std::vector<Argument> arguments) {
+  return EmitRounded(Common(1) + kernel_text::flat, kernel, "", kWorkGroup, global,
+                     std::move(arguments));
+}
+
+Status PlanBuilder::EmitPlanes(const char* kernel, const Sizes& global,
+                               std::vector<Argument> arguments) {
+  return EmitRounded(Common(lanes_) + kernel_text::planes, kernel, "", kWorkGroup, global,
+                     std::move(arguments));
+}
+
+}  // namespace pconv::opencl

@@ -1,0 +1,146 @@
+// What planning an operation needs: values in the forms that kernels read, buffers and launches.
+#ifndef PCONV_TF_DELEGATE_OPENCL_PLAN_BUILDER_H_
+#define PCONV_TF_DELEGATE_OPENCL_PLAN_BUILDER_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "delegate/cpu/task.h"
+#include "delegate/opencl/layout.h"
+#include "delegate/opencl/plan.h"
+
+namespace pconv::opencl {
+
+size_t Elements(const Shape& shape);
+
+// "#define NAME value".
+std::string Define(const std::string& name, int value);
+
+// A constant on the device that outlives the plan.
+struct KeptBuffer {
+  std::shared_ptr<const Buffer> buffer;
+};
+
+// A value lies on the device as rows (the model's order, float32), as planes (layout.h), or both;
+// each form is made when the first operation asks for it.
+class PlanBuilder {
+ public:
+  PlanBuilder(const PlanRequest& request, Plan* plan);
+
+  const Graph& graph() const { return graph_; }
+  const Shape& ShapeOf(int value) const { return graph_.values[value].shape; }
+  const EngineOptions& options() const { return options_; }
+  Runtime& runtime() const { return runtime_; }
+  const DeviceInfo& device() const { return runtime_.device(); }
+  Plan& plan() const { return plan_; }
+  bool gpu() const { return gpu_; }
+  bool half() const { return half_; }
+  int lanes() const { return lanes_; }
+
+  Status Start();                       // makes the graph's inputs
+  Status Finish();                      // makes the graph's outputs
+  void SetTask(const cpu::Task& task);  // that the launches to come belong to
+
+  // ---- constants
+
+  Status Upload(const void* data, size_t bytes, std::shared_ptr<const Buffer>* buffer) const;
+  template <typename T>
+  Status Upload(const std::vector<T>& data, std::shared_ptr<const Buffer>* buffer) const {
+    return Upload(data.data(), data.size() * sizeof(T), buffer);
+  }
+  // Weights that outlive the plan: `fill` uploads a T made from `sources`, once.
+  template <typename T>
+  Status Keep(const std::string& what, const std::vector<PackedCache::Source>& sources,
+              const std::function<Status(T*)>& fill, std::shared_ptr<const T>* kept) const {
+    Status status;
+    *kept = cache_.GetOrMake<T>(CacheKey(what), sources, [&]() -> std::shared_ptr<const T> {
+      auto made = std::make_shared<T>();
+      status = fill(made.get());
+      return status.ok() ? made : nullptr;
+    });
+    if (status.ok() && *kept == nullptr) {
+      return Status::Error("the device refused weights before");
+    }
+    return status;
+  }
+  // A float32 constant as it lies in the model.
+  Status Constant(int value, Argument* argument);
+  // A bias of `size` values, zeros where `value` is -1.
+  Status Bias(int value, int size, Argument* argument);
+  // For arguments that a kernel does not read.
+  const std::shared_ptr<const Buffer>& unused() const { return unused_; }
+
+  // ---- activations
+
+  Layout LayoutOf(const Shape& shape) const { return MakeLayout(shape[1], shape[2], lanes_); }
+  size_t VectorsOf(const Shape& shape) const {
+    return static_cast<size_t>(shape[0]) * shape[3] * LayoutOf(shape).vectors();
+  }
+  bool HasPlanes(int value) const { return forms_[value].planes >= 0; }
+  Status Planes(int value, Activations* planes);
+  Status Rows(int value, Activations* rows);
+  // The value as rows, be it an activation or a constant.
+  Status RowsArgument(int value, Argument* argument);
+  Activations NewPlanes(int value);
+  Activations NewRows(int value);
+  // `value` has the elements of `rows` in the same order.
+  void AliasRows(int value, Activations rows) { forms_[value].rows = rows.index; }
+
+  // Input of a window operation as its kernel reads it.
+  struct WindowInput {
+    Activations planes;
+    int tile_h = 0, tile_w = 0;      // of the plane, in vectors
+    int before_h = 0, before_w = 0;  // padding before the first vector
+  };
+  // Takes the planes as they are where the kernel can complete windows at the borders of tiles
+  // itself, or else makes a private copy. `fill` is the value of padding.
+  Status StageWindow(const cpu::Task& task, float fill, WindowInput* staged);
+
+  // ---- launches
+
+  // What every source starts with.
+  std::string Common(int lanes) const;
+  Status MakeStep(const std::string& source, const char* kernel, const std::string& detail,
+                  const Sizes& global, const Sizes& local, std::vector<Argument> arguments,
+                  Step* step) const;
+  Status Emit(const std::string& source, const char* kernel, const std::string& detail,
+              const Sizes& global, const Sizes& local, std::vector<Argument> arguments);
+  // For kernels that take one work-group size, so that drivers which compile for each size compile
+  // once: rounds global[0] up to `local` and passes what it was as the last argument.
+  Status EmitRounded(const std::string& source, const char* kernel, const std::string& detail,
+                     size_t local, Sizes global, std::vector<Argument> arguments);
+  // Kernels of flat.cl and planes.cl.
+  Status EmitFlat(const char* kernel, const Sizes& global, std::vector<Argument> arguments);
+  Status EmitPlanes(const char* kernel, const Sizes& global, std::vector<Argument> arguments);
+
+  static constexpr size_t kWorkGroup = 64;
+
+ private:
+  struct Form {
+    int rows = -1, planes = -1;  // buffers
+  };
+
+  int NewBuffer(size_t bytes);
+  size_t StorageBytes() const { return half_ ? 2 : 4; }
+  // Buffers belong to one context.
+  std::string CacheKey(const std::string& what) const;
+
+  const Graph& graph_;
+  const EngineOptions& options_;
+  Runtime& runtime_;
+  PackedCache& cache_;
+  const bool gpu_, half_;
+  int lanes_ = 1;
+  Plan& plan_;
+  std::vector<Form> forms_;
+  std::shared_ptr<const Buffer> unused_;
+  int node_ = -1;
+  std::string name_, operation_;
+};
+
+}  // namespace pconv::opencl
+
+#endif  // PCONV_TF_DELEGATE_OPENCL_PLAN_BUILDER_H_

@@ -1,0 +1,19 @@
+// Memory of a plan's buffers.
+#ifndef PCONV_TF_DELEGATE_OPENCL_PLAN_MEMORY_H_
+#define PCONV_TF_DELEGATE_OPENCL_PLAN_MEMORY_H_
+
+#include <functional>
+
+#include "delegate/opencl/plan.h"
+
+namespace pconv::opencl {
+
+// Sets all arguments of a step; `memory_of` gives each of its activations memory.
+Status BindArguments(const Step& step, const std::function<cl_mem(Activations)>& memory_of);
+
+// Gives every buffer memory that no other uses while it lives, and binds all steps.
+Status AllocateAndBind(const Context& context, Plan* plan);
+
+}  // namespace pconv::opencl
+
+#endif  // PCONV_TF_DELEGATE_OPENCL_PLAN_MEMORY_H_

@@ -1,0 +1,103 @@
+#include "delegate/opencl/tiles.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace pconv::opencl {
+namespace {
+
+// Sums of a block that fit the registers beside weights and a loaded vector.
+int MostVectors(int filters, int lanes) {
+  const int registers = lanes == 8 ? 16 : 32;  // AVX2; AVX-512 and NEON
+  return std::max(1, filters == 1 ? registers - 8 : (registers - filters - 2) / filters);
+}
+
+// Channels whose windows fit `bytes`, all slices about equal.
+int SliceChannels(int channels, int channel_bytes, int bytes) {
+  const int most = std::max(1, bytes / channel_bytes);
+  return CeilDiv(channels, CeilDiv(channels, most));
+}
+
+}  // namespace
+
+int CeilDiv(int a, int b) { return (a + b - 1) / b; }
+
+std::string Tile::ToString() const {
+  std::string text;
+  for (const int number : {block.h, block.w, slice_channels, group_w, group_h, group_filters}) {
+    text += std::to_string(number) + " ";
+  }
+  return text;
+}
+
+BlockShape ChooseBlock(int rows, int columns, int most_vectors) {
+  constexpr double kFixed = 2.0;
+  BlockShape best;
+  double least = std::numeric_limits<double>::infinity();
+  for (int h = 1; h <= std::min(rows, most_vectors); ++h) {
+    for (int w = 1; w <= std::min(columns, most_vectors / h); ++w) {
+      const double blocks = double(CeilDiv(rows, h)) * CeilDiv(columns, w);
+      // Sums wait for each other where there are few of them.
+      const double cost = blocks * (std::max(h * w, 8) + kFixed + 0.2 * (h + w));
+      if (cost < least) {
+        least = cost;
+        best = {h, w};
+      }
+    }
+  }
+  return best;
+}
+
+std::vector<Tile> CpuTiles(const ConvShape& conv, int lanes, bool all) {
+  const int most = MostVectors(conv.filters, lanes);
+  const int vector_bytes = lanes * static_cast<int>(sizeof(float));
+  std::vector<BlockShape> blocks = {ChooseBlock(conv.out_h, conv.out_w, most)};
+  for (const BlockShape& other :
+       {ChooseBlock(conv.out_h, conv.out_w, most * 2 / 3), BlockShape{3, 7}, BlockShape{4, 4}}) {
+    const bool fits = other.size() <= most && other.h <= conv.out_h && other.w <= conv.out_w;
+    if (fits && std::count(blocks.begin(), blocks.end(), other) == 0) blocks.push_back(other);
+  }
+  // Small slices stay in the first-level cache, large ones have longer runs of one pattern, whose
+  // ends are mispredicted less often; an image of few blocks has no time to be learnt.
+  std::vector<int> budgets = {64 * 1024, 700 * 1024, 40 * 1024, 192 * 1024};
+  if (conv.out_h * conv.out_w < 8 * blocks[0].size()) std::swap(budgets[0], budgets[1]);
+  std::vector<Tile> tiles;
+  for (const BlockShape& block : blocks) {
+    const int window =
+        conv.geometry.RowsUnder(block.h) * conv.geometry.ColumnsUnder(block.w) * vector_bytes;
+    std::vector<int> slices;
+    for (const int budget : budgets) {
+      const int slice = SliceChannels(conv.in_channels, window, budget);
+      if (std::count(slices.begin(), slices.end(), slice) > 0) continue;
+      slices.push_back(slice);
+      tiles.push_back({block, slice});
+    }
+  }
+  if (!all) tiles.resize(1);
+  return tiles;
+}
+
+std::vector<Tile> GpuTiles(const ConvShape& conv, int64_t local_bytes, int64_t max_work_group,
+                           bool all) {
+  const bool is_large = conv.out_h * conv.out_w >= 28 * 28;
+  const BlockShape large = conv.filters == 1 ? BlockShape{2, 4} : BlockShape{1, 4};
+  const BlockShape small = conv.filters == 1 ? BlockShape{2, 2} : BlockShape{1, 2};
+  const int budget = static_cast<int>(std::min<int64_t>(16 * 1024, local_bytes));
+  std::vector<Tile> tiles;
+  for (const BlockShape& block : {is_large ? large : small, is_large ? small : large}) {
+    for (Tile tile : {Tile{block, 1, 8, 4, 4}, Tile{block, 1, 8, 8, 2}, Tile{block, 1, 16, 4, 2}}) {
+      const int bytes = conv.geometry.RowsUnder(block.h * tile.group_h) *
+                        conv.geometry.ColumnsUnder(block.w * tile.group_w) *
+                        static_cast<int>(sizeof(float));
+      if (bytes > local_bytes) continue;
+      if (tile.group_w * tile.group_h * tile.group_filters > max_work_group) continue;
+      tile.slice_channels = SliceChannels(conv.in_channels, bytes, budget);
+      tiles.push_back(tile);
+    }
+  }
+  if (tiles.empty()) tiles.push_back({{1, 1}, 1, 4, 4, 1});  // what every device can run
+  if (!all) tiles.resize(1);
+  return tiles;
+}
+
+}  // namespace pconv::opencl

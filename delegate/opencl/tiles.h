@@ -1,0 +1,42 @@
+// Block shapes, slices and work-groups that a convolution may be computed in, best guess first.
+#ifndef PCONV_TF_DELEGATE_OPENCL_TILES_H_
+#define PCONV_TF_DELEGATE_OPENCL_TILES_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "delegate/opencl/convolution_source.h"
+
+namespace pconv::opencl {
+
+int CeilDiv(int a, int b);
+
+struct Tile {
+  BlockShape block;                                 // per work-item
+  int slice_channels = 1;                           // staged at once
+  int group_w = 1, group_h = 1, group_filters = 1;  // work-items in a work-group (GPUs)
+
+  std::string ToString() const;
+};
+
+// What tiles are chosen for.
+struct ConvShape {
+  KernelGeometry geometry;   // but for the block
+  int filters = 1;           // computed together by a work-item
+  int out_h = 0, out_w = 0;  // vectors
+  int in_channels = 0;
+};
+
+// The block that covers rows x columns with least work: every block costs its vectors and a fixed
+// amount (weights, loop); vectors outside are computed in vain.
+BlockShape ChooseBlock(int rows, int columns, int most_vectors);
+
+// One tile, the cost model's, or with `all` every one that may be fastest somewhere.
+std::vector<Tile> CpuTiles(const ConvShape& conv, int lanes, bool all);
+std::vector<Tile> GpuTiles(const ConvShape& conv, int64_t local_bytes, int64_t max_work_group,
+                           bool all);
+
+}  // namespace pconv::opencl
+
+#endif  // PCONV_TF_DELEGATE_OPENCL_TILES_H_
