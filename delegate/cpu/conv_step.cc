@@ -8,15 +8,6 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-// Output vectors that the kernel of single filters computes at a time.
-struct Block {
-  int rows, columns;
-};
-Block SingleFilterBlock(const Layout& output, int taps) {
-  if (output.tile_w % 7 == 0) return {1, 7};
-  return {std::min(taps > 1 ? 4 : 2, output.tile_h), std::min(4, output.tile_w)};
-}
-
 }  // namespace
 
 Layout NeededInput(const Window& window, int input_h, int input_w, const Layout& output) {
@@ -44,40 +35,18 @@ WindowOrigin OriginOf(const Window& window, int input_h, int input_w) {
   return {-ResolveHeight(window, input_h).before, -ResolveWidth(window, input_w).before};
 }
 
-bool TakesPatternKernel(const KernelTable& kernels, const Window& window, int taps, int group,
-                        const Layout& output) {
-  return kernels.conv_pattern_3x3 != nullptr && taps == 4 && group == 1 && window.kernel_h == 3 &&
-         window.kernel_w == 3 && window.stride_h == 1 && window.stride_w == 1 &&
-         window.dilation_h == 1 && window.dilation_w == 1 && output.tile_w >= kPatternColumns;
-}
-
-bool StreamHasRuns(const KernelTable& kernels, const Window& window, int taps, int group,
-                   int patterns, int channels, const Layout& output) {
-  const bool pointwise = window.kernel_h == 1 && window.kernel_w == 1;
-  return group != 1 || !(pointwise || taps == 4) || patterns > 1 << (32 - kPatternShift) ||
-         channels > 1 << kPatternShift || TakesPatternKernel(kernels, window, taps, group, output);
-}
-
-int SliceChannels(const KernelTable& kernels, const Window& window, int taps, int group,
-                  const Layout& output, int channels) {
-  int block_rows = 3, block_columns = kPatternColumns, cache_bytes = 512 * 1024;
-  if (!TakesPatternKernel(kernels, window, taps, group, output)) {
-    if (group != 1) return channels;
-    const Block block = SingleFilterBlock(output, taps);
-    block_rows = block.rows;
-    block_columns = block.columns;
-    cache_bytes = 28 * 1024;  // of 32 to 48 KiB
+PackedConv PackFilters(const SparseFilters& filters, const ConvProblem& problem,
+                       const ConvChoice& choice) {
+  const bool runs = StreamHasRuns(problem, choice);
+  PackedConv packed;
+  packed.patterns = filters.patterns;
+  packed.taps = filters.taps;
+  packed.group = problem.group;
+  for (int channel = 0; channel < problem.in_channels; channel += choice.slice_channels) {
+    packed.slices.push_back(
+        MakeStream(filters, packed.group, channel, channel + choice.slice_channels, runs));
   }
-  // Cells of the window of a block, without those that its strides skip.
-  const auto cells = [](int block, int kernel, int stride) {
-    return kernel >= stride ? (block - 1) * stride + kernel : block * kernel;
-  };
-  const int window_bytes = cells(block_rows, window.kernel_h, window.stride_h) *
-                           cells(block_columns, window.kernel_w, window.stride_w) * output.lanes *
-                           static_cast<int>(sizeof(float));
-  const int fit = std::max(1, cache_bytes / window_bytes);
-  const int slices = (channels + fit - 1) / fit;
-  return (channels + slices - 1) / slices;
+  return packed;
 }
 
 size_t PackedConv::bytes() const {
@@ -87,14 +56,16 @@ size_t PackedConv::bytes() const {
 }
 
 ConvStep::ConvStep(const KernelTable& kernels, std::shared_ptr<const PackedConv> weights,
-                   const Window& window, ActivationRange range, const Plan& plan, int input,
-                   int addend, int output, int num_threads)
+                   const ConvProblem& problem, const ConvChoice& choice, ActivationRange range,
+                   const Plan& plan, int input, int addend, int output)
     : kernels_(kernels),
       weights_(std::move(weights)),
       range_(range),
       input_(plan.buffers[input]),
       output_(plan.buffers[output]),
+      choice_(choice),
       border_(kernels, output_) {
+  const Window& window = problem.window;
   reads = {input};
   if (addend >= 0) {
     addend_ = plan.buffers[addend];
@@ -116,7 +87,7 @@ ConvStep::ConvStep(const KernelTable& kernels, std::shared_ptr<const PackedConv>
       packed_offsets_.push_back(packed);
     }
   }
-  if (TakesPatternKernel(kernels, window, weights_->taps, weights_->group, output_.layout)) {
+  if (choice_.pattern_kernel) {
     for (const std::vector<int>& pattern : weights_->patterns) {
       unsigned mask = 0;
       for (const int tap : pattern) mask |= 1u << tap;
@@ -125,11 +96,7 @@ ConvStep::ConvStep(const KernelTable& kernels, std::shared_ptr<const PackedConv>
       pattern_numbers_.push_back(static_cast<uint8_t>(number));
     }
   }
-  const int rows = output_.layout.tile_h;
-  // By rows only if every thread gets as many, and enough for a register block.
-  split_rows_ = rows >= 3 * num_threads &&
-                (rows + num_threads - 1) / num_threads * num_threads <= rows * 1.05;
-  group_bounds_ = BalanceGroups(weights_->slices, num_threads);
+  group_bounds_ = BalanceGroups(weights_->slices, problem.num_threads);
 }
 
 void ConvStep::Run(const RunContext& context) const {
@@ -145,10 +112,10 @@ void ConvStep::Run(const RunContext& context) const {
     args.output_row = output_.layout.row_floats();
     args.columns = output_.layout.tile_w;
     const int rows = output_.layout.tile_h, groups = weights_->slices[0].groups();
-    args.row_begin = split_rows_ ? rows * thread / num_threads : 0;
-    args.row_end = split_rows_ ? rows * (thread + 1) / num_threads : rows;
-    args.group_begin = split_rows_ ? 0 : group_bounds_[thread];
-    args.group_end = split_rows_ ? groups : group_bounds_[thread + 1];
+    args.row_begin = choice_.split_rows ? rows * thread / num_threads : 0;
+    args.row_end = choice_.split_rows ? rows * (thread + 1) / num_threads : rows;
+    args.group_begin = choice_.split_rows ? 0 : group_bounds_[thread];
+    args.group_end = choice_.split_rows ? groups : group_bounds_[thread + 1];
     args.pattern_number = pattern_numbers_.data();
     args.packed_offset = packed_offsets_.data();
     for (int n = 0; n < output_.shape.n; ++n) {
@@ -167,25 +134,22 @@ void ConvStep::Run(const RunContext& context) const {
 }
 
 void ConvStep::RunImage(ConvArgs args) const {
-  const bool pattern = !pattern_numbers_.empty();
+  const bool pattern = choice_.pattern_kernel;
   const ConvKernel kernel =
       pattern ? kernels_.conv_pattern_3x3 : kernels_.conv_group[weights_->group / 2];
   // All slices of a block follow one another: partial sums stay in cache.
   const size_t slices = weights_->slices.size();
   const int row_end = args.row_end, columns = args.columns;
-  Block block = pattern ? Block{3, columns} : SingleFilterBlock(output_.layout, weights_->taps);
-  if (slices == 1) block = {std::max(1, row_end - args.row_begin), columns};
   for (int y = args.row_begin; y < row_end;) {
-    // No single row is left over: register blocks of patterns have two rows at least.
     const int rest = row_end - y;
-    const int rows = rest <= block.rows                  ? rest
-                     : pattern && rest == block.rows + 1 ? block.rows - 1
-                                                         : block.rows;
+    int rows = std::min(choice_.block_rows, rest);
+    // No single row is left over: register blocks of patterns have two rows at least.
+    if (pattern && rest == rows + 1) rows = rows > 2 ? rows - 1 : rest;
     args.row_begin = y;
     args.row_end = y + rows;
-    for (int x = 0; x < columns; x += block.columns) {
+    for (int x = 0; x < columns; x += choice_.block_columns) {
       ConvArgs part = args;
-      part.columns = std::min(block.columns, columns - x);
+      part.columns = std::min(choice_.block_columns, columns - x);
       part.input += x * args.input_column;
       part.output += static_cast<size_t>(x) * output_.layout.lanes;
       if (part.addend != nullptr) part.addend += static_cast<size_t>(x) * output_.layout.lanes;
@@ -203,13 +167,9 @@ void ConvStep::RunImage(ConvArgs args) const {
 }
 
 std::string ConvStep::KernelName() const {
-  std::string name = std::string("lane_tiled_") + kernels_.name;
-  name += pattern_numbers_.empty() ? " general" : " pattern";
-  if (weights_->group > 1) name += " group " + std::to_string(weights_->group);
-  if (weights_->slices.size() > 1) {
-    name += " slices " + std::to_string(weights_->slices.size());
-  }
-  return name + ", " + output_.layout.ToString();
+  std::string name = std::string("lane_tiled_") + kernels_.name + " ";
+  if (weights_->group > 1) name += "group " + std::to_string(weights_->group) + " ";
+  return name + choice_.ToString() + ", " + output_.layout.ToString();
 }
 
 }  // namespace pconv::cpu

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "delegate/cpu/border.h"
+#include "delegate/cpu/conv_choice.h"
 #include "delegate/cpu/kernels.h"
 #include "delegate/cpu/step.h"
 #include "delegate/cpu/stream.h"
@@ -36,26 +37,17 @@ struct PackedConv {
   size_t bytes() const;
 };
 
-// Whether the kernel of 3x3 patterns takes such a layer.
-bool TakesPatternKernel(const KernelTable& kernels, const Window& window, int taps, int group,
-                        const Layout& output);
-
-// Whether a layer's stream has runs of patterns (StreamView), or the pattern in every record.
-bool StreamHasRuns(const KernelTable& kernels, const Window& window, int taps, int group,
-                   int patterns, int channels, const Layout& output);
-
-// Input channels per slice, so that what a register block reads stays in a cache: the first-level
-// one where every multiplication loads its input, the second-level one for 3x3 patterns.
-int SliceChannels(const KernelTable& kernels, const Window& window, int taps, int group,
-                  const Layout& output, int channels);
+// `filters` as the kernels that `choice` names read them.
+PackedConv PackFilters(const SparseFilters& filters, const ConvProblem& problem,
+                       const ConvChoice& choice);
 
 class ConvStep : public Step {
  public:
-  // Buffers: input, output and the one to add before the activation (or null) with the tiles of
-  // the output.
+  // Buffers: input, output and the one to add before the activation (or -1) with the tiles of the
+  // output. `weights` were packed for `choice`.
   ConvStep(const KernelTable& kernels, std::shared_ptr<const PackedConv> weights,
-           const Window& window, ActivationRange range, const Plan& plan, int input, int addend,
-           int output, int num_threads);
+           const ConvProblem& problem, const ConvChoice& choice, ActivationRange range,
+           const Plan& plan, int input, int addend, int output);
   void Run(const RunContext& context) const override;
   // Name of the kernel and of what it works on, for profiles.
   std::string KernelName() const;
@@ -72,8 +64,8 @@ class ConvStep : public Step {
   size_t input_row_, input_column_;
   std::vector<size_t> tap_offsets_;
   std::vector<uint64_t> packed_offsets_;  // streams without runs only
-  std::vector<uint8_t> pattern_numbers_;  // empty: not for the kernel of 3x3 patterns
-  bool split_rows_ = false;
+  std::vector<uint8_t> pattern_numbers_;  // for the kernel of 3x3 patterns only
+  ConvChoice choice_;
   std::vector<int> group_bounds_;  // per thread
   Border border_;
 };

@@ -30,7 +30,7 @@ class CpuEngine : public Engine {
 
   Status Resize() override {
     PCONV_RETURN_IF_ERROR(
-        cpu::MakePlan({graph_, kernels_, &options_, cache_}, &plan_, &weight_bytes_));
+        cpu::MakePlan({graph_, kernels_, &options_, cache_, &pool_}, &plan_, &weight_bytes_));
     constexpr size_t kAlignment = 128;
     const size_t bytes =
         (plan_.arena_floats * sizeof(float) + kAlignment - 1) / kAlignment * kAlignment;

@@ -6,6 +6,8 @@
 
 #include "delegate/cpu/blocked/steps.h"
 #include "delegate/cpu/conv_step.h"
+#include "delegate/cpu/conv_trial.h"
+#include "delegate/cpu/conv_tuner.h"
 #include "delegate/cpu/layout_choice.h"
 #include "delegate/cpu/layout_step.h"
 #include "delegate/cpu/nhwc_steps.h"
@@ -33,7 +35,9 @@ class Planner {
         plan_(*plan),
         tasks_(FuseNodes(graph_)),
         layouts_(graph_, tasks_, kernels_, blocked_kernels_),
-        packer_(graph_, kernels_, blocked_kernels_, *context.cache),
+        packer_(graph_, blocked_kernels_, *context.cache),
+        pool_(*context.pool),
+        tuner_(options_, CpuModel() + " " + kernels_.name),
         buffers_(graph_.values.size()) {}
 
   Status Build(int64_t* weight_bytes) {
@@ -346,10 +350,19 @@ class Planner {
     tiles.halo_top = tiles.halo_bottom = tiles.halo_left = tiles.halo_right = 0;
     const int addend = task.addend < 0 ? -1 : Obtain(task.addend, tiles);
     const int output = Produce(task.output);
-    const std::shared_ptr<const PackedConv> packed =
-        packer_.PackConv(node, task.window, shape[3], plan_.buffers[output].layout);
-    auto step = std::make_unique<ConvStep>(kernels_, packed, task.window, RangeOf(task.activation),
-                                           plan_, input, addend, output, options_.num_threads);
+    const WeightPacker::ConvSource source = packer_.SourceOfConv(node, shape[3]);
+    ConvProblem problem = source.problem;
+    problem.window = task.window;
+    problem.output = plan_.buffers[output].layout;
+    problem.num_threads = options_.num_threads;
+    const ConvTrial trial(kernels_, source.make, problem, plan_.buffers[input],
+                          plan_.buffers[output], addend >= 0, &pool_);
+    const ConvChoice choice =
+        tuner_.Choose(source.text + trial.Describe(), ConvCandidates(kernels_, problem),
+                      [&](const ConvChoice& c) { return trial.Measure(c); });
+    auto step =
+        std::make_unique<ConvStep>(kernels_, packer_.PackConv(source, problem, choice), problem,
+                                   choice, RangeOf(task.activation), plan_, input, addend, output);
     const std::string kernel = step->KernelName();
     AddNode(std::move(step), task, kernel);
   }
@@ -362,6 +375,8 @@ class Planner {
   std::vector<Task> tasks_;
   LayoutChoice layouts_;
   WeightPacker packer_;
+  ThreadPool& pool_;
+  ConvTuner tuner_;
   std::vector<std::vector<int>> buffers_;  // per value, home first
 };
 

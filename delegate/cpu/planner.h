@@ -16,6 +16,7 @@ struct PlannerContext {
   const KernelTable* kernels = nullptr;
   const EngineOptions* options = nullptr;
   PackedCache* cache = nullptr;
+  ThreadPool* pool = nullptr;  // of options->num_threads, for measurements
 };
 
 // Plans for the shapes now in the graph. `weight_bytes`: of the packed weights that the plan holds.

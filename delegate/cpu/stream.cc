@@ -58,6 +58,11 @@ SparseFilters FromFkw(const FkwView& layer) {
   return filters;
 }
 
+int DenseGroup(const Shape& filter, int in_channels) {
+  const int conv_groups = in_channels / filter[3], group_outputs = filter[0] / conv_groups;
+  return conv_groups == 1 || group_outputs % 4 == 0 ? 4 : group_outputs % 2 == 0 ? 2 : 1;
+}
+
 SparseFilters FromDense(const Value& filter, const float* bias, int in_channels) {
   const int group_inputs = filter.shape[3];
   const int conv_groups = in_channels / group_inputs;
@@ -68,7 +73,7 @@ SparseFilters FromDense(const Value& filter, const float* bias, int in_channels)
   filters.in_channels = in_channels;
   filters.taps = filters.kernel_h * filters.kernel_w;
   const int group_outputs = filters.out_channels / conv_groups;
-  filters.group = conv_groups == 1 || group_outputs % 4 == 0 ? 4 : group_outputs % 2 == 0 ? 2 : 1;
+  filters.group = DenseGroup(filter.shape, in_channels);
   filters.patterns = {AllTaps(filters.taps)};
   filters.bias.assign(filters.out_channels, 0.0f);
   if (bias != nullptr) filters.bias.assign(bias, bias + filters.out_channels);

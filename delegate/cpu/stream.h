@@ -34,6 +34,8 @@ struct SparseFilters {
 };
 
 SparseFilters FromFkw(const FkwView& layer);
+// Consecutive filters [O, kh, kw, I / groups] that read the same channels, as streams take them.
+int DenseGroup(const Shape& filter, int in_channels);
 // filter [O, kh, kw, I / groups]; bias may be null.
 SparseFilters FromDense(const Value& filter, const float* bias, int in_channels);
 // filter [1, kh, kw, O].

@@ -1,5 +1,7 @@
 #include "delegate/cpu/weight_packer.h"
 
+#include <algorithm>
+
 namespace pconv::cpu {
 namespace {
 
@@ -31,56 +33,59 @@ PackedCache::Source WeightPacker::SourceOf(int value) const {
   return {graph_.values[value].data, bytes};
 }
 
-std::shared_ptr<const PackedConv> WeightPacker::PackConv(const Node& node, const Window& window,
-                                                         int in_channels, const Layout& output) {
-  std::vector<PackedCache::Source> sources;
-  std::function<SparseFilters()> make;
-  std::string parameters;
+WeightPacker::ConvSource WeightPacker::SourceOfConv(const Node& node, int in_channels) const {
+  ConvSource source;
+  ConvProblem& problem = source.problem;
+  problem.in_channels = in_channels;
+  source.text = OpName(node);
+  source.text += " inputs " + std::to_string(in_channels);
   if (const auto* op = std::get_if<PConv2DNode>(&node.op)) {
-    sources = SourcesOf(*op);
-    make = [op] { return FromFkw(op->layer); };
-    for (const uint64_t mask : op->layer.options().patterns) {
-      parameters += " " + std::to_string(mask);
-    }
-  } else if (const auto* op = std::get_if<Conv2DNode>(&node.op)) {
-    sources = {SourceOf(op->filter)};
-    if (op->bias >= 0) sources.push_back(SourceOf(op->bias));
-    make = [this, op, in_channels] {
-      return FromDense(graph_.values[op->filter], ConstantOrNull(op->bias), in_channels);
-    };
-    parameters = " inputs " + std::to_string(in_channels);
-  } else if (const auto* op = std::get_if<DepthwiseConv2DNode>(&node.op)) {
-    sources = {SourceOf(op->filter)};
-    if (op->bias >= 0) sources.push_back(SourceOf(op->bias));
-    make = [this, op] {
-      return FromDepthwise(graph_.values[op->filter], ConstantOrNull(op->bias),
-                           op->depth_multiplier);
-    };
-    parameters = " multiplier " + std::to_string(op->depth_multiplier);
+    const PConv2DOptions& options = op->layer.options();
+    problem.taps = op->layer.num_taps();
+    problem.group = std::min(4, options.filter_block);
+    problem.patterns = op->layer.num_patterns();
+    problem.sliceable = true;
+    source.constants = SourcesOf(*op);
+    source.make = [op] { return FromFkw(op->layer); };
+    source.text += " outputs " + std::to_string(options.out_channels) + " kernels " +
+                   std::to_string(op->layer.num_kernels()) + " block " +
+                   std::to_string(options.filter_block) + " patterns";
+    for (const uint64_t mask : options.patterns) source.text += " " + std::to_string(mask);
+    return source;
   }
-  int slice = in_channels;
-  bool runs = true;
-  if (const auto* sparse = std::get_if<PConv2DNode>(&node.op)) {
-    slice = SliceChannels(kernels_, window, sparse->layer.num_taps(),
-                          sparse->layer.options().filter_block, output, in_channels);
-    runs = StreamHasRuns(kernels_, window, sparse->layer.num_taps(),
-                         sparse->layer.options().filter_block, sparse->layer.num_patterns(),
-                         in_channels, output);
+  problem.patterns = 1;
+  const auto* dense = std::get_if<Conv2DNode>(&node.op);
+  const auto* depthwise = std::get_if<DepthwiseConv2DNode>(&node.op);
+  const int filter = dense != nullptr ? dense->filter : depthwise->filter;
+  const int bias = dense != nullptr ? dense->bias : depthwise->bias;
+  const Shape& shape = ShapeOf(filter);
+  problem.taps = shape[1] * shape[2];
+  source.constants = {SourceOf(filter)};
+  if (bias >= 0) source.constants.push_back(SourceOf(bias));
+  for (const int dim : shape) source.text += " " + std::to_string(dim);
+  if (dense != nullptr) {
+    problem.group = DenseGroup(shape, in_channels);
+    problem.sliceable = shape[3] == in_channels;
+    source.make = [this, dense, in_channels] {
+      return FromDense(graph_.values[dense->filter], ConstantOrNull(dense->bias), in_channels);
+    };
+  } else {
+    source.make = [this, depthwise] {
+      return FromDepthwise(graph_.values[depthwise->filter], ConstantOrNull(depthwise->bias),
+                           depthwise->depth_multiplier);
+    };
   }
-  return Packed<PackedConv>((runs ? "stream " : "tagged stream ") + std::to_string(slice) + " " +
-                                OpName(node) + parameters,
-                            sources, [&] {
-                              const SparseFilters filters = make();
-                              auto packed = std::make_shared<PackedConv>();
-                              packed->patterns = filters.patterns;
-                              packed->taps = filters.taps;
-                              packed->group = filters.group >= 4 ? 4 : filters.group;
-                              for (int channel = 0; channel < in_channels; channel += slice) {
-                                packed->slices.push_back(MakeStream(filters, packed->group, channel,
-                                                                    channel + slice, runs));
-                              }
-                              return packed;
-                            });
+  return source;
+}
+
+std::shared_ptr<const PackedConv> WeightPacker::PackConv(const ConvSource& source,
+                                                         const ConvProblem& problem,
+                                                         const ConvChoice& choice) {
+  const std::string packing = (StreamHasRuns(problem, choice) ? "stream " : "tagged stream ") +
+                              std::to_string(choice.slice_channels) + " " + source.text;
+  return Packed<PackedConv>(packing, source.constants, [&] {
+    return std::make_shared<PackedConv>(PackFilters(source.make(), problem, choice));
+  });
 }
 
 std::shared_ptr<const SparseMatrix> WeightPacker::PackSparseMatrix(const PConv2DNode& op) {

@@ -20,12 +20,19 @@ namespace pconv::cpu {
 
 class WeightPacker {
  public:
-  WeightPacker(const Graph& graph, const KernelTable& kernels,
-               const blocked::Kernels& blocked_kernels, PackedCache& cache)
-      : graph_(graph), kernels_(kernels), blocked_lanes_(blocked_kernels.lanes), cache_(cache) {}
+  WeightPacker(const Graph& graph, const blocked::Kernels& blocked_kernels, PackedCache& cache)
+      : graph_(graph), blocked_lanes_(blocked_kernels.lanes), cache_(cache) {}
 
-  std::shared_ptr<const PackedConv> PackConv(const Node& node, const Window& window,
-                                             int in_channels, const Layout& output);
+  // A convolution's filters, of which the packed weights for any choice are made.
+  struct ConvSource {
+    ConvProblem problem;  // but for what depends on the plan: window, layout, threads
+    std::string text;     // all that packed weights depend on besides the constants
+    std::vector<PackedCache::Source> constants;
+    std::function<SparseFilters()> make;
+  };
+  ConvSource SourceOfConv(const Node& node, int in_channels) const;
+  std::shared_ptr<const PackedConv> PackConv(const ConvSource& source, const ConvProblem& problem,
+                                             const ConvChoice& choice);
   std::shared_ptr<const SparseMatrix> PackSparseMatrix(const PConv2DNode& op);
   std::shared_ptr<const blocked::PackedConv> PackBlockedConv(const Task& task);
   std::shared_ptr<const BlockedDepthwiseWeights> PackBlockedDepthwise(
@@ -51,7 +58,6 @@ class WeightPacker {
   }
 
   const Graph& graph_;
-  const KernelTable& kernels_;
   int blocked_lanes_;
   PackedCache& cache_;
   int64_t bytes_ = 0;

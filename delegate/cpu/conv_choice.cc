@@ -1,0 +1,125 @@
+#include "delegate/cpu/conv_choice.h"
+
+#include <algorithm>
+
+namespace pconv::cpu {
+namespace {
+
+constexpr int kPatternBlockRows = 3;
+constexpr int kFirstLevelCache = 28 * 1024;    // of 32 to 48 KiB
+constexpr int kSecondLevelCache = 512 * 1024;  // half of it, or less
+
+struct Block {
+  int rows, columns;
+};
+
+// What the kernel of single filters computes at a time.
+Block SingleFilterBlock(const Layout& output, int taps) {
+  if (output.tile_w % 7 == 0) return {1, 7};
+  return {std::min(taps > 1 ? 4 : 2, output.tile_h), std::min(4, output.tile_w)};
+}
+
+bool FitsPatternKernel(const KernelTable& kernels, const ConvProblem& problem) {
+  const Window& window = problem.window;
+  return kernels.conv_pattern_3x3 != nullptr && problem.taps == 4 && problem.group == 1 &&
+         window.kernel_h == 3 && window.kernel_w == 3 && window.stride_h == 1 &&
+         window.stride_w == 1 && window.dilation_h == 1 && window.dilation_w == 1 &&
+         problem.output.tile_w >= kPatternColumns;
+}
+
+// Input channels per slice, so that what a block of outputs reads fits into `cache_bytes`.
+int SliceChannels(const ConvProblem& problem, Block block, int cache_bytes) {
+  if (!problem.sliceable) return problem.in_channels;
+  const Window& window = problem.window;
+  // Cells of the window of a block, without those that its strides skip.
+  const auto cells = [](int block, int kernel, int stride) {
+    return kernel >= stride ? (block - 1) * stride + kernel : block * kernel;
+  };
+  const int window_bytes = cells(block.rows, window.kernel_h, window.stride_h) *
+                           cells(block.columns, window.kernel_w, window.stride_w) *
+                           problem.output.lanes * static_cast<int>(sizeof(float));
+  const int fit = std::max(1, cache_bytes / window_bytes);
+  const int slices = (problem.in_channels + fit - 1) / fit;
+  return (problem.in_channels + slices - 1) / slices;
+}
+
+// By rows only if every thread gets as many, and enough for a register block.
+bool RowsSplitEvenly(int rows, int num_threads) {
+  return rows >= 3 * num_threads &&
+         (rows + num_threads - 1) / num_threads * num_threads <= rows * 1.05;
+}
+
+bool SameChoice(const ConvChoice& a, const ConvChoice& b) {
+  return a.pattern_kernel == b.pattern_kernel && a.block_rows == b.block_rows &&
+         a.block_columns == b.block_columns && a.slice_channels == b.slice_channels &&
+         a.split_rows == b.split_rows;
+}
+
+}  // namespace
+
+std::string ConvChoice::ToString() const {
+  return std::string(pattern_kernel ? "pattern" : "general") + " " + std::to_string(block_rows) +
+         "x" + std::to_string(block_columns) + " slices of " + std::to_string(slice_channels) +
+         (split_rows ? " by rows" : " by filters");
+}
+
+bool StreamHasRuns(const ConvProblem& problem, const ConvChoice& choice) {
+  const bool pointwise = problem.window.kernel_h == 1 && problem.window.kernel_w == 1;
+  return choice.pattern_kernel || problem.group != 1 || !(pointwise || problem.taps == 4) ||
+         problem.patterns > 1 << (32 - kPatternShift) || problem.in_channels > 1 << kPatternShift;
+}
+
+ConvChoice DefaultConvChoice(const KernelTable& kernels, const ConvProblem& problem) {
+  const Layout& output = problem.output;
+  ConvChoice choice;
+  choice.pattern_kernel = FitsPatternKernel(kernels, problem);
+  Block block = {output.tile_h, output.tile_w};
+  choice.slice_channels = problem.in_channels;
+  if (choice.pattern_kernel) {
+    block = {kPatternBlockRows, output.tile_w};
+    choice.slice_channels =
+        SliceChannels(problem, {kPatternBlockRows, kPatternColumns}, kSecondLevelCache);
+  } else if (problem.group == 1) {
+    block = SingleFilterBlock(output, problem.taps);
+    choice.slice_channels = SliceChannels(problem, block, kFirstLevelCache);
+  }
+  choice.block_rows = block.rows;
+  choice.block_columns = block.columns;
+  choice.split_rows = RowsSplitEvenly(output.tile_h, problem.num_threads);
+  return choice;
+}
+
+std::vector<ConvChoice> ConvCandidates(const KernelTable& kernels, const ConvProblem& problem) {
+  const Layout& output = problem.output;
+  std::vector<ConvChoice> candidates = {DefaultConvChoice(kernels, problem)};
+  const auto add = [&](bool pattern, Block block, int slice_channels) {
+    for (const bool split_rows : {false, true}) {
+      if (split_rows && (problem.num_threads == 1 || output.tile_h < problem.num_threads)) continue;
+      const ConvChoice choice = {pattern, block.rows, block.columns, slice_channels, split_rows};
+      const auto same = [&](const ConvChoice& other) { return SameChoice(choice, other); };
+      if (std::none_of(candidates.begin(), candidates.end(), same)) candidates.push_back(choice);
+    }
+  };
+  if (FitsPatternKernel(kernels, problem)) {
+    for (const int rows : {2, 3}) {
+      for (const int cache : {kSecondLevelCache / 8, kSecondLevelCache / 4, kSecondLevelCache / 2,
+                              kSecondLevelCache, 2 * kSecondLevelCache}) {
+        add(true, {rows, output.tile_w}, SliceChannels(problem, {rows, kPatternColumns}, cache));
+      }
+    }
+  }
+  std::vector<Block> blocks = {{output.tile_h, output.tile_w}};
+  for (const Block block : {Block{1, 7}, Block{2, 4}, Block{4, 4}, Block{1, output.tile_w}}) {
+    if (block.rows <= output.tile_h && block.columns <= output.tile_w) blocks.push_back(block);
+  }
+  for (const Block block : blocks) {
+    for (const int cache : {kFirstLevelCache / 2, kFirstLevelCache, 2 * kFirstLevelCache,
+                            4 * kFirstLevelCache, kSecondLevelCache}) {
+      add(false, block, SliceChannels(problem, block, cache));
+    }
+    add(false, block, problem.in_channels);
+  }
+  return candidates;
+}
+
+}  // namespace pconv::cpu

@@ -1,0 +1,47 @@
+// How a convolution by streams is computed: what the cost model decides, or measurement.
+#ifndef PCONV_TF_DELEGATE_CPU_CONV_CHOICE_H_
+#define PCONV_TF_DELEGATE_CPU_CONV_CHOICE_H_
+
+#include <string>
+#include <vector>
+
+#include "delegate/cpu/kernels.h"
+#include "delegate/cpu/layout.h"
+#include "tflite_ops/conv_geometry.h"
+
+namespace pconv::cpu {
+
+// What the choice depends on.
+struct ConvProblem {
+  Window window;
+  int taps = 0;      // per kernel
+  int group = 1;     // filters that share their kernels, as the stream has them: 1, 2 or 4
+  int patterns = 0;  // in the layer
+  int in_channels = 0;
+  bool sliceable = false;  // every filter reads channels of all the input
+  Layout output;
+  int num_threads = 1;
+};
+
+struct ConvChoice {
+  bool pattern_kernel = false;  // the kernel of 3x3 patterns, else the general ones
+  // Output vectors that all slices of input channels are added to before the next ones.
+  int block_rows = 1, block_columns = 1;
+  int slice_channels = 1;   // input channels per slice
+  bool split_rows = false;  // threads take rows, else filters
+
+  std::string ToString() const;
+};
+
+// Whether the stream has runs of patterns (StreamView), or the pattern in every record.
+bool StreamHasRuns(const ConvProblem& problem, const ConvChoice& choice);
+
+// By the cost model.
+ConvChoice DefaultConvChoice(const KernelTable& kernels, const ConvProblem& problem);
+
+// All that may be worth measuring; the cost model's choice is the first. All are correct.
+std::vector<ConvChoice> ConvCandidates(const KernelTable& kernels, const ConvProblem& problem);
+
+}  // namespace pconv::cpu
+
+#endif  // PCONV_TF_DELEGATE_CPU_CONV_CHOICE_H_

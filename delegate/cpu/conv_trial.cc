@@ -1,0 +1,84 @@
+#include "delegate/cpu/conv_trial.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "delegate/cpu/conv_step.h"
+
+namespace pconv::cpu {
+namespace {
+
+constexpr size_t kCacheFloats = 1 << 20;  // 4 MiB, more than a second-level cache
+constexpr size_t kAlignment = 32;         // floats
+constexpr int kRuns = 5;
+
+size_t Aligned(size_t floats) { return (floats + kAlignment - 1) / kAlignment * kAlignment; }
+
+void TextOf(const Buffer& buffer, std::string* text) {
+  const ImageShape& shape = buffer.shape;
+  for (const int dim : {shape.n, shape.h, shape.w, shape.c}) *text += std::to_string(dim) + " ";
+  *text += buffer.layout.ToString() + " rows " + std::to_string(buffer.layout.rows()) +
+           " columns " + std::to_string(buffer.layout.columns());
+}
+
+}  // namespace
+
+ConvTrial::ConvTrial(const KernelTable& kernels, std::function<SparseFilters()> make_filters,
+                     const ConvProblem& problem, const Buffer& input, const Buffer& output,
+                     bool addend, ThreadPool* pool)
+    : kernels_(kernels), make_filters_(std::move(make_filters)), problem_(problem), pool_(pool) {
+  plan_.buffers = {input, output};
+  if (addend) plan_.buffers.push_back(output);
+}
+
+std::string ConvTrial::Describe() const {
+  const Window& w = problem_.window;
+  std::string text = " window";
+  for (const int value :
+       {w.kernel_h, w.kernel_w, w.stride_h, w.stride_w, w.dilation_h, w.dilation_w,
+        static_cast<int>(w.padding), w.pads.top, w.pads.bottom, w.pads.left, w.pads.right}) {
+    text += " " + std::to_string(value);
+  }
+  text += ", from ";
+  TextOf(plan_.buffers[0], &text);
+  text += ", to ";
+  TextOf(plan_.buffers[1], &text);
+  if (plan_.buffers.size() > 2) text += " plus another";
+  return text + ", threads " + std::to_string(problem_.num_threads);
+}
+
+double ConvTrial::Measure(const ConvChoice& choice) const {
+  if (!filters_.has_value()) filters_ = make_filters_();
+  if (memory_.empty()) {
+    size_t floats = kAlignment + kCacheFloats;
+    for (const Buffer& buffer : plan_.buffers) floats += Aligned(buffer.floats());
+    memory_.assign(floats, 0.5f);
+  }
+  RunContext context;
+  context.pool = pool_;
+  float* next = memory_.data();
+  next +=
+      (kAlignment - reinterpret_cast<uintptr_t>(next) / sizeof(float) % kAlignment) % kAlignment;
+  for (const Buffer& buffer : plan_.buffers) {
+    context.data.push_back(next);
+    next += Aligned(buffer.floats());
+  }
+  const ConvStep step(
+      kernels_, std::make_shared<PackedConv>(PackFilters(*filters_, problem_, choice)), problem_,
+      choice, ActivationRange{-1.0f, 1.0f}, plan_, 0, plan_.buffers.size() > 2 ? 2 : -1, 1);
+  double best = 0;
+  for (int run = 0; run <= kRuns; ++run) {  // one warms up
+    for (size_t i = 0; i < kCacheFloats; i += 16) next[i] += 1.0f;
+    const auto begin = std::chrono::steady_clock::now();
+    step.Run(context);
+    const double time =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    if (run == 1 || (run > 1 && time < best)) best = time;
+  }
+  return best;
+}
+
+}  // namespace pconv::cpu

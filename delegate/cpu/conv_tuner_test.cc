@@ -1,0 +1,223 @@
+// Tuning: what is measured, what is kept on disk, and that every choice computes the same.
+#include "delegate/cpu/conv_tuner.h"
+
+#include <dirent.h>
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <set>
+
+#include "delegate/cpu/cpu_engine.h"
+#include "delegate/cpu/graph_testing.h"
+#include "delegate/cpu/isa.h"
+
+namespace pconv::cpu {
+namespace {
+
+using ::pconv::testing::GraphBuilder;
+using ::pconv::testing::RandomLayerSpec;
+using ::pconv::testing::Tensors;
+
+std::string Folder(const std::string& name) {
+  std::string folder = ::testing::TempDir() + "/conv_tuner_" + name + "_XXXXXX";
+  return mkdtemp(folder.data());
+}
+
+EngineOptions Options(Tuning tuning, const std::string& folder) {
+  EngineOptions options;
+  options.tuning = tuning;
+  options.cache_dir = folder;
+  return options;
+}
+
+std::vector<ConvChoice> ThreeChoices() {
+  return {{false, 1, 7, 64, false}, {false, 2, 4, 32, false}, {true, 3, 7, 16, true}};
+}
+
+// Chooses among the three with times that make the last the fastest, and counts measurements.
+ConvChoice ChooseOf(const EngineOptions& options, const std::string& machine, int* measured) {
+  ConvTuner tuner(options, machine);
+  return tuner.Choose("layer", ThreeChoices(), [&](const ConvChoice& choice) {
+    ++*measured;
+    return static_cast<double>(choice.slice_channels);
+  });
+}
+
+TEST(ConvTuner, MeasuresOnceAndRemembers) {
+  const std::string folder = Folder("remembers");
+  const std::string model = ThreeChoices()[0].ToString(), best = ThreeChoices()[2].ToString();
+  int measured = 0;
+  EXPECT_EQ(ChooseOf(Options(Tuning::kOff, folder), "a", &measured).ToString(), model);
+  EXPECT_EQ(ChooseOf(Options(Tuning::kCached, folder), "a", &measured).ToString(), model);
+  EXPECT_EQ(measured, 0);
+  EXPECT_EQ(ChooseOf(Options(Tuning::kFull, folder), "a", &measured).ToString(), best);
+  EXPECT_EQ(measured, 3);
+  // Later starts.
+  EXPECT_EQ(ChooseOf(Options(Tuning::kFull, folder), "a", &measured).ToString(), best);
+  EXPECT_EQ(ChooseOf(Options(Tuning::kCached, folder), "a", &measured).ToString(), best);
+  EXPECT_EQ(ChooseOf(Options(Tuning::kOff, folder), "a", &measured).ToString(), model);
+  EXPECT_EQ(measured, 3);
+  // Another CPU has results of its own.
+  EXPECT_EQ(ChooseOf(Options(Tuning::kCached, folder), "b", &measured).ToString(), model);
+  EXPECT_EQ(ChooseOf(Options(Tuning::kFull, folder), "b", &measured).ToString(), best);
+  EXPECT_EQ(measured, 6);
+}
+
+TEST(ConvTuner, LayersOfOnePlanShareAResultWithoutCacheFolder) {
+  int measured = 0;
+  ConvTuner tuner(Options(Tuning::kFull, ""), "a");
+  for (int i = 0; i < 2; ++i) {
+    tuner.Choose("layer", ThreeChoices(), [&](const ConvChoice&) { return ++measured; });
+  }
+  EXPECT_EQ(measured, 3);
+}
+
+TEST(ConvTuner, KeepsTheCostModelsChoiceUnlessAnotherIsClearlyFaster) {
+  ConvTuner tuner(Options(Tuning::kFull, ""), "a");
+  double time = 100;
+  const ConvChoice choice =
+      tuner.Choose("layer", ThreeChoices(), [&](const ConvChoice&) { return time -= 1; });
+  EXPECT_EQ(choice.ToString(), ThreeChoices()[0].ToString());
+}
+
+TEST(ConvTuner, IgnoresStaleAndDamagedResults) {
+  const std::string folder = Folder("stale");
+  const EngineOptions cached = Options(Tuning::kCached, folder);
+  const DiskCache cache(folder + "/cpu");
+  const std::string key = ConvTuner(cached, "a").KeyOf("layer");
+  const std::string model = ThreeChoices()[0].ToString(), best = ThreeChoices()[2].ToString();
+  int measured = 0;
+  for (const std::string& value :
+       {"version 0: " + best, std::string("version 1: rubbish"), std::string()}) {
+    cache.Store(key, value);
+    ::testing::internal::CaptureStderr();
+    EXPECT_EQ(ChooseOf(cached, "a", &measured).ToString(), model) << value;
+    EXPECT_NE(::testing::internal::GetCapturedStderr().find("another version"), std::string::npos);
+  }
+  cache.Store(key, ConvTuner::ValueOf(ThreeChoices()[2]));
+  EXPECT_EQ(ChooseOf(cached, "a", &measured).ToString(), best);
+  std::ofstream(cache.Path(key), std::ios::app) << "x";
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(ChooseOf(cached, "a", &measured).ToString(), model);
+  EXPECT_NE(::testing::internal::GetCapturedStderr().find("damaged"), std::string::npos);
+  EXPECT_EQ(measured, 0);
+  // Measuring again replaces it.
+  ChooseOf(Options(Tuning::kFull, folder), "a", &measured);
+  EXPECT_EQ(ChooseOf(cached, "a", &measured).ToString(), best);
+  EXPECT_EQ(measured, 3);
+}
+
+// ---- In the engine ----------------------------------------------------------------------------
+
+// Keys of all entries, as their files hold them behind a header of 32 bytes.
+std::set<std::string> KeysIn(const std::string& folder) {
+  std::set<std::string> keys;
+  DIR* directory = opendir(folder.c_str());
+  if (directory == nullptr) return keys;
+  while (const dirent* entry = readdir(directory)) {
+    if (entry->d_name[0] == '.') continue;
+    std::ifstream file(folder + "/" + entry->d_name, std::ios::binary);
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    uint64_t key_bytes = 0;
+    if (text.size() >= 32) std::memcpy(&key_bytes, &text[8], sizeof(key_bytes));
+    keys.insert(text.substr(32, key_bytes));
+  }
+  closedir(directory);
+  return keys;
+}
+
+struct Outcome {
+  std::vector<float> output;
+  std::string kernel;  // of the graph's first node
+};
+
+Outcome RunGraph(Graph* graph, EngineOptions options, const Tensors& inputs) {
+  options.profile = true;
+  PackedCache cache;
+  std::unique_ptr<Engine> engine;
+  Status status = CreateCpuEngine(graph, options, &cache, &engine);
+  if (status.ok()) status = engine->Resize();
+  Outcome outcome;
+  size_t elements = 1;
+  for (const int dim : graph->values[graph->outputs[0]].shape) elements *= dim;
+  outcome.output.assign(elements, -12345.0f);
+  if (status.ok()) status = engine->Run({inputs[0].data()}, {outcome.output.data()});
+  EXPECT_TRUE(status.ok()) << status.message();
+  for (const ProfileRow& row : engine->profile()) {
+    if (row.node == 0) outcome.kernel = row.kernel;
+  }
+  return outcome;
+}
+
+struct Case {
+  int size, kernel, taps, stride, block, threads;
+};
+
+TEST(ConvTuner, EveryCandidateComputesTheSame) {
+  uint32_t seed = 7;
+  for (const Case c : std::vector<Case>{{28, 3, 4, 1, 1, 1},
+                                        {28, 3, 4, 1, 1, 3},
+                                        {14, 3, 4, 1, 1, 2},
+                                        {17, 3, 4, 2, 1, 1},
+                                        {7, 3, 4, 1, 1, 1},
+                                        {14, 1, 1, 1, 1, 2},
+                                        {7, 1, 1, 1, 1, 1},
+                                        {28, 1, 1, 2, 1, 1},
+                                        {28, 5, 6, 1, 1, 1},
+                                        {28, 3, 4, 1, 4, 2}}) {
+    GraphBuilder builder(++seed);
+    RandomLayerSpec spec;
+    spec.window.kernel_h = spec.window.kernel_w = c.kernel;
+    spec.window.stride_h = spec.window.stride_w = c.stride;
+    spec.window.padding = Padding::kSame;
+    spec.num_taps = c.taps;
+    spec.out_channels = 13;
+    spec.density = 0.4;
+    spec.filter_block = c.block;
+    spec.activation = Activation::kRelu;
+    const int output = builder.PConv2D(builder.Input({1, c.size, c.size, 150}), spec);
+    builder.Output(output);
+    Graph& graph = builder.graph();
+    const Tensors inputs = testing::RandomInputs(graph, &builder.rng());
+    const Tensors expected = testing::ReferenceOutputs(graph, inputs);
+    const auto& layer = std::get<PConv2DNode>(graph.nodes[0].op).layer;
+    for (const KernelTable* kernels : SupportedKernels()) {
+      if (c.block == kernels->lanes) continue;  // runs in the blocked layout
+      ConvProblem problem;
+      problem.window = spec.window;
+      problem.taps = c.taps;
+      problem.group = c.block;
+      problem.patterns = layer.num_patterns();
+      problem.in_channels = 150;
+      problem.sliceable = true;
+      problem.output = BestLaneTiled(graph.values[output].shape[1], graph.values[output].shape[2],
+                                     kernels->lanes);
+      problem.num_threads = c.threads;
+      EngineOptions options = Options(Tuning::kFull, Folder("engine"));
+      options.isa = kernels->isa;
+      options.num_threads = c.threads;
+      const Outcome tuned = RunGraph(&graph, options, inputs);
+      EXPECT_LT(testing::RelativeError(expected[0], tuned.output), 1e-5) << tuned.kernel;
+      const std::set<std::string> keys = KeysIn(options.cache_dir + "/cpu");
+      ASSERT_EQ(keys.size(), 1u);
+      options.tuning = Tuning::kCached;
+      EXPECT_EQ(RunGraph(&graph, options, inputs).kernel, tuned.kernel);
+      const std::vector<ConvChoice> candidates = ConvCandidates(*kernels, problem);
+      EXPECT_GT(candidates.size(), 1u);
+      for (const ConvChoice& choice : candidates) {
+        DiskCache(options.cache_dir + "/cpu").Store(*keys.begin(), ConvTuner::ValueOf(choice));
+        const Outcome outcome = RunGraph(&graph, options, inputs);
+        EXPECT_NE(outcome.kernel.find(" " + choice.ToString() + ","), std::string::npos)
+            << outcome.kernel << ", expected " << choice.ToString();
+        EXPECT_LT(testing::RelativeError(expected[0], outcome.output), 1e-5) << outcome.kernel;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace pconv::cpu
