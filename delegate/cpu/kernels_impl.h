@@ -1,10 +1,14 @@
 // Source of every kernel, included once per instruction set by kernels_*.cc, which define
 // PCONV_LANES (floats per vector), PCONV_KERNEL_TABLE (the name of the table) and PCONV_CONV_SINGLE
-// (the kernel of single filters). Includes nothing but plain C headers: see kernels.h.
+// (the kernel of single filters). Includes nothing but C headers and intrinsics: see kernels.h.
 
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
 
 #include "delegate/cpu/kernels.h"
 #include "delegate/cpu/single_filters.h"
@@ -413,13 +417,32 @@ void Border(const BorderArgs& a) {
   }
 }
 
+// from[index], or `fill` where the index is negative.
+PCONV_INLINE Vec GatherLanes(const float* from, IntVec index, float fill) {
+#if defined(__AVX512F__)
+  return (Vec)_mm512_mask_i32gather_ps((__m512)Broadcast(fill),
+                                       _mm512_cmpge_epi32_mask((__m512i)index, __m512i{}),
+                                       (__m512i)index, from, 4);
+#elif defined(__AVX2__)
+  return (Vec)_mm256_mask_i32gather_ps((__m256)Broadcast(fill), from, (__m256i)index,
+                                       (__m256)(index >= 0), 4);
+#else
+  Vec v;
+  for (int l = 0; l < kLanes; ++l) v[l] = index[l] < 0 ? fill : from[index[l]];
+  return v;
+#endif
+}
+
 void Gather(const GatherArgs& a) {
-  for (int c = a.channel_begin; c < a.channel_end; ++c) {
-    const float* from = a.from + c * a.from_channel;
-    float* to = a.to + c * a.to_plane;
-    for (size_t i = 0; i < a.to_plane; ++i) {
-      const int32_t index = a.table[i];
-      to[i] = index < 0 ? a.fill : from[index];
+  // Channels that lie side by side are fetched together, while their cache lines are there.
+  const int block = a.from_channel == 1 ? 16 : 1;
+  for (int c0 = a.channel_begin; c0 < a.channel_end; c0 += block) {
+    const int c1 = c0 + block < a.channel_end ? c0 + block : a.channel_end;
+    for (size_t i = 0; i < a.to_plane; i += kLanes) {
+      const IntVec index = LoadInt(a.table + i);
+      for (int c = c0; c < c1; ++c) {
+        Store(a.to + c * a.to_plane + i, GatherLanes(a.from + c * a.from_channel, index, a.fill));
+      }
     }
   }
 }
