@@ -368,7 +368,7 @@ TEST(Fusion, PadIntoMaximum) {
 }
 
 TEST(Fusion, PadIntoConvolutionAndAddIntoConvolution) {
-  for (const int size : {14, 15, 28}) {
+  for (const int size : {4, 14, 15, 28}) {
     GraphBuilder builder(Seed() + size);
     const int input = builder.Input({1, size, size, 6});
     const int padded = builder.Add({.op = PadNode{{{0, 0}, {3, 3}, {3, 3}, {0, 0}}}}, {input});

@@ -61,6 +61,33 @@ struct ConvArgs {
 };
 using ConvKernel = void (*)(const ConvArgs& args);
 
+// What every pattern reads of every channel of an image of up to four pixels, all in one vector:
+// output[channel][pattern][4 pixels][4 taps], zero where `masks` is.
+struct GatherTapsArgs {
+  const float* input;  // channel 0's vector
+  size_t input_plane;
+  float* output;
+  const int32_t *lanes, *masks;  // [patterns][4 pixels][4 taps]
+  int patterns;
+  int channel_begin, channel_end;
+};
+using GatherTapsKernel = void (*)(const GatherTapsArgs& args);
+
+// Single filters of four taps on what was gathered so. A record's channel is channel * patterns +
+// pattern; pixels are the first lanes of a plane's vector.
+struct FewPixelsArgs {
+  StreamView stream;
+  const float* gathered;
+  float* output;  // channel 0's vector
+  size_t output_plane;
+  const float* addend;  // null, or channel 0's vector
+  size_t addend_plane;
+  float lo, hi;
+  int pixels;
+  int group_begin, group_end;
+};
+using FewPixelsKernel = void (*)(const FewPixelsArgs& args);
+
 // Window reduction of planes. `scale` multiplies sums: one value, or one per output lane.
 struct PoolArgs {
   const float* input;  // as in ConvArgs
@@ -179,6 +206,8 @@ struct KernelTable {
   ConvKernel conv_group[3];  // any taps, groups of 1, 2 and 4 filters
   // Single filters, 3x3 kernels of four taps, stride 1, no dilation; null where there is none.
   ConvKernel conv_pattern_3x3;
+  GatherTapsKernel gather_taps;
+  FewPixelsKernel conv_few_pixels;
   PoolKernel max_pool, sum_pool;
   BinaryKernel add, sub, mul;
   BorderKernel border;

@@ -10,6 +10,7 @@
 #include <immintrin.h>
 #endif
 
+#include "delegate/cpu/few_pixels.inl"
 #include "delegate/cpu/kernels.h"
 #include "delegate/cpu/single_filters.h"
 #include "delegate/cpu/vector.h"
@@ -553,16 +554,20 @@ void SparseGemv(const SparseGemvArgs& a) {
 
 }  // namespace
 
+// clang-format off
 const KernelTable PCONV_KERNEL_TABLE = {
-    PCONV_ISA,      PCONV_ISA_NAME, kLanes,        {PCONV_CONV_SINGLE, ConvGroup<2>, ConvGroup<4>},
+    PCONV_ISA, PCONV_ISA_NAME, kLanes,
+    {PCONV_CONV_SINGLE, ConvGroup<2>, ConvGroup<4>},
 #if defined(PCONV_HAS_PATTERN_KERNEL)
     ConvPattern3x3,
 #else
     nullptr,
 #endif
-    Pool<true>,     Pool<false>,    Binary<AddOp>, Binary<SubOp>,
-    Binary<MulOp>,  Border,         Gather,        ToNhwc,
-    Mean,           Gemv,           SparseGemv,
+    GatherTaps, ConvFewPixels,
+    Pool<true>, Pool<false>,
+    Binary<AddOp>, Binary<SubOp>, Binary<MulOp>,
+    Border, Gather, ToNhwc, Mean, Gemv, SparseGemv,
 };
+// clang-format on
 
 }  // namespace pconv::cpu

@@ -8,6 +8,7 @@
 #include "delegate/cpu/conv_step.h"
 #include "delegate/cpu/conv_trial.h"
 #include "delegate/cpu/conv_tuner.h"
+#include "delegate/cpu/few_pixels_step.h"
 #include "delegate/cpu/layout_choice.h"
 #include "delegate/cpu/layout_step.h"
 #include "delegate/cpu/nhwc_steps.h"
@@ -355,6 +356,13 @@ class Planner {
     problem.window = task.window;
     problem.output = plan_.buffers[output].layout;
     problem.num_threads = options_.num_threads;
+    if (FitsFewPixels(problem, plan_.buffers[input], plan_.buffers[output])) {
+      AddNode(
+          std::make_unique<FewPixelsStep>(kernels_, packer_.PackFewPixels(source), problem,
+                                          RangeOf(task.activation), &plan_, input, addend, output),
+          task, std::string("few_pixels_") + kernels_.name);
+      return;
+    }
     const ConvTrial trial(kernels_, source.make, problem, plan_.buffers[input],
                           plan_.buffers[output], addend >= 0, &pool_);
     const ConvChoice choice =

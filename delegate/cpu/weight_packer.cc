@@ -88,6 +88,12 @@ std::shared_ptr<const PackedConv> WeightPacker::PackConv(const ConvSource& sourc
   });
 }
 
+std::shared_ptr<const FewPixelsWeights> WeightPacker::PackFewPixels(const ConvSource& source) {
+  return Packed<FewPixelsWeights>("few pixels " + source.text, source.constants, [&] {
+    return std::make_shared<FewPixelsWeights>(PackForFewPixels(source.make()));
+  });
+}
+
 std::shared_ptr<const SparseMatrix> WeightPacker::PackSparseMatrix(const PConv2DNode& op) {
   return Packed<SparseMatrix>("sparse_matrix", SourcesOf(op), [&] {
     return std::make_shared<SparseMatrix>(MakeSparseMatrix(op.layer));

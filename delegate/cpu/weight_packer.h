@@ -10,6 +10,7 @@
 
 #include "delegate/cpu/blocked/steps.h"
 #include "delegate/cpu/conv_step.h"
+#include "delegate/cpu/few_pixels_step.h"
 #include "delegate/cpu/kernels.h"
 #include "delegate/cpu/stream.h"
 #include "delegate/cpu/task.h"
@@ -33,6 +34,7 @@ class WeightPacker {
   ConvSource SourceOfConv(const Node& node, int in_channels) const;
   std::shared_ptr<const PackedConv> PackConv(const ConvSource& source, const ConvProblem& problem,
                                              const ConvChoice& choice);
+  std::shared_ptr<const FewPixelsWeights> PackFewPixels(const ConvSource& source);
   std::shared_ptr<const SparseMatrix> PackSparseMatrix(const PConv2DNode& op);
   std::shared_ptr<const blocked::PackedConv> PackBlockedConv(const Task& task);
   std::shared_ptr<const BlockedDepthwiseWeights> PackBlockedDepthwise(
