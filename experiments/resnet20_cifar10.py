@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="DIR")
     parser.add_argument("--work", type=Path, required=True, metavar="DIR")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--dense_epochs", type=int, default=30, metavar="N")
+    parser.add_argument("--dense_epochs", type=int, default=10, metavar="N")
     parser.add_argument("--smoke", action="store_true", help="minutes, not hours: no real result")
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
@@ -120,7 +120,6 @@ def main() -> None:
         return score(model, name)
 
     results.run("dense", dense)
-    results.run("dense_longer", dense_longer)
     for total, rate in CONNECTIVITY.items():
         for method in (admm, one_shot):
             name = f"{method.__name__}_{total:g}x"
