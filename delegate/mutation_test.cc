@@ -90,7 +90,10 @@ class Mutator {
   TfLiteTensor* Constant() {
     for (;;) {
       TfLiteTensor* tensor = &runtime_.tensor(Below(num_tensors_));
-      if (tensor->allocation_type == kTfLiteMmapRo && tensor->bytes > 0) return tensor;
+      if (tensor->allocation_type == kTfLiteMmapRo && tensor->bytes > 0 &&
+          tensor->data.raw != nullptr) {
+        return tensor;
+      }
     }
   }
 

@@ -11,7 +11,7 @@ namespace pconv::cpu {
 class Border {
  public:
   Border(const KernelTable& kernels, const Buffer& buffer)
-      : kernels_(kernels),
+      : kernels_(&kernels),
         plane_floats_(buffer.layout.plane_floats()),
         planes_(buffer.shape.n * buffer.shape.c),
         table_(MakeBorderTable(buffer.layout, buffer.shape.h, buffer.shape.w)) {}
@@ -20,10 +20,10 @@ class Border {
   // Planes [begin, end) of the buffer at `data`, counted over all images.
   void Complete(float* data, int begin, int end) const {
     if (empty()) return;
-    kernels_.border({data, plane_floats_, begin, end, table_.masked.size(), table_.permuted.size(),
-                     table_.gathered.size(), table_.masked.data(), table_.permuted.data(),
-                     table_.gathered.data(), table_.masks.data(), table_.permutations.data(),
-                     table_.permutation_masks.data(), table_.indices.data()});
+    kernels_->border({data, plane_floats_, begin, end, table_.masked.size(), table_.permuted.size(),
+                      table_.gathered.size(), table_.masked.data(), table_.permuted.data(),
+                      table_.gathered.data(), table_.masks.data(), table_.permutations.data(),
+                      table_.permutation_masks.data(), table_.indices.data()});
   }
   void CompleteAll(float* data, ThreadPool* pool) const {
     if (empty()) return;
@@ -31,7 +31,7 @@ class Border {
   }
 
  private:
-  const KernelTable& kernels_;
+  const KernelTable* kernels_;
   size_t plane_floats_;
   int planes_;
   BorderTable table_;

@@ -5,9 +5,8 @@
 namespace pconv::cpu {
 namespace {
 
-constexpr int kPatternBlockRows = 3;
 constexpr int kFirstLevelCache = 28 * 1024;    // of 32 to 48 KiB
-constexpr int kSecondLevelCache = 512 * 1024;  // half of it, or less
+constexpr int kSecondLevelCache = 800 * 1024;  // of 1 MiB
 
 struct Block {
   int rows, columns;
@@ -76,9 +75,9 @@ ConvChoice DefaultConvChoice(const KernelTable& kernels, const ConvProblem& prob
   Block block = {output.tile_h, output.tile_w};
   choice.slice_channels = problem.in_channels;
   if (choice.pattern_kernel) {
-    block = {kPatternBlockRows, output.tile_w};
+    block = {kernels.pattern_rows, output.tile_w};
     choice.slice_channels =
-        SliceChannels(problem, {kPatternBlockRows, kPatternColumns}, kSecondLevelCache);
+        SliceChannels(problem, {kernels.pattern_rows, kPatternColumns}, kSecondLevelCache);
   } else if (problem.group == 1) {
     block = SingleFilterBlock(output, problem.taps);
     choice.slice_channels = SliceChannels(problem, block, kFirstLevelCache);
@@ -101,7 +100,7 @@ std::vector<ConvChoice> ConvCandidates(const KernelTable& kernels, const ConvPro
     }
   };
   if (FitsPatternKernel(kernels, problem)) {
-    for (const int rows : {2, 3}) {
+    for (int rows = std::min(2, kernels.pattern_rows); rows <= kernels.pattern_rows; ++rows) {
       for (const int cache : {kSecondLevelCache / 8, kSecondLevelCache / 4, kSecondLevelCache / 2,
                               kSecondLevelCache, 2 * kSecondLevelCache}) {
         add(true, {rows, output.tile_w}, SliceChannels(problem, {rows, kPatternColumns}, cache));

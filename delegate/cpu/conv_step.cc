@@ -8,6 +8,22 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
+// Larger inputs do not stay in the second-level cache and are fetched ahead.
+constexpr size_t kPrefetchedBytes = 3 << 20;
+
+// Blocks in which an output goes through cache: two register blocks of the largest size, an even
+// number of rows and columns.
+constexpr int kBlockRows = 4, kBlockColumns = 2 * kPatternColumns;
+
+// Rows of the next register block of patterns when `rest` are left: `rows`, or one less or more so
+// that no single row is left over. The kernel takes at most `most`.
+int PatternBlockRows(int rest, int rows, int most) {
+  if (rest <= rows || rows == 1) return std::min(rest, rows);
+  if (rows == 4 && (rest == 5 || rest == 6 || rest == 9)) return 3;
+  if (rest != rows + 1) return rows;
+  return rows > 2 ? rows - 1 : std::min(rest, most);
+}
+
 }  // namespace
 
 Layout NeededInput(const Window& window, int input_h, int input_w, const Layout& output) {
@@ -64,10 +80,12 @@ ConvStep::ConvStep(const KernelTable& kernels, std::shared_ptr<const PackedConv>
       input_(plan.buffers[input]),
       output_(plan.buffers[output]),
       choice_(choice),
+      num_threads_(problem.num_threads),
       border_(kernels, output_) {
   const Window& window = problem.window;
   reads = {input};
   if (addend >= 0) {
+    has_addend_ = true;
     addend_ = plan.buffers[addend];
     reads.push_back(addend);
   }
@@ -121,19 +139,60 @@ void ConvStep::Run(const RunContext& context) const {
     for (int n = 0; n < output_.shape.n; ++n) {
       args.input = context.data[reads[0]] +
                    static_cast<size_t>(n) * input_.shape.c * args.input_plane + origin_;
-      args.output = context.data[writes] + output_.ImageOffset(n);
-      if (reads.size() > 1) {
+      args.output = pool_ == nullptr ? context.data[writes] + output_.ImageOffset(n) : nullptr;
+      if (has_addend_) {
         args.addend = context.data[reads[1]] + addend_.ImageOffset(n);
         args.addend_plane = addend_.layout.plane_floats();
         args.addend_row = addend_.layout.row_floats();
       }
-      RunImage(args);
+      Pooled pooled;
+      if (pool_ != nullptr) {
+        pooled = {context.data[blocks_] + thread * BlockFloats(), context.data[writes], n};
+      }
+      RunImage(args, pooled);
     }
   });
   border_.CompleteAll(context.data[writes], context.pool);
 }
 
-void ConvStep::RunImage(ConvArgs args) const {
+size_t ConvStep::BlockFloats() const {
+  // An odd number of cache lines between planes.
+  return output_.shape.c * (static_cast<size_t>(kBlockRows) * kBlockColumns + 1) *
+         output_.layout.lanes;
+}
+
+void ConvStep::RunImage(const ConvArgs& args, const Pooled& pooled) const {
+  const bool ahead = choice_.pattern_kernel && weights_->slices.size() == 1 &&
+                     input_.floats() * sizeof(float) > kPrefetchedBytes;
+  if (!ahead && pool_ == nullptr) return RunPart(args);
+  // Down the image in strips of a few columns: of what a block reads, the next one reads most
+  // again.
+  for (int x = 0; x < args.columns; x += kBlockColumns) {
+    ConvArgs part = args;
+    part.input += x * args.input_column;
+    part.columns = std::min(kBlockColumns, args.columns - x);
+    if (ahead) part.prefetch_channels = input_.shape.c;
+    if (args.addend != nullptr) part.addend += x * static_cast<size_t>(output_.layout.lanes);
+    if (pool_ == nullptr) {
+      part.output += x * static_cast<size_t>(output_.layout.lanes);
+      RunPart(part);
+      continue;
+    }
+    part.output_row = static_cast<size_t>(kBlockColumns) * output_.layout.lanes;
+    part.output_plane = BlockFloats() / output_.shape.c;
+    for (int y = args.row_begin; y < args.row_end; y += kBlockRows) {
+      part.row_begin = y;
+      part.row_end = std::min(y + kBlockRows, args.row_end);
+      part.output = pooled.block - y * part.output_row;
+      RunPart(part);
+      pool_->RunBlock({pooled.block, part.output_plane, part.output_row,
+                       part.row_end - part.row_begin, part.columns},
+                      pooled.output, pooled.image, y / 2, x / 2);
+    }
+  }
+}
+
+void ConvStep::RunPart(ConvArgs args) const {
   const bool pattern = choice_.pattern_kernel;
   const ConvKernel kernel =
       pattern ? kernels_.conv_pattern_3x3 : kernels_.conv_group[weights_->group / 2];
@@ -142,9 +201,8 @@ void ConvStep::RunImage(ConvArgs args) const {
   const int row_end = args.row_end, columns = args.columns;
   for (int y = args.row_begin; y < row_end;) {
     const int rest = row_end - y;
-    int rows = std::min(choice_.block_rows, rest);
-    // No single row is left over: register blocks of patterns have two rows at least.
-    if (pattern && rest == rows + 1) rows = rows > 2 ? rows - 1 : rest;
+    const int rows = pattern ? PatternBlockRows(rest, choice_.block_rows, kernels_.pattern_rows)
+                             : std::min(choice_.block_rows, rest);
     args.row_begin = y;
     args.row_end = y + rows;
     for (int x = 0; x < columns; x += choice_.block_columns) {
@@ -164,6 +222,49 @@ void ConvStep::RunImage(ConvArgs args) const {
     }
     y += rows;
   }
+}
+
+bool ConvStep::FusePool(std::unique_ptr<Step>* step, Plan* plan) {
+  auto* pool = dynamic_cast<PoolStep*>(step->get());
+  const Layout& tiles = output_.layout;
+  // Lanes outside the image would have to be cleared before the pool.
+  const bool even = tiles.tile_h % 2 == 0 && tiles.tile_w % 2 == 0 &&
+                    tiles.grid_h * tiles.tile_h == output_.shape.h &&
+                    tiles.grid_w * tiles.tile_w == output_.shape.w;
+  // All filters of some rows: an even number for every thread.
+  const bool rows =
+      num_threads_ == 1 || (choice_.split_rows && output_.layout.tile_h % (2 * num_threads_) == 0);
+  if (pool == nullptr || pool_ != nullptr || !choice_.pattern_kernel || !even || !rows ||
+      pool->reads[0] != writes || !pool->WorksOnBlocks()) {
+    return false;
+  }
+  Buffer blocks;
+  blocks.shape.c = static_cast<int>(BlockFloats() * num_threads_);
+  blocks_ = static_cast<int>(plan->buffers.size());
+  plan->buffers.push_back(blocks);
+  reads.push_back(blocks_);  // so that the arena keeps it while the step runs
+  writes = pool->writes;
+  node = pool->node;
+  name = pool->name;
+  kernel += " > " + pool->kernel;
+  border_ = Border(kernels_, pool->output());
+  pool_.reset(static_cast<PoolStep*>(step->release()));
+  return true;
+}
+
+void FusePools(Plan* plan) {
+  std::vector<int> readers(plan->buffers.size(), 0);
+  for (const auto& step : plan->steps) {
+    for (const int buffer : step->reads) ++readers[buffer];
+  }
+  std::vector<std::unique_ptr<Step>> steps;
+  for (auto& step : plan->steps) {
+    auto* conv = steps.empty() ? nullptr : dynamic_cast<ConvStep*>(steps.back().get());
+    if (conv == nullptr || readers[conv->writes] != 1 || !conv->FusePool(&step, plan)) {
+      steps.push_back(std::move(step));
+    }
+  }
+  plan->steps = std::move(steps);
 }
 
 std::string ConvStep::KernelName() const {

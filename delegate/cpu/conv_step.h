@@ -10,6 +10,7 @@
 #include "delegate/cpu/kernels.h"
 #include "delegate/cpu/step.h"
 #include "delegate/cpu/stream.h"
+#include "delegate/cpu/tiled_steps.h"
 #include "tflite_ops/conv_geometry.h"
 
 namespace pconv::cpu {
@@ -49,12 +50,24 @@ class ConvStep : public Step {
            const ConvProblem& problem, const ConvChoice& choice, ActivationRange range,
            const Plan& plan, int input, int addend, int output);
   void Run(const RunContext& context) const override;
+  // Takes over the pool, the only reader of this step's output: blocks of the output are pooled
+  // while they are in cache, and the output itself is never stored. False: it does not fit.
+  bool FusePool(std::unique_ptr<Step>* pool, Plan* plan);
   // Name of the kernel and of what it works on, for profiles.
   std::string KernelName() const;
 
  private:
-  // All slices of one image: rows and groups of `args`.
-  void RunImage(ConvArgs args) const;
+  // Rows and groups of `args` of one image. `pooled`: for a pool, the memory of a block and of the
+  // pool's output.
+  struct Pooled {
+    float* block = nullptr;
+    float* output = nullptr;
+    int image = 0;
+  };
+  void RunImage(const ConvArgs& args, const Pooled& pooled) const;
+  // All slices of such a part of the image; the kernels read and write from column 0 on.
+  void RunPart(ConvArgs args) const;
+  size_t BlockFloats() const;
 
   const KernelTable& kernels_;
   std::shared_ptr<const PackedConv> weights_;
@@ -66,9 +79,16 @@ class ConvStep : public Step {
   std::vector<uint64_t> packed_offsets_;  // streams without runs only
   std::vector<uint8_t> pattern_numbers_;  // for the kernel of 3x3 patterns only
   ConvChoice choice_;
+  bool has_addend_ = false;
+  int num_threads_;
   std::vector<int> group_bounds_;  // per thread
   Border border_;
+  std::unique_ptr<PoolStep> pool_;
+  int blocks_ = -1;  // buffer of every thread's block
 };
+
+// Lets convolutions take over the pools behind them.
+void FusePools(Plan* plan);
 
 }  // namespace pconv::cpu
 

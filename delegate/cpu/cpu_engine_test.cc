@@ -390,6 +390,53 @@ TEST(Fusion, PadIntoConvolutionAndAddIntoConvolution) {
   }
 }
 
+// A 2x2 maximum behind a convolution of 3x3 patterns, which takes it over where tiles are whole.
+TEST(Fusion, PoolIntoConvolution) {
+  struct Shape {
+    int height, width, in_channels, filters, batch;
+  };
+  for (const Shape& shape :
+       {Shape{56, 56, 7, 9, 1}, Shape{112, 56, 5, 8, 2}, Shape{32, 60, 6, 5, 1},
+        Shape{55, 56, 6, 5, 1}, Shape{56, 57, 6, 5, 1}, Shape{56, 56, 300, 6, 1}}) {
+    for (int threads = 1; threads <= 4; ++threads) {
+      for (const PoolKind kind : {PoolKind::kMax, PoolKind::kAverage}) {
+        GraphBuilder builder(Seed() + shape.height + threads);
+        RandomLayerSpec spec;
+        spec.window = MakeWindow(3, 3);
+        spec.out_channels = shape.filters;
+        spec.num_taps = 4;
+        spec.activation = threads % 2 == 0 ? Activation::kRelu : Activation::kNone;
+        int x = builder.Input({shape.batch, shape.height, shape.width, shape.in_channels});
+        x = builder.PConv2D(x, spec);
+        Pool2DNode pool;
+        pool.kind = kind;
+        pool.window = MakeWindow(2, 2, 2);
+        x = builder.Add({.op = pool}, {x});
+        builder.Output(builder.PConv2D(x, spec));  // reads the halo of what was pooled
+        Check(&builder, std::to_string(shape.height) + "x" + std::to_string(shape.width), threads);
+      }
+    }
+  }
+}
+
+// Inputs beyond the second-level cache are worked through in strips of columns, fetched ahead.
+TEST(PConv2D, LargeImages) {
+  for (int threads = 1; threads <= 2; ++threads) {
+    for (const auto& [h, w] : std::vector<std::pair<int, int>>{{112, 112}, {113, 131}}) {
+      GraphBuilder builder(Seed() + h + threads);
+      RandomLayerSpec spec;
+      spec.window = MakeWindow(3, 3);
+      spec.out_channels = 11;
+      spec.num_taps = 4;
+      const int input = builder.Input({1, h, w, 66});
+      const int sum = builder.PConv2D(input, spec);
+      const int other = builder.PConv2D(input, spec);
+      builder.Output(builder.Add({.op = BinaryNode{BinaryKind::kAdd}}, {sum, other}));
+      Check(&builder, std::to_string(h) + "x" + std::to_string(w), threads);
+    }
+  }
+}
+
 TEST(Networks, ChainsWithPoolsAndStrides) {
   for (const int size : {32, 56, 61}) {
     for (const int threads : {1, 2, 3, 4}) {

@@ -55,7 +55,10 @@ struct ConvArgs {
   const float* addend;  // null, or an image with the output's strides of its own
   size_t addend_plane, addend_row;
   bool accumulate;  // start from what `output` holds instead of bias and addend
-  float lo, hi;     // clamp of the result
+  // Channels of input whose next register block is fetched ahead, 0: none. For the kernels of 3x3
+  // patterns, where the input does not stay in the second-level cache.
+  int prefetch_channels;
+  float lo, hi;  // clamp of the result
   int row_begin, row_end, columns;
   int group_begin, group_end;
 };
@@ -204,8 +207,10 @@ struct KernelTable {
   const char* name;
   int lanes;                 // floats per vector
   ConvKernel conv_group[3];  // any taps, groups of 1, 2 and 4 filters
-  // Single filters, 3x3 kernels of four taps, stride 1, no dilation; null where there is none.
+  // Single filters, 3x3 kernels of four taps, stride 1, no dilation, at most `pattern_rows` output
+  // rows a call; null where there is none.
   ConvKernel conv_pattern_3x3;
+  int pattern_rows;
   GatherTapsKernel gather_taps;
   FewPixelsKernel conv_few_pixels;
   PoolKernel max_pool, sum_pool;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "delegate/cpu/blocked/steps.h"
+#include "delegate/cpu/blocked/strip_step.h"
 #include "delegate/cpu/conv_step.h"
 #include "delegate/cpu/conv_trial.h"
 #include "delegate/cpu/conv_tuner.h"
@@ -45,6 +46,8 @@ class Planner {
     AddInputs();
     for (size_t i = 0; i < tasks_.size(); ++i) PCONV_RETURN_IF_ERROR(AddTask(i));
     AddOutputs();
+    FusePools(&plan_);
+    PCONV_RETURN_IF_ERROR(FuseStrips(options_.num_threads, &plan_));
     PlanArena(&plan_);
     *weight_bytes = packer_.bytes();
     return Status::Ok();

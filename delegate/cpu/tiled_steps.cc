@@ -11,6 +11,8 @@ PoolStep::PoolStep(const KernelTable& kernels, const Pool2DNode& pool, const Win
                    const Plan& plan, int input, int output)
     : kernels_(kernels),
       function_(pool.kind == PoolKind::kMax ? kernels.max_pool : kernels.sum_pool),
+      window_(pool.window),
+      maximum_(pool.kind == PoolKind::kMax),
       range_(RangeOf(pool.activation)),
       input_(plan.buffers[input]),
       output_(plan.buffers[output]),
@@ -75,6 +77,35 @@ void PoolStep::Run(const RunContext& context) const {
       border_.Complete(context.data[writes], n * channels + begin, n * channels + end);
     }
   });
+}
+
+bool PoolStep::WorksOnBlocks() const {
+  const WindowOrigin origin = OriginOf(window_, input_.shape.h, input_.shape.w);
+  return maximum_ && window_.kernel_h == 2 && window_.kernel_w == 2 && window_.stride_h == 2 &&
+         window_.stride_w == 2 && window_.dilation_h == 1 && window_.dilation_w == 1 &&
+         origin.y == 0 && origin.x == 0 && input_.layout.tile_h == 2 * output_.layout.tile_h &&
+         input_.layout.tile_w == 2 * output_.layout.tile_w;
+}
+
+void PoolStep::RunBlock(const Block& block, float* output, int image, int y, int x) const {
+  const size_t lanes = output_.layout.lanes;
+  const size_t taps[] = {0, lanes, block.row, block.row + lanes};
+  PoolArgs args{};
+  args.input = block.data;
+  args.input_plane = block.plane;
+  args.input_row = 2 * block.row;
+  args.input_column = 2 * lanes;
+  args.output_plane = output_.layout.plane_floats();
+  args.output_row = output_.layout.row_floats();
+  args.output = output + output_.ImageOffset(image) + y * args.output_row + x * lanes;
+  args.tap_offset = taps;
+  args.taps = 4;
+  args.lo = range_.lo;
+  args.hi = range_.hi;
+  args.rows = block.rows / 2;
+  args.columns = block.columns / 2;
+  args.channel_end = output_.shape.c;
+  function_(args);
 }
 
 TiledBinaryStep::TiledBinaryStep(const KernelTable& kernels, const BinaryNode& node,

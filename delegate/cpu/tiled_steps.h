@@ -18,9 +18,24 @@ class PoolStep : public Step {
            const Plan& plan, int input, int output);
   void Run(const RunContext& context) const override;
 
+  // Whether it is the maximum of disjoint 2x2 windows in whole tiles: then it can take its input in
+  // blocks of rows and columns.
+  bool WorksOnBlocks() const;
+  // An even block of the input, a few rows and columns of all planes, into the output from cell
+  // (`y`, `x`) of its tiles on.
+  struct Block {
+    const float* data;
+    size_t plane, row;  // floats
+    int rows, columns;
+  };
+  void RunBlock(const Block& block, float* output, int image, int y, int x) const;
+  const Buffer& output() const { return output_; }
+
  private:
   const KernelTable& kernels_;
   PoolKernel function_;
+  Window window_;
+  bool maximum_;
   ActivationRange range_;
   Buffer input_, output_;
   size_t origin_, input_row_, input_column_;

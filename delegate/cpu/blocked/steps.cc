@@ -8,9 +8,6 @@ namespace pconv::cpu {
 using blocked::Range;
 using blocked::Tensor;
 
-namespace {
-
-// Image n of a buffer.
 Tensor ViewOf(const Buffer& buffer, const RunContext& context, int index, int n) {
   Tensor view;
   view.channels = buffer.shape.c;
@@ -22,9 +19,27 @@ Tensor ViewOf(const Buffer& buffer, const RunContext& context, int index, int n)
   return view;
 }
 
+namespace {
+
 Range ShareOf(int count, int thread, int num_threads) {
   return {static_cast<int>(int64_t{count} * thread / num_threads),
           static_cast<int>(int64_t{count} * (thread + 1) / num_threads)};
+}
+
+// Rows of the input under the windows of these rows of the output.
+Range RowsUnder(const Window& window, int before, Range rows) {
+  return {rows.begin * window.stride_h - before, (rows.end - 1) * window.stride_h - before +
+                                                     (window.kernel_h - 1) * window.dilation_h + 1};
+}
+
+// The same memory with rows numbered from `row`.
+Tensor Shifted(Tensor view, int row) {
+  if (view.band_rows == 0) {
+    view.band_first = -view.ring;
+    view.band_rows = view.height + 2 * view.ring;
+  }
+  view.band_first -= row;
+  return view;
 }
 
 // Every thread's part of a step that works on rows of channel blocks: the ring of some blocks of
@@ -212,6 +227,32 @@ void BlockedConvStep::Run(const RunContext& context) const {
   });
 }
 
+Range BlockedConvStep::InputRows(Range rows) const {
+  return RowsUnder(window_, ResolveHeight(window_, input_.shape.h).before, rows);
+}
+
+Status BlockedConvStep::PrepareRows(const Tensor& input, int max_rows, size_t* scratch) {
+  PCONV_RETURN_IF_ERROR(blocked::ResolveOffsets(*weights_, window_, input, &offsets_));
+  *scratch = 0;
+  row_tiles_.assign(1, {});
+  for (int rows = 1; rows <= max_rows; ++rows) {
+    row_tiles_.push_back(blocked::CutIntoTiles(kernels_, rows, output_.shape.w));
+    *scratch = std::max(*scratch, blocked::PartialFloats(*weights_, row_tiles_.back().size()));
+  }
+  return Status::Ok();
+}
+
+void BlockedConvStep::RunRows(const Tensor& input, const Tensor& output, Range rows,
+                              float* scratch) const {
+  const std::vector<blocked::Tile>& tiles = row_tiles_[rows.end - rows.begin];
+  blocked::Conv conv = blocked::MakeConv(*weights_, window_, tiles, offsets_,
+                                         Shifted(input, rows.begin * window_.stride_h));
+  conv.partial = scratch;
+  conv.range = range_;
+  conv.output = Shifted(output, rows.begin);
+  kernels_.conv(conv, {0, static_cast<int>(tiles.size())}, {0, weights_->groups});
+}
+
 BlockedDepthwiseStep::BlockedDepthwiseStep(const blocked::Kernels& kernels,
                                            std::shared_ptr<const BlockedDepthwiseWeights> weights,
                                            const Window& window, ActivationRange range,
@@ -269,6 +310,29 @@ void BlockedPoolStep::Run(const RunContext& context) const {
     pool.range = range_;
     kernels_.pool(pool, rows);
   });
+}
+
+Range BlockedPoolStep::InputRows(Range rows) const {
+  return RowsUnder(window_, ResolveHeight(window_, input_.shape.h).before, rows);
+}
+
+Status BlockedPoolStep::PrepareRows(const Tensor&, int, size_t* scratch) {
+  *scratch = 0;
+  return Status::Ok();
+}
+
+void BlockedPoolStep::RunRows(const Tensor& input, const Tensor& output, Range rows, float*) const {
+  blocked::Pool pool;
+  pool.input = input;
+  pool.output = output;
+  pool.window = window_;
+  pool.pad_top = ResolveHeight(window_, input_.shape.h).before;
+  pool.pad_left = ResolveWidth(window_, input_.shape.w).before;
+  pool.average = average_;
+  pool.range = range_;
+  for (int block = 0; block < output.blocks(); ++block) {
+    kernels_.pool(pool, {block * output.height + rows.begin, block * output.height + rows.end});
+  }
 }
 
 BlockedElementwiseStep::BlockedElementwiseStep(const blocked::Kernels& kernels,

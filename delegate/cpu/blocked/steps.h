@@ -22,6 +22,9 @@ const blocked::Kernels& BlockedKernels(Isa isa);
 // The blocked layout; `lanes` == 1 is planar CHW.
 Layout BlockedLayout(int lanes, int ring);
 
+// Image n of a buffer.
+blocked::Tensor ViewOf(const Buffer& buffer, const RunContext& context, int index, int n);
+
 class BlockedFromNhwcStep : public Step {
  public:
   BlockedFromNhwcStep(const blocked::Kernels& kernels, const Plan& plan, int from, int to);
@@ -42,7 +45,21 @@ class BlockedToNhwcStep : public Step {
   Buffer from_;
 };
 
-class BlockedConvStep : public Step {
+// A step that can also compute some rows of its output from a band of its input, so that a chain of
+// them can work through an image in strips (strip_step.h).
+class BlockedRowStep : public Step {
+ public:
+  // The rows of the input that these rows of the output need, perhaps beyond the image.
+  virtual blocked::Range InputRows(blocked::Range rows) const = 0;
+  // Settles what depends on the band the input comes in and on the most rows asked for at once.
+  // From then on the step computes rows only. *scratch: floats that RunRows needs.
+  virtual Status PrepareRows(const blocked::Tensor& input, int max_rows, size_t* scratch) = 0;
+  virtual void RunRows(const blocked::Tensor& input, const blocked::Tensor& output,
+                       blocked::Range rows, float* scratch) const = 0;
+  virtual int64_t weight_bytes() const = 0;
+};
+
+class BlockedConvStep : public BlockedRowStep {
  public:
   // `addend`: buffer added before the activation, or -1. Adds a buffer for sums that go from chunk
   // to chunk to the plan.
@@ -51,6 +68,12 @@ class BlockedConvStep : public Step {
                        ActivationRange range, Plan* plan, int input, int addend, int output,
                        int num_threads, std::unique_ptr<Step>* step);
   void Run(const RunContext& context) const override;
+  blocked::Range InputRows(blocked::Range rows) const override;
+  Status PrepareRows(const blocked::Tensor& input, int max_rows, size_t* scratch) override;
+  void RunRows(const blocked::Tensor& input, const blocked::Tensor& output, blocked::Range rows,
+               float* scratch) const override;
+  int64_t weight_bytes() const override { return weights_->bytes(); }
+  bool has_addend() const { return has_addend_; }
 
  private:
   struct Share {
@@ -68,7 +91,8 @@ class BlockedConvStep : public Step {
   int partial_ = -1;
   std::vector<int32_t> offsets_;
   std::vector<blocked::Tile> tiles_;
-  std::vector<Share> shares_;  // per thread
+  std::vector<Share> shares_;                          // per thread
+  std::vector<std::vector<blocked::Tile>> row_tiles_;  // of images of 0, 1, 2... rows
 };
 
 struct BlockedDepthwiseWeights {
@@ -93,11 +117,16 @@ class BlockedDepthwiseStep : public Step {
   Buffer input_, output_;
 };
 
-class BlockedPoolStep : public Step {
+class BlockedPoolStep : public BlockedRowStep {
  public:
   BlockedPoolStep(const blocked::Kernels& kernels, bool average, const Window& window,
                   ActivationRange range, const Plan& plan, int input, int output);
   void Run(const RunContext& context) const override;
+  blocked::Range InputRows(blocked::Range rows) const override;
+  Status PrepareRows(const blocked::Tensor& input, int max_rows, size_t* scratch) override;
+  void RunRows(const blocked::Tensor& input, const blocked::Tensor& output, blocked::Range rows,
+               float* scratch) const override;
+  int64_t weight_bytes() const override { return 0; }
 
  private:
   const blocked::Kernels& kernels_;

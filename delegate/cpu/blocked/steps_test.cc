@@ -42,8 +42,17 @@ RandomLayerSpec Shared(int kernel, int out_channels, int stride = 1) {
   return spec;
 }
 
-// `layers`: at least so many steps must have run in the blocked layout.
-void Check(GraphBuilder* builder, int num_threads, int layers) {
+int CountStrips(const Engine& engine) {
+  int strips = 0;
+  for (const ProfileRow& row : engine.profile()) {
+    strips += row.kernel.find("strips of") != std::string::npos;
+  }
+  return strips;
+}
+
+// `layers`: at least so many steps must have run in the blocked layout. `strips`: so many chains of
+// steps must have run in strips; -1: any number.
+void Check(GraphBuilder* builder, int num_threads, int layers, int strips = -1) {
   Graph& graph = builder->graph();
   const Tensors inputs = testing::RandomInputs(graph, &builder->rng());
   const Tensors expected = testing::ReferenceOutputs(graph, inputs);
@@ -76,6 +85,9 @@ void Check(GraphBuilder* builder, int num_threads, int layers) {
       blocked += row.kernel.find("blocked_") != std::string::npos;
     }
     EXPECT_GE(blocked, layers);
+    if (strips >= 0) {
+      EXPECT_EQ(CountStrips(*engine), strips);
+    }
   }
 }
 
@@ -100,6 +112,49 @@ TEST(BlockedPlan, PlainChain) {
       Check(&builder, threads, 4);
     }
   }
+}
+
+// Values of 2 MB and more between convolutions and pools are worked on in strips of rows.
+TEST(BlockedPlan, LargeImagesInStrips) {
+  struct Shape {
+    int height, width, kernel, pool, pool_stride;
+    Padding padding;
+    int batch;
+  };
+  for (const Shape& shape :
+       {Shape{128, 130, 3, 2, 2, Padding::kSame, 1}, Shape{131, 129, 3, 2, 2, Padding::kValid, 1},
+        Shape{127, 140, 5, 3, 2, Padding::kSame, 2}, Shape{129, 128, 3, 2, 3, Padding::kSame, 1}}) {
+    for (int threads = 1; threads <= 4; ++threads) {
+      SCOPED_TRACE(std::to_string(shape.height) + "x" + std::to_string(shape.width));
+      GraphBuilder builder(Seed() + shape.height + threads);
+      int x = builder.Input({shape.batch, shape.height, shape.width, 3});
+      RandomLayerSpec spec = Shared(shape.kernel, 32);
+      spec.num_taps = 4;
+      spec.window.padding = shape.padding;
+      x = builder.PConv2D(x, spec);
+      x = builder.PConv2D(x, spec);
+      Pool2DNode pool;
+      pool.kind = threads % 2 == 0 ? PoolKind::kMax : PoolKind::kAverage;
+      pool.window = MakeWindow(shape.pool, shape.pool_stride, shape.padding);
+      x = builder.Add({.op = pool}, {x});
+      x = builder.PConv2D(x, Shared(1, 16));
+      builder.Output(x);
+      Check(&builder, threads, 2, 1);
+    }
+  }
+}
+
+// A value with two readers, or an addend, ends a chain.
+TEST(BlockedPlan, StripsStopAtSharedValues) {
+  GraphBuilder builder(Seed());
+  const int a = builder.PConv2D(builder.Input({1, 130, 130, 16}), Shared(3, 32));
+  const int b = builder.PConv2D(a, Shared(3, 32));
+  const int c = builder.PConv2D(b, Shared(3, 32));
+  RandomLayerSpec plain = Shared(3, 32);
+  plain.activation = Activation::kNone;
+  const int d = builder.PConv2D(c, plain);
+  builder.Output(builder.Add({.op = BinaryNode{BinaryKind::kAdd}}, {a, d}));
+  Check(&builder, 2, 3, 1);
 }
 
 TEST(BlockedPlan, ResidualsAndDepthwise) {

@@ -24,14 +24,20 @@ struct Tensor {
   int channels = 0, height = 0, width = 0;
   int ring = 0;
   int lanes = 1;
+  // A band holds only the rows [band_first, band_first + band_rows), which may be rows of the ring
+  // or beyond. 0 rows: the whole image.
+  int band_first = 0, band_rows = 0;
 
   int blocks() const { return CeilDiv(channels, lanes); }
+  int first_row() const { return band_rows > 0 ? band_first : -ring; }
   // Distances in floats.
   ptrdiff_t row() const { return ptrdiff_t{width + 2 * ring} * lanes; }
-  ptrdiff_t plane() const { return PlaneFloats(height, width, ring, lanes); }
+  ptrdiff_t plane() const {
+    return PlaneFloats(band_rows > 0 ? band_rows - 2 * ring : height, width, ring, lanes);
+  }
   ptrdiff_t size() const { return plane() * blocks(); }
   float* At(int block, int y, int x) const {
-    return data + block * plane() + (y + ring) * row() + ptrdiff_t{x + ring} * lanes;
+    return data + block * plane() + (y - first_row()) * row() + ptrdiff_t{x + ring} * lanes;
   }
 };
 

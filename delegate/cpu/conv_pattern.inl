@@ -1,0 +1,254 @@
+// Convolution of single filters of 3x3 patterns with four taps; part of kernels_impl.h.
+// One body per pattern; every input vector is loaded once for all outputs of a register block that
+// read it (load redundancy elimination at the register level).
+
+#if PCONV_LANES == 16
+constexpr int kPatternRows = 4;
+#elif defined(__aarch64__)
+constexpr int kPatternRows = 3;
+#else
+constexpr int kPatternRows = 1;
+#endif
+#if PCONV_LANES > 4 || defined(__aarch64__)
+#define PCONV_HAS_PATTERN_KERNEL 1
+
+// The weights of the four taps, and acc += x * weight of tap t. In assembler, because compilers
+// otherwise fold the shared load back into every multiplication or copy accumulators around.
+#if defined(__aarch64__)
+struct TapWeights {
+  Vec all;  // one register: the instruction selects the lane
+};
+PCONV_INLINE TapWeights LoadTapWeights(const float* p) { return {LoadUnaligned(p)}; }
+PCONV_INLINE void MultiplyAdd(Vec& acc, Vec x, const TapWeights& w, int t) {
+  switch (t) {
+    case 0:
+      asm("fmla %0.4s, %1.4s, %2.s[0]" : "+w"(acc) : "w"(x), "w"(w.all));
+      break;
+    case 1:
+      asm("fmla %0.4s, %1.4s, %2.s[1]" : "+w"(acc) : "w"(x), "w"(w.all));
+      break;
+    case 2:
+      asm("fmla %0.4s, %1.4s, %2.s[2]" : "+w"(acc) : "w"(x), "w"(w.all));
+      break;
+    default:
+      asm("fmla %0.4s, %1.4s, %2.s[3]" : "+w"(acc) : "w"(x), "w"(w.all));
+  }
+}
+#else
+struct TapWeights {
+  Vec tap[4];
+};
+PCONV_INLINE TapWeights LoadTapWeights(const float* p) {
+  return {{Broadcast(p[0]), Broadcast(p[1]), Broadcast(p[2]), Broadcast(p[3])}};
+}
+PCONV_INLINE void MultiplyAdd(Vec& acc, Vec x, const TapWeights& w, int t) {
+  asm("vfmadd231ps %1, %2, %0" : "+v"(acc) : "v"(x), "v"(w.tap[t]));
+}
+#endif
+
+// The same with a weight from memory, which needs no register: a block of four rows has none left.
+PCONV_INLINE void MultiplyAddBroadcast(Vec& acc, Vec x, const float* w) {
+#if PCONV_LANES == 16
+  asm("vfmadd231ps %2%{1to16%}, %1, %0" : "+v"(acc) : "v"(x), "m"(*w));
+#else
+  acc += x * *w;
+#endif
+}
+
+// The masks of four of nine taps in ascending order; a pattern's number is its place here.
+struct PatternMasks {
+  uint16_t mask[kNumPatterns3x3];
+};
+constexpr PatternMasks MakePatternMasks() {
+  PatternMasks masks{};
+  int n = 0;
+  for (unsigned mask = 0; mask < 512; ++mask) {
+    int bits = 0;
+    for (int b = 0; b < 9; ++b) bits += mask >> b & 1;
+    if (bits == 4) masks.mask[n++] = static_cast<uint16_t>(mask);
+  }
+  return masks;
+}
+constexpr PatternMasks kPatternMasks = MakePatternMasks();
+
+// Whether output (y, x) of the block reads window cell (r, c) by tap b.
+constexpr bool Reads(unsigned mask, int b, int rows, int columns, int r, int c) {
+  return (mask >> b & 1) != 0 && r - b / 3 >= 0 && r - b / 3 < rows && c - b % 3 >= 0 &&
+         c - b % 3 < columns;
+}
+
+// Marks the loop body for benchmarks/neon_throughput.py.
+#if defined(PCONV_MCA_MARKERS)
+#define PCONV_MCA_BEGIN(mask, r, c) \
+  asm volatile("# LLVM-MCA-BEGIN mask%c0_%c1x%c2" ::"i"(mask), "i"(r), "i"(c))
+#define PCONV_MCA_END() asm volatile("# LLVM-MCA-END")
+#else
+#define PCONV_MCA_BEGIN(mask, r, c)
+#define PCONV_MCA_END()
+#endif
+
+// `count` kernels of one pattern. `input`: cell of tap (0, 0) of the block's first output; strides
+// in bytes.
+template <unsigned kMask, int R, int C>
+PCONV_INLINE const char* PatternRun(Vec (&acc)[R][C], const char* input, size_t plane, size_t row,
+                                    const char* record, uint32_t count) {
+  constexpr size_t kRecordBytes = 20, kPrefetch = 1024;
+  constexpr int kInRegisters = R * C + 5 <= kRegisters ? 4 : 3;  // weights
+  const char* const end = record + kRecordBytes * count;
+  do {
+    PCONV_MCA_BEGIN(kMask, R, C);
+    const Record* rec = reinterpret_cast<const Record*>(record);
+    const char* cells = input + rec->channel * plane;
+    __builtin_prefetch(record + kPrefetch);
+    const TapWeights weights = LoadTapWeights(rec->weights);
+    PCONV_UNROLL
+    for (int r = 0; r < R + 2; ++r) {
+      PCONV_UNROLL
+      for (int c = 0; c < C + 2; ++c) {
+        bool used = false;
+        PCONV_UNROLL
+        for (int b = 0; b < 9; ++b) used = used || Reads(kMask, b, R, C, r, c);
+        if (!used) continue;
+        const Vec x = Load(reinterpret_cast<const float*>(cells) + c * kLanes);
+        int t = 0;
+        PCONV_UNROLL
+        for (int b = 0; b < 9; ++b) {
+          if (Reads(kMask, b, R, C, r, c)) {
+            if (t < kInRegisters) {
+              MultiplyAdd(acc[r - b / 3][c - b % 3], x, weights, t);
+            } else {
+              MultiplyAddBroadcast(acc[r - b / 3][c - b % 3], x, rec->weights + t);
+            }
+          }
+          t += kMask >> b & 1;
+        }
+      }
+      cells += row;
+      asm("" : "+r"(cells));  // keeps one pointer instead of a register per cell
+    }
+    record += kRecordBytes;
+    PCONV_MCA_END();
+  } while (record != end);
+  return record;
+}
+
+#define PCONV_CASE(i)                                                                        \
+  case i:                                                                                    \
+    record = PatternRun<kPatternMasks.mask[i], R, C>(acc, input, plane, row, record, count); \
+    break;
+#define PCONV_CASES3(i) PCONV_CASE(i) PCONV_CASE(i + 1) PCONV_CASE(i + 2)
+#define PCONV_CASES9(i) PCONV_CASES3(i) PCONV_CASES3(i + 3) PCONV_CASES3(i + 6)
+#define PCONV_CASES27(i) PCONV_CASES9(i) PCONV_CASES9(i + 9) PCONV_CASES9(i + 18)
+#define PCONV_CASES63(i) PCONV_CASES27(i) PCONV_CASES27(i + 27) PCONV_CASES9(i + 54)
+
+// Fetches the input of the next register block into the second-level cache, a share per filter.
+class WindowPrefetch {
+ public:
+  // `next`: first cell of the block's window; `rows`, `columns` of it that are new.
+  WindowPrefetch(const ConvArgs& a, const float* next, int rows, int columns)
+      : plane_(a.input_plane), row_(a.input_row), at_(next), rows_(rows), columns_(columns) {
+    left_ = a.prefetch_channels * rows;
+    const int filters = a.group_end - a.group_begin;
+    share_ = (left_ + filters - 1) / (filters > 0 ? filters : 1);
+  }
+  __attribute__((always_inline)) void Advance() {
+    for (int i = 0; i < share_ && left_ > 0; ++i, --left_) {
+      for (int c = 0; c < columns_; ++c) {
+        __builtin_prefetch(at_ + r_ * row_ + c * static_cast<size_t>(kLanes), 0, 2);
+      }
+      if (++r_ == rows_) {
+        r_ = 0;
+        at_ += plane_;
+      }
+    }
+  }
+
+ private:
+  size_t plane_, row_;
+  const float* at_;
+  int rows_, columns_, left_, share_, r_ = 0;
+};
+
+// R x C output vectors from column `x` of row a.row_begin, for every filter of the range.
+template <int R, int C>
+__attribute__((noinline)) void PatternBlock(const ConvArgs& a, int x) {
+  const int y = a.row_begin;
+  const float* const first = a.input + y * a.input_row + x * a.input_column;
+  const char* const input = reinterpret_cast<const char*>(first);
+  const size_t plane = a.input_plane * sizeof(float), row = a.input_row * sizeof(float);
+  const size_t offset = y * a.output_row + x * static_cast<size_t>(kLanes);
+  // The next block lies to the right, or below at the row's begin.
+  const bool below = x + 2 * C > a.columns;
+  WindowPrefetch prefetch(
+      a, below ? a.input + (y + R + 2) * a.input_row : first + (C + 2) * a.input_column,
+      below ? R : R + 2, below ? C + 2 : C);
+  const char* record = a.stream.records + a.stream.record_begin[a.group_begin];
+  for (int filter = a.group_begin; filter < a.group_end; ++filter) {
+    float* const out = a.output + a.stream.filters[filter] * a.output_plane + offset;
+    prefetch.Advance();
+    Vec acc[R][C];
+    if (a.accumulate) {
+      PCONV_UNROLL
+      for (int r = 0; r < R; ++r) {
+        PCONV_UNROLL
+        for (int c = 0; c < C; ++c) acc[r][c] = Load(out + r * a.output_row + c * kLanes);
+      }
+    } else {
+      const Vec bias = Broadcast(a.stream.bias[filter]);
+      PCONV_UNROLL
+      for (int r = 0; r < R; ++r) {
+        PCONV_UNROLL
+        for (int c = 0; c < C; ++c) acc[r][c] = bias;
+      }
+      if (a.addend != nullptr) {
+        const float* addend = a.addend + a.stream.filters[filter] * a.addend_plane +
+                              y * a.addend_row + x * static_cast<size_t>(kLanes);
+        PCONV_UNROLL
+        for (int r = 0; r < R; ++r) {
+          PCONV_UNROLL
+          for (int c = 0; c < C; ++c) acc[r][c] += Load(addend + r * a.addend_row + c * kLanes);
+        }
+      }
+    }
+    for (uint32_t i = a.stream.run_begin[filter]; i < a.stream.run_begin[filter + 1]; ++i) {
+      const uint32_t count = a.stream.runs[i].count;
+      switch (a.pattern_number[a.stream.runs[i].pattern]) {
+        PCONV_CASES63(0)
+        PCONV_CASES63(63)
+      }
+    }
+    const Vec lo = Broadcast(a.lo), hi = Broadcast(a.hi);
+    PCONV_UNROLL
+    for (int r = 0; r < R; ++r) {
+      PCONV_UNROLL
+      for (int c = 0; c < C; ++c) {
+        Store(out + r * a.output_row + c * kLanes, Clamp(acc[r][c], lo, hi));
+      }
+    }
+  }
+}
+
+template <int R>
+void PatternRows(const ConvArgs& a) {
+  if constexpr (R > 1) {
+    if (a.row_end - a.row_begin < R) return PatternRows<R - 1>(a);
+  }
+  int x = 0;
+  // A single row does not pay where blocks of several fit.
+  if (R > 1 || kPatternRows == 1) {
+    for (; x + kPatternColumns <= a.columns; x += kPatternColumns) {
+      PatternBlock<R, kPatternColumns>(a, x);
+    }
+  }
+  if (x < a.columns) {  // the rest, by the general kernel
+    ConvArgs rest = a;
+    rest.input += x * a.input_column;
+    rest.output += x * static_cast<size_t>(kLanes);
+    if (a.addend != nullptr) rest.addend += x * static_cast<size_t>(kLanes);
+    rest.columns = a.columns - x;
+    PCONV_CONV_SINGLE(rest);
+  }
+}
+
+void ConvPattern3x3(const ConvArgs& a) { PatternRows<kPatternRows>(a); }
+#endif  // PCONV_HAS_PATTERN_KERNEL
