@@ -1,5 +1,9 @@
 #include "delegate/engine_factory.h"
 
+#include <atomic>
+#include <cstdlib>
+#include <memory>
+
 #include "delegate/cpu/cpu_engine.h"
 #include "delegate/log.h"
 #include "delegate/opencl/opencl_engine.h"
@@ -20,6 +24,35 @@ Status CreateAdaptedOpenClEngine(Graph* graph, const EngineOptions& options, Pac
   return (*engine)->Resize();
 }
 
+// Whether OpenCL is worth a look when nobody asked for it: phones have a GPU; elsewhere the CPU
+// engine is the measured one, and loading a driver would cost every process time and memory.
+bool AutoTriesOpenCl() {
+#ifdef __ANDROID__
+  return true;
+#else
+  return std::getenv("PCONV_OPENCL_LIBRARY") != nullptr;
+#endif
+}
+
+// What the packed cache remembers, so that a resize does not try and tell again.
+struct OpenClRefusal {
+  mutable std::atomic<bool> refused{false};
+};
+
+// False, with one line per delegate that says why, if there is no GPU that runs the graph.
+bool TryGpu(Graph* graph, const EngineOptions& options, PackedCache* cache,
+            std::unique_ptr<Engine>* engine) {
+  const auto refusal = cache->GetOrMake<OpenClRefusal>(
+      "opencl refusal", {}, [] { return std::make_shared<const OpenClRefusal>(); });
+  if (refusal->refused) return false;
+  Status status = CreateOpenClEngine(graph, options, cache, engine, OpenClKernels::kGpuDevice);
+  if (status.ok()) status = (*engine)->Resize();
+  if (status.ok()) return true;
+  refusal->refused = true;
+  LogWarning("backend auto takes the cpu engine: " + status.message());
+  return false;
+}
+
 }  // namespace
 
 Status CreateEngine(Backend backend, Graph* graph, const EngineOptions& options, PackedCache* cache,
@@ -29,6 +62,10 @@ Status CreateEngine(Backend backend, Graph* graph, const EngineOptions& options,
     if (!status.ok()) return Status::Error("backend opencl: " + status.message());
     *name = "opencl";
     return status;
+  }
+  if (backend == Backend::kAuto && AutoTriesOpenCl() && TryGpu(graph, options, cache, engine)) {
+    *name = "opencl";
+    return Status::Ok();
   }
   if (backend != Backend::kReference) {
     const Status status = CreateAdaptedCpuEngine(graph, options, cache, engine);

@@ -140,8 +140,12 @@ Status CreateOpenClEngine(Graph* graph, const EngineOptions& options, PackedCach
       {}, make);
   PCONV_RETURN_IF_ERROR(status);
   if (shared == nullptr) return Status::Error("OpenCL is not available, as reported before");
-  const bool gpu_kernels = kernels == OpenClKernels::kByDevice ? shared->runtime->device().is_gpu
-                                                               : kernels == OpenClKernels::kGpu;
+  const opencl::DeviceInfo& device = shared->runtime->device();
+  if (kernels == OpenClKernels::kGpuDevice && !device.is_gpu) {
+    return Status::Error("no GPU with OpenCL; found " + device.name);
+  }
+  const bool by_device = kernels != OpenClKernels::kCpu && kernels != OpenClKernels::kGpu;
+  const bool gpu_kernels = by_device ? device.is_gpu : kernels == OpenClKernels::kGpu;
   *engine = std::make_unique<OpenClEngine>(graph, options, cache, shared->runtime, gpu_kernels);
   return Status::Ok();
 }

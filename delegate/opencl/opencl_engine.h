@@ -10,8 +10,9 @@
 
 namespace pconv {
 
-// Which kernels run: those for the kind of device found, or always one kind (for tests).
-enum class OpenClKernels { kByDevice, kCpu, kGpu };
+// Which kernels run: those for the kind of device found, the same but on no device other than a
+// GPU, or always one kind (for tests).
+enum class OpenClKernels { kByDevice, kGpuDevice, kCpu, kGpu };
 
 // Fails where there is no OpenCL library or no device. `graph` and `cache` must outlive the engine.
 // Shapes need not be known yet: call Resize() before Run().

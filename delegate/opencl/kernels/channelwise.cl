@@ -36,9 +36,13 @@ __kernel void channelwise(__global const STORAGE* restrict input, __global STORA
   output += ((size_t)n * channels + c) * out_tile_h * out_tile_w * LANES;
 #if LANES > 1
   VEC window[WINDOW_H * WINDOW_W];
+  const int is_inside = first_y >= 0 && first_y + WINDOW_H <= tile_h && first_x >= 0 &&
+                        first_x + WINDOW_W <= tile_w;
   for (int y = 0; y < WINDOW_H; ++y) {
     for (int x = 0; x < WINDOW_W; ++x) {
-      window[y * WINDOW_W + x] = window_vector(input, first_y + y, first_x + x, tile_h, tile_w);
+      window[y * WINDOW_W + x] =
+          is_inside ? LOAD(input, (first_y + y) * tile_w + first_x + x)
+                    : window_vector(input, first_y + y, first_x + x, tile_h, tile_w);
     }
   }
 #endif
