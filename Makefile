@@ -9,7 +9,7 @@ BAZEL ?= bazel
 # Tests in which several threads share memory.
 THREAD_TESTS := //delegate:packed_cache_test //delegate/cpu:cpu_engine_test //delegate/cpu/blocked:steps_test
 
-.PHONY: help setup delegate demo test test-python test-cpp test-emulated sanitize lint format bench docs wheel clean
+.PHONY: help setup delegate demo test test-python test-cpp test-emulated test-oclgrind sanitize lint format bench docs wheel clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -44,6 +44,11 @@ test-emulated: setup  ## C++ tests under qemu: ARM64, and x86-64 CPUs without AV
 
 test-python: setup  ## Python tests, against the built delegate
 	$(PY) -m pytest -n auto tests
+
+test-oclgrind: setup  ## OpenCL kernels in the simulator Oclgrind: accesses, races, uninitialised reads (90 s)
+	scripts/packages.sh oclgrind:oclgrind
+	$(BAZEL) build //delegate/opencl:opencl_engine_test
+	scripts/oclgrind.sh bazel-bin/delegate/opencl/opencl_engine_test
 
 lint: $(VENV)/.stamp  ## ruff, mypy, clang-format, buildifier
 	scripts/lint.sh check
