@@ -1,0 +1,137 @@
+"""What VGG-16's pruned convolutions should cost on two mobile GPUs, on paper.
+
+    python -m benchmarks.gpu_model
+
+No GPU was at hand: this counts what delegate/opencl/kernels/conv_groups.cl does per layer with the
+tiles that delegate/opencl/tiles.cc chooses (2x4 or 2x2 pixels per work-item, 8x4 work-items for
+each of 4 filters, a slice of the window in local memory) and divides by the rates below. Arithmetic
+is float32 and activations are float32; connectivity 3.6, 4 of 9 taps, the squares and Ts.
+
+Rates are published figures of the chips and, for loads, assumptions: a core starts one load of a
+warp a cycle. Latency, L2 bandwidth, occupancy and throttling are left out, so times are lower
+bounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+PATTERNS = (  # rows of the kernel, kept taps as X
+    ("XX.", "XX.", "..."),
+    (".XX", ".XX", "..."),
+    ("...", "XX.", "XX."),
+    ("...", ".XX", ".XX"),
+    (".X.", "XXX", "..."),
+    (".X.", "XX.", ".X."),
+    ("...", "XXX", ".X."),
+    (".X.", ".XX", ".X."),
+)
+CONNECTIVITY = 3.6
+TAPS = 4
+GROUP_W, GROUP_H, GROUP_FILTERS = 8, 4, 4
+# (name, output channels, input channels, map, how many); the first layer keeps all its kernels.
+LAYERS = (
+    ("3->64 @224", 64, 3, 224, 1),
+    ("64->64 @224", 64, 64, 224, 1),
+    ("64->128 @112", 128, 64, 112, 1),
+    ("128->128 @112", 128, 128, 112, 1),
+    ("128->256 @56", 256, 128, 56, 1),
+    ("256->256 @56", 256, 256, 56, 2),
+    ("256->512 @28", 512, 256, 28, 1),
+    ("512->512 @28", 512, 512, 28, 2),
+    ("512->512 @14", 512, 512, 14, 3),
+)
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """Rates of a GPU: FMA and 32-bit load lanes per second, bytes of DRAM per second."""
+
+    name: str
+    fma_per_s: float
+    loads_per_s: float
+    bytes_per_s: float
+
+
+GPUS = (
+    # 768 FMA lanes at 585 MHz; loads on half as many lanes (assumed); 4 x 16 bit LPDDR4X-4266.
+    Gpu("Adreno 640", 768 * 585e6, 384 * 585e6, 34.1e9),
+    # 10 cores of 3 engines with 8 lanes at 720 MHz; one load of 8 lanes per core and cycle.
+    Gpu("Mali-G76 MP10", 10 * 24 * 720e6, 10 * 8 * 720e6, 34.1e9),
+)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """A layer's work: FMAs, 32-bit loads and stores of all work-items, DRAM bytes."""
+
+    fma: float
+    loads: float
+    bytes: float
+    loads_per_fma: float
+    registers: int
+
+
+def window_loads(block_h: int, block_w: int) -> float:
+    """Mean over PATTERNS of the distinct inputs that a kernel reads for a block of outputs."""
+    total = 0
+    for pattern in PATTERNS:
+        taps = [(r, c) for r in range(3) for c in range(3) if pattern[r][c] == "X"]
+        total += len(
+            {(y + r, x + c) for r, c in taps for y in range(block_h) for x in range(block_w)}
+        )
+    return total / len(PATTERNS)
+
+
+def count(out_channels: int, in_channels: int, size: int) -> Counts:
+    """Counts of one pruned 3x3 convolution of stride 1 on a map of size x size."""
+    block_h, block_w = (2, 4) if size >= 28 else (2, 2)
+    block = block_h * block_w
+    tile_h, tile_w = GROUP_H * block_h, GROUP_W * block_w
+    groups = -(-size // tile_h) * -(-size // tile_w) * -(-out_channels // GROUP_FILTERS)
+    items = groups * GROUP_H * GROUP_W * GROUP_FILTERS
+    kernels = in_channels / (1 if in_channels == 3 else CONNECTIVITY)  # per work-item
+    fma = items * kernels * TAPS * block
+    per_kernel = window_loads(block_h, block_w) + TAPS + 1  # inputs, weights, offset
+    window = (tile_h + 2) * (tile_w + 2)
+    staged = 2 * groups * window * in_channels  # read from global, written to local memory
+    loads = items * kernels * per_kernel + staged
+    kept = out_channels * kernels
+    moved = 4 * (size * size * (in_channels + out_channels) + kept * (TAPS + 1))
+    # Sums of the slice and in total, weights, an input, addresses and counters.
+    registers = 2 * block + TAPS + 1 + 12
+    return Counts(fma, loads, moved, loads / fma, registers)
+
+
+def main() -> None:
+    """Prints the table."""
+    argparse.ArgumentParser(
+        prog="python -m benchmarks.gpu_model",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args()
+    print("| layer | registers | MFMA | loads per FMA | MB moved |", end="")
+    print("".join(f" {gpu.name} ms | bound by |" for gpu in GPUS))
+    print("|---|---:|---:|---:|---:|" + "---:|---|" * len(GPUS))
+    totals = [0.0] * len(GPUS)
+    for name, out_channels, in_channels, size, times in LAYERS:
+        counts = count(out_channels, in_channels, size)
+        label = f"{name} (x{times})" if times > 1 else name
+        row = f"| {label} | {counts.registers} | {counts.fma / 1e6:.0f} "
+        row += f"| {counts.loads_per_fma:.2f} | {counts.bytes / 1e6:.1f} |"
+        for i, gpu in enumerate(GPUS):
+            seconds = {
+                "FMA": counts.fma / gpu.fma_per_s,
+                "loads": counts.loads / gpu.loads_per_s,
+                "DRAM": counts.bytes / gpu.bytes_per_s,
+            }
+            bound = max(seconds, key=lambda key: seconds[key])
+            totals[i] += times * seconds[bound]
+            row += f" {1e3 * seconds[bound]:.2f} | {bound} |"
+        print(row)
+    print("| 13 convolutions | | | | |" + "".join(f" {1e3 * t:.1f} | |" for t in totals))
+
+
+if __name__ == "__main__":
+    main()
