@@ -352,6 +352,32 @@ TEST(Shapes, PadConcatReshapeMeanSoftmax) {
   }
 }
 
+// As in inverted residuals: small tiles between pointwise convolutions.
+TEST(Conv2D, DepthwiseOfTiles) {
+  uint32_t seed = Seed();
+  for (const int size : {4, 7, 8, 14, 16, 28, 33}) {
+    for (const int stride : {1, 2}) {
+      for (const int dilation : {1, 2}) {
+        for (const int multiplier : {1, 2}) {
+          GraphBuilder builder(++seed);
+          RandomLayerSpec spec;
+          spec.window = MakeWindow(1, 1);
+          spec.num_taps = 1;
+          spec.out_channels = 37;
+          spec.activation = Activation::kRelu6;
+          const int wide = builder.PConv2D(builder.Input({2, size, size, 5}), spec);
+          const Window window = MakeWindow(3, 3, stride, Padding::kSame, dilation);
+          const int deep = builder.DepthwiseConv2D(wide, window, Activation::kRelu, multiplier);
+          spec.out_channels = 9;
+          builder.Output(builder.PConv2D(deep, spec));
+          builder.Output(wide);
+          Check(&builder, Describe(window, size, size), 1 + seed % 3);
+        }
+      }
+    }
+  }
+}
+
 TEST(Fusion, PadIntoMaximum) {
   for (const Activation activation : {Activation::kNone, Activation::kRelu, Activation::kRelu6}) {
     for (const PoolKind kind : {PoolKind::kMax, PoolKind::kAverage}) {

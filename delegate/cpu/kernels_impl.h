@@ -192,26 +192,6 @@ void Binary(const BinaryArgs& args) {
 
 // ---- Layouts ----------------------------------------------------------------------------------
 
-void Border(const BorderArgs& a) {
-  for (int p = a.plane_begin; p < a.plane_end; ++p) {
-    float* plane = a.planes + p * a.plane_floats;
-    for (size_t i = 0; i < a.masked; ++i) {
-      const BorderMask entry = a.masked_list[i];
-      Store(plane + entry.cell, And(Load(plane + entry.cell), LoadInt(a.masks + entry.mask)));
-    }
-    for (size_t i = 0; i < a.permuted; ++i) {
-      const BorderPermute entry = a.permuted_list[i];
-      const Vec v = Permute(Load(plane + entry.from), LoadInt(a.permutations + entry.permutation));
-      Store(plane + entry.to, And(v, LoadInt(a.permutation_masks + entry.permutation)));
-    }
-    for (size_t i = 0; i < a.gathered; ++i) {
-      const BorderGather entry = a.gathered_list[i];
-      const int32_t* index = a.indices + entry.index;
-      for (int l = 0; l < kLanes; ++l) plane[entry.to + l] = index[l] < 0 ? 0.0f : plane[index[l]];
-    }
-  }
-}
-
 // from[index], or `fill` where the index is negative.
 PCONV_INLINE Vec GatherLanes(const float* from, IntVec index, float fill) {
 #if defined(__AVX512F__)
@@ -226,6 +206,37 @@ PCONV_INLINE Vec GatherLanes(const float* from, IntVec index, float fill) {
   for (int l = 0; l < kLanes; ++l) v[l] = index[l] < 0 ? fill : from[index[l]];
   return v;
 #endif
+}
+
+void Border(const BorderArgs& a) {
+  constexpr int kPlanes = 8;  // that share what is loaded from the tables
+  for (int p = a.plane_begin; p < a.plane_end; p += kPlanes) {
+    const int planes = p + kPlanes < a.plane_end ? kPlanes : a.plane_end - p;
+    float* const first = a.planes + p * a.plane_floats;
+    float* const end = first + planes * a.plane_floats;
+    for (size_t i = 0; i < a.masked; ++i) {
+      const BorderMask entry = a.masked_list[i];
+      const IntVec mask = LoadInt(a.masks + entry.mask);
+      for (float* plane = first; plane != end; plane += a.plane_floats) {
+        Store(plane + entry.cell, And(Load(plane + entry.cell), mask));
+      }
+    }
+    for (size_t i = 0; i < a.permuted; ++i) {
+      const BorderPermute entry = a.permuted_list[i];
+      const IntVec lanes = LoadInt(a.permutations + entry.permutation);
+      const IntVec mask = LoadInt(a.permutation_masks + entry.permutation);
+      for (float* plane = first; plane != end; plane += a.plane_floats) {
+        Store(plane + entry.to, And(Permute(Load(plane + entry.from), lanes), mask));
+      }
+    }
+    for (size_t i = 0; i < a.gathered; ++i) {
+      const BorderGather entry = a.gathered_list[i];
+      const IntVec index = LoadInt(a.indices + entry.index);
+      for (float* plane = first; plane != end; plane += a.plane_floats) {
+        Store(plane + entry.to, GatherLanes(plane, index, 0.0f));
+      }
+    }
+  }
 }
 
 void Gather(const GatherArgs& a) {
