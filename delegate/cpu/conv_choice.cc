@@ -44,7 +44,7 @@ int SliceChannels(const ConvProblem& problem, Block block, int cache_bytes) {
 
 // By rows only if every thread gets as many, and enough for a register block.
 bool RowsSplitEvenly(int rows, int num_threads) {
-  return rows >= 3 * num_threads &&
+  return num_threads > 1 && rows >= 3 * num_threads &&
          (rows + num_threads - 1) / num_threads * num_threads <= rows * 1.05;
 }
 

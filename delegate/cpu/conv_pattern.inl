@@ -222,7 +222,10 @@ __attribute__((noinline)) void PatternBlock(const ConvArgs& a, int x) {
     for (int r = 0; r < R; ++r) {
       PCONV_UNROLL
       for (int c = 0; c < C; ++c) {
-        Store(out + r * a.output_row + c * kLanes, Clamp(acc[r][c], lo, hi));
+        float* cell = out + r * a.output_row + c * kLanes;
+        Store(cell, Clamp(acc[r][c], lo, hi));
+        // The next block's: large images would wait for every line to be allocated.
+        if (!a.accumulate) __builtin_prefetch(cell + C * kLanes, /*write=*/1);
       }
     }
   }

@@ -163,7 +163,10 @@ void SingleBlock(const ConvArgs& a, int y, int x) {
         Vec sum = acc[0][r][c];
         PCONV_UNROLL
         for (int s = 1; s < kSets; ++s) sum += acc[s][r][c];
-        Store(out + r * a.output_row + c * kLanes, Clamp(sum, lo, hi));
+        float* cell = out + r * a.output_row + c * kLanes;
+        Store(cell, Clamp(sum, lo, hi));
+        // The next block's: large images would wait for every line to be allocated.
+        if (R * C > 4 && !a.accumulate) __builtin_prefetch(cell + C * kLanes, /*write=*/1);
       }
     }
   }
