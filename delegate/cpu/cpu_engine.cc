@@ -1,5 +1,9 @@
 #include "delegate/cpu/cpu_engine.h"
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -13,6 +17,8 @@ namespace {
 
 using cpu::Buffer;
 using cpu::Step;
+
+constexpr size_t kAlignment = 128, kHugePage = 2 << 20;
 
 struct FreeDeleter {
   void operator()(void* p) const { std::free(p); }
@@ -31,10 +37,14 @@ class CpuEngine : public Engine {
   Status Resize() override {
     PCONV_RETURN_IF_ERROR(
         cpu::MakePlan({graph_, kernels_, &options_, cache_, &pool_}, &plan_, &weight_bytes_));
-    constexpr size_t kAlignment = 128;
-    const size_t bytes =
-        (plan_.arena_floats * sizeof(float) + kAlignment - 1) / kAlignment * kAlignment;
-    arena_.reset(bytes == 0 ? nullptr : static_cast<float*>(std::aligned_alloc(kAlignment, bytes)));
+    const size_t needed = plan_.arena_floats * sizeof(float);
+    const size_t alignment = needed < kHugePage ? kAlignment : kHugePage;
+    const size_t bytes = (needed + alignment - 1) / alignment * alignment;
+    arena_.reset(bytes == 0 ? nullptr : static_cast<float*>(std::aligned_alloc(alignment, bytes)));
+#if defined(__linux__)
+    // Windows of many channels lie on more pages than the first-level TLB has. May be refused.
+    if (arena_ != nullptr && alignment == kHugePage) madvise(arena_.get(), bytes, MADV_HUGEPAGE);
+#endif
     arena_bytes_ = static_cast<int64_t>(bytes);
     if (bytes > 0 && arena_ == nullptr) {
       return Status::Error("out of memory: " + std::to_string(bytes) +
