@@ -11,6 +11,7 @@ import time
 import types
 
 import pytest
+from interruptible import interruptible
 
 import pconv_tf
 from pconv_tf.cli import main as cli
@@ -150,9 +151,7 @@ sys.exit(main(["demo"]))
 
 def test_ctrl_c_ends_the_process_with_130():
     code = _SLEEPER.format(body="print('ready', flush=True); time.sleep(60)")
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with interruptible(code, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "ready\n"
         time.sleep(0.1)
         os.kill(process.pid, signal.SIGINT)

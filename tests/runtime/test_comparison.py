@@ -5,13 +5,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import textwrap
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from interruptible import interruptible
 
 from pconv_tf.runtime import compare, comparison
 from pconv_tf.runtime.comparison import run_comparison
@@ -184,7 +184,7 @@ def test_ctrl_c_takes_the_processes_along(dense_tflite):
                        "--num_runs=1000000", "--external_delegate_path=none"]))
         """
     )
-    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) as process:
+    with interruptible(code, stderr=subprocess.PIPE) as process:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         deadline = time.monotonic() + 30
         while len(pids := children.read_text().split()) < 2 and time.monotonic() < deadline:
