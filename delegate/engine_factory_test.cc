@@ -81,9 +81,9 @@ TEST(EngineFactoryTest, AutoTakesAGpuThatWorks) {
   EXPECT_EQ(name, "opencl");
 }
 
-// The library is opened once per process: a process of its own.
+// The library is opened once per process: a forked one, before any other test has opened one (gtest
+// runs death tests first).
 TEST(EngineFactoryDeathTest, NamesTheMissingLibrary) {
-  GTEST_FLAG_SET(death_test_style, "threadsafe");
   const auto run = [] {
     setenv("PCONV_OPENCL_LIBRARY", "/nowhere/libOpenCL.so", 1);
     testing::GraphBuilder builder(7);

@@ -25,8 +25,10 @@ PCONV_INLINE Vec RepeatFour(const float* weights) {
 #endif
   return all;
 #else
-  static_assert(kLanes == 4, "vectors of four floats");
-  return LoadUnaligned(weights);
+  Vec all;
+  for (int i = 0; i < kLanes; i += 4)
+    memcpy(reinterpret_cast<float*>(&all) + i, weights, 4 * sizeof(float));
+  return all;
 #endif
 }
 
