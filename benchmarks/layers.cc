@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "delegate/cpu/cpu_engine.h"
-#include "delegate/cpu/graph_testing.h"
+#include "delegate/graph_testing.h"
 
 namespace pconv {
 namespace {

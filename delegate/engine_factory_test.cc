@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <iostream>
 
-#include "delegate/cpu/graph_testing.h"
+#include "delegate/graph_testing.h"
 
 namespace pconv {
 namespace {

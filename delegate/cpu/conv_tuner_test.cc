@@ -12,8 +12,8 @@
 #include <set>
 
 #include "delegate/cpu/cpu_engine.h"
-#include "delegate/cpu/graph_testing.h"
 #include "delegate/cpu/isa.h"
+#include "delegate/graph_testing.h"
 
 namespace pconv::cpu {
 namespace {

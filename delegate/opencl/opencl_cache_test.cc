@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "delegate/cpu/graph_testing.h"
+#include "delegate/graph_testing.h"
 #include "delegate/opencl/opencl_engine.h"
 #include "delegate/opencl/runtime.h"
 

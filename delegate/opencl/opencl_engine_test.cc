@@ -1,460 +1,107 @@
-// Every kind of node, and chains of them, against plain loops: kernels for CPU devices and for
-// GPUs, in float32 and float16. Without an OpenCL device the tests are skipped.
+// The cases that all engines share: kernels for CPU devices and for GPUs, in float32 and float16;
+// and what only this engine offers. Without an OpenCL device the tests are skipped.
 #include "delegate/opencl/opencl_engine.h"
 
 #include <gtest/gtest.h>
 
-#include <cmath>
-#include <cstdlib>
-#include <limits>
 #include <string>
+#include <tuple>
 
-#include "delegate/cpu/graph_testing.h"
+#include "delegate/engine_cases.h"
 
 namespace pconv {
 namespace {
 
+using testing::CaseCollector;
+using testing::CaseGrid;
+using testing::EngineCase;
 using testing::GraphBuilder;
 using testing::RandomLayerSpec;
+using testing::RunEngine;
+using testing::Sampling;
+using testing::Seed;
 using testing::Tensors;
-
-uint32_t Seed() {
-  const char* text = std::getenv("PCONV_TEST_SEED");
-  return text == nullptr ? 20240607 : static_cast<uint32_t>(std::strtoul(text, nullptr, 10));
-}
 
 struct Variant {
   OpenClKernels kernels;
   Precision precision;
   const char* name;
   double tolerance;
+  int part;  // which sample of the grids
 };
 
 // As gtest prints it.
 void PrintTo(const Variant& variant, std::ostream* stream) { *stream << variant.name; }
 
 constexpr Variant kVariants[] = {
-    {OpenClKernels::kCpu, Precision::kFp32, "cpu_fp32", 1e-5},
-    {OpenClKernels::kCpu, Precision::kFp16, "cpu_fp16", 1e-2},
-    {OpenClKernels::kGpu, Precision::kFp32, "gpu_fp32", 1e-5},
-    {OpenClKernels::kGpu, Precision::kFp16, "gpu_fp16", 1e-2},
+    {OpenClKernels::kCpu, Precision::kFp32, "cpu_fp32", 1e-5, 0},
+    {OpenClKernels::kCpu, Precision::kFp16, "cpu_fp16", 1e-2, 1},
+    {OpenClKernels::kGpu, Precision::kFp32, "gpu_fp32", 1e-5, 2},
+    {OpenClKernels::kGpu, Precision::kFp16, "gpu_fp16", 1e-2, 3},
 };
 
-Tensors RunEngine(Engine* engine, const Graph& graph, const Tensors& inputs) {
-  std::vector<const float*> input_pointers;
-  for (const auto& input : inputs) input_pointers.push_back(input.data());
-  Tensors outputs;
-  std::vector<float*> output_pointers;
-  for (const int i : graph.outputs) {
-    size_t elements = 1;
-    for (const int dim : graph.values[i].shape) elements *= dim;
-    outputs.emplace_back(elements, -12345.0f);
-  }
-  for (auto& output : outputs) output_pointers.push_back(output.data());
-  const Status status = engine->Run(input_pointers, output_pointers);
-  EXPECT_TRUE(status.ok()) << status.message();
-  return outputs;
+// One cache for all tests: the device is opened once and programs are compiled once.
+PackedCache& Cache() {
+  static PackedCache& cache = *new PackedCache;
+  return cache;
 }
 
-Window MakeWindow(int kernel_h, int kernel_w, int stride = 1, Padding padding = Padding::kSame,
-                  int dilation = 1) {
-  Window window;
-  window.kernel_h = kernel_h;
-  window.kernel_w = kernel_w;
-  window.stride_h = window.stride_w = stride;
-  window.dilation_h = window.dilation_w = dilation;
-  window.padding = padding;
-  return window;
+EngineOptions OptionsOf(const Variant& variant) {
+  EngineOptions options;
+  options.num_threads = 2;
+  options.precision = variant.precision;
+  return options;
 }
+
+// Why there is no engine; empty if there is one.
+std::string WhyNoDevice(const Variant& variant) {
+  GraphBuilder builder(0);
+  std::unique_ptr<Engine> engine;
+  return CreateOpenClEngine(&builder.graph(), OptionsOf(variant), &Cache(), &engine,
+                            variant.kernels)
+      .message();
+}
+
+class OpenClCasesTest : public ::testing::TestWithParam<std::tuple<Variant, CaseGrid>> {};
+
+TEST_P(OpenClCasesTest, MatchesPlainLoops) {
+  const auto& [variant, grid] = GetParam();
+  const std::string reason = WhyNoDevice(variant);
+  if (!reason.empty()) GTEST_SKIP() << reason;
+  int num_cases = 0;
+  const auto check = [&, &variant = variant](const EngineCase& engine_case) {
+    ++num_cases;
+    std::unique_ptr<Engine> engine;
+    const Status status = CreateOpenClEngine(engine_case.graph, OptionsOf(variant), &Cache(),
+                                             &engine, variant.kernels);
+    ASSERT_TRUE(status.ok()) << status.message();
+    testing::ExpectMatches(engine.get(), engine_case, variant.tolerance, variant.name);
+  };
+  CaseCollector cases(Sampling::Part(variant.part), check);
+  grid.collect(&cases);
+  EXPECT_GT(num_cases, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, OpenClCasesTest,
+                         ::testing::Combine(::testing::ValuesIn(kVariants),
+                                            ::testing::ValuesIn(testing::AllGrids())),
+                         [](const auto& info) {
+                           return std::string(std::get<Variant>(info.param).name) + "_" +
+                                  std::get<CaseGrid>(info.param).name;
+                         });
 
 class OpenClEngineTest : public ::testing::TestWithParam<Variant> {
  protected:
-  // One cache for all tests: the device is opened once and programs are compiled once.
-  static PackedCache& Cache() {
-    static PackedCache& cache = *new PackedCache;
-    return cache;
-  }
-
-  static EngineOptions Options(int num_threads = 2) {
-    EngineOptions options;
-    options.num_threads = num_threads;
-    options.precision = GetParam().precision;
-    return options;
-  }
+  static EngineOptions Options() { return OptionsOf(GetParam()); }
 
   void SetUp() override {
-    GraphBuilder builder(0);
-    std::unique_ptr<Engine> engine;
-    const Status status =
-        CreateOpenClEngine(&builder.graph(), Options(), &Cache(), &engine, GetParam().kernels);
-    if (!status.ok()) GTEST_SKIP() << status.message();
-  }
-
-  // Every program is compiled for its window and block, which takes a second on PoCL, so grids of
-  // windows are thinned out: each variant takes combinations of its own.
-  static int VariantIndex() {
-    return (GetParam().kernels == OpenClKernels::kGpu ? 2 : 0) +
-           (GetParam().precision == Precision::kFp16 ? 1 : 0);
-  }
-  static bool Takes(int combination, int one_of) {
-    return combination % one_of == VariantIndex() * one_of / 4;
-  }
-  // All for the first variant, one for each of the others.
-  static std::vector<int> Thinned(const std::vector<int>& all) {
-    if (VariantIndex() == 0) return all;
-    return {all[VariantIndex() % all.size()]};
-  }
-
-  static void Check(GraphBuilder* builder, const std::string& what) {
-    Graph& graph = builder->graph();
-    const Tensors inputs = testing::RandomInputs(graph, &builder->rng());
-    const Tensors expected = testing::ReferenceOutputs(graph, inputs);
-    std::unique_ptr<Engine> engine;
-    Status status = CreateOpenClEngine(&graph, Options(), &Cache(), &engine, GetParam().kernels);
-    ASSERT_TRUE(status.ok()) << status.message();
-    status = engine->Resize();
-    ASSERT_TRUE(status.ok()) << what << ": " << status.message();
-    for (int run = 0; run < 2; ++run) {  // the second one finds used memory
-      const Tensors outputs = RunEngine(engine.get(), graph, inputs);
-      for (size_t i = 0; i < outputs.size(); ++i) {
-        EXPECT_LT(testing::RelativeError(expected[i], outputs[i]), GetParam().tolerance)
-            << what << ", output " << i << ", seed " << Seed();
-      }
-    }
+    const std::string reason = WhyNoDevice(GetParam());
+    if (!reason.empty()) GTEST_SKIP() << reason;
   }
 };
 
 INSTANTIATE_TEST_SUITE_P(Kernels, OpenClEngineTest, ::testing::ValuesIn(kVariants),
                          [](const auto& info) { return std::string(info.param.name); });
-
-std::string Describe(const Window& w, int h, int width) {
-  return std::to_string(w.kernel_h) + "x" + std::to_string(w.kernel_w) + " stride " +
-         std::to_string(w.stride_h) + " dilation " + std::to_string(w.dilation_h) + " padding " +
-         std::to_string(static_cast<int>(w.padding)) + " on " + std::to_string(h) + "x" +
-         std::to_string(width);
-}
-
-TEST_P(OpenClEngineTest, ShapesStridesPaddingsDilations) {
-  uint32_t seed = Seed();
-  int combination = 0;
-  for (const auto& [h, w] : std::vector<std::pair<int, int>>{
-           {1, 1}, {2, 2}, {7, 7}, {8, 5}, {14, 14}, {17, 23}, {28, 28}}) {
-    for (const int kernel : {1, 2, 3, 5, 7}) {
-      for (const int stride : {1, 2, 3}) {
-        for (const int dilation : {1, 2}) {
-          for (const Padding padding : {Padding::kSame, Padding::kValid}) {
-            const Window window = MakeWindow(kernel, kernel, stride, padding, dilation);
-            if (!Takes(combination++, 37)) continue;
-            if (ResolveHeight(window, h).out < 1 || ResolveWidth(window, w).out < 1) continue;
-            GraphBuilder builder(++seed);
-            RandomLayerSpec spec;
-            spec.window = window;
-            spec.out_channels = 6;
-            spec.num_taps = kernel == 1 ? 1 : kernel == 2 ? 3 : 4;
-            spec.patterns =
-                testing::RandomPatterns(kernel, kernel, spec.num_taps, 3, &builder.rng());
-            spec.activation = static_cast<Activation>(seed % 4);
-            builder.Output(
-                builder.PConv2D(builder.Input({1 + static_cast<int>(seed % 2), h, w, 5}), spec));
-            Check(&builder, Describe(window, h, w));
-          }
-        }
-      }
-    }
-  }
-}
-
-TEST_P(OpenClEngineTest, AllFourTapPatterns) {
-  std::vector<uint64_t> masks;
-  for (uint64_t mask = 0; mask < 512; ++mask) {
-    if (__builtin_popcountll(mask) == 4) masks.push_back(mask);
-  }
-  ASSERT_EQ(masks.size(), 126u);
-  // Up to 16 patterns have a loop each; more are walked by offsets.
-  const size_t first = GetParam().precision == Precision::kFp32 ? 0 : 80;
-  const std::vector<uint64_t> some(masks.begin() + first, masks.begin() + first + 8);
-  for (const std::vector<uint64_t>& patterns : {some, masks}) {
-    GraphBuilder builder(Seed());
-    RandomLayerSpec spec;
-    spec.window = MakeWindow(3, 3);
-    spec.patterns = patterns;
-    spec.out_channels = 24;
-    spec.density = 1.0;
-    builder.Output(builder.PConv2D(builder.Input({1, 19, 33, 24}), spec));
-    Check(&builder, std::to_string(patterns.size()) + " patterns");
-  }
-}
-
-TEST_P(OpenClEngineTest, DensitiesBlocksAndWeightTypes) {
-  uint32_t seed = Seed();
-  for (const double density : {0.0, 0.02, 0.28, 1.0}) {
-    for (const int block : {1, 4, 8, 16}) {
-      for (const WeightType type :
-           {WeightType::kFloat32, WeightType::kFloat16, WeightType::kInt8}) {
-        for (const int kernel : {1, 3}) {
-          GraphBuilder builder(++seed);
-          RandomLayerSpec spec;
-          spec.window = MakeWindow(kernel, kernel);
-          if (kernel == 3) spec.patterns = {0b000011011, 0b000110110, 0b011011000, 0b010111000};
-          spec.num_taps = kernel == 1 ? 1 : 4;
-          spec.density = density;
-          spec.filter_block = block;
-          spec.weight_type = type;
-          spec.out_channels = 37;
-          spec.activation = Activation::kRelu;
-          builder.Output(builder.PConv2D(builder.Input({1, 14, 14, 40}), spec));
-          Check(&builder, "density " + std::to_string(density) + " block " + std::to_string(block));
-        }
-      }
-    }
-  }
-}
-
-TEST_P(OpenClEngineTest, SlicesOfManyInputChannels) {
-  GraphBuilder builder(Seed());
-  RandomLayerSpec spec;
-  spec.window = MakeWindow(3, 3);
-  spec.patterns = {0b000011011, 0b000110110, 0b011011000, 0b010111000};
-  spec.out_channels = 400;
-  spec.density = 0.02;
-  const int x =
-      builder.Conv2D(builder.Input({1, 28, 28, 2}), 400, MakeWindow(1, 1), Activation::kNone);
-  const int y = builder.PConv2D(x, spec);
-  const int sum = builder.Add({.op = BinaryNode{BinaryKind::kAdd, Activation::kRelu}}, {x, y});
-  builder.Output(sum);
-  Check(&builder, "400 channels");
-}
-
-TEST_P(OpenClEngineTest, TapCounts) {
-  for (const int taps : Thinned({1, 3, 9})) {
-    GraphBuilder builder(Seed() + taps);
-    RandomLayerSpec spec;
-    spec.window = MakeWindow(3, 3);
-    spec.num_taps = taps;
-    spec.patterns = testing::RandomPatterns(3, 3, taps, 3, &builder.rng());
-    spec.out_channels = 20;
-    builder.Output(builder.PConv2D(builder.Input({1, 14, 14, 16}), spec));
-    Check(&builder, std::to_string(taps) + " taps");
-  }
-}
-
-TEST_P(OpenClEngineTest, ExplicitPads) {
-  for (const int i : Thinned({0, 3, 6})) {
-    GraphBuilder builder(Seed() + i);
-    RandomLayerSpec spec;
-    spec.window = MakeWindow(3, 3, 1 + i % 2, Padding::kValid);
-    spec.window.pads = {i % 3, (i + 1) % 4, i / 2, 1};
-    spec.patterns = {0b000011011, 0b010111000};
-    builder.Output(builder.PConv2D(builder.Input({1, 13, 16, 6}), spec));
-    Check(&builder, "explicit pads " + std::to_string(i));
-  }
-}
-
-TEST_P(OpenClEngineTest, SparseFullyConnected) {
-  for (const int block : {1, 4, 8, 16}) {
-    for (const double density : {0.0, 0.1, 1.0}) {
-      GraphBuilder builder(Seed());
-      RandomLayerSpec spec;
-      spec.window = MakeWindow(1, 1);
-      spec.num_taps = 1;
-      spec.filter_block = block;
-      spec.density = density;
-      spec.out_channels = 50;
-      builder.Output(builder.PConv2D(builder.Input({3, 77}), spec));
-      Check(&builder, "fully connected, block " + std::to_string(block));
-    }
-  }
-}
-
-TEST_P(OpenClEngineTest, KeptTapsPassNan) {
-  GraphBuilder builder(Seed());
-  RandomLayerSpec spec;
-  spec.window = MakeWindow(3, 3);
-  spec.activation = Activation::kRelu6;
-  builder.Output(builder.PConv2D(builder.Input({1, 14, 14, 8}), spec));
-  Graph& graph = builder.graph();
-  Tensors inputs = testing::RandomInputs(graph, &builder.rng());
-  inputs[0][8 * (14 * 3 + 5) + 2] = std::numeric_limits<float>::quiet_NaN();
-  inputs[0][8 * (14 * 9 + 9) + 4] = std::numeric_limits<float>::infinity();
-  const Tensors expected = testing::ReferenceOutputs(graph, inputs);
-  int nans = 0;
-  for (const float x : expected[0]) nans += std::isnan(x);
-  ASSERT_GT(nans, 0);
-  std::unique_ptr<Engine> engine;
-  ASSERT_TRUE(CreateOpenClEngine(&graph, Options(), &Cache(), &engine, GetParam().kernels).ok());
-  ASSERT_TRUE(engine->Resize().ok());
-  EXPECT_LT(testing::RelativeError(expected[0], RunEngine(engine.get(), graph, inputs)[0]),
-            GetParam().tolerance);
-}
-
-TEST_P(OpenClEngineTest, DenseGroupedAndDepthwise) {
-  uint32_t seed = Seed();
-  int combination = 0;
-  for (const int kernel : {1, 3, 5, 11}) {
-    for (const int stride : {1, 2}) {
-      for (const Padding padding : {Padding::kSame, Padding::kValid}) {
-        for (const int size : {11, 14, 30}) {
-          if (!Takes(combination++, 23)) continue;
-          const Window window = MakeWindow(kernel, kernel, stride, padding);
-          for (const int conv_groups : {1, 3}) {
-            GraphBuilder builder(++seed);
-            builder.Output(builder.Conv2D(builder.Input({1, size, size, 6}), 9, window,
-                                          Activation::kRelu6, conv_groups, seed % 2 == 0));
-            Check(&builder, "dense " + Describe(window, size, size));
-          }
-          for (const int multiplier : {1, 2}) {
-            GraphBuilder builder(++seed);
-            builder.Output(builder.DepthwiseConv2D(builder.Input({2, size, size, 7}), window,
-                                                   Activation::kRelu, multiplier));
-            Check(&builder, "depthwise " + Describe(window, size, size));
-          }
-        }
-      }
-    }
-  }
-}
-
-TEST_P(OpenClEngineTest, Pools) {
-  uint32_t seed = Seed();
-  int combination = 0;
-  for (const PoolKind kind : {PoolKind::kMax, PoolKind::kAverage}) {
-    for (const int kernel : {2, 3}) {
-      for (const int stride : {1, 2}) {
-        for (const Padding padding : {Padding::kSame, Padding::kValid}) {
-          for (const int size : {5, 14, 28, 31}) {
-            if (!Takes(combination++, 23)) continue;
-            GraphBuilder builder(++seed);
-            Pool2DNode pool;
-            pool.kind = kind;
-            pool.window = MakeWindow(kernel, kernel, stride, padding);
-            builder.Output(builder.Add({.op = pool}, {builder.Input({2, size, size, 5})}));
-            Check(&builder, "pool " + Describe(pool.window, size, size));
-          }
-        }
-      }
-    }
-  }
-}
-
-TEST_P(OpenClEngineTest, BinaryBroadcasts) {
-  uint32_t seed = Seed();
-  for (const BinaryKind kind : {BinaryKind::kAdd, BinaryKind::kSub, BinaryKind::kMul}) {
-    for (const bool constant : {false, true}) {
-      for (const bool swap : {false, true}) {
-        for (const Shape& other : std::vector<Shape>{{2, 9, 10, 6},
-                                                     {2, 1, 1, 6},
-                                                     {1, 1, 1, 6},
-                                                     {6},
-                                                     {1},
-                                                     {},
-                                                     {2, 9, 10, 1},
-                                                     {9, 1, 6}}) {
-          if (other.empty() && !constant) continue;
-          for (const bool planes : {false, true}) {
-            GraphBuilder builder(++seed);
-            int a = builder.Input({2, 9, 10, 6});
-            const int b = constant ? builder.Constant(other) : builder.Input(other);
-            if (planes) a = builder.Conv2D(a, 6, MakeWindow(1, 1), Activation::kNone);
-            BinaryNode op;
-            op.kind = kind;
-            op.activation = static_cast<Activation>(seed % 4);
-            const std::vector<int> inputs = swap ? std::vector<int>{b, a} : std::vector<int>{a, b};
-            builder.Output(builder.Add({.op = op}, inputs));
-            Check(&builder, "binary with rank " + std::to_string(other.size()));
-          }
-        }
-      }
-    }
-  }
-}
-
-TEST_P(OpenClEngineTest, Unary) {
-  for (int kind = 0; kind <= static_cast<int>(UnaryKind::kLeakyRelu); ++kind) {
-    for (const bool planes : {false, true}) {
-      GraphBuilder builder(Seed() + kind);
-      int a = builder.Input({1, 9, 10, 6});
-      if (planes) a = builder.Conv2D(a, 6, MakeWindow(3, 3), Activation::kNone);
-      a = builder.Add({.op = UnaryNode{static_cast<UnaryKind>(kind), 0.3f}}, {a});
-      // What lies outside the image must stay zero for the window that follows.
-      if (planes) a = builder.Conv2D(a, 4, MakeWindow(3, 3), Activation::kNone);
-      builder.Output(a);
-      Check(&builder, "unary " + std::to_string(kind));
-    }
-  }
-}
-
-TEST_P(OpenClEngineTest, PadConcatReshapeMeanSoftmax) {
-  for (const bool planes : {false, true}) {
-    GraphBuilder builder(Seed() + planes);
-    int a = builder.Input({2, 9, 10, 6});
-    if (planes) a = builder.Conv2D(a, 6, MakeWindow(3, 3), Activation::kNone);
-    const int b = builder.Add({.op = UnaryNode{UnaryKind::kRelu}}, {a});
-    const int padded = builder.Add({.op = PadNode{{{0, 0}, {1, 2}, {3, 0}, {0, 0}}}}, {a});
-    const int all_padded = builder.Add({.op = PadNode{{{1, 0}, {1, 2}, {3, 0}, {2, 1}}}}, {a});
-    const int channels = builder.Add({.op = ConcatNode{3, Activation::kRelu}}, {a, b, a});
-    const int rows = builder.Add({.op = ConcatNode{1, Activation::kNone}}, {a, b});
-    const int mean = builder.Add({.op = GlobalMeanNode{}}, {a});
-    const int kept = builder.Add({.op = GlobalMeanNode{true}}, {a});
-    const int flat = builder.Add({.op = ReshapeNode{{2, -1}}}, {a});
-    const int dense = builder.FullyConnected(flat, 10, Activation::kRelu);
-    const int softmax = builder.Add({.op = SoftmaxNode{1.5f}}, {dense});
-    for (const int v : {padded, all_padded, channels, rows, mean, kept, flat, softmax, a, a}) {
-      builder.Output(v);
-    }
-    Check(&builder, planes ? "planes" : "rows");
-  }
-}
-
-TEST_P(OpenClEngineTest, PadIntoConvolutionAndAddIntoConvolution) {
-  for (const int size : Thinned({15, 28})) {
-    GraphBuilder builder(Seed() + size);
-    const int input = builder.Input({1, size, size, 6});
-    const int padded = builder.Add({.op = PadNode{{{0, 0}, {3, 3}, {3, 3}, {0, 0}}}}, {input});
-    const int stem =
-        builder.Conv2D(padded, 8, MakeWindow(7, 7, 2, Padding::kValid), Activation::kRelu);
-    RandomLayerSpec spec;
-    spec.window = MakeWindow(3, 3);
-    spec.patterns = {0b000011011, 0b010111000};
-    spec.out_channels = 8;
-    const int left = builder.PConv2D(stem, spec);
-    const int sum =
-        builder.Add({.op = BinaryNode{BinaryKind::kAdd, Activation::kRelu}}, {stem, left});
-    const int next = builder.PConv2D(sum, spec);
-    const int right = builder.Conv2D(sum, 8, MakeWindow(1, 1), Activation::kNone);
-    const int last =
-        builder.Add({.op = BinaryNode{BinaryKind::kAdd, Activation::kRelu6}}, {next, right});
-    builder.Output(last);
-    builder.Output(stem);
-    Check(&builder, "residual net on " + std::to_string(size));
-  }
-}
-
-TEST_P(OpenClEngineTest, ChainsWithPoolsAndStrides) {
-  for (const int size : Thinned({32, 61})) {
-    GraphBuilder builder(Seed() + size);
-    int x = builder.Input({1, size, size, 3});
-    x = builder.Conv2D(x, 8, MakeWindow(3, 3), Activation::kRelu);
-    RandomLayerSpec spec;
-    spec.activation = Activation::kRelu;
-    spec.patterns = {0b000011011, 0b010111000};
-    for (int stage = 0; stage < 3; ++stage) {
-      spec.out_channels = 8 << stage;
-      spec.window = MakeWindow(3, 3);
-      x = builder.PConv2D(x, spec);
-      if (stage % 2 == 0) {
-        Pool2DNode pool;
-        pool.window = MakeWindow(2, 2, 2, Padding::kValid);
-        x = builder.Add({.op = pool}, {x});
-      } else {
-        spec.window = MakeWindow(3, 3, 2);
-        x = builder.PConv2D(x, spec);
-      }
-    }
-    x = builder.Add({.op = GlobalMeanNode{}}, {x});
-    builder.Output(builder.FullyConnected(x, 10, Activation::kNone));
-    Check(&builder, "net on " + std::to_string(size));
-  }
-}
 
 TEST_P(OpenClEngineTest, ResizeKeepsWeights) {
   GraphBuilder builder(Seed());

@@ -9,8 +9,8 @@
 #include <string>
 
 #include "delegate/cpu/cpu_engine.h"
-#include "delegate/cpu/graph_testing.h"
 #include "delegate/cpu/isa.h"
+#include "delegate/graph_testing.h"
 
 namespace pconv {
 namespace {

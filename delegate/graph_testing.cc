@@ -1,4 +1,4 @@
-#include "delegate/cpu/graph_testing.h"
+#include "delegate/graph_testing.h"
 
 #include <algorithm>
 #include <cmath>
@@ -218,6 +218,21 @@ std::vector<float> Evaluate(const Graph& graph, const Node& node, const Tensors&
 }
 
 }  // namespace
+
+uint32_t Seed() {
+  const char* text = std::getenv("PCONV_TEST_SEED");
+  return text == nullptr ? 20240607 : static_cast<uint32_t>(std::strtoul(text, nullptr, 10));
+}
+
+Window MakeWindow(int kernel_h, int kernel_w, int stride, Padding padding, int dilation) {
+  Window window;
+  window.kernel_h = kernel_h;
+  window.kernel_w = kernel_w;
+  window.stride_h = window.stride_w = stride;
+  window.dilation_h = window.dilation_w = dilation;
+  window.padding = padding;
+  return window;
+}
 
 int GraphBuilder::Input(const Shape& shape) {
   Value value;

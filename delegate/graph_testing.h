@@ -1,6 +1,6 @@
 // Graphs for tests of engines, and what they compute, by the plainest of loops.
-#ifndef PCONV_TF_DELEGATE_CPU_GRAPH_TESTING_H_
-#define PCONV_TF_DELEGATE_CPU_GRAPH_TESTING_H_
+#ifndef PCONV_TF_DELEGATE_GRAPH_TESTING_H_
+#define PCONV_TF_DELEGATE_GRAPH_TESTING_H_
 
 #include <deque>
 #include <random>
@@ -11,6 +11,13 @@
 #include "tflite_ops/fkw_testing.h"
 
 namespace pconv::testing {
+
+// What random graphs are made from: PCONV_TEST_SEED, or one number for all.
+uint32_t Seed();
+
+// The same stride and dilation in both directions.
+Window MakeWindow(int kernel_h, int kernel_w, int stride = 1, Padding padding = Padding::kSame,
+                  int dilation = 1);
 
 // Builds a graph node by node and owns its constants. Methods return the index of the new value.
 class GraphBuilder {
@@ -52,4 +59,4 @@ double RelativeError(const std::vector<float>& expected, const std::vector<float
 
 }  // namespace pconv::testing
 
-#endif  // PCONV_TF_DELEGATE_CPU_GRAPH_TESTING_H_
+#endif  // PCONV_TF_DELEGATE_GRAPH_TESTING_H_

@@ -1,0 +1,275 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "delegate/engine_cases.h"
+
+namespace pconv::testing {
+namespace {
+
+std::string Describe(const Window& w, int h, int width) {
+  return std::to_string(w.kernel_h) + "x" + std::to_string(w.kernel_w) + " stride " +
+         std::to_string(w.stride_h) + " dilation " + std::to_string(w.dilation_h) + " padding " +
+         std::to_string(static_cast<int>(w.padding)) + " on " + std::to_string(h) + "x" +
+         std::to_string(width);
+}
+
+void ShapesStridesPaddingsDilations(CaseCollector* cases) {
+  uint32_t seed = Seed();
+  for (const int kernel : {1, 2, 3, 5, 7}) {
+    for (const int stride : {1, 2, 3}) {
+      for (const int dilation : {1, 2}) {
+        for (const Padding padding : {Padding::kSame, Padding::kValid}) {
+          for (const auto& [h, w] : std::vector<std::pair<int, int>>{
+                   {1, 1}, {2, 2}, {7, 7}, {8, 5}, {14, 14}, {17, 23}, {28, 28}}) {
+            const Window window = MakeWindow(kernel, kernel, stride, padding, dilation);
+            if (!cases->Takes(37)) continue;
+            if (ResolveHeight(window, h).out < 1 || ResolveWidth(window, w).out < 1) continue;
+            GraphBuilder builder(++seed);
+            RandomLayerSpec spec;
+            spec.window = window;
+            spec.out_channels = 6;
+            spec.num_taps = kernel == 1 ? 1 : kernel == 2 ? 3 : 4;
+            spec.patterns = cases->Patterns(window, spec.num_taps, &builder.rng());
+            spec.activation = static_cast<Activation>(seed % 4);
+            builder.Output(
+                builder.PConv2D(builder.Input({1 + static_cast<int>(seed % 2), h, w, 5}), spec));
+            cases->Add(&builder, Describe(window, h, w), 1 + seed % 3);
+          }
+        }
+      }
+    }
+  }
+}
+
+void AllFourTapPatterns(CaseCollector* cases) {
+  std::vector<uint64_t> masks;
+  for (uint64_t mask = 0; mask < 512; ++mask) {
+    if (__builtin_popcountll(mask) == 4) masks.push_back(mask);
+  }
+  ASSERT_EQ(masks.size(), 126u);
+  // Engines have loops for a few patterns, and another way for many.
+  const auto eight_from = [&](size_t first) {
+    return std::vector<uint64_t>(masks.begin() + first, masks.begin() + first + 8);
+  };
+  const std::vector<std::vector<uint64_t>> sets = {eight_from(0), eight_from(80), masks};
+  for (const auto& [h, w] :
+       std::vector<std::pair<int, int>>{{19, 33}, {28, 28}, {14, 14}, {7, 7}}) {
+    if (!cases->all() && h != 19) continue;
+    for (const std::vector<uint64_t>& patterns : sets) {
+      if (patterns.size() == 8 && !cases->Takes(2)) continue;
+      GraphBuilder builder(Seed());
+      RandomLayerSpec spec;
+      spec.window = MakeWindow(3, 3);
+      spec.patterns = patterns;
+      spec.out_channels = 24;
+      spec.density = 1.0;
+      builder.Output(builder.PConv2D(builder.Input({1, h, w, 24}), spec));
+      cases->Add(&builder, std::to_string(patterns.size()) + " patterns on " + std::to_string(h));
+    }
+  }
+}
+
+void DensitiesBlocksAndWeightTypes(CaseCollector* cases) {
+  uint32_t seed = Seed();
+  for (const double density : {0.0, 0.02, 0.28, 1.0}) {
+    for (const int block : {1, 4, 8, 16}) {
+      for (const WeightType type :
+           {WeightType::kFloat32, WeightType::kFloat16, WeightType::kInt8}) {
+        for (const int kernel : {1, 3}) {
+          for (const int stride : {1, 2}) {
+            if (stride == 2 && !cases->Takes(23)) continue;
+            GraphBuilder builder(++seed);
+            RandomLayerSpec spec;
+            spec.window = MakeWindow(kernel, kernel, stride);
+            spec.num_taps = kernel == 1 ? 1 : 4;
+            spec.patterns = cases->Patterns(spec.window, spec.num_taps, &builder.rng());
+            spec.density = density;
+            spec.filter_block = block;
+            spec.weight_type = type;
+            spec.out_channels = 37;
+            spec.activation = Activation::kRelu;
+            builder.Output(builder.PConv2D(builder.Input({1, 14, 14, 40}), spec));
+            cases->Add(&builder,
+                       "density " + std::to_string(density) + " block " + std::to_string(block) +
+                           ", " + Describe(spec.window, 14, 14),
+                       1 + seed % 4);
+          }
+        }
+      }
+    }
+  }
+}
+
+void SlicesOfManyInputChannels(CaseCollector* cases) {
+  for (const auto& [h, w] : std::vector<std::pair<int, int>>{{28, 28}, {14, 14}, {56, 31}}) {
+    if (!cases->all() && h != 28) continue;
+    for (const int threads : cases->Threads({1, 2, 3})) {
+      GraphBuilder builder(Seed() + h);
+      RandomLayerSpec spec;
+      spec.window = MakeWindow(3, 3);
+      spec.patterns = cases->Patterns(spec.window, 4, &builder.rng());
+      spec.out_channels = 400;
+      spec.density = 0.02;
+      const int x =
+          builder.Conv2D(builder.Input({1, h, w, 2}), 400, MakeWindow(1, 1), Activation::kNone);
+      const int y = builder.PConv2D(x, spec);
+      const int sum = builder.Add({.op = BinaryNode{BinaryKind::kAdd, Activation::kRelu}}, {x, y});
+      builder.Output(sum);
+      cases->Add(&builder, "400 channels on " + std::to_string(h) + "x" + std::to_string(w),
+                 threads);
+    }
+  }
+}
+
+void TapCounts(CaseCollector* cases) {
+  const std::vector<int> all = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+  const int size = cases->all() ? 28 : 14;
+  for (const int taps : cases->Values(cases->all() ? all : std::vector<int>{1, 3, 9})) {
+    GraphBuilder builder(Seed() + taps);
+    RandomLayerSpec spec;
+    spec.window = MakeWindow(3, 3);
+    spec.num_taps = taps;
+    spec.patterns = cases->Patterns(spec.window, taps, &builder.rng());
+    spec.out_channels = 20;
+    builder.Output(builder.PConv2D(builder.Input({1, size, size, 16}), spec));
+    cases->Add(&builder, std::to_string(taps) + " taps");
+  }
+}
+
+void ExplicitPads(CaseCollector* cases) {
+  const std::vector<int> all = {0, 1, 2, 3, 4, 5, 6, 7};
+  for (const int i : cases->Values(cases->all() ? all : std::vector<int>{0, 3, 6})) {
+    GraphBuilder builder(Seed() + i);
+    RandomLayerSpec spec;
+    spec.window = MakeWindow(3, 3, 1 + i % 2, Padding::kValid);
+    spec.window.pads = {i % 3, (i + 1) % 4, i / 2, 1};
+    spec.patterns = cases->Patterns(spec.window, 4, &builder.rng());
+    builder.Output(builder.PConv2D(builder.Input({1, 13, 16, 6}), spec));
+    cases->Add(&builder, "explicit pads " + std::to_string(i));
+  }
+}
+
+void SparseFullyConnected(CaseCollector* cases) {
+  for (const int block : {1, 4, 8, 16}) {
+    for (const double density : {0.0, 0.1, 1.0}) {
+      GraphBuilder builder(Seed());
+      RandomLayerSpec spec;
+      spec.window = MakeWindow(1, 1);
+      spec.num_taps = 1;
+      spec.filter_block = block;
+      spec.density = density;
+      spec.out_channels = 50;
+      builder.Output(builder.PConv2D(builder.Input({3, 77}), spec));
+      cases->Add(&builder, "fully connected, block " + std::to_string(block), 3);
+    }
+  }
+}
+
+void KeptTapsPassNan(CaseCollector* cases) {
+  GraphBuilder builder(Seed());
+  RandomLayerSpec spec;
+  spec.window = MakeWindow(3, 3);
+  spec.activation = Activation::kRelu6;
+  builder.Output(builder.PConv2D(builder.Input({1, 14, 14, 8}), spec));
+  Tensors inputs = RandomInputs(builder.graph(), &builder.rng());
+  inputs[0][8 * (14 * 3 + 5) + 2] = std::numeric_limits<float>::quiet_NaN();
+  inputs[0][8 * (14 * 9 + 9) + 4] = std::numeric_limits<float>::infinity();
+  const Tensors expected = ReferenceOutputs(builder.graph(), inputs);
+  int nans = 0;
+  for (const float x : expected[0]) nans += std::isnan(x);
+  ASSERT_GT(nans, 0);
+  cases->Add(&builder, "NaN and infinity", 1, inputs);
+}
+
+// Inputs that caches do not hold, where engines may work in strips.
+void LargeImages(CaseCollector* cases) {
+  for (const int threads : cases->Threads({1, 2})) {
+    for (const auto& [h, w] : std::vector<std::pair<int, int>>{{112, 112}, {113, 131}}) {
+      if (!cases->Takes(2)) continue;
+      GraphBuilder builder(Seed() + h + threads);
+      RandomLayerSpec spec;
+      spec.window = MakeWindow(3, 3);
+      spec.patterns = cases->Patterns(spec.window, 4, &builder.rng());
+      spec.out_channels = 11;
+      spec.num_taps = 4;
+      const int input = builder.Input({1, h, w, 66});
+      const int sum = builder.PConv2D(input, spec);
+      const int other = builder.PConv2D(input, spec);
+      builder.Output(builder.Add({.op = BinaryNode{BinaryKind::kAdd}}, {sum, other}));
+      cases->Add(&builder, std::to_string(h) + "x" + std::to_string(w), threads);
+    }
+  }
+}
+
+void DenseGroupedAndDepthwise(CaseCollector* cases) {
+  uint32_t seed = Seed();
+  for (const int kernel : {1, 3, 5, 11}) {
+    for (const int stride : {1, 2}) {
+      for (const Padding padding : {Padding::kSame, Padding::kValid}) {
+        for (const int size : {11, 14, 30}) {
+          if (!cases->Takes(23)) continue;
+          const Window window = MakeWindow(kernel, kernel, stride, padding);
+          for (const int conv_groups : {1, 3}) {
+            GraphBuilder builder(++seed);
+            builder.Output(builder.Conv2D(builder.Input({1, size, size, 6}), 9, window,
+                                          Activation::kRelu6, conv_groups, seed % 2 == 0));
+            cases->Add(&builder, "dense " + Describe(window, size, size), 1 + seed % 2);
+          }
+          for (const int multiplier : {1, 2}) {
+            GraphBuilder builder(++seed);
+            builder.Output(builder.DepthwiseConv2D(builder.Input({2, size, size, 7}), window,
+                                                   Activation::kRelu, multiplier));
+            cases->Add(&builder, "depthwise " + Describe(window, size, size), 1 + seed % 2);
+          }
+        }
+      }
+    }
+  }
+}
+
+// As in inverted residuals: small images between pointwise convolutions.
+void DepthwiseBetweenPointwise(CaseCollector* cases) {
+  uint32_t seed = Seed();
+  for (const int size : {4, 7, 8, 14, 16, 28, 33}) {
+    for (const int stride : {1, 2}) {
+      for (const int dilation : {1, 2}) {
+        for (const int multiplier : {1, 2}) {
+          if (!cases->Takes(23)) continue;
+          GraphBuilder builder(++seed);
+          RandomLayerSpec spec;
+          spec.window = MakeWindow(1, 1);
+          spec.num_taps = 1;
+          spec.out_channels = 37;
+          spec.activation = Activation::kRelu6;
+          const int wide = builder.PConv2D(builder.Input({2, size, size, 5}), spec);
+          const Window window = MakeWindow(3, 3, stride, Padding::kSame, dilation);
+          const int deep = builder.DepthwiseConv2D(wide, window, Activation::kRelu, multiplier);
+          spec.out_channels = 9;
+          builder.Output(builder.PConv2D(deep, spec));
+          builder.Output(wide);
+          cases->Add(&builder, Describe(window, size, size), 1 + seed % 3);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<CaseGrid> ConvolutionGrids() {
+  return {{"ShapesStridesPaddingsDilations", ShapesStridesPaddingsDilations},
+          {"AllFourTapPatterns", AllFourTapPatterns},
+          {"DensitiesBlocksAndWeightTypes", DensitiesBlocksAndWeightTypes},
+          {"SlicesOfManyInputChannels", SlicesOfManyInputChannels},
+          {"TapCounts", TapCounts},
+          {"ExplicitPads", ExplicitPads},
+          {"SparseFullyConnected", SparseFullyConnected},
+          {"KeptTapsPassNan", KeptTapsPassNan},
+          {"LargeImages", LargeImages},
+          {"DenseGroupedAndDepthwise", DenseGroupedAndDepthwise},
+          {"DepthwiseBetweenPointwise", DepthwiseBetweenPointwise}};
+}
+
+}  // namespace pconv::testing
