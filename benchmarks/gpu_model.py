@@ -7,9 +7,23 @@ tiles that delegate/opencl/tiles.cc chooses (2x4 or 2x2 pixels per work-item, 8x
 each of 4 filters, a slice of the window in local memory) and divides by the rates below. Arithmetic
 is float32 and activations are float32; connectivity 3.6, 4 of 9 taps, the squares and Ts.
 
-Rates are published figures of the chips and, for loads, assumptions: a core starts one load of a
-warp a cycle. Latency, L2 bandwidth, occupancy and throttling are left out, so times are lower
-bounds.
+Rates and where they are from:
+
+- Adreno 640: 585 MHz, chipsandcheese.com/2024/05/01/inside-the-snapdragon-855s-igpu; 768 float32
+  lanes (898.5 GFLOP/s). The same article measured 88 GB/s of local memory and 192 GB/s of texture
+  cache, as noted with the lanes in github.com/azhirnov/cpu-gpu-arch, gpu/Adreno-600.md; that loads
+  of global memory reach the texture cache's rate is assumed. It also measured 407e9 FMA/s and a
+  little less than 30 GB/s of DRAM; peaks are used here. DRAM of the Snapdragon 855: quad-channel
+  LPDDR4X-4266, en.wikichip.org/wiki/qualcomm/snapdragon_800/855; at 16 bits a channel 34.1 GB/s.
+- Mali-G76 MP10: 720 MHz and 34.1 GB/s in the Kirin 980, AnandTech, "The Mate 20 & Mate 20 Pro
+  Review" (2018), page 2; three engines of 8 lanes per core, AnandTech, "Arm Announces the
+  Mali-G76" (2018). One load-store pipeline per core is Arm's (Mali OpenCL guide 101574); that it
+  starts the loads of one warp of 8 a cycle, of local memory too, is assumed.
+- Registers: Arm's guide "The Bifrost Shader Core" gives a thread 32 of 32 bits at full occupancy
+  and up to 64 with fewer threads. None found for Adreno. No time depends on them here.
+
+Every lane's load counts, also where all lanes read the same weight, which a GPU may serve at once.
+Latency, L2 bandwidth, occupancy and throttling are left out.
 """
 
 from __future__ import annotations
@@ -46,28 +60,29 @@ LAYERS = (
 
 @dataclass(frozen=True)
 class Gpu:
-    """Rates of a GPU: FMA and 32-bit load lanes per second, bytes of DRAM per second."""
+    """Rates of a GPU per second; accesses are of one lane to 32 bits, bytes are of DRAM."""
 
     name: str
     fma_per_s: float
-    loads_per_s: float
+    local_per_s: float
+    global_per_s: float | None  # None: both kinds of accesses go through one pipeline
     bytes_per_s: float
 
 
+# Sources: the module's docstring.
 GPUS = (
-    # 768 FMA lanes at 585 MHz; loads on half as many lanes (assumed); 4 x 16 bit LPDDR4X-4266.
-    Gpu("Adreno 640", 768 * 585e6, 384 * 585e6, 34.1e9),
-    # 10 cores of 3 engines with 8 lanes at 720 MHz; one load of 8 lanes per core and cycle.
-    Gpu("Mali-G76 MP10", 10 * 24 * 720e6, 10 * 8 * 720e6, 34.1e9),
+    Gpu("Adreno 640", 768 * 585e6, 88e9 / 4, 192e9 / 4, 34.1e9),
+    Gpu("Mali-G76 MP10", 10 * 24 * 720e6, 10 * 8 * 720e6, None, 34.1e9),
 )
 
 
 @dataclass(frozen=True)
 class Counts:
-    """A layer's work: FMAs, 32-bit loads and stores of all work-items, DRAM bytes."""
+    """A layer's work: FMAs, 32-bit accesses of all work-items, DRAM bytes."""
 
     fma: float
-    loads: float
+    local_accesses: float
+    global_accesses: float
     bytes: float
     loads_per_fma: float
     registers: int
@@ -93,15 +108,27 @@ def count(out_channels: int, in_channels: int, size: int) -> Counts:
     items = groups * GROUP_H * GROUP_W * GROUP_FILTERS
     kernels = in_channels / (1 if in_channels == 3 else CONNECTIVITY)  # per work-item
     fma = items * kernels * TAPS * block
-    per_kernel = window_loads(block_h, block_w) + TAPS + 1  # inputs, weights, offset
-    window = (tile_h + 2) * (tile_w + 2)
-    staged = 2 * groups * window * in_channels  # read from global, written to local memory
-    loads = items * kernels * per_kernel + staged
+    staged = groups * (tile_h + 2) * (tile_w + 2) * in_channels  # global to local memory
+    local_accesses = items * kernels * window_loads(block_h, block_w) + staged
+    global_accesses = items * kernels * (TAPS + 1) + staged  # weights, offset
     kept = out_channels * kernels
     moved = 4 * (size * size * (in_channels + out_channels) + kept * (TAPS + 1))
     # Sums of the slice and in total, weights, an input, addresses and counters.
     registers = 2 * block + TAPS + 1 + 12
-    return Counts(fma, loads, moved, loads / fma, registers)
+    loads_per_fma = (local_accesses + global_accesses) / fma
+    return Counts(fma, local_accesses, global_accesses, moved, loads_per_fma, registers)
+
+
+def seconds_by_bound(counts: Counts, gpu: Gpu) -> dict[str, float]:
+    """What the layer would take if one of the GPU's rates were its only limit."""
+    seconds = {"FMA": counts.fma / gpu.fma_per_s, "DRAM": counts.bytes / gpu.bytes_per_s}
+    if gpu.global_per_s is None:
+        accesses = counts.local_accesses + counts.global_accesses
+        seconds["loads"] = accesses / gpu.local_per_s
+    else:
+        seconds["local memory"] = counts.local_accesses / gpu.local_per_s
+        seconds["global loads"] = counts.global_accesses / gpu.global_per_s
+    return seconds
 
 
 def main() -> None:
@@ -121,11 +148,7 @@ def main() -> None:
         row = f"| {label} | {counts.registers} | {counts.fma / 1e6:.0f} "
         row += f"| {counts.loads_per_fma:.2f} | {counts.bytes / 1e6:.1f} |"
         for i, gpu in enumerate(GPUS):
-            seconds = {
-                "FMA": counts.fma / gpu.fma_per_s,
-                "loads": counts.loads / gpu.loads_per_s,
-                "DRAM": counts.bytes / gpu.bytes_per_s,
-            }
+            seconds = seconds_by_bound(counts, gpu)
             bound = max(seconds, key=lambda key: seconds[key])
             totals[i] += times * seconds[bound]
             row += f" {1e3 * seconds[bound]:.2f} | {bound} |"
