@@ -6,6 +6,7 @@ namespace pconv::cpu {
 namespace {
 
 constexpr int kFirstLevelCache = 28 * 1024;    // of 32 to 48 KiB
+constexpr double kKernelsPerSlice = 20;        // of a filter, at least
 constexpr int kSecondLevelCache = 800 * 1024;  // of 1 MiB
 
 struct Block {
@@ -37,7 +38,12 @@ int SliceChannels(const ConvProblem& problem, Block block, int cache_bytes) {
   const int window_bytes = cells(block.rows, window.kernel_h, window.stride_h) *
                            cells(block.columns, window.kernel_w, window.stride_w) *
                            problem.output.lanes * static_cast<int>(sizeof(float));
-  const int fit = std::max(1, cache_bytes / window_bytes);
+  int fit = std::max(1, cache_bytes / window_bytes);
+  if (cache_bytes <= kFirstLevelCache) {
+    // Starting and ending a filter costs more than what misses this cache then.
+    const double wanted = kKernelsPerSlice * problem.in_channels / problem.kernels_per_filter;
+    fit = static_cast<int>(std::clamp<double>(wanted, fit, 2.0 * fit));
+  }
   const int slices = (problem.in_channels + fit - 1) / fit;
   return (problem.in_channels + slices - 1) / slices;
 }

@@ -18,6 +18,7 @@ struct ConvProblem {
   int group = 1;     // filters that share their kernels, as the stream has them: 1, 2 or 4
   int patterns = 0;  // in the layer
   int in_channels = 0;
+  double kernels_per_filter = 0;
   bool sliceable = false;  // every filter reads channels of all the input
   Layout output;
   int num_threads = 1;

@@ -42,7 +42,7 @@ PCONV_INLINE TapWeights LoadTapWeights(const float* p) {
   return {{Broadcast(p[0]), Broadcast(p[1]), Broadcast(p[2]), Broadcast(p[3])}};
 }
 PCONV_INLINE void MultiplyAdd(Vec& acc, Vec x, const TapWeights& w, int t) {
-  asm("vfmadd231ps %1, %2, %0" : "+v"(acc) : "v"(x), "v"(w.tap[t]));
+  MultiplyAdd(acc, x, w.tap[t]);
 }
 #endif
 

@@ -62,6 +62,14 @@ PackedConv PackFilters(const SparseFilters& filters, const ConvProblem& problem,
     packed.slices.push_back(
         MakeStream(filters, packed.group, channel, channel + choice.slice_channels, runs));
   }
+  packed.bounds = BalanceGroups(packed.slices, problem.num_threads);
+  if (!runs) {
+    // Threads that share rows take all filters.
+    const std::vector<int> all = {0, packed.slices[0].groups()};
+    for (Stream& slice : packed.slices) {
+      SortByLength(choice.split_rows ? all : packed.bounds, &slice);
+    }
+  }
   return packed;
 }
 
@@ -114,7 +122,6 @@ ConvStep::ConvStep(const KernelTable& kernels, std::shared_ptr<const PackedConv>
       pattern_numbers_.push_back(static_cast<uint8_t>(number));
     }
   }
-  group_bounds_ = BalanceGroups(weights_->slices, problem.num_threads);
 }
 
 void ConvStep::Run(const RunContext& context) const {
@@ -132,8 +139,8 @@ void ConvStep::Run(const RunContext& context) const {
     const int rows = output_.layout.tile_h, groups = weights_->slices[0].groups();
     args.row_begin = choice_.split_rows ? rows * thread / num_threads : 0;
     args.row_end = choice_.split_rows ? rows * (thread + 1) / num_threads : rows;
-    args.group_begin = choice_.split_rows ? 0 : group_bounds_[thread];
-    args.group_end = choice_.split_rows ? groups : group_bounds_[thread + 1];
+    args.group_begin = choice_.split_rows ? 0 : weights_->bounds[thread];
+    args.group_end = choice_.split_rows ? groups : weights_->bounds[thread + 1];
     args.pattern_number = pattern_numbers_.data();
     args.packed_offset = packed_offsets_.data();
     for (int n = 0; n < output_.shape.n; ++n) {

@@ -34,6 +34,7 @@ struct PackedConv {
   int taps = 0;
   int group = 1;
   std::vector<Stream> slices;
+  std::vector<int> bounds;  // of the groups of each thread, where threads share filters
 
   size_t bytes() const;
 };
@@ -81,7 +82,6 @@ class ConvStep : public Step {
   ConvChoice choice_;
   bool has_addend_ = false;
   int num_threads_;
-  std::vector<int> group_bounds_;  // per thread
   Border border_;
   std::unique_ptr<PoolStep> pool_;
   int blocks_ = -1;  // buffer of every thread's block

@@ -50,7 +50,9 @@ struct ConvArgs {
   const float* input;             // channel 0, cell that tap (0, 0) of output cell (0, 0) reads
   size_t input_plane, input_row;  // input_row: between the inputs of successive output rows
   size_t input_column;            // between the inputs of successive output columns
-  float* output;                  // channel 0, cell (0, 0)
+  // Between rows of a 3x3 window without dilation of which all nine taps are kept; 0: another.
+  size_t window_row;
+  float* output;  // channel 0, cell (0, 0)
   size_t output_plane, output_row;
   const float* addend;  // null, or an image with the output's strides of its own
   size_t addend_plane, addend_row;
@@ -90,6 +92,29 @@ struct FewPixelsArgs {
   int group_begin, group_end;
 };
 using FewPixelsKernel = void (*)(const FewPixelsArgs& args);
+
+// A cell of a window: the tile's cell at `from` (floats from cell (0, 0)) under a permutation and a
+// mask, which lie at `permutation` in the tables.
+struct WindowCell {
+  uint32_t from, permutation;
+};
+// Depthwise 3x3 convolution without dilation, stride 1 or 2, channels [channel_begin, channel_end).
+struct DepthwiseArgs {
+  const float* input;  // channel 0, cell (0, 0) of the tile
+  size_t input_plane, input_row;
+  // The window of all outputs: the tile's cells and a halo of at most one cell around them.
+  int halo_top, halo_left, tile_rows, tile_columns, window_columns;
+  const WindowCell* cells;  // [rows of the window][window_columns]
+  const int32_t *lanes, *masks;
+  const float *weights, *bias;  // [9][channels]; [channels] or null
+  int channels;
+  float* output;  // channel 0, cell (0, 0)
+  size_t output_plane, output_row;
+  int stride, rows, columns;
+  float lo, hi;
+  int channel_begin, channel_end;
+};
+using DepthwiseKernel = void (*)(const DepthwiseArgs& args);
 
 // Window reduction of planes. `scale` multiplies sums: one value, or one per output lane.
 struct PoolArgs {
@@ -143,10 +168,10 @@ struct BorderArgs {
 };
 using BorderKernel = void (*)(const BorderArgs& args);
 
-// to[c][i] = table[i] < 0 ? fill : from[c * from_channel + table[i]] for c in the range.
+// to[c][i] = table[i] < 0 ? fill : from[c * from_plane + table[i]] for c in the range.
 struct GatherArgs {
   const float* from;
-  size_t from_channel;
+  size_t from_plane;
   float* to;
   size_t to_plane;  // floats per channel, also the table's length
   const int32_t* table;
@@ -154,6 +179,17 @@ struct GatherArgs {
   int channel_begin, channel_end;
 };
 using GatherKernel = void (*)(const GatherArgs& args);
+
+// Pixels of NHWC rows, one row per lane, to cells: with f = first + i for i < count,
+// to[f % channels * to_plane + f / channels * lanes + l] = from[l * from_lane + i].
+struct InterleaveArgs {
+  const float* from;  // may be read up to the next multiple of the lanes
+  size_t from_lane;
+  float* to;
+  size_t to_plane;
+  int channels, first, count;
+};
+using InterleaveKernel = void (*)(const InterleaveArgs& args);
 
 // to[p * channels + c] = from[c * from_plane + table[p]] for pixels p in the range.
 struct ToNhwcArgs {
@@ -213,10 +249,12 @@ struct KernelTable {
   int pattern_rows;
   GatherTapsKernel gather_taps;
   FewPixelsKernel conv_few_pixels;
+  DepthwiseKernel depthwise;
   PoolKernel max_pool, sum_pool;
   BinaryKernel add, sub, mul;
   BorderKernel border;
   GatherKernel gather;
+  InterleaveKernel interleave;
   ToNhwcKernel to_nhwc;
   MeanKernel mean;
   GemvKernel gemv;

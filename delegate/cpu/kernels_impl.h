@@ -10,7 +10,9 @@
 #include <immintrin.h>
 #endif
 
+#include "delegate/cpu/depthwise.inl"
 #include "delegate/cpu/few_pixels.inl"
+#include "delegate/cpu/interleave.inl"
 #include "delegate/cpu/kernels.h"
 #include "delegate/cpu/single_filters.h"
 #include "delegate/cpu/vector.h"
@@ -240,15 +242,10 @@ void Border(const BorderArgs& a) {
 }
 
 void Gather(const GatherArgs& a) {
-  // Channels that lie side by side are fetched together, while their cache lines are there.
-  const int block = a.from_channel == 1 ? 16 : 1;
-  for (int c0 = a.channel_begin; c0 < a.channel_end; c0 += block) {
-    const int c1 = c0 + block < a.channel_end ? c0 + block : a.channel_end;
+  for (int c = a.channel_begin; c < a.channel_end; ++c) {
     for (size_t i = 0; i < a.to_plane; i += kLanes) {
-      const IntVec index = LoadInt(a.table + i);
-      for (int c = c0; c < c1; ++c) {
-        Store(a.to + c * a.to_plane + i, GatherLanes(a.from + c * a.from_channel, index, a.fill));
-      }
+      Store(a.to + c * a.to_plane + i,
+            GatherLanes(a.from + c * a.from_plane, LoadInt(a.table + i), a.fill));
     }
   }
 }
@@ -298,6 +295,8 @@ void GemvRows(const GemvArgs& a, int o) {
     PCONV_UNROLL
     for (int r = 0; r < R; ++r) {
       acc[r] += x * LoadUnaligned(w + r * a.inputs + i);
+      // The rows after these: they come from beyond the second-level cache, each from new pages.
+      __builtin_prefetch(w + (R + r) * a.inputs + i);
     }
   }
   PCONV_UNROLL
@@ -368,10 +367,10 @@ const KernelTable PCONV_KERNEL_TABLE = {
 #else
     nullptr,       0,
 #endif
-    GatherTaps, ConvFewPixels,
+    GatherTaps, ConvFewPixels, Depthwise,
     Pool<true>, Pool<false>,
     Binary<AddOp>, Binary<SubOp>, Binary<MulOp>,
-    Border, Gather, ToNhwc, Mean, Gemv, SparseGemv,
+    Border, Gather, Interleave, ToNhwc, Mean, Gemv, SparseGemv,
 };
 // clang-format on
 

@@ -66,6 +66,11 @@ std::string Layout::ToString() const {
   return "?";
 }
 
+Layout WithoutHalo(Layout layout) {
+  layout.halo_top = layout.halo_bottom = layout.halo_left = layout.halo_right = 0;
+  return layout;
+}
+
 Layout BestLaneTiled(int h, int w, int lanes) {
   Layout best;
   double best_cost = 0;

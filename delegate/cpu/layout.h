@@ -51,6 +51,9 @@ struct Layout {
   std::string ToString() const;
 };
 
+// The same tiles without halo.
+Layout WithoutHalo(Layout layout);
+
 // The lane-tiled layout without halo that covers an image of h x w with the fewest vectors.
 Layout BestLaneTiled(int h, int w, int lanes);
 

@@ -7,6 +7,7 @@
 #include "delegate/cpu/blocked/packed_conv.h"
 #include "delegate/cpu/blocked/steps.h"
 #include "delegate/cpu/conv_step.h"
+#include "delegate/cpu/depthwise_step.h"
 
 namespace pconv::cpu {
 namespace {
@@ -179,8 +180,7 @@ Layout LayoutChoice::ChooseTiles(const Task& task) const {
   const Layout best = BestLaneTiled(output[1], output[2], lanes_);
   for (const int input : task.inputs) {
     if (!IsTiled(input)) continue;
-    Layout inherited = home_[input];
-    inherited.halo_top = inherited.halo_bottom = inherited.halo_left = inherited.halo_right = 0;
+    Layout inherited = WithoutHalo(home_[input]);
     if (const Window* window = WindowOf(MainNode(task))) {
       if (inherited.tile_h % window->stride_h != 0 || inherited.tile_w % window->stride_w != 0) {
         continue;
@@ -194,10 +194,36 @@ Layout LayoutChoice::ChooseTiles(const Task& task) const {
     const bool covers = inherited.grid_h * inherited.tile_h >= output[1] &&
                         inherited.grid_w * inherited.tile_w >= output[2];
     if (covers && inherited.tile_h * inherited.tile_w <= best.tile_h * best.tile_w * 1.15) {
-      return inherited;
+      return ForStridedReader(task, inherited);
     }
   }
-  return best;
+  return ForStridedReader(task, best);
+}
+
+Layout LayoutChoice::ForStridedReader(const Task& task, const Layout& tiles) const {
+  const Task* reader = nullptr;
+  for (const Task& other : tasks_) {
+    for (const int input : other.inputs) {
+      if (input != task.output) continue;
+      if (reader != nullptr) return tiles;
+      reader = &other;
+    }
+    if (other.addend == task.output) return tiles;
+  }
+  const Window* window = reader == nullptr ? nullptr : WindowOf(MainNode(*reader));
+  const Shape& shape = ShapeOf(task.output);
+  if (window == nullptr || !IsConv(MainNode(task)) || task.addend >= 0 ||
+      ShapeOf(task.inputs[0])[3] >= shape[3] ||
+      (tiles.tile_h % window->stride_h == 0 && tiles.tile_w % window->stride_w == 0)) {
+    return tiles;
+  }
+  const Shape& output = ShapeOf(reader->output);
+  const Layout needed = WithoutHalo(
+      NeededInput(reader->window, shape[1], shape[2], BestLaneTiled(output[1], output[2], lanes_)));
+  const bool covers =
+      needed.grid_h * needed.tile_h >= shape[1] && needed.grid_w * needed.tile_w >= shape[2];
+  const bool wasteful = needed.tile_h * needed.tile_w > tiles.tile_h * tiles.tile_w * 1.4;
+  return covers && !wasteful ? needed : tiles;
 }
 
 Layout LayoutChoice::Needed(const Task& task, size_t i) const {
@@ -212,16 +238,23 @@ Layout LayoutChoice::Needed(const Task& task, size_t i) const {
     }
     return needed;
   }
-  if (IsConv(node)) return NeededInput(task.window, shape[1], shape[2], home_[task.output]);
+  if (IsConv(node)) {
+    const Layout needed = NeededInput(task.window, shape[1], shape[2], home_[task.output]);
+    return RunsDepthwiseStep(task) ? WithoutHalo(needed) : needed;
+  }
   if (std::holds_alternative<GlobalMeanNode>(node.op)) {
-    Layout needed = IsTiled(input) ? home_[input] : BestLaneTiled(shape[1], shape[2], lanes_);
-    needed.halo_top = needed.halo_bottom = needed.halo_left = needed.halo_right = 0;
-    return needed;
+    return IsTiled(input) ? WithoutHalo(home_[input]) : BestLaneTiled(shape[1], shape[2], lanes_);
   }
   if (std::holds_alternative<PadNode>(node.op)) return home_[input];
-  Layout needed = home_[task.output];
-  needed.halo_top = needed.halo_bottom = needed.halo_left = needed.halo_right = 0;
-  return needed;
+  return WithoutHalo(home_[task.output]);
+}
+
+bool LayoutChoice::RunsDepthwiseStep(const Task& task) const {
+  const auto* node = std::get_if<DepthwiseConv2DNode>(&MainNode(task).op);
+  if (node == nullptr || task.addend >= 0 || !IsTiled(task.output)) return false;
+  const Shape& shape = ShapeOf(task.inputs[0]);
+  const Layout needed = NeededInput(task.window, shape[1], shape[2], home_[task.output]);
+  return FitsDepthwiseStep(*node, task.window, needed, shape[1], shape[2]);
 }
 
 bool LayoutChoice::PadsEnd(const Task& task) const {

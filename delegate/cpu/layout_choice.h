@@ -28,6 +28,8 @@ class LayoutChoice {
   // The layout in which a lane-tiled or blocked task reads its i-th input.
   Layout Needed(const Task& task, size_t i) const;
   Layout NeededBlocked(const Task& task, size_t i) const;
+  // Whether a lane-tiled task is a depthwise convolution that needs no halo.
+  bool RunsDepthwiseStep(const Task& task) const;
   // One value per channel (and image), or one in all, stored contiguously.
   bool IsPerChannel(int value, const Shape& output) const;
 
@@ -43,6 +45,9 @@ class LayoutChoice {
   Family ChooseFamily(const Task& task) const;
   Family ChooseBlockedFamily(const Task& task) const;
   Layout ChooseTiles(const Task& task) const;
+  // `tiles`, or the tiles in which the only reader of the task's output needs it, if it is strided,
+  // does not fit `tiles` and has more channels than the task reads: fewer then change their layout.
+  Layout ForStridedReader(const Task& task, const Layout& tiles) const;
   void ChooseHalos();
   void ChooseRings();
   bool OutputIsNhwc(const Task& task) const;

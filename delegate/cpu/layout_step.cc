@@ -1,5 +1,7 @@
 #include "delegate/cpu/layout_step.h"
 
+#include <algorithm>
+
 namespace pconv::cpu {
 namespace {
 
@@ -23,23 +25,21 @@ GatherStep::GatherStep(const KernelTable& kernels, const Plan& plan, int from, i
   reads = {from};
   writes = to;
   table_ = PixelTable(to_.layout, from_.shape.h, from_.shape.w, sampling);
-  const bool nhwc = from_.layout.kind == LayoutKind::kNhwc;
-  const std::vector<int32_t> offsets = nhwc ? std::vector<int32_t>() : PixelOffsets(from_);
+  const std::vector<int32_t> offsets = PixelOffsets(from_);
   for (int32_t& entry : table_) {
-    if (entry >= 0) entry = nhwc ? entry * from_.shape.c : offsets[entry];
+    if (entry >= 0) entry = offsets[entry];
   }
   kernel = "layout " + from_.layout.ToString() + " -> " + to_.layout.ToString();
 }
 
 void GatherStep::Run(const RunContext& context) const {
-  const bool nhwc = from_.layout.kind == LayoutKind::kNhwc;
   const int channels = to_.shape.c;
   const size_t from_image = from_.floats() / from_.shape.n;
   context.pool->ParallelFor(channels, [&](int begin, int end) {
     for (int n = 0; n < to_.shape.n; ++n) {
       GatherArgs args{};
       args.from = context.data[reads[0]] + n * from_image;
-      args.from_channel = nhwc ? 1 : from_.layout.plane_floats();
+      args.from_plane = from_.layout.plane_floats();
       args.to_plane = to_.layout.plane_floats();
       args.to = context.data[writes] + static_cast<size_t>(n) * channels * args.to_plane;
       args.table = table_.data();
@@ -49,6 +49,53 @@ void GatherStep::Run(const RunContext& context) const {
       kernels_.gather(args);
     }
   });
+}
+
+TileStep::TileStep(const KernelTable& kernels, const Plan& plan, int from, int to)
+    : kernels_(kernels), from_(plan.buffers[from]), to_(plan.buffers[to]) {
+  reads = {from};
+  writes = to;
+  kernel = "layout nhwc -> " + to_.layout.ToString();
+}
+
+void TileStep::Run(const RunContext& context) const {
+  context.pool->ParallelFor(to_.layout.rows(), [&](int begin, int end) {
+    for (int n = 0; n < to_.shape.n; ++n) {
+      const float* image = context.data[reads[0]] + n * (from_.floats() / from_.shape.n);
+      float* planes = context.data[writes] + n * (to_.floats() / to_.shape.n);
+      for (int row = begin; row < end; ++row) RunRow(image, planes, row);
+    }
+  });
+}
+
+void TileStep::RunRow(const float* image, float* planes, int row) const {
+  constexpr int kRun = 256, kMaxLanes = 16;  // floats of a row at a time: all lanes' in L1
+  // Rows that are not a multiple of 4 KB apart.
+  alignas(64) float runs[kMaxLanes][kRun + 16];
+  const Layout& layout = to_.layout;
+  const ImageShape& shape = from_.shape;
+  const int floats = layout.columns() * shape.c;
+  for (int first = 0; first < floats; first += kRun) {
+    const int count = std::min(kRun, floats - first);
+    for (int lane = 0; lane < layout.lanes; ++lane) {
+      const int y = lane / layout.grid_w * layout.tile_h + row - layout.halo_top;
+      const int x = lane % layout.grid_w * layout.tile_w - layout.halo_left;
+      // What lies in the image of floats [first, first + count) of this row of cells.
+      const int begin = std::max(first, -x * shape.c);
+      const int end = std::min(first + count, (shape.w - x) * shape.c);
+      float* run = runs[lane];
+      if (lane >= layout.grid_h * layout.grid_w || y < 0 || y >= shape.h || begin >= end) {
+        std::fill_n(run, count, layout.fill);
+        continue;
+      }
+      std::fill(run, run + (begin - first), layout.fill);
+      std::copy_n(image + (ptrdiff_t{y} * shape.w + x) * shape.c + begin, end - begin,
+                  run + (begin - first));
+      std::fill(run + (end - first), run + count, layout.fill);
+    }
+    kernels_.interleave({runs[0], kRun + 16, planes + row * layout.row_floats(),
+                         layout.plane_floats(), shape.c, first, count});
+  }
 }
 
 ToNhwcStep::ToNhwcStep(const KernelTable& kernels, const Plan& plan, int from, int to)

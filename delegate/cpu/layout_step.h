@@ -10,7 +10,21 @@
 
 namespace pconv::cpu {
 
-// NHWC or lane-tiled to lane-tiled. `sampling` picks the image's pixels.
+// NHWC to lane-tiled.
+class TileStep : public Step {
+ public:
+  TileStep(const KernelTable& kernels, const Plan& plan, int from, int to);
+  void Run(const RunContext& context) const override;
+
+ private:
+  // One row of cells of one image.
+  void RunRow(const float* image, float* planes, int row) const;
+
+  const KernelTable& kernels_;
+  Buffer from_, to_;
+};
+
+// Lane-tiled to lane-tiled. `sampling` picks the image's pixels.
 class GatherStep : public Step {
  public:
   GatherStep(const KernelTable& kernels, const Plan& plan, int from, int to,

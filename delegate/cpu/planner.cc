@@ -9,6 +9,7 @@
 #include "delegate/cpu/conv_step.h"
 #include "delegate/cpu/conv_trial.h"
 #include "delegate/cpu/conv_tuner.h"
+#include "delegate/cpu/depthwise_step.h"
 #include "delegate/cpu/few_pixels_step.h"
 #include "delegate/cpu/layout_choice.h"
 #include "delegate/cpu/layout_step.h"
@@ -111,7 +112,11 @@ class Planner {
     } else if (plan_.buffers[from].layout.kind == LayoutKind::kBlocked) {
       Add(std::make_unique<BlockedToNhwcStep>(blocked_kernels_, plan_, from, to), -1, name);
     } else if (plan_.buffers[to].layout.kind != LayoutKind::kNhwc) {
-      Add(std::make_unique<GatherStep>(kernels_, plan_, from, to), -1, name);
+      if (plan_.buffers[from].layout.kind == LayoutKind::kNhwc) {
+        Add(std::make_unique<TileStep>(kernels_, plan_, from, to), -1, name);
+      } else {
+        Add(std::make_unique<GatherStep>(kernels_, plan_, from, to), -1, name);
+      }
     } else if (plan_.buffers[from].layout.kind != LayoutKind::kNhwc) {
       Add(std::make_unique<ToNhwcStep>(kernels_, plan_, from, to), -1, name);
     } else {
@@ -332,8 +337,7 @@ class Planner {
     operands.swap = !(layouts_.IsTiled(task.inputs[0]) && ShapeOf(task.inputs[0]) == shape);
     const int image = task.inputs[operands.swap ? 1 : 0];
     const int other = task.inputs[operands.swap ? 0 : 1];
-    Layout needed = layouts_.HomeOf(task.output);
-    needed.halo_top = needed.halo_bottom = needed.halo_left = needed.halo_right = 0;
+    const Layout needed = WithoutHalo(layouts_.HomeOf(task.output));
     operands.a = Obtain(image, needed);
     operands.per_channel = layouts_.IsPerChannel(other, shape);
     operands.b = operands.per_channel ? ObtainNhwc(other) : Obtain(other, needed);
@@ -350,10 +354,18 @@ class Planner {
     const Node& node = MainNode(task);
     const Shape& shape = ShapeOf(task.inputs[0]);
     const int input = Obtain(task.inputs[0], layouts_.Needed(task, 0));
-    Layout tiles = layouts_.HomeOf(task.output);
-    tiles.halo_top = tiles.halo_bottom = tiles.halo_left = tiles.halo_right = 0;
+    const Layout tiles = WithoutHalo(layouts_.HomeOf(task.output));
     const int addend = task.addend < 0 ? -1 : Obtain(task.addend, tiles);
     const int output = Produce(task.output);
+    if (layouts_.RunsDepthwiseStep(task)) {
+      const auto& op = std::get<DepthwiseConv2DNode>(node.op);
+      const Layout window = NeededInput(task.window, shape[1], shape[2], tiles);
+      AddNode(std::make_unique<DepthwiseStep>(kernels_, packer_.ConstantOrNull(op.filter),
+                                              packer_.ConstantOrNull(op.bias), task.window, window,
+                                              RangeOf(task.activation), plan_, input, output),
+              task, std::string("lane_tiled_") + kernels_.name + " 3x3, " + tiles.ToString());
+      return;
+    }
     const WeightPacker::ConvSource source = packer_.SourceOfConv(node, shape[3]);
     ConvProblem problem = source.problem;
     problem.window = task.window;

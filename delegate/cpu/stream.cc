@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <numeric>
+#include <utility>
 
 namespace pconv::cpu {
 namespace {
@@ -175,6 +176,30 @@ Stream MakeStream(const SparseFilters& filters, int group, uint32_t channel_begi
     }
   }
   return stream;
+}
+
+void SortByLength(const std::vector<int>& bounds, Stream* stream) {
+  std::vector<int> order(stream->groups());
+  std::iota(order.begin(), order.end(), 0);
+  const auto length = [&](int g) { return stream->record_begin[g + 1] - stream->record_begin[g]; };
+  for (size_t p = 0; p + 1 < bounds.size(); ++p) {
+    std::stable_sort(order.begin() + bounds[p], order.begin() + bounds[p + 1],
+                     [&](int a, int b) { return length(a) < length(b); });
+  }
+  Stream sorted;
+  sorted.group = stream->group;
+  sorted.taps = stream->taps;
+  sorted.record_begin.push_back(0);
+  for (const int g : order) {
+    sorted.records.insert(sorted.records.end(), stream->records.begin() + stream->record_begin[g],
+                          stream->records.begin() + stream->record_begin[g + 1]);
+    sorted.record_begin.push_back(sorted.records.size());
+    for (int b = 0; b < stream->group; ++b) {
+      sorted.filters.push_back(stream->filters[g * stream->group + b]);
+      sorted.bias.push_back(stream->bias[g * stream->group + b]);
+    }
+  }
+  *stream = std::move(sorted);
 }
 
 std::vector<int> BalanceGroups(const std::vector<Stream>& slices, int parts) {

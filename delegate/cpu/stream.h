@@ -59,6 +59,9 @@ struct Stream {
 // `runs`: by runs, else with the pattern in every record.
 Stream MakeStream(const SparseFilters& filters, int group, uint32_t channel_begin,
                   uint32_t channel_end, bool runs);
+// Orders the filters of each range [bounds[p], bounds[p + 1]) by their number of kernels, in a
+// stream without runs: otherwise the end of every filter's loop is a branch badly predicted.
+void SortByLength(const std::vector<int>& bounds, Stream* stream);
 
 // Splits the groups of a stream into `parts` ranges of about equal work; returns parts + 1 bounds.
 std::vector<int> BalanceGroups(const std::vector<Stream>& slices, int parts);

@@ -60,6 +60,41 @@ PCONV_INLINE Vec Permute(Vec x, IntVec lanes) {
   return __builtin_shuffle(x, lanes);
 #endif
 }
+// Of two vectors: lanes from kLanes on are the second's.
+PCONV_INLINE Vec Permute(Vec x, Vec y, IntVec lanes) {
+#if defined(__clang__)
+  Vec z;
+  for (int i = 0; i < kLanes; ++i) z[i] = lanes[i] < kLanes ? x[lanes[i]] : y[lanes[i] - kLanes];
+  return z;
+#else
+  return __builtin_shuffle(x, y, lanes);
+#endif
+}
+
+// Keeps what was loaded in a register: compilers otherwise load it anew for every use.
+PCONV_INLINE Vec Pinned(Vec v) {
+#if defined(__x86_64__)
+  asm("" : "+v"(v));
+#elif defined(__aarch64__)
+  asm("" : "+w"(v));
+#endif
+  return v;
+}
+// Hides where a pointer comes from, so that nothing is kept in registers from one block to the
+// next.
+PCONV_INLINE const float* Pinned(const float* p) {
+  asm("" : "+r"(p));
+  return p;
+}
+
+// sum += x * w, in assembler where compilers would copy sums around.
+PCONV_INLINE void MultiplyAdd(Vec& sum, Vec x, Vec w) {
+#if defined(__FMA__)
+  asm("vfmadd231ps %1, %2, %0" : "+v"(sum) : "v"(x), "v"(w));
+#else
+  sum += x * w;
+#endif
+}
 
 // A kernel's input channel and weights in the stream of its filter (StreamView).
 struct Record {

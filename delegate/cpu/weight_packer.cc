@@ -44,6 +44,8 @@ WeightPacker::ConvSource WeightPacker::SourceOfConv(const Node& node, int in_cha
     problem.taps = op->layer.num_taps();
     problem.group = std::min(4, options.filter_block);
     problem.patterns = op->layer.num_patterns();
+    problem.kernels_per_filter =
+        static_cast<double>(op->layer.num_kernels()) * options.filter_block / options.out_channels;
     problem.sliceable = true;
     source.constants = SourcesOf(*op);
     source.make = [op] { return FromFkw(op->layer); };
@@ -60,6 +62,7 @@ WeightPacker::ConvSource WeightPacker::SourceOfConv(const Node& node, int in_cha
   const int bias = dense != nullptr ? dense->bias : depthwise->bias;
   const Shape& shape = ShapeOf(filter);
   problem.taps = shape[1] * shape[2];
+  problem.kernels_per_filter = dense != nullptr ? shape[3] : 1;
   source.constants = {SourceOf(filter)};
   if (bias >= 0) source.constants.push_back(SourceOf(bias));
   for (const int dim : shape) source.text += " " + std::to_string(dim);
@@ -82,7 +85,9 @@ std::shared_ptr<const PackedConv> WeightPacker::PackConv(const ConvSource& sourc
                                                          const ConvProblem& problem,
                                                          const ConvChoice& choice) {
   const std::string packing = (StreamHasRuns(problem, choice) ? "stream " : "tagged stream ") +
-                              std::to_string(choice.slice_channels) + " " + source.text;
+                              std::to_string(choice.slice_channels) + " threads " +
+                              std::to_string(problem.num_threads) +
+                              (choice.split_rows ? " by rows " : " by filters ") + source.text;
   return Packed<PackedConv>(packing, source.constants, [&] {
     return std::make_shared<PackedConv>(PackFilters(source.make(), problem, choice));
   });
