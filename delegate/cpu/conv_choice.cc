@@ -39,7 +39,7 @@ int SliceChannels(const ConvProblem& problem, Block block, int cache_bytes) {
                            cells(block.columns, window.kernel_w, window.stride_w) *
                            problem.output.lanes * static_cast<int>(sizeof(float));
   int fit = std::max(1, cache_bytes / window_bytes);
-  if (cache_bytes <= kFirstLevelCache) {
+  if (problem.taps == 1 && cache_bytes <= kFirstLevelCache) {
     // Starting and ending a filter costs more than what misses this cache then.
     const double wanted = kKernelsPerSlice * problem.in_channels / problem.kernels_per_filter;
     fit = static_cast<int>(std::clamp<double>(wanted, fit, 2.0 * fit));
@@ -82,8 +82,8 @@ ConvChoice DefaultConvChoice(const KernelTable& kernels, const ConvProblem& prob
   choice.slice_channels = problem.in_channels;
   if (choice.pattern_kernel) {
     block = {kernels.pattern_rows, output.tile_w};
-    choice.slice_channels =
-        SliceChannels(problem, {kernels.pattern_rows, kPatternColumns}, kSecondLevelCache);
+    const int rows = std::min(kernels.pattern_rows, output.tile_h);
+    choice.slice_channels = SliceChannels(problem, {rows, kPatternColumns}, kSecondLevelCache);
   } else if (problem.group == 1) {
     block = SingleFilterBlock(output, problem.taps);
     choice.slice_channels = SliceChannels(problem, block, kFirstLevelCache);
