@@ -4,8 +4,8 @@
 
 No GPU was at hand: this counts what delegate/opencl/kernels/conv_groups.cl does per layer with the
 tiles that delegate/opencl/tiles.cc chooses (2x4 or 2x2 pixels per work-item, 8x4 work-items for
-each of 4 filters, a slice of the window in local memory) and divides by the rates below. Arithmetic
-is float32 and activations are float32; connectivity 3.6, 4 of 9 taps, the squares and Ts.
+each of 4 or 8 filters, a slice of the window in local memory) and divides by the rates below.
+Arithmetic and activations are float32; connectivity 3.6, 4 of 9 taps, the squares and Ts.
 
 Rates and where they are from:
 
@@ -21,6 +21,9 @@ Rates and where they are from:
   starts the loads of one warp of 8 a cycle, of local memory too, is assumed.
 - Registers: Arm's guide "The Bifrost Shader Core" gives a thread 32 of 32 bits at full occupancy
   and up to 64 with fewer threads. None found for Adreno. No time depends on them here.
+
+A window is shared by 8 filters where a device allows work-groups of 512 and by 4 else; limits of
+1024 on the Adreno and 384 on the Mali are assumed.
 
 Every lane's load counts, also where all lanes read the same weight, which a GPU may serve at once.
 Latency, L2 bandwidth, occupancy and throttling are left out.
@@ -43,7 +46,7 @@ PATTERNS = (  # rows of the kernel, kept taps as X
 )
 CONNECTIVITY = 3.6
 TAPS = 4
-GROUP_W, GROUP_H, GROUP_FILTERS = 8, 4, 4
+GROUP_W, GROUP_H = 8, 4
 # (name, output channels, input channels, map, how many); the first layer keeps all its kernels.
 LAYERS = (
     ("3->64 @224", 64, 3, 224, 1),
@@ -67,12 +70,13 @@ class Gpu:
     local_per_s: float
     global_per_s: float | None  # None: both kinds of accesses go through one pipeline
     bytes_per_s: float
+    group_filters: int  # that share a window, as delegate/opencl/tiles.cc chooses
 
 
 # Sources: the module's docstring.
 GPUS = (
-    Gpu("Adreno 640", 768 * 585e6, 88e9 / 4, 192e9 / 4, 34.1e9),
-    Gpu("Mali-G76 MP10", 10 * 24 * 720e6, 10 * 8 * 720e6, None, 34.1e9),
+    Gpu("Adreno 640", 768 * 585e6, 88e9 / 4, 192e9 / 4, 34.1e9, 8),
+    Gpu("Mali-G76 MP10", 10 * 24 * 720e6, 10 * 8 * 720e6, None, 34.1e9, 4),
 )
 
 
@@ -99,13 +103,13 @@ def window_loads(block_h: int, block_w: int) -> float:
     return total / len(PATTERNS)
 
 
-def count(out_channels: int, in_channels: int, size: int) -> Counts:
+def count(out_channels: int, in_channels: int, size: int, group_filters: int) -> Counts:
     """Counts of one pruned 3x3 convolution of stride 1 on a map of size x size."""
     block_h, block_w = (2, 4) if size >= 28 else (2, 2)
     block = block_h * block_w
     tile_h, tile_w = GROUP_H * block_h, GROUP_W * block_w
-    groups = -(-size // tile_h) * -(-size // tile_w) * -(-out_channels // GROUP_FILTERS)
-    items = groups * GROUP_H * GROUP_W * GROUP_FILTERS
+    groups = -(-size // tile_h) * -(-size // tile_w) * -(-out_channels // group_filters)
+    items = groups * GROUP_H * GROUP_W * group_filters
     kernels = in_channels / (1 if in_channels == 3 else CONNECTIVITY)  # per work-item
     fma = items * kernels * TAPS * block
     staged = groups * (tile_h + 2) * (tile_w + 2) * in_channels  # global to local memory
@@ -143,12 +147,14 @@ def main() -> None:
     print("|---|---:|---:|---:|---:|" + "---:|---|" * len(GPUS))
     totals = [0.0] * len(GPUS)
     for name, out_channels, in_channels, size, times in LAYERS:
-        counts = count(out_channels, in_channels, size)
+        per_gpu = [count(out_channels, in_channels, size, gpu.group_filters) for gpu in GPUS]
+        counts = per_gpu[0]  # but for loads they are all the same
+        loads = " / ".join(f"{c.loads_per_fma:.2f}" for c in per_gpu)
         label = f"{name} (x{times})" if times > 1 else name
         row = f"| {label} | {counts.registers} | {counts.fma / 1e6:.0f} "
-        row += f"| {counts.loads_per_fma:.2f} | {counts.bytes / 1e6:.1f} |"
+        row += f"| {loads} | {counts.bytes / 1e6:.1f} |"
         for i, gpu in enumerate(GPUS):
-            seconds = seconds_by_bound(counts, gpu)
+            seconds = seconds_by_bound(per_gpu[i], gpu)
             bound = max(seconds, key=lambda key: seconds[key])
             totals[i] += times * seconds[bound]
             row += f" {1e3 * seconds[bound]:.2f} | {bound} |"

@@ -53,6 +53,7 @@ class ConvPlanner {
     shape_.geometry = {{},         w.kernel_h,   w.kernel_w,  w.stride_h,
                        w.stride_w, w.dilation_h, w.dilation_w};
     shape_.filters = weights_.block >= 4 ? 4 : weights_.block;
+    shape_.filter_groups = CeilDiv(out_channels_, shape_.filters);
     shape_.in_channels = in[3];
     shape_.out_h = layout_.tile_h;
     shape_.out_w = layout_.tile_w;

@@ -85,12 +85,18 @@ std::vector<Tile> GpuTiles(const ConvShape& conv, int64_t local_bytes, int64_t m
   const int budget = static_cast<int>(std::min<int64_t>(16 * 1024, local_bytes));
   std::vector<Tile> tiles;
   for (const BlockShape& block : {is_large ? large : small, is_large ? small : large}) {
-    for (Tile tile : {Tile{block, 1, 8, 4, 4}, Tile{block, 1, 8, 8, 2}, Tile{block, 1, 16, 4, 2}}) {
+    for (Tile tile : {Tile{block, 1, 8, 4, 8}, Tile{block, 1, 8, 4, 4}, Tile{block, 1, 8, 8, 2},
+                      Tile{block, 1, 16, 4, 2}}) {
       const int bytes = conv.geometry.RowsUnder(block.h * tile.group_h) *
                         conv.geometry.ColumnsUnder(block.w * tile.group_w) *
                         static_cast<int>(sizeof(float));
       if (bytes > local_bytes) continue;
-      if (tile.group_w * tile.group_h * tile.group_filters > max_work_group) continue;
+      const int work_items = tile.group_w * tile.group_h * tile.group_filters;
+      if (work_items > max_work_group) continue;
+      // Eight groups of filters share a window where there are so many, and where a kernel of many
+      // registers, which may halve the device's limit, still runs.
+      const bool is_wide = tile.group_filters == 8;
+      if (is_wide && (conv.filter_groups < 8 || 2 * work_items > max_work_group)) continue;
       tile.slice_channels = SliceChannels(conv.in_channels, bytes, budget);
       tiles.push_back(tile);
     }

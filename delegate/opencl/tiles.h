@@ -24,6 +24,7 @@ struct Tile {
 struct ConvShape {
   KernelGeometry geometry;   // but for the block
   int filters = 1;           // computed together by a work-item
+  int filter_groups = 1;     // of so many
   int out_h = 0, out_w = 0;  // vectors
   int in_channels = 0;
 };
