@@ -1,6 +1,5 @@
 #include "delegate/cpu/depthwise_step.h"
 
-#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -10,33 +9,21 @@ bool WindowCells::Make(const Layout& source, const Layout& window, int h, int w)
   // A pixel beyond the grid has no cell in the tiles.
   if (h > source.grid_h * source.tile_h || w > source.grid_w * source.tile_w) return false;
   const std::vector<int32_t> pixels = PixelTable(window, h, w);
+  const int64_t origin = static_cast<int64_t>(source.CellOffset(0, 0));
   std::map<std::vector<int32_t>, uint32_t> known;
-  const size_t origin = source.CellOffset(0, 0);
-  const int32_t* pixel = pixels.data();
-  for (int y = -window.halo_top; y < window.tile_h + window.halo_bottom; ++y) {
-    for (int x = -window.halo_left; x < window.tile_w + window.halo_right;
-         ++x, pixel += window.lanes) {
-      std::vector<int32_t> lane_of(window.lanes, 0), mask(window.lanes, 0);
-      int64_t from = -1;
-      for (int lane = 0; lane < window.lanes; ++lane) {
-        if (pixel[lane] < 0) continue;
-        const size_t offset = PixelOffset(source, pixel[lane] / w, pixel[lane] % w) - origin;
-        const int64_t cell = static_cast<int64_t>(offset / source.lanes * source.lanes);
-        if (from >= 0 && from != cell) return false;
-        from = cell;
-        lane_of[lane] = static_cast<int32_t>(offset % source.lanes);
-        mask[lane] = -1;
-      }
-      std::vector<int32_t> key = lane_of;
-      key.insert(key.end(), mask.begin(), mask.end());
-      const auto [it, added] = known.emplace(std::move(key), static_cast<uint32_t>(lanes.size()));
-      if (added) {
-        lanes.insert(lanes.end(), lane_of.begin(), lane_of.end());
-        masks.insert(masks.end(), mask.begin(), mask.end());
-      }
-      // Where no lane is inside, any source will do.
-      cells.push_back({static_cast<uint32_t>(std::max<int64_t>(from, 0)), it->second});
+  for (int i = 0; i < window.rows() * window.columns(); ++i) {
+    const CellSource cell = SourceOfCell(source, &pixels[i * window.lanes], w);
+    if (!cell.one_vector) return false;
+    std::vector<int32_t> key = cell.lanes;
+    key.insert(key.end(), cell.mask.begin(), cell.mask.end());
+    const auto [it, added] = known.emplace(std::move(key), static_cast<uint32_t>(lanes.size()));
+    if (added) {
+      lanes.insert(lanes.end(), cell.lanes.begin(), cell.lanes.end());
+      masks.insert(masks.end(), cell.mask.begin(), cell.mask.end());
     }
+    // Where no lane is inside, any source will do.
+    cells.push_back(
+        {static_cast<uint32_t>(cell.vector < 0 ? 0 : cell.vector - origin), it->second});
   }
   return true;
 }

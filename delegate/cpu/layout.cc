@@ -119,54 +119,60 @@ std::vector<int32_t> PixelTable(const Layout& layout, int h, int w, const Sampli
   return table;
 }
 
+CellSource SourceOfCell(const Layout& source, const int32_t* pixels, int w) {
+  CellSource cell;
+  cell.lanes.assign(source.lanes, 0);
+  cell.mask.assign(source.lanes, 0);
+  cell.offsets.assign(source.lanes, -1);
+  for (int lane = 0; lane < source.lanes; ++lane) {
+    if (pixels[lane] < 0) continue;
+    const size_t offset = PixelOffset(source, pixels[lane] / w, pixels[lane] % w);
+    const int64_t vector = static_cast<int64_t>(offset / source.lanes * source.lanes);
+    cell.offsets[lane] = static_cast<int32_t>(offset);
+    cell.lanes[lane] = static_cast<int32_t>(offset % source.lanes);
+    cell.mask[lane] = -1;
+    cell.one_vector = cell.one_vector && (cell.vector < 0 || cell.vector == vector);
+    cell.vector = vector;
+  }
+  return cell;
+}
+
 BorderTable MakeBorderTable(const Layout& layout, int h, int w) {
   BorderTable table;
   const std::vector<int32_t> pixels = PixelTable(layout, h, w);
   std::map<std::vector<int32_t>, uint32_t> known_masks, known_permutations;
-  size_t cell = 0;
+  uint32_t cell = 0;
   for (int y = -layout.halo_top; y < layout.tile_h + layout.halo_bottom; ++y) {
     for (int x = -layout.halo_left; x < layout.tile_w + layout.halo_right;
          ++x, cell += layout.lanes) {
-      std::vector<int32_t> mask(layout.lanes), lane_of(layout.lanes, 0), index(layout.lanes, -1);
-      bool whole = true, one_vector = true;
-      int64_t from = -1;
-      for (int lane = 0; lane < layout.lanes; ++lane) {
-        const int32_t pixel = pixels[cell + lane];
-        mask[lane] = pixel < 0 ? 0 : -1;
-        whole = whole && pixel >= 0;
-        if (pixel < 0) continue;
-        // A pixel beyond the grid has no home in this layout: it cannot be completed from the tile.
-        const size_t offset = PixelOffset(layout, pixel / w, pixel % w);
-        index[lane] = static_cast<int32_t>(offset);
-        lane_of[lane] = static_cast<int32_t>(offset % layout.lanes);
-        const int64_t vector = static_cast<int64_t>(offset / layout.lanes * layout.lanes);
-        one_vector = one_vector && (from < 0 || from == vector);
-        from = vector;
-      }
       const bool in_tile = y >= 0 && y < layout.tile_h && x >= 0 && x < layout.tile_w;
+      // A pixel beyond the grid has no home in this layout: it cannot be completed from the tile.
+      const CellSource source = SourceOfCell(layout, &pixels[cell], w);
       if (in_tile) {
-        if (whole) continue;
+        if (std::count(source.mask.begin(), source.mask.end(), 0) == 0) continue;
         const auto [it, added] =
-            known_masks.emplace(mask, static_cast<uint32_t>(table.masks.size()));
-        if (added) table.masks.insert(table.masks.end(), mask.begin(), mask.end());
-        table.masked.push_back({static_cast<uint32_t>(cell), it->second});
-      } else if (one_vector) {
-        std::vector<int32_t> key = mask;
-        key.insert(key.end(), lane_of.begin(), lane_of.end());
+            known_masks.emplace(source.mask, static_cast<uint32_t>(table.masks.size()));
+        if (added) table.masks.insert(table.masks.end(), source.mask.begin(), source.mask.end());
+        table.masked.push_back({cell, it->second});
+      } else if (source.one_vector) {
+        std::vector<int32_t> key = source.mask;
+        key.insert(key.end(), source.lanes.begin(), source.lanes.end());
         const auto [it, added] = known_permutations.emplace(
             std::move(key), static_cast<uint32_t>(table.permutations.size()));
         if (added) {
-          table.permutations.insert(table.permutations.end(), lane_of.begin(), lane_of.end());
-          table.permutation_masks.insert(table.permutation_masks.end(), mask.begin(), mask.end());
+          table.permutations.insert(table.permutations.end(), source.lanes.begin(),
+                                    source.lanes.end());
+          table.permutation_masks.insert(table.permutation_masks.end(), source.mask.begin(),
+                                         source.mask.end());
         }
         // Where no lane is inside, any source will do.
-        table.permuted.push_back({static_cast<uint32_t>(cell),
-                                  static_cast<uint32_t>(from < 0 ? layout.CellOffset(0, 0) : from),
-                                  it->second});
+        table.permuted.push_back(
+            {cell,
+             static_cast<uint32_t>(source.vector < 0 ? layout.CellOffset(0, 0) : source.vector),
+             it->second});
       } else {
-        table.gathered.push_back(
-            {static_cast<uint32_t>(cell), static_cast<uint32_t>(table.indices.size())});
-        table.indices.insert(table.indices.end(), index.begin(), index.end());
+        table.gathered.push_back({cell, static_cast<uint32_t>(table.indices.size())});
+        table.indices.insert(table.indices.end(), source.offsets.begin(), source.offsets.end());
       }
     }
   }

@@ -69,6 +69,18 @@ struct Sampling {
 };
 std::vector<int32_t> PixelTable(const Layout& layout, int h, int w, const Sampling& sampling = {});
 
+// Where the pixels of a cell lie in `source`, a layout of the same lanes.
+struct CellSource {
+  std::vector<int32_t>
+      offsets;                 // floats into the plane of each lane's pixel, -1: outside the image
+  std::vector<int32_t> lanes;  // of those pixels, 0: outside
+  std::vector<int32_t> mask;   // 0: outside, else -1
+  int64_t vector = -1;         // the cell they lie in, as an offset; -1: all are outside
+  bool one_vector = true;      // they lie in no other
+};
+// `pixels`: one index y * w + x per lane, -1 outside the image (PixelTable).
+CellSource SourceOfCell(const Layout& source, const int32_t* pixels, int w);
+
 // How to complete a plane of which only the tile's cells were written: first clear the lanes that
 // lie outside the image, then fill the halo from the tile.
 struct BorderTable {
