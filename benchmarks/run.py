@@ -44,7 +44,7 @@ CASES = (
     Case("vgg16_conv", "vgg16_conv", {}),
     Case("vgg16_conv, blocks of 16", "vgg16_conv", {"filter_block": 16}),
     Case("vgg16", "vgg16", {}),
-    Case("vgg16, blocks of 16", "vgg16", {"filter_block": 16}),
+    Case("vgg16, blocks of 16", "vgg16", {"filter_block": 16, "dense_block": 16}),
     Case("resnet50", "resnet50", {}),
     Case("resnet50, blocks of 16", "resnet50", {"filter_block": 16}),
     Case("mobilenet_v2", "mobilenet_v2", {}),

@@ -223,16 +223,18 @@ struct GemvArgs {
 };
 using GemvKernel = void (*)(const GemvArgs& args);
 
-// Sparse: a block of `block` outputs shares a list of inputs; weights [entry][block].
+// Sparse: a block of `block` outputs shares a list of inputs; weights [entry][block]. A slice of
+// the inputs at a time.
 struct SparseGemvArgs {
-  const float* input;
+  const float* input;           // of the slice
   const uint32_t* entry_begin;  // [blocks + 1]
-  const uint32_t* index;        // [entries]
+  const uint16_t* index;        // [entries], into the slice
   const float* weights;         // [entries][block]
   const uint32_t* outputs;      // [blocks][block], kNoFilter where a block is ragged
   const float* bias;            // [blocks][block]
   float* output;
-  int block;  // 1, 4, 8 or 16
+  int block;        // 1, 4, 8 or 16
+  bool accumulate;  // start from what `output` holds instead of the bias
   float lo, hi;
   int block_begin, block_end;
 };

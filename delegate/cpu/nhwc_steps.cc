@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "delegate/cpu/scalar_ops.h"
 
@@ -63,7 +64,7 @@ void FullyConnectedStep::Run(const RunContext& context) const {
 }
 
 SparseFullyConnectedStep::SparseFullyConnectedStep(const KernelTable& kernels,
-                                                   std::shared_ptr<const SparseMatrix> matrix,
+                                                   std::shared_ptr<const SlicedMatrix> matrix,
                                                    int rows, int inputs, int outputs,
                                                    ActivationRange range, int input, int output,
                                                    int num_threads)
@@ -75,24 +76,41 @@ SparseFullyConnectedStep::SparseFullyConnectedStep(const KernelTable& kernels,
       range_(range) {
   reads = {input};
   writes = output;
-  const std::vector<uint32_t>& begin = matrix_->entry_begin;
-  for (int t = 0; t <= num_threads; ++t) {
-    const uint32_t target = static_cast<uint32_t>(uint64_t{begin.back()} * t / num_threads);
-    block_bounds_.push_back(
-        static_cast<int>(std::lower_bound(begin.begin(), begin.end() - 1, target) - begin.begin()));
+  const uint64_t entries = matrix_->EntriesBefore(matrix_->blocks());
+  block_bounds_.push_back(0);
+  for (int t = 1; t < num_threads; ++t) {
+    int block = block_bounds_.back();
+    while (block < matrix_->blocks() && matrix_->EntriesBefore(block) < entries * t / num_threads) {
+      ++block;
+    }
+    block_bounds_.push_back(block);
   }
-  block_bounds_.front() = 0;  // blocks without entries come first or last
-  block_bounds_.back() = matrix_->blocks();
+  block_bounds_.push_back(matrix_->blocks());
 }
 
 void SparseFullyConnectedStep::Run(const RunContext& context) const {
   context.pool->Run([&](int thread) {
+    SparseGemvArgs args{};
+    args.outputs = matrix_->outputs.data();
+    args.bias = matrix_->bias.data();
+    args.block = matrix_->block;
+    args.block_begin = block_bounds_[thread];
+    args.block_end = block_bounds_[thread + 1];
     for (int row = 0; row < rows_; ++row) {
-      kernels_.sparse_gemv(
-          {context.data[reads[0]] + static_cast<size_t>(row) * inputs_, matrix_->entry_begin.data(),
-           matrix_->index.data(), matrix_->weights.data(), matrix_->outputs.data(),
-           matrix_->bias.data(), context.data[writes] + static_cast<size_t>(row) * outputs_,
-           matrix_->block, range_.lo, range_.hi, block_bounds_[thread], block_bounds_[thread + 1]});
+      args.output = context.data[writes] + static_cast<size_t>(row) * outputs_;
+      for (size_t s = 0; s < matrix_->slices.size(); ++s) {
+        const SlicedMatrix::Slice& slice = matrix_->slices[s];
+        const bool last = s + 1 == matrix_->slices.size();
+        args.input =
+            context.data[reads[0]] + static_cast<size_t>(row) * inputs_ + s * SlicedMatrix::kInputs;
+        args.entry_begin = slice.entry_begin.data();
+        args.index = slice.index.data();
+        args.weights = slice.weights.data();
+        args.accumulate = s > 0;
+        args.lo = last ? range_.lo : -std::numeric_limits<float>::infinity();
+        args.hi = last ? range_.hi : std::numeric_limits<float>::infinity();
+        kernels_.sparse_gemv(args);
+      }
     }
   });
 }

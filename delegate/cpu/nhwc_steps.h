@@ -38,14 +38,14 @@ class FullyConnectedStep : public Step {
 
 class SparseFullyConnectedStep : public Step {
  public:
-  SparseFullyConnectedStep(const KernelTable& kernels, std::shared_ptr<const SparseMatrix> matrix,
+  SparseFullyConnectedStep(const KernelTable& kernels, std::shared_ptr<const SlicedMatrix> matrix,
                            int rows, int inputs, int outputs, ActivationRange range, int input,
                            int output, int num_threads);
   void Run(const RunContext& context) const override;
 
  private:
   const KernelTable& kernels_;
-  std::shared_ptr<const SparseMatrix> matrix_;
+  std::shared_ptr<const SlicedMatrix> matrix_;
   int rows_, inputs_, outputs_;
   ActivationRange range_;
   std::vector<int> block_bounds_;  // per thread

@@ -251,4 +251,39 @@ SparseMatrix MakeSparseMatrix(const FkwView& layer) {
   return matrix;
 }
 
+size_t SlicedMatrix::bytes() const {
+  size_t bytes = 4 * (outputs.size() + bias.size());
+  for (const Slice& slice : slices) {
+    bytes += 4 * (slice.entry_begin.size() + slice.weights.size()) + 2 * slice.index.size();
+  }
+  return bytes;
+}
+
+uint64_t SlicedMatrix::EntriesBefore(int end) const {
+  uint64_t entries = 0;
+  for (const Slice& slice : slices) entries += slice.entry_begin[end];
+  return entries;
+}
+
+SlicedMatrix SliceMatrix(const SparseMatrix& matrix, int inputs) {
+  SlicedMatrix sliced;
+  sliced.block = matrix.block;
+  sliced.outputs = matrix.outputs;
+  sliced.bias = matrix.bias;
+  sliced.slices.resize(std::max(1, (inputs + SlicedMatrix::kInputs - 1) / SlicedMatrix::kInputs));
+  for (SlicedMatrix::Slice& slice : sliced.slices) slice.entry_begin.push_back(0);
+  for (int block = 0; block < matrix.blocks(); ++block) {
+    for (uint32_t e = matrix.entry_begin[block]; e < matrix.entry_begin[block + 1]; ++e) {
+      SlicedMatrix::Slice& slice = sliced.slices[matrix.index[e] / SlicedMatrix::kInputs];
+      slice.index.push_back(static_cast<uint16_t>(matrix.index[e] % SlicedMatrix::kInputs));
+      const auto weights = matrix.weights.begin() + static_cast<size_t>(e) * matrix.block;
+      slice.weights.insert(slice.weights.end(), weights, weights + matrix.block);
+    }
+    for (SlicedMatrix::Slice& slice : sliced.slices) {
+      slice.entry_begin.push_back(static_cast<uint32_t>(slice.index.size()));
+    }
+  }
+  return sliced;
+}
+
 }  // namespace pconv::cpu

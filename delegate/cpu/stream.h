@@ -77,6 +77,26 @@ struct SparseMatrix {
 };
 SparseMatrix MakeSparseMatrix(const FkwView& layer);
 
+// The same in slices of inputs that stay in the first-level cache, where each is read at random.
+struct SlicedMatrix {
+  static constexpr int kInputs = 8192;  // per slice
+  struct Slice {
+    std::vector<uint32_t> entry_begin;
+    std::vector<uint16_t> index;  // from the slice's first input
+    std::vector<float> weights;
+  };
+  int block = 1;
+  std::vector<uint32_t> outputs;
+  std::vector<float> bias;
+  std::vector<Slice> slices;
+
+  int blocks() const { return static_cast<int>(outputs.size()) / block; }
+  size_t bytes() const;
+  // Entries of all blocks before this one.
+  uint64_t EntriesBefore(int end) const;
+};
+SlicedMatrix SliceMatrix(const SparseMatrix& matrix, int inputs);
+
 }  // namespace pconv::cpu
 
 #endif  // PCONV_TF_DELEGATE_CPU_STREAM_H_

@@ -99,9 +99,10 @@ std::shared_ptr<const FewPixelsWeights> WeightPacker::PackFewPixels(const ConvSo
   });
 }
 
-std::shared_ptr<const SparseMatrix> WeightPacker::PackSparseMatrix(const PConv2DNode& op) {
-  return Packed<SparseMatrix>("sparse_matrix", SourcesOf(op), [&] {
-    return std::make_shared<SparseMatrix>(MakeSparseMatrix(op.layer));
+std::shared_ptr<const SlicedMatrix> WeightPacker::PackSparseMatrix(const PConv2DNode& op) {
+  return Packed<SlicedMatrix>("sliced matrix", SourcesOf(op), [&] {
+    const int inputs = op.layer.options().in_channels;
+    return std::make_shared<SlicedMatrix>(SliceMatrix(MakeSparseMatrix(op.layer), inputs));
   });
 }
 

@@ -35,7 +35,7 @@ class WeightPacker {
   std::shared_ptr<const PackedConv> PackConv(const ConvSource& source, const ConvProblem& problem,
                                              const ConvChoice& choice);
   std::shared_ptr<const FewPixelsWeights> PackFewPixels(const ConvSource& source);
-  std::shared_ptr<const SparseMatrix> PackSparseMatrix(const PConv2DNode& op);
+  std::shared_ptr<const SlicedMatrix> PackSparseMatrix(const PConv2DNode& op);
   std::shared_ptr<const blocked::PackedConv> PackBlockedConv(const Task& task);
   std::shared_ptr<const BlockedDepthwiseWeights> PackBlockedDepthwise(
       const DepthwiseConv2DNode& op);

@@ -30,7 +30,14 @@ from pconv_tf.runtime.peers.catalogue import PEERS, parse_peers, set_up
 if TYPE_CHECKING:
     from pconv_tf.runtime.comparison import Comparison
 
-_PRUNING = ("pattern_set", "connectivity_rate", "pointwise_rate", "filter_block", "dense_rate")
+_PRUNING = (
+    "pattern_set",
+    "connectivity_rate",
+    "pointwise_rate",
+    "filter_block",
+    "dense_rate",
+    "dense_block",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     pruning.add_argument(
         "--dense_rate", type=float, metavar="R", help="keep 1/R of fully connected weights"
+    )
+    pruning.add_argument(
+        "--dense_block", type=int, metavar="B", help="so many outputs share their inputs there"
     )
 
     how = parser.add_argument_group("how to measure")
