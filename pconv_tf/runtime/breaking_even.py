@@ -24,7 +24,7 @@ POINTWISE_LAYERS = ((16, 112), (32, 56), (64, 56), (128, 28), (256, 14), (512, 1
 _SPATIAL_STEPS = ((8, 1.0), (6, 1.0), (4, 1.0), (4, 1 / 2), (4, 1 / 3.6), (4, 1 / 8))
 _POINTWISE_STEPS = ((1, 0.8), (1, 0.6), (1, 0.4), (1, 1 / 4), (1, 1 / 8))
 # A lone layer would also pay for changing the memory layout at its borders.
-_CHAIN = 3
+_CHAIN = 8
 
 
 @dataclass(frozen=True)

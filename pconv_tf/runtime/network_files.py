@@ -160,12 +160,13 @@ def _kept(model: keras.Model) -> float:
 
 
 def _source_digest() -> str:
-    """Changes whenever the code that makes the files does."""
+    """Changes whenever the code that makes the files does, or the cost model."""
     digest = hashlib.sha256(pconv_tf.__version__.encode())
     for source in _SOURCES:
         path = _PACKAGE / source
-        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            digest.update(file.read_bytes())
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.suffix in (".py", ".json"):
+                digest.update(file.read_bytes())
     return digest.hexdigest()
 
 
