@@ -92,7 +92,8 @@ TEST(ConvTuner, IgnoresStaleAndDamagedResults) {
   const std::string model = ThreeChoices()[0].ToString(), best = ThreeChoices()[2].ToString();
   int measured = 0;
   for (const std::string& value :
-       {"version 0: " + best, std::string("version 1: rubbish"), std::string()}) {
+       {"version 0: " + best, "version " + std::to_string(ConvTuner::kVersion) + ": rubbish",
+        std::string()}) {
     cache.Store(key, value);
     ::testing::internal::CaptureStderr();
     EXPECT_EQ(ChooseOf(cached, "a", &measured).ToString(), model) << value;
