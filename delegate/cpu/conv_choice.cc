@@ -54,6 +54,10 @@ bool RowsSplitEvenly(int rows, int num_threads) {
          (rows + num_threads - 1) / num_threads * num_threads <= rows * 1.05;
 }
 
+bool InPairs(const KernelTable& kernels, const ConvProblem& problem, const ConvChoice& choice) {
+  return kernels.filter_pairs && problem.taps == 1 && !StreamHasRuns(problem, choice);
+}
+
 bool SameChoice(const ConvChoice& a, const ConvChoice& b) {
   return a.pattern_kernel == b.pattern_kernel && a.block_rows == b.block_rows &&
          a.block_columns == b.block_columns && a.slice_channels == b.slice_channels &&
@@ -65,7 +69,7 @@ bool SameChoice(const ConvChoice& a, const ConvChoice& b) {
 std::string ConvChoice::ToString() const {
   return std::string(pattern_kernel ? "pattern" : "general") + " " + std::to_string(block_rows) +
          "x" + std::to_string(block_columns) + " slices of " + std::to_string(slice_channels) +
-         (split_rows ? " by rows" : " by filters");
+         (split_rows ? " by rows" : " by filters") + (pairs ? " in pairs" : "");
 }
 
 bool StreamHasRuns(const ConvProblem& problem, const ConvChoice& choice) {
@@ -91,6 +95,7 @@ ConvChoice DefaultConvChoice(const KernelTable& kernels, const ConvProblem& prob
   choice.block_rows = block.rows;
   choice.block_columns = block.columns;
   choice.split_rows = RowsSplitEvenly(output.tile_h, problem.num_threads);
+  choice.pairs = InPairs(kernels, problem, choice);
   return choice;
 }
 
@@ -100,7 +105,8 @@ std::vector<ConvChoice> ConvCandidates(const KernelTable& kernels, const ConvPro
   const auto add = [&](bool pattern, Block block, int slice_channels) {
     for (const bool split_rows : {false, true}) {
       if (split_rows && (problem.num_threads == 1 || output.tile_h < problem.num_threads)) continue;
-      const ConvChoice choice = {pattern, block.rows, block.columns, slice_channels, split_rows};
+      ConvChoice choice = {pattern, block.rows, block.columns, slice_channels, split_rows};
+      choice.pairs = InPairs(kernels, problem, choice);
       const auto same = [&](const ConvChoice& other) { return SameChoice(choice, other); };
       if (std::none_of(candidates.begin(), candidates.end(), same)) candidates.push_back(choice);
     }

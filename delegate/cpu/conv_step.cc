@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "delegate/cpu/filter_pairs.h"
+
 namespace pconv::cpu {
 namespace {
 
@@ -39,6 +41,8 @@ Layout NeededInput(const Window& window, int input_h, int input_w, const Layout&
   input.halo_right =
       std::max(0, (window.kernel_w - 1) * window.dilation_w - columns.before - window.stride_w + 1);
   input.fill = 0.0f;
+  // A pixel of the output reads only its own of the input otherwise.
+  input.cleared = window.kernel_h > 1 || window.kernel_w > 1;
   return input;
 }
 
@@ -66,9 +70,12 @@ PackedConv PackFilters(const SparseFilters& filters, const ConvProblem& problem,
   if (!runs) {
     // Threads that share rows take all filters.
     const std::vector<int> all = {0, packed.slices[0].groups()};
+    const std::vector<int>& ranges = choice.split_rows ? all : packed.bounds;
     for (Stream& slice : packed.slices) {
-      SortByLength(choice.split_rows ? all : packed.bounds, &slice);
+      SortByLength(ranges, &slice);
+      if (choice.pairs) PairFilters(ranges, &slice);
     }
+    if (choice.pairs) packed.bounds = PairBounds(packed.bounds);
   }
   return packed;
 }

@@ -20,7 +20,7 @@ std::string CpuModel();
 class ConvTuner {
  public:
   // Raised whenever kernels or candidates change: older results are ignored then.
-  static constexpr int kVersion = 2;
+  static constexpr int kVersion = 3;
 
   // `machine`: CPU and instruction set. Results lie in options.cache_dir/cpu.
   ConvTuner(const EngineOptions& options, std::string machine);

@@ -17,6 +17,17 @@ struct KernelRun {
   uint32_t count;
 };
 
+// Two filters of one tap that are computed together. Their records follow one another: of channels
+// that both keep, {channel, first's weight, second's weight}; then a kernel of each, {channel,
+// weight, channel, weight}; then what is left of the first, {channel, weight}.
+struct FilterPair {
+  static constexpr size_t kSharedBytes = 12, kCrossedBytes = 16, kSingleBytes = 8;
+  uint32_t filters[2];  // output channels; the second kNoFilter in the last pair of an odd number
+  float bias[2];
+  uint32_t shared, crossed, single;  // records of each kind
+  size_t record_begin;               // in bytes
+};
+
 // Filters as the convolution kernels read them, made from FKW or from dense weights. A record is
 // {uint32 input channel; float weights[taps][group]}; the records of a filter group follow one
 // another, run by run. Streams of short runs have none instead (`runs` is null): the upper 8 bits
@@ -29,6 +40,8 @@ struct StreamView {
   const char* records;
   const uint32_t* filters;  // [groups][group] output channel, kNoFilter where a group is ragged
   const float* bias;        // [groups][group]
+  // [groups] instead of all the others but `records`; null: not in pairs.
+  const FilterPair* pairs;
 };
 inline constexpr uint32_t kNoFilter = UINT32_MAX;
 inline constexpr int kPatternShift = 24;  // of the pattern in a channel
@@ -202,11 +215,12 @@ struct ToNhwcArgs {
 };
 using ToNhwcKernel = void (*)(const ToNhwcArgs& args);
 
-// mean[c] of the tile's cells of each plane, times `scale`. Lanes outside the image hold zero.
+// output[c] = sum of the image's pixels in the tile's cells of each plane, times `scale`.
 struct MeanArgs {
   const float* input;  // cell (0, 0) of channel 0
   size_t input_plane, input_row, row_floats;
   int rows;
+  const int32_t* masks;  // [rows][row_floats] 0: outside the image, else -1
   float* output;
   float scale;
   int channel_begin, channel_end;
@@ -245,6 +259,7 @@ struct KernelTable {
   const char* name;
   int lanes;                 // floats per vector
   ConvKernel conv_group[3];  // any taps, groups of 1, 2 and 4 filters
+  bool filter_pairs;         // whether the first of them also takes pairs
   // Single filters, 3x3 kernels of four taps, stride 1, no dilation, at most `pattern_rows` output
   // rows a call; null where there is none.
   ConvKernel conv_pattern_3x3;

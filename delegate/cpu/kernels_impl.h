@@ -63,7 +63,8 @@ void ConvRow(const ConvArgs& a, int group, const float* input, size_t output_off
         for (int g = 0; g < G; ++g) weight[g] = Broadcast(w[g]);
         PCONV_UNROLL
         for (int b = 0; b < B; ++b) {
-          const Vec x = Load(cell + b * step);
+          const Vec cells = Load(cell + b * step);
+          const Vec x = kRegisters == 32 ? Pinned(cells) : cells;
           PCONV_UNROLL
           for (int g = 0; g < G; ++g) acc[g][b] += x * weight[g];
         }
@@ -273,9 +274,12 @@ PCONV_INLINE float Sum(Vec v) {
 void Mean(const MeanArgs& a) {
   for (int c = a.channel_begin; c < a.channel_end; ++c) {
     Vec sum = {};
+    const int32_t* mask = a.masks;
     for (int y = 0; y < a.rows; ++y) {
       const float* row = a.input + c * a.input_plane + y * a.input_row;
-      for (size_t i = 0; i < a.row_floats; i += kLanes) sum += Load(row + i);
+      for (size_t i = 0; i < a.row_floats; i += kLanes, mask += kLanes) {
+        sum += And(Load(row + i), LoadInt(mask));
+      }
     }
     a.output[c] = Sum(sum) * a.scale;
   }
@@ -365,7 +369,7 @@ void SparseGemv(const SparseGemvArgs& a) {
 // clang-format off
 const KernelTable PCONV_KERNEL_TABLE = {
     PCONV_ISA, PCONV_ISA_NAME, kLanes,
-    {PCONV_CONV_SINGLE, ConvGroup<2>, ConvGroup<4>},
+    {PCONV_CONV_SINGLE, ConvGroup<2>, ConvGroup<4>}, kRegisters == 32,
 #if defined(PCONV_HAS_PATTERN_KERNEL)
     ConvPattern3x3, kPatternRows,
 #else

@@ -34,7 +34,7 @@ bool Layout::Serves(const Layout& needed) const {
     case LayoutKind::kLaneTiled:
       return SameTiles(needed) && halo_top >= needed.halo_top &&
              halo_bottom >= needed.halo_bottom && halo_left >= needed.halo_left &&
-             halo_right >= needed.halo_right && fill == needed.fill;
+             halo_right >= needed.halo_right && fill == needed.fill && cleared >= needed.cleared;
     case LayoutKind::kBlocked:
       return lanes == needed.lanes && ring >= needed.ring;
   }
@@ -68,6 +68,7 @@ std::string Layout::ToString() const {
 
 Layout WithoutHalo(Layout layout) {
   layout.halo_top = layout.halo_bottom = layout.halo_left = layout.halo_right = 0;
+  layout.cleared = false;
   return layout;
 }
 
@@ -149,7 +150,8 @@ BorderTable MakeBorderTable(const Layout& layout, int h, int w) {
       // A pixel beyond the grid has no home in this layout: it cannot be completed from the tile.
       const CellSource source = SourceOfCell(layout, &pixels[cell], w);
       if (in_tile) {
-        if (std::count(source.mask.begin(), source.mask.end(), 0) == 0) continue;
+        const auto last = source.mask.begin() + layout.grid_h * layout.grid_w;
+        if (!layout.cleared || std::count(source.mask.begin(), last, 0) == 0) continue;
         const auto [it, added] =
             known_masks.emplace(source.mask, static_cast<uint32_t>(table.masks.size()));
         if (added) table.masks.insert(table.masks.end(), source.mask.begin(), source.mask.end());

@@ -20,8 +20,8 @@ enum class LayoutKind {
 // Lane-tiled: the image is cut into grid_h x grid_w tiles of tile_h x tile_w pixels, and lane l of
 // every vector belongs to tile (l / grid_w, l % grid_w). So the neighbour at any offset of all
 // pixels in a vector is the vector at that offset, aligned, as long as it lies in the tile or its
-// halo: cells around the tile that repeat the neighbouring tiles' pixels. Cells outside the image
-// hold `fill`.
+// halo: cells around the tile that repeat the neighbouring tiles' pixels. Halo cells outside the
+// image hold `fill`, and so do the tile's if `cleared`; lanes without a tile may hold anything.
 struct Layout {
   LayoutKind kind = LayoutKind::kNhwc;
   int lanes = 0;
@@ -29,6 +29,7 @@ struct Layout {
   int grid_h = 1, grid_w = 1, tile_h = 0, tile_w = 0;
   int halo_top = 0, halo_bottom = 0, halo_left = 0, halo_right = 0;
   float fill = 0.0f;
+  bool cleared = false;
   // Blocked: zero cells around the image.
   int ring = 0;
 
@@ -51,7 +52,7 @@ struct Layout {
   std::string ToString() const;
 };
 
-// The same tiles without halo.
+// The same tiles without halo, not cleared.
 Layout WithoutHalo(Layout layout);
 
 // The lane-tiled layout without halo that covers an image of h x w with the fewest vectors.

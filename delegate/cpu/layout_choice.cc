@@ -240,7 +240,10 @@ Layout LayoutChoice::Needed(const Task& task, size_t i) const {
   }
   if (IsConv(node)) {
     const Layout needed = NeededInput(task.window, shape[1], shape[2], home_[task.output]);
-    return RunsDepthwiseStep(task) ? WithoutHalo(needed) : needed;
+    if (!RunsDepthwiseStep(task)) return needed;
+    Layout tiles = WithoutHalo(needed);
+    tiles.cleared = needed.cleared;
+    return tiles;
   }
   if (std::holds_alternative<GlobalMeanNode>(node.op)) {
     return IsTiled(input) ? WithoutHalo(home_[input]) : BestLaneTiled(shape[1], shape[2], lanes_);
@@ -293,6 +296,7 @@ void LayoutChoice::ChooseHalos() {
       Layout& home = home_[input];
       const Layout needed = Needed(tasks_[t], i);
       if (!home.SameTiles(needed) || needed.fill != 0.0f) continue;
+      home.cleared |= needed.cleared;
       home.halo_top = std::max(home.halo_top, needed.halo_top);
       home.halo_bottom = std::max(home.halo_bottom, needed.halo_bottom);
       home.halo_left = std::max(home.halo_left, needed.halo_left);

@@ -199,9 +199,21 @@ void ConvSingle(const ConvArgs& a) {
 }
 
 }  // namespace
+}  // namespace pconv::cpu
+
+#include "delegate/cpu/filter_pairs.inl"
+
+namespace pconv::cpu {
 
 void PCONV_CONV_SINGLE(const ConvArgs& a) {
   const bool unit = a.input_column == kLanes;
+  if constexpr (kRegisters == 32) {
+    if (a.stream.pairs != nullptr) {
+      return unit                           ? ConvPairs<1>(a)
+             : a.input_column == 2 * kLanes ? ConvPairs<2>(a)
+                                            : ConvPairs<0>(a);
+    }
+  }
   if (a.stream.runs == nullptr && a.taps == 1) {  // one pattern
     return unit                           ? ConvSingle<1, 1>(a)
            : a.input_column == 2 * kLanes ? ConvSingle<2, 1>(a)

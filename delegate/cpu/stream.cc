@@ -123,13 +123,18 @@ SparseFilters FromDepthwise(const Value& filter, const float* bias, int depth_mu
 size_t Stream::bytes() const {
   return run_begin.size() * sizeof(run_begin[0]) + runs.size() * sizeof(runs[0]) +
          record_begin.size() * sizeof(record_begin[0]) + records.size() +
-         filters.size() * sizeof(filters[0]) + bias.size() * sizeof(bias[0]);
+         filters.size() * sizeof(filters[0]) + bias.size() * sizeof(bias[0]) +
+         pairs.size() * sizeof(pairs[0]);
 }
 
 StreamView Stream::View() const {
-  return {run_begin.data(),    run_begin.empty() ? nullptr : runs.data(),
-          record_begin.data(), records.data(),
-          filters.data(),      bias.data()};
+  return {run_begin.data(),
+          run_begin.empty() ? nullptr : runs.data(),
+          record_begin.data(),
+          records.data(),
+          filters.data(),
+          bias.data(),
+          pairs.empty() ? nullptr : pairs.data()};
 }
 
 Stream MakeStream(const SparseFilters& filters, int group, uint32_t channel_begin,

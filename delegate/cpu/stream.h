@@ -51,8 +51,11 @@ struct Stream {
   std::vector<char> records;
   std::vector<uint32_t> filters;
   std::vector<float> bias;
+  std::vector<FilterPair> pairs;  // instead of all but `records`
 
-  int groups() const { return static_cast<int>(record_begin.size()) - 1; }
+  int groups() const {
+    return static_cast<int>(pairs.empty() ? record_begin.size() - 1 : pairs.size());
+  }
   size_t bytes() const;
   StreamView View() const;
 };

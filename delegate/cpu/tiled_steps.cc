@@ -224,6 +224,10 @@ TiledMeanStep::TiledMeanStep(const KernelTable& kernels, const Plan& plan, int i
     : kernels_(kernels), input_(plan.buffers[input]) {
   reads = {input};
   writes = output;
+  for (const int32_t pixel :
+       PixelTable(WithoutHalo(input_.layout), input_.shape.h, input_.shape.w)) {
+    masks_.push_back(pixel < 0 ? 0 : -1);
+  }
 }
 
 void TiledMeanStep::Run(const RunContext& context) const {
@@ -236,6 +240,7 @@ void TiledMeanStep::Run(const RunContext& context) const {
       args.input_row = input_.layout.row_floats();
       args.row_floats = static_cast<size_t>(input_.layout.tile_w) * input_.layout.lanes;
       args.rows = input_.layout.tile_h;
+      args.masks = masks_.data();
       args.output = context.data[writes] + static_cast<size_t>(n) * channels;
       args.scale = 1.0f / static_cast<float>(input_.shape.h * input_.shape.w);
       args.channel_begin = begin;

@@ -102,6 +102,7 @@ class TiledMeanStep : public Step {
  private:
   const KernelTable& kernels_;
   Buffer input_;
+  std::vector<int32_t> masks_;
 };
 
 }  // namespace pconv::cpu

@@ -84,7 +84,9 @@ WeightPacker::ConvSource WeightPacker::SourceOfConv(const Node& node, int in_cha
 std::shared_ptr<const PackedConv> WeightPacker::PackConv(const ConvSource& source,
                                                          const ConvProblem& problem,
                                                          const ConvChoice& choice) {
-  const std::string packing = (StreamHasRuns(problem, choice) ? "stream " : "tagged stream ") +
+  const std::string packing = (StreamHasRuns(problem, choice) ? "stream "
+                               : choice.pairs                 ? "pairs "
+                                                              : "tagged stream ") +
                               std::to_string(choice.slice_channels) + " threads " +
                               std::to_string(problem.num_threads) +
                               (choice.split_rows ? " by rows " : " by filters ") + source.text;
