@@ -1,4 +1,5 @@
 // Depthwise convolutions and pools: windows that do not mix channels.
+#include <algorithm>
 #include <limits>
 
 #include "delegate/opencl/convolution_source.h"
@@ -9,43 +10,82 @@
 namespace pconv::opencl {
 namespace {
 
-Status PlanChannelwise(const cpu::Task& task, const std::string& definitions, float fill,
-                       int multiplier, const Argument& weights, const Argument& bias,
-                       const Argument& scales, PlanBuilder* builder) {
+struct Channelwise {
+  std::string definitions;
+  float fill = 0.0f;
+  int multiplier = 1;
+  Argument weights, bias, scales;
+};
+
+// Rows or columns of the last window beyond a tile.
+int BeyondEnd(int outputs, int stride, int before, int extent, int tile) {
+  return std::max(0, (outputs - 1) * stride - before + extent - tile);
+}
+
+Status PlanPixels(const cpu::Task& task, const Channelwise& op, const KernelGeometry& geometry,
+                  const PlanBuilder::WindowInput& staged, PlanBuilder* builder) {
   const Shape& out = builder->ShapeOf(task.output);
-  const Window& window = task.window;
-  PlanBuilder::WindowInput staged;
-  PCONV_RETURN_IF_ERROR(builder->StageWindow(task, fill, &staged));
+  const ActivationRange range = RangeOf(task.activation);
+  const std::string source = builder->Common(1) + op.definitions + kernel_text::window +
+                             BlockDefinitions(geometry, 1) + PixelWalk(geometry) +
+                             kernel_text::channelwise_sums + kernel_text::channelwise;
+  const Activations output = builder->NewPlanes(task.output);
+  return builder->EmitRounded(source, "channelwise", "", PlanBuilder::kWorkGroup,
+                              {static_cast<size_t>(out[1]) * out[2], static_cast<size_t>(out[3]),
+                               static_cast<size_t>(out[0])},
+                              {staged.planes, output, op.weights, op.bias, op.scales, staged.tile_h,
+                               staged.tile_w, staged.before_h, staged.before_w, out[1], out[2],
+                               op.multiplier, out[3], range.lo, range.hi});
+}
+
+Status PlanLanes(const cpu::Task& task, const Channelwise& op, KernelGeometry geometry,
+                 const PlanBuilder::WindowInput& staged, PlanBuilder* builder) {
+  const Shape& out = builder->ShapeOf(task.output);
   const Layout layout = builder->LayoutOf(out);
-  KernelGeometry geometry{{},
-                          window.kernel_h,
-                          window.kernel_w,
-                          window.stride_h,
-                          window.stride_w,
-                          window.dilation_h,
-                          window.dilation_w};
-  const int taps = window.kernel_h * window.kernel_w;
-  // Long code for large windows gains nothing.
-  geometry.block = builder->gpu() || taps > 49 ? BlockShape{1, 1}
-                                               : ChooseBlock(layout.tile_h, layout.tile_w, 14);
-  const std::string source = builder->Common(builder->lanes()) + definitions +
+  geometry.block = ChooseChannelwiseBlock(geometry, layout.tile_h, layout.tile_w);
+  const Overhang beyond = {staged.before_h,
+                           BeyondEnd(layout.tile_h, geometry.stride_h, staged.before_h,
+                                     geometry.RowsUnder(1), staged.tile_h),
+                           staged.before_w,
+                           BeyondEnd(layout.tile_w, geometry.stride_w, staged.before_w,
+                                     geometry.ColumnsUnder(1), staged.tile_w)};
+  const std::string source = builder->Common(builder->lanes()) + op.definitions +
                              LaneShifts(builder->lanes(), layout.grid_h, layout.grid_w) +
                              kernel_text::window + BlockDefinitions(geometry, 1) +
-                             ChannelwiseWalk(geometry) + kernel_text::channelwise;
-  std::shared_ptr<const Buffer> valid;
-  PCONV_RETURN_IF_ERROR(builder->Upload(ValidLanes(layout), &valid));
-  const int blocks_w = CeilDiv(layout.tile_w, geometry.block.w);
-  const int blocks = CeilDiv(layout.tile_h, geometry.block.h) * blocks_w;
+                             RowsWalk(geometry, beyond) + kernel_text::channelwise_sums +
+                             kernel_text::channelwise_lanes;
+  std::shared_ptr<const Buffer> valid = builder->unused();
+  if (layout.is_ragged()) PCONV_RETURN_IF_ERROR(builder->Upload(ValidLanes(layout), &valid));
+  // Work-items that are worth their start, but enough for all processors.
+  constexpr int kVectors = 64;
+  const int units = builder->device().compute_units, enough = units > 1 ? 8 * units : 1;
+  const int plane_count =
+      std::min(std::max(1, kVectors / layout.vectors()), CeilDiv(out[0] * out[3], enough));
   const ActivationRange range = RangeOf(task.activation);
   const Activations output = builder->NewPlanes(task.output);
-  return builder->EmitRounded(
-      source, "channelwise",
+  return builder->Emit(
+      source, "channelwise_lanes",
       std::to_string(geometry.block.h) + "x" + std::to_string(geometry.block.w),
-      builder->gpu() ? PlanBuilder::kWorkGroup : 1,
-      {static_cast<size_t>(blocks), static_cast<size_t>(out[3]), static_cast<size_t>(out[0])},
-      {staged.planes, output, weights, bias, scales, valid, staged.tile_h, staged.tile_w,
-       staged.before_h, staged.before_w, layout.tile_h, layout.tile_w, blocks_w, multiplier, out[3],
-       range.lo, range.hi});
+      {static_cast<size_t>(CeilDiv(out[3], plane_count)), static_cast<size_t>(out[0]), 1},
+      {1, 1, 1},
+      {staged.planes, output, op.weights, op.bias, op.scales, valid, staged.tile_h, staged.tile_w,
+       staged.before_h, staged.before_w, layout.tile_h, layout.tile_w, plane_count, op.multiplier,
+       out[3], static_cast<int>(layout.is_ragged()), range.lo, range.hi});
+}
+
+Status PlanChannelwise(const cpu::Task& task, const Channelwise& op, PlanBuilder* builder) {
+  const Window& window = task.window;
+  PlanBuilder::WindowInput staged;
+  PCONV_RETURN_IF_ERROR(builder->StageWindow(task, op.fill, &staged));
+  const KernelGeometry geometry{{},
+                                window.kernel_h,
+                                window.kernel_w,
+                                window.stride_h,
+                                window.stride_w,
+                                window.dilation_h,
+                                window.dilation_w};
+  return builder->gpu() ? PlanPixels(task, op, geometry, staged, builder)
+                        : PlanLanes(task, op, geometry, staged, builder);
 }
 
 }  // namespace
@@ -70,15 +110,17 @@ Status PlanOperation(const cpu::Task& task, const DepthwiseConv2DNode& op, PlanB
   builder->plan().weight_bytes += static_cast<int64_t>(4) * taps * channels;
   Argument bias;
   PCONV_RETURN_IF_ERROR(builder->Bias(op.bias, channels, &bias));
-  return PlanChannelwise(task, "", 0.0f, op.depth_multiplier, weights->buffer, bias,
-                         builder->unused(), builder);
+  return PlanChannelwise(
+      task, {"", 0.0f, op.depth_multiplier, weights->buffer, bias, builder->unused()}, builder);
 }
 
 Status PlanOperation(const cpu::Task& task, const Pool2DNode& op, PlanBuilder* builder) {
   if (op.kind == PoolKind::kMax) {
-    return PlanChannelwise(task, Define("POOL_MAX", 1) + "#define FILL (-INFINITY)\n",
-                           -std::numeric_limits<float>::infinity(), 1, builder->unused(),
-                           builder->unused(), builder->unused(), builder);
+    return PlanChannelwise(task,
+                           {Define("POOL_MAX", 1) + "#define FILL (-INFINITY)\n",
+                            -std::numeric_limits<float>::infinity(), 1, builder->unused(),
+                            builder->unused(), builder->unused()},
+                           builder);
   }
   // One over the number of pixels under the window.
   const Shape& in = builder->ShapeOf(task.inputs[0]);
@@ -104,8 +146,9 @@ Status PlanOperation(const cpu::Task& task, const Pool2DNode& op, PlanBuilder* b
   }
   std::shared_ptr<const Buffer> buffer;
   PCONV_RETURN_IF_ERROR(builder->Upload(scales, &buffer));
-  return PlanChannelwise(task, Define("POOL_AVERAGE", 1), 0.0f, 1, builder->unused(),
-                         builder->unused(), buffer, builder);
+  return PlanChannelwise(
+      task, {Define("POOL_AVERAGE", 1), 0.0f, 1, builder->unused(), builder->unused(), buffer},
+      builder);
 }
 
 }  // namespace pconv::opencl

@@ -8,6 +8,7 @@
 #include "delegate/opencl/kernel_texts.h"
 #include "delegate/opencl/operations.h"
 #include "delegate/opencl/packed_conv.h"
+#include "delegate/opencl/packed_points.h"
 #include "delegate/opencl/tile_tuner.h"
 #include "delegate/opencl/tiles.h"
 
@@ -23,12 +24,20 @@ struct DeviceConv {
   int64_t bytes = 0;
 };
 
+// The same of a 1x1 convolution in place.
+struct DevicePoints {
+  int slices = 0;
+  std::shared_ptr<const Buffer> offsets, weights, counts, begins, bias, filters;
+  int64_t bytes = 0;
+};
+
 // A convolution's weights before packing.
 struct ConvWeights {
   std::vector<PackedCache::Source> sources;
   std::function<cpu::SparseFilters()> make;
   std::vector<std::vector<int>> patterns;  // kept taps, ascending
   int block = 1;                           // filters that share their kernels
+  double kept = 1.0;                       // share of kernels
 };
 
 class ConvPlanner {
@@ -62,9 +71,9 @@ class ConvPlanner {
         shape_.filters == 1 && taps > 1 && taps <= 9 && weights_.patterns.size() <= kWalkedPatterns
             ? Walk::kPatterns
             : Walk::kTaps;
-    const bool is_point = w.kernel_h == 1 && w.kernel_w == 1 && w.stride_h == 1 &&
-                          w.stride_w == 1 && staged_.before_h == 0 && staged_.before_w == 0;
-    if (is_point && !builder_.gpu()) {  // the order of pixels does not matter
+    in_place_ = !builder_.gpu() && w.kernel_h == 1 && w.kernel_w == 1 && staged_.before_h == 0 &&
+                staged_.before_w == 0;
+    if (in_place_ && w.stride_h == 1 && w.stride_w == 1) {  // the order of pixels does not matter
       staged_.tile_w *= staged_.tile_h;
       staged_.tile_h = 1;
       shape_.out_w *= shape_.out_h;
@@ -73,11 +82,15 @@ class ConvPlanner {
     output_ = builder_.NewPlanes(task_.output);
     const bool tune = builder_.options().tuning != Tuning::kOff;
     const DeviceInfo& device = builder_.device();
+    // Partial sums in half would lose what float32 keeps: one slice.
     const std::vector<Tile> candidates =
         builder_.gpu() ? GpuTiles(shape_, device.local_bytes, device.max_work_group, tune)
+        : in_place_    ? PointTiles(shape_, builder_.lanes(), weights_.kept, !builder_.half(), tune)
                        : CpuTiles(shape_, builder_.lanes(), tune);
     const auto make_step = [&](const Tile& tile, Step* step) {
-      return builder_.gpu() ? MakeGpuStep(tile, step) : MakeCpuStep(tile, step);
+      return builder_.gpu() ? MakeGpuStep(tile, step)
+             : in_place_    ? MakePointStep(tile, step)
+                            : MakeCpuStep(tile, step);
     };
     Tile tile;
     PCONV_RETURN_IF_ERROR(ChooseTile(builder_, TuningKey(), candidates, make_step, &tile));
@@ -240,6 +253,85 @@ class ConvPlanner {
         step);
   }
 
+  // Weights packed for slices, and for parts of so many groups.
+  Status PackInPlace(int slice_channels, int groups_per_part,
+                     std::shared_ptr<const DevicePoints>* kept) {
+    const int plane = staged_.tile_h * staged_.tile_w * builder_.lanes();
+    std::string key = "points";
+    for (const int number : {shape_.filters, slice_channels, groups_per_part, plane}) {
+      key += " " + std::to_string(number);
+    }
+    const auto fill = [&](DevicePoints* made) -> Status {
+      const PackedPoints packed =
+          PackPoints(weights_.make(), shape_.filters, slice_channels, groups_per_part, plane);
+      made->slices = packed.slices;
+      made->bytes = packed.bytes();
+      PCONV_RETURN_IF_ERROR(builder_.Upload(packed.offsets, &made->offsets));
+      PCONV_RETURN_IF_ERROR(builder_.Upload(packed.weights, &made->weights));
+      PCONV_RETURN_IF_ERROR(builder_.Upload(packed.counts, &made->counts));
+      PCONV_RETURN_IF_ERROR(builder_.Upload(packed.begins, &made->begins));
+      PCONV_RETURN_IF_ERROR(builder_.Upload(packed.bias, &made->bias));
+      return builder_.Upload(packed.filters, &made->filters);
+    };
+    PCONV_RETURN_IF_ERROR(builder_.Keep<DevicePoints>(key, weights_.sources, fill, kept));
+    weight_bytes_ = (*kept)->bytes;
+    return Status::Ok();
+  }
+
+  Status MakePointStep(const Tile& tile, Step* step) {
+    KernelGeometry geometry = shape_.geometry;
+    geometry.block = tile.block;
+    const int blocks_w = CeilDiv(shape_.out_w, tile.block.w);
+    const int blocks = CeilDiv(shape_.out_h, tile.block.h) * blocks_w;
+    const int groups = shape_.filter_groups, units = builder_.device().compute_units;
+    const int wanted = units > 1 ? CeilDiv(4 * units, blocks * batch_) : 1;
+    const int groups_per_part = CeilDiv(groups, std::min(wanted, groups));
+    std::shared_ptr<const DevicePoints> weights;
+    PCONV_RETURN_IF_ERROR(PackInPlace(tile.slice_channels, groups_per_part, &weights));
+    std::shared_ptr<const Buffer> valid = builder_.unused();
+    if (layout_.is_ragged()) PCONV_RETURN_IF_ERROR(builder_.Upload(ValidLanes(layout_), &valid));
+    const bool is_exact = shape_.out_h % tile.block.h == 0 && shape_.out_w % tile.block.w == 0;
+    const int sums = tile.block.size() * shape_.filters;
+    const std::string source = builder_.Common(builder_.lanes()) +
+                               BlockDefinitions(geometry, shape_.filters) +
+                               Define("FILTERS", shape_.filters) + Define("IN_W", staged_.tile_w) +
+                               Define("WAYS", sums > 4   ? 1
+                                              : sums > 2 ? 2
+                                                         : 4) +
+                               Define("IS_EXACT", is_exact) + kernel_text::conv_points;
+    const ActivationRange range = RangeOf(task_.activation);
+    return builder_.MakeStep(
+        source, "conv_points", Describe(tile),
+        {static_cast<size_t>(blocks), static_cast<size_t>(CeilDiv(groups, groups_per_part)),
+         static_cast<size_t>(batch_)},
+        {1, 1, 1},
+        {staged_.planes,
+         output_,
+         weights->offsets,
+         weights->weights,
+         weights->counts,
+         weights->begins,
+         weights->bias,
+         weights->filters,
+         valid,
+         addend_,
+         staged_.tile_h * staged_.tile_w,
+         shape_.out_h,
+         shape_.out_w,
+         shape_.in_channels,
+         out_channels_,
+         tile.slice_channels,
+         weights->slices,
+         groups,
+         groups_per_part,
+         blocks_w,
+         static_cast<int>(layout_.is_ragged()),
+         static_cast<int>(task_.addend >= 0),
+         range.lo,
+         range.hi},
+        step);
+  }
+
   Status MakeGpuStep(const Tile& tile, Step* step) {
     KernelGeometry geometry = shape_.geometry;
     geometry.block = tile.block;
@@ -284,6 +376,7 @@ class ConvPlanner {
   PlanBuilder::WindowInput staged_;
   Argument addend_;
   Activations output_;
+  bool in_place_ = false;  // 1x1: every output vector reads vectors of the planes as they are
   int batch_ = 1, out_channels_ = 0;
   int64_t weight_bytes_ = 0;
 };
@@ -301,6 +394,8 @@ Status PlanOperation(const cpu::Task& task, const PConv2DNode& op, PlanBuilder* 
   weights.sources = SourcesOf(op.layer);
   weights.make = [&] { return cpu::FromFkw(op.layer); };
   weights.block = op.layer.options().filter_block;
+  weights.kept = static_cast<double>(op.layer.num_kernels()) /
+                 (static_cast<double>(op.layer.num_groups()) * in.back());
   for (const uint64_t mask : op.layer.options().patterns) {
     weights.patterns.emplace_back();
     for (int bit = 0; bit < 64; ++bit) {

@@ -44,7 +44,7 @@ std::string LaneShift(const std::string& name, int lanes, int grid_h, int grid_w
     const int y = lane / grid_w + dy, x = lane % grid_w + dx;
     const bool inside = lane < grid_h * grid_w && y >= 0 && y < grid_h && x >= 0 && x < grid_w;
     text += lane == 0 ? "" : ", ";
-    text += inside ? std::string("v.s") + kDigits[y * grid_w + x] : "0.0f";
+    text += inside ? std::string("v.s") + kDigits[y * grid_w + x] : "FILL";
   }
   return text + ")\n";
 }
@@ -110,22 +110,58 @@ std::string ConvolutionRuns(const KernelGeometry& geometry, Walk walk, int filte
   return text + "\n";
 }
 
-std::string ChannelwiseWalk(const KernelGeometry& geometry) {
-  std::vector<int> taps(geometry.kernel_h * geometry.kernel_w);
-  std::iota(taps.begin(), taps.end(), 0);
-  const int rows = geometry.RowsUnder(geometry.block.h);
-  const int columns = geometry.ColumnsUnder(geometry.block.w);
-  return Define("WINDOW_H", rows) + Define("WINDOW_W", columns) +
-         Define("TAPS", static_cast<int>(taps.size())) + "#define WALK " +
-         WalkWindow(
-             geometry, taps,
-             [&](int y, int x) {
-               return "AT(" + Text(y * columns + x) + "," + Text(y) + "," + Text(x) + ")";
-             },
-             [](int sum, int t) {
-               return " ACCUMULATE(a" + Text(sum) + ", v, (VEC)(weights[" + Text(t) + "]));";
-             }) +
-         "\n";
+std::string PixelWalk(const KernelGeometry& geometry) {
+  const int taps = geometry.kernel_h * geometry.kernel_w;
+  std::string text = Define("TAPS", taps) + "#define WALK ";
+  for (int t = 0; t < taps; ++t) {
+    text += "ACCUMULATE(a0, AT(" + Text(t / geometry.kernel_w * geometry.dilation_h) + "," +
+            Text(t % geometry.kernel_w * geometry.dilation_w) + "), (VEC)(weights[" + Text(t) +
+            "]));\\\n";
+  }
+  return text + "\n";
+}
+
+std::string RowsWalk(const KernelGeometry& geometry, const Overhang& beyond) {
+  const BlockShape& block = geometry.block;
+  const int rows = geometry.RowsUnder(block.h), columns = geometry.ColumnsUnder(block.w);
+  // Per row and column of the window the sums that it belongs to.
+  std::map<int, std::map<int, std::string>> uses;
+  for (int y = 0; y < block.h; ++y) {
+    for (int x = 0; x < block.w; ++x) {
+      for (int t = 0; t < geometry.kernel_h * geometry.kernel_w; ++t) {
+        const int row = y * geometry.stride_h + t / geometry.kernel_w * geometry.dilation_h;
+        const int column = x * geometry.stride_w + t % geometry.kernel_w * geometry.dilation_w;
+        uses[row][column] += " ACCUMULATE(a" + Text(y * block.w + x) + ", v" + Text(column) +
+                             ", (VEC)(weights[" + Text(t) + "]));";
+      }
+    }
+  }
+  std::string text = Define("TAPS", geometry.kernel_h * geometry.kernel_w) + "#define WALK ";
+  for (const auto& [row, statements] : uses) {
+    const std::string at = "first_y + " + Text(row);
+    text += "{ __global const STORAGE* at = ROW_AT(" + at + ");\\\n";
+    std::string from_above, from_below, sums;
+    for (const auto& [column, statement] : statements) {
+      const std::string v = "v" + Text(column);
+      const bool left = column < beyond.left, right = column >= columns - beyond.right;
+      text += "VEC " + v + " = " +
+              (left && right ? "BOTH_MOST"
+               : left        ? "LEFTMOST"
+               : right       ? "RIGHTMOST"
+                             : "LOAD") +
+              "(at, " + Text(column) + ");";
+      from_above += " " + v + " = FROM_ABOVE(" + v + ");";
+      from_below += " " + v + " = FROM_BELOW(" + v + ");";
+      sums += statement;
+    }
+    text += "\\\n";
+    if (row < beyond.top) text += "if (" + at + " < 0) {" + from_above + " }\\\n";
+    if (row >= rows - beyond.bottom) {
+      text += "if (" + at + " >= tile_h) {" + from_below + " }\\\n";
+    }
+    text += sums + " }\\\n";
+  }
+  return text + "\n";
 }
 
 std::string LaneShifts(int lanes, int grid_h, int grid_w) {

@@ -45,11 +45,20 @@ std::string BlockDefinitions(const KernelGeometry& geometry, int filters);
 std::string ConvolutionRuns(const KernelGeometry& geometry, Walk walk, int filters, int window_w,
                             const std::vector<std::vector<int>>& patterns);
 
-// WALK for channelwise.cl: every tap of the window.
-std::string ChannelwiseWalk(const KernelGeometry& geometry);
+// WALK and TAPS for channelwise.cl: every tap of the window.
+std::string PixelWalk(const KernelGeometry& geometry);
+
+// Rows and columns by which windows may reach beyond a tile.
+struct Overhang {
+  int top = 0, bottom = 0, left = 0, right = 0;
+};
+
+// WALK and TAPS for channelwise_lanes.cl: every row of a block's window, where it may lie beyond
+// the tile with the neighbours' pixels.
+std::string RowsWalk(const KernelGeometry& geometry, const Overhang& beyond);
 
 // FROM_ABOVE, FROM_BELOW, FROM_LEFT, FROM_RIGHT for a grid of tiles: the vector as seen by the
-// neighbouring tile, zero where there is none.
+// neighbouring tile, FILL where there is none.
 std::string LaneShifts(int lanes, int grid_h, int grid_w);
 
 }  // namespace pconv::opencl

@@ -12,9 +12,10 @@ Layout MakeLayout(int height, int width, int lanes) {
     Layout layout{height, width, lanes, grid_h, grid_w};
     layout.tile_h = (height + grid_h - 1) / grid_h;
     layout.tile_w = (width + grid_w - 1) / grid_w;
-    // Few vectors first, then short edges.
+    // Few vectors first, then short edges, then few rows: the first and last vector of each need
+    // their neighbours' lanes.
     const int cost = layout.vectors() * 1024 + layout.tile_h + layout.tile_w;
-    if (best.tile_h == 0 || cost < least) {
+    if (best.tile_h == 0 || cost <= least) {
       best = layout;
       least = cost;
     }

@@ -160,10 +160,9 @@ Status PlanBuilder::StageWindow(const cpu::Task& task, float fill, WindowInput* 
                           from.tile_w == to.tile_w * w.stride_w;
   const bool in_reach = before_h <= from.tile_h && before_w <= from.tile_w &&
                         last_y <= 2 * from.tile_h && last_x <= 2 * from.tile_w;
-  const bool has_padding = before_h > 0 || before_w > 0 || from.is_ragged() ||
-                           (out[1] - 1) * w.stride_h - before_h + extent_h > in[1] ||
-                           (out[2] - 1) * w.stride_w - before_w + extent_w > in[2];
-  if (gpu_ || (same_tiles && in_reach && (fill == 0.0f || !has_padding))) {
+  // Lanes outside the image hold zero.
+  const bool is_filled = fill == 0.0f || !from.is_ragged();
+  if (gpu_ || (same_tiles && in_reach && is_filled)) {
     *staged = {planes, from.tile_h, from.tile_w, before_h, before_w};
     return Status::Ok();
   }

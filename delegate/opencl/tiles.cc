@@ -77,6 +77,74 @@ std::vector<Tile> CpuTiles(const ConvShape& conv, int lanes, bool all) {
   return tiles;
 }
 
+BlockShape ChoosePointBlock(int rows, int columns, int most_vectors) {
+  BlockShape best;
+  double least = std::numeric_limits<double>::infinity();
+  for (int h = 1; h <= std::min(rows, most_vectors); ++h) {
+    for (int w = 1; w <= std::min(columns, most_vectors / h); ++w) {
+      const bool is_exact = rows % h == 0 && columns % w == 0;
+      // Besides its input vectors a weight loads itself and where its channel lies.
+      const double cost =
+          double(CeilDiv(rows, h)) * CeilDiv(columns, w) * (h * w + 2) * (is_exact ? 1.0 : 1.1);
+      if (cost < least) {
+        least = cost;
+        best = {h, w};
+      }
+    }
+  }
+  return best;
+}
+
+BlockShape ChooseChannelwiseBlock(const KernelGeometry& geometry, int rows, int columns) {
+  constexpr int kMostVectors = 14, kLongTaps = 49;
+  const int taps = geometry.kernel_h * geometry.kernel_w;
+  if (taps > kLongTaps) return {1, 1};  // long code for large windows gains nothing
+  BlockShape best;
+  double least = std::numeric_limits<double>::infinity();
+  for (int h = 1; h <= std::min(rows, kMostVectors); ++h) {
+    for (int w = 1; w <= std::min(columns, kMostVectors / h); ++w) {
+      constexpr double kFixed = 12.0;
+      // Two multiplications or two loads a cycle; every row asks whether it lies beyond the tile.
+      const double block = taps * h * w + 2.0 * geometry.RowsUnder(h) +
+                           geometry.RowsUnder(h) * geometry.ColumnsUnder(w) + kFixed;
+      const double cost = double(CeilDiv(rows, h)) * CeilDiv(columns, w) * block;
+      if (cost < least) {
+        least = cost;
+        best = {h, w};
+      }
+    }
+  }
+  return best;
+}
+
+std::vector<Tile> PointTiles(const ConvShape& conv, int lanes, double kept, bool may_slice,
+                             bool all) {
+  constexpr int kCacheBytes = 28 * 1024, kMostBytes = 56 * 1024, kFewKernels = 20;
+  const int vector_bytes = lanes * static_cast<int>(sizeof(float));
+  const int most = MostVectors(conv.filters, lanes);
+  std::vector<Tile> tiles;
+  // Large blocks load less per multiplication, small ones read more channels from the cache between
+  // partial sums.
+  for (const int vectors : {8, 14, 24}) {
+    const BlockShape block = ChoosePointBlock(conv.out_h, conv.out_w, std::min(vectors, most));
+    const int channel_bytes = block.size() * vector_bytes;
+    const int fitting = kCacheBytes / channel_bytes;
+    const int wanted = std::max(
+        fitting, std::min(kMostBytes / channel_bytes, static_cast<int>(kFewKernels / kept)));
+    for (const int channels : {wanted, 2 * wanted}) {
+      const Tile tile{block, may_slice ? CeilDiv(conv.in_channels,
+                                                 CeilDiv(conv.in_channels, std::max(1, channels)))
+                                       : conv.in_channels};
+      const auto is_same = [&](const Tile& other) {
+        return other.block == tile.block && other.slice_channels == tile.slice_channels;
+      };
+      if (std::none_of(tiles.begin(), tiles.end(), is_same)) tiles.push_back(tile);
+    }
+  }
+  if (!all) tiles.resize(1);
+  return tiles;
+}
+
 std::vector<Tile> GpuTiles(const ConvShape& conv, int64_t local_bytes, int64_t max_work_group,
                            bool all) {
   const bool is_large = conv.out_h * conv.out_w >= 28 * 28;

@@ -33,8 +33,18 @@ struct ConvShape {
 // amount (weights, loop); vectors outside are computed in vain.
 BlockShape ChooseBlock(int rows, int columns, int most_vectors);
 
+// The block that covers rows x columns of independent vectors with fewest loads; a plane that
+// blocks divide saves asking which vectors are whose.
+BlockShape ChoosePointBlock(int rows, int columns, int most_vectors);
+
+// The block of a depthwise convolution or pool.
+BlockShape ChooseChannelwiseBlock(const KernelGeometry& geometry, int rows, int columns);
+
 // One tile, the cost model's, or with `all` every one that may be fastest somewhere.
 std::vector<Tile> CpuTiles(const ConvShape& conv, int lanes, bool all);
+// For 1x1 convolutions in place, of which `kept` of 1 is not zero.
+std::vector<Tile> PointTiles(const ConvShape& conv, int lanes, double kept, bool may_slice,
+                             bool all);
 std::vector<Tile> GpuTiles(const ConvShape& conv, int64_t local_bytes, int64_t max_work_group,
                            bool all);
 

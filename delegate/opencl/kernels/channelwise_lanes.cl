@@ -1,0 +1,57 @@
+// Depthwise convolutions and pools on CPU devices: windows that do not mix channels. A work-item
+// computes whole planes of `plane_count` channels, in blocks of BLOCK_H x BLOCK_W vectors. Rows
+// of the window are loaded one after the other and used by all outputs that they reach; what lies
+// beyond the tile is moved over from the neighbours' lanes. The host defines TAPS,
+// FOR_SUMS(X) and WALK (see convolution_source.h).
+
+// Where the row lies that is `row` rows below the tile's first one, above and below it too.
+#define ROW_AT(row) \
+  (plane + (((row) < 0 ? (row) + tile_h : (row) < tile_h ? (row) : (row)-tile_h) * tile_w + first_x) * LANES)
+#define LEFTMOST(at, x) \
+  (first_x + (x) < 0 ? FROM_LEFT(LOAD(at, (x) + tile_w)) : LOAD(at, x))
+#define RIGHTMOST(at, x) \
+  (first_x + (x) >= tile_w ? FROM_RIGHT(LOAD(at, (x)-tile_w)) : LOAD(at, x))
+#define BOTH_MOST(at, x) \
+  (first_x + (x) < 0 ? FROM_LEFT(LOAD(at, (x) + tile_w)) : RIGHTMOST(at, x))
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void channelwise_lanes(
+    __global const STORAGE* restrict input, __global STORAGE* restrict output,
+    __global const float* restrict all_weights, __global const float* restrict bias,
+    __global const float* restrict scales, __global const int* restrict valid, int tile_h,
+    int tile_w, int before_h, int before_w, int out_tile_h, int out_tile_w, int plane_count,
+    int multiplier, int channels, int is_ragged, float low, float high) {
+  const int n = get_global_id(1), first_channel = get_global_id(0) * plane_count;
+  const int end_channel = min(channels, first_channel + plane_count);
+  for (int c = first_channel; c < end_channel; ++c) {
+    __global const STORAGE* plane =
+        input + ((size_t)n * (channels / multiplier) + c / multiplier) * tile_h * tile_w * LANES;
+    __global STORAGE* to = output + ((size_t)n * channels + c) * out_tile_h * out_tile_w * LANES;
+#if !POOL_MAX && !POOL_AVERAGE
+    __global const float* weights = all_weights + c * TAPS;
+#endif
+    for (int block_y = 0; block_y < out_tile_h; block_y += BLOCK_H) {
+      const int out_y = min(block_y, out_tile_h - BLOCK_H), first_y = out_y * STRIDE_H - before_h;
+      for (int block_x = 0; block_x < out_tile_w; block_x += BLOCK_W) {
+        const int out_x = min(block_x, out_tile_w - BLOCK_W);
+        const int first_x = out_x * STRIDE_W - before_w;
+#define DECLARE(i, f, y, x) VEC a##i = FIRST;
+        FOR_SUMS(DECLARE)
+        WALK
+#define INDEX(y, x) ((out_y + (y)) * out_tile_w + out_x + (x))
+#if POOL_AVERAGE
+#define SCALE(i, f, y, x) a##i *= ((__global const VEC*)scales)[INDEX(y, x)];
+        FOR_SUMS(SCALE)
+#endif
+#define LIMIT(i, f, y, x) a##i = CLAMP(a##i, (VEC)(low), (VEC)(high));
+        FOR_SUMS(LIMIT)
+#define MASK(i, f, y, x) a##i = SELECT_VALID(a##i, ((__global const IVEC*)valid)[INDEX(y, x)]);
+        if (is_ragged) {
+          FOR_SUMS(MASK)
+        }
+        // Where the last blocks overlap those before them, both compute the same.
+#define OUTPUT(i, f, y, x) STORE(a##i, INDEX(y, x), to);
+        FOR_SUMS(OUTPUT)
+      }
+    }
+  }
+}
