@@ -10,17 +10,14 @@
 namespace pconv::opencl {
 namespace {
 
+constexpr int kShortTaps = 49;  // straight code for larger windows would be long
+
 struct Channelwise {
   std::string definitions;
   float fill = 0.0f;
   int multiplier = 1;
   Argument weights, bias, scales;
 };
-
-// Rows or columns of the last window beyond a tile.
-int BeyondEnd(int outputs, int stride, int before, int extent, int tile) {
-  return std::max(0, (outputs - 1) * stride - before + extent - tile);
-}
 
 Status PlanPixels(const cpu::Task& task, const Channelwise& op, const KernelGeometry& geometry,
                   const PlanBuilder::WindowInput& staged, PlanBuilder* builder) {
@@ -42,18 +39,22 @@ Status PlanLanes(const cpu::Task& task, const Channelwise& op, KernelGeometry ge
                  const PlanBuilder::WindowInput& staged, PlanBuilder* builder) {
   const Shape& out = builder->ShapeOf(task.output);
   const Layout layout = builder->LayoutOf(out);
-  geometry.block = ChooseChannelwiseBlock(geometry, layout.tile_h, layout.tile_w);
-  const Overhang beyond = {staged.before_h,
-                           BeyondEnd(layout.tile_h, geometry.stride_h, staged.before_h,
-                                     geometry.RowsUnder(1), staged.tile_h),
-                           staged.before_w,
-                           BeyondEnd(layout.tile_w, geometry.stride_w, staged.before_w,
-                                     geometry.ColumnsUnder(1), staged.tile_w)};
+  constexpr int kMostVectors = 14;
+  std::string walk;
+  if (layout.vectors() <= kMostVectors && geometry.kernel_h * geometry.kernel_w <= kShortTaps) {
+    geometry.block = {layout.tile_h, layout.tile_w};
+    walk = PlaneWalk(geometry, {staged.tile_h, staged.tile_w, staged.before_h, staged.before_w});
+  } else {
+    geometry.block = {1, CeilDiv(layout.tile_w, CeilDiv(layout.tile_w, kMostVectors))};
+    const int beyond_right = std::max(0, (layout.tile_w - 1) * geometry.stride_w - staged.before_w +
+                                             geometry.ColumnsUnder(1) - staged.tile_w);
+    walk = RowWalk(geometry, staged.before_w, beyond_right);
+  }
   const std::string source = builder->Common(builder->lanes()) + op.definitions +
-                             LaneShifts(builder->lanes(), layout.grid_h, layout.grid_w) +
-                             kernel_text::window + BlockDefinitions(geometry, 1) +
-                             RowsWalk(geometry, beyond) + kernel_text::channelwise_sums +
-                             kernel_text::channelwise_lanes;
+                             LaneShifts(builder->lanes(), layout.grid_h, layout.grid_w,
+                                        op.fill == 0.0f ? "0.0f" : "-INFINITY") +
+                             kernel_text::window + BlockDefinitions(geometry, 1) + walk +
+                             kernel_text::channelwise_sums + kernel_text::channelwise_lanes;
   std::shared_ptr<const Buffer> valid = builder->unused();
   if (layout.is_ragged()) PCONV_RETURN_IF_ERROR(builder->Upload(ValidLanes(layout), &valid));
   // Work-items that are worth their start, but enough for all processors.

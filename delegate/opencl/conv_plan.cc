@@ -213,9 +213,10 @@ class ConvPlanner {
 
     std::shared_ptr<const Buffer> valid = builder_.unused();
     if (layout_.is_ragged()) PCONV_RETURN_IF_ERROR(builder_.Upload(ValidLanes(layout_), &valid));
-    const std::string source = builder_.Common(builder_.lanes()) +
-                               LaneShifts(builder_.lanes(), layout_.grid_h, layout_.grid_w) +
-                               Source(geometry, window_h, window_w) + kernel_text::conv_lanes;
+    const std::string source =
+        builder_.Common(builder_.lanes()) +
+        LaneShifts(builder_.lanes(), layout_.grid_h, layout_.grid_w, "0.0f") +
+        Source(geometry, window_h, window_w) + kernel_text::conv_lanes;
     const ActivationRange range = RangeOf(task_.activation);
     return builder_.MakeStep(
         source, "conv_lanes", Describe(tile),

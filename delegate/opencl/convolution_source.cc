@@ -37,16 +37,17 @@ std::string WalkWindow(const KernelGeometry& geometry, const std::vector<int>& t
   return text;
 }
 
-std::string LaneShift(const std::string& name, int lanes, int grid_h, int grid_w, int dy, int dx) {
+std::string LaneShift(const std::string& name, int lanes, int grid_h, int grid_w, int dy, int dx,
+                      const std::string& fill) {
   constexpr char kDigits[] = "0123456789abcdef";
-  std::string text = "#define " + name + "(v) (VEC)(";
+  std::string text = "VEC " + name + "(VEC v) { return (VEC)(";
   for (int lane = 0; lane < lanes; ++lane) {
     const int y = lane / grid_w + dy, x = lane % grid_w + dx;
     const bool inside = lane < grid_h * grid_w && y >= 0 && y < grid_h && x >= 0 && x < grid_w;
     text += lane == 0 ? "" : ", ";
-    text += inside ? std::string("v.s") + kDigits[y * grid_w + x] : "FILL";
+    text += inside ? std::string("v.s") + kDigits[y * grid_w + x] : fill;
   }
-  return text + ")\n";
+  return text + "); }\n";
 }
 
 }  // namespace
@@ -121,54 +122,59 @@ std::string PixelWalk(const KernelGeometry& geometry) {
   return text + "\n";
 }
 
-std::string RowsWalk(const KernelGeometry& geometry, const Overhang& beyond) {
-  const BlockShape& block = geometry.block;
-  const int rows = geometry.RowsUnder(block.h), columns = geometry.ColumnsUnder(block.w);
-  // Per row and column of the window the sums that it belongs to.
-  std::map<int, std::map<int, std::string>> uses;
-  for (int y = 0; y < block.h; ++y) {
-    for (int x = 0; x < block.w; ++x) {
-      for (int t = 0; t < geometry.kernel_h * geometry.kernel_w; ++t) {
-        const int row = y * geometry.stride_h + t / geometry.kernel_w * geometry.dilation_h;
-        const int column = x * geometry.stride_w + t % geometry.kernel_w * geometry.dilation_w;
-        uses[row][column] += " ACCUMULATE(a" + Text(y * block.w + x) + ", v" + Text(column) +
-                             ", (VEC)(weights[" + Text(t) + "]));";
-      }
+std::string RowWalk(const KernelGeometry& geometry, int beyond_left, int beyond_right) {
+  const int columns = geometry.ColumnsUnder(geometry.block.w);
+  std::map<int, std::string> uses;  // per column of the window the sums that it belongs to
+  for (int x = 0; x < geometry.block.w; ++x) {
+    for (int j = 0; j < geometry.kernel_w; ++j) {
+      const int column = x * geometry.stride_w + j * geometry.dilation_w;
+      uses[column] +=
+          " ACCUMULATE(a" + Text(x) + ", v" + Text(column) + ", (VEC)(weights[" + Text(j) + "]));";
     }
   }
-  std::string text = Define("TAPS", geometry.kernel_h * geometry.kernel_w) + "#define WALK ";
-  for (const auto& [row, statements] : uses) {
-    const std::string at = "first_y + " + Text(row);
-    text += "{ __global const STORAGE* at = ROW_AT(" + at + ");\\\n";
-    std::string from_above, from_below, sums;
-    for (const auto& [column, statement] : statements) {
-      const std::string v = "v" + Text(column);
-      const bool left = column < beyond.left, right = column >= columns - beyond.right;
-      text += "VEC " + v + " = " +
-              (left && right ? "BOTH_MOST"
-               : left        ? "LEFTMOST"
-               : right       ? "RIGHTMOST"
-                             : "LOAD") +
-              "(at, " + Text(column) + ");";
-      from_above += " " + v + " = FROM_ABOVE(" + v + ");";
-      from_below += " " + v + " = FROM_BELOW(" + v + ");";
-      sums += statement;
+  std::string edges, sums;
+  for (const auto& [column, statements] : uses) {
+    const bool left = column < beyond_left, right = column >= columns - beyond_right;
+    const std::string load = "const VEC v" + Text(column) + " = FROM(";
+    const std::string at = "(at, " + Text(column) + "));";
+    if (left || right) {
+      edges += load + (left && right ? "BOTH_MOST" : left ? "LEFTMOST" : "RIGHTMOST") + at + "\\\n";
+      sums += statements + "\\\n";
+    } else {
+      sums += "{ " + load + "LOAD" + at + statements + " }\\\n";
     }
-    text += "\\\n";
-    if (row < beyond.top) text += "if (" + at + " < 0) {" + from_above + " }\\\n";
-    if (row >= rows - beyond.bottom) {
-      text += "if (" + at + " >= tile_h) {" + from_below + " }\\\n";
-    }
-    text += sums + " }\\\n";
   }
-  return text + "\n";
+  return Define("KERNEL_H", geometry.kernel_h) + Define("KERNEL_W", geometry.kernel_w) +
+         Define("DILATION_H", geometry.dilation_h) + "#define ROW(FROM) {\\\n" + edges + sums +
+         "}\n";
 }
 
-std::string LaneShifts(int lanes, int grid_h, int grid_w) {
-  return LaneShift("FROM_ABOVE", lanes, grid_h, grid_w, -1, 0) +
-         LaneShift("FROM_BELOW", lanes, grid_h, grid_w, 1, 0) +
-         LaneShift("FROM_LEFT", lanes, grid_h, grid_w, 0, -1) +
-         LaneShift("FROM_RIGHT", lanes, grid_h, grid_w, 0, 1);
+std::string PlaneWalk(const KernelGeometry& geometry, const TilePart& input) {
+  std::vector<int> taps(geometry.kernel_h * geometry.kernel_w);
+  std::iota(taps.begin(), taps.end(), 0);
+  const auto load = [&](int y, int x) {
+    y -= input.before_h;
+    x -= input.before_w;
+    const int row = y < 0 ? y + input.tile_h : y < input.tile_h ? y : y - input.tile_h;
+    const int column = x < 0 ? x + input.tile_w : x < input.tile_w ? x : x - input.tile_w;
+    std::string text = "LOAD(plane, " + Text(row * input.tile_w + column) + ")";
+    if (row != y) text = (y < 0 ? "FROM_ABOVE(" : "FROM_BELOW(") + text + ")";
+    if (column != x) text = (x < 0 ? "FROM_LEFT(" : "FROM_RIGHT(") + text + ")";
+    return text;
+  };
+  const auto use = [](int sum, int t) {
+    return " ACCUMULATE(a" + Text(sum) + ", v, (VEC)(weights[" + Text(t) + "]));";
+  };
+  return Define("KERNEL_H", geometry.kernel_h) + Define("KERNEL_W", geometry.kernel_w) +
+         Define("IS_WHOLE_PLANE", 1) + "#define PLANE " + WalkWindow(geometry, taps, load, use) +
+         "\n";
+}
+
+std::string LaneShifts(int lanes, int grid_h, int grid_w, const std::string& fill) {
+  return LaneShift("FROM_ABOVE", lanes, grid_h, grid_w, -1, 0, fill) +
+         LaneShift("FROM_BELOW", lanes, grid_h, grid_w, 1, 0, fill) +
+         LaneShift("FROM_LEFT", lanes, grid_h, grid_w, 0, -1, fill) +
+         LaneShift("FROM_RIGHT", lanes, grid_h, grid_w, 0, 1, fill);
 }
 
 }  // namespace pconv::opencl

@@ -48,18 +48,22 @@ std::string ConvolutionRuns(const KernelGeometry& geometry, Walk walk, int filte
 // WALK and TAPS for channelwise.cl: every tap of the window.
 std::string PixelWalk(const KernelGeometry& geometry);
 
-// Rows and columns by which windows may reach beyond a tile.
-struct Overhang {
-  int top = 0, bottom = 0, left = 0, right = 0;
+// ROW(FROM) for channelwise_lanes.cl: what one row of a kernel adds to a row of outputs. FROM moves
+// vectors over from other lanes. Windows reach beyond a tile by so many columns.
+std::string RowWalk(const KernelGeometry& geometry, int beyond_left, int beyond_right);
+
+// Where a block's window lies: the size of the tile of the input, in vectors, and by how much the
+// first window begins before it.
+struct TilePart {
+  int tile_h = 0, tile_w = 0, before_h = 0, before_w = 0;
 };
 
-// WALK and TAPS for channelwise_lanes.cl: every row of a block's window, where it may lie beyond
-// the tile with the neighbours' pixels.
-std::string RowsWalk(const KernelGeometry& geometry, const Overhang& beyond);
+// PLANE for channelwise_lanes.cl, where the block is the whole tile of the output.
+std::string PlaneWalk(const KernelGeometry& geometry, const TilePart& input);
 
 // FROM_ABOVE, FROM_BELOW, FROM_LEFT, FROM_RIGHT for a grid of tiles: the vector as seen by the
-// neighbouring tile, FILL where there is none.
-std::string LaneShifts(int lanes, int grid_h, int grid_w);
+// neighbouring tile, `fill` where there is none.
+std::string LaneShifts(int lanes, int grid_h, int grid_w, const std::string& fill);
 
 }  // namespace pconv::opencl
 

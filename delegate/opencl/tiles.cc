@@ -95,28 +95,6 @@ BlockShape ChoosePointBlock(int rows, int columns, int most_vectors) {
   return best;
 }
 
-BlockShape ChooseChannelwiseBlock(const KernelGeometry& geometry, int rows, int columns) {
-  constexpr int kMostVectors = 14, kLongTaps = 49;
-  const int taps = geometry.kernel_h * geometry.kernel_w;
-  if (taps > kLongTaps) return {1, 1};  // long code for large windows gains nothing
-  BlockShape best;
-  double least = std::numeric_limits<double>::infinity();
-  for (int h = 1; h <= std::min(rows, kMostVectors); ++h) {
-    for (int w = 1; w <= std::min(columns, kMostVectors / h); ++w) {
-      constexpr double kFixed = 12.0;
-      // Two multiplications or two loads a cycle; every row asks whether it lies beyond the tile.
-      const double block = taps * h * w + 2.0 * geometry.RowsUnder(h) +
-                           geometry.RowsUnder(h) * geometry.ColumnsUnder(w) + kFixed;
-      const double cost = double(CeilDiv(rows, h)) * CeilDiv(columns, w) * block;
-      if (cost < least) {
-        least = cost;
-        best = {h, w};
-      }
-    }
-  }
-  return best;
-}
-
 std::vector<Tile> PointTiles(const ConvShape& conv, int lanes, double kept, bool may_slice,
                              bool all) {
   constexpr int kCacheBytes = 28 * 1024, kMostBytes = 56 * 1024, kFewKernels = 20;

@@ -37,9 +37,6 @@ BlockShape ChooseBlock(int rows, int columns, int most_vectors);
 // blocks divide saves asking which vectors are whose.
 BlockShape ChoosePointBlock(int rows, int columns, int most_vectors);
 
-// The block of a depthwise convolution or pool.
-BlockShape ChooseChannelwiseBlock(const KernelGeometry& geometry, int rows, int columns);
-
 // One tile, the cost model's, or with `all` every one that may be fastest somewhere.
 std::vector<Tile> CpuTiles(const ConvShape& conv, int lanes, bool all);
 // For 1x1 convolutions in place, of which `kept` of 1 is not zero.

@@ -1,18 +1,15 @@
 // Depthwise convolutions and pools on CPU devices: windows that do not mix channels. A work-item
-// computes whole planes of `plane_count` channels, in blocks of BLOCK_H x BLOCK_W vectors. Rows
-// of the window are loaded one after the other and used by all outputs that they reach; what lies
-// beyond the tile is moved over from the neighbours' lanes. The host defines TAPS,
-// FOR_SUMS(X) and WALK (see convolution_source.h).
+// computes whole planes of `plane_count` channels, BLOCK_W vectors of a row at a time. What lies beyond
+// the tile is moved over from the neighbours' lanes while it is loaded. With IS_WHOLE_PLANE sums of a
+// whole plane are in registers. The host defines KERNEL_H, KERNEL_W, FOR_SUMS(X) and either PLANE or
+// DILATION_H and ROW(FROM) (see convolution_source.h).
 
-// Where the row lies that is `row` rows below the tile's first one, above and below it too.
-#define ROW_AT(row) \
-  (plane + (((row) < 0 ? (row) + tile_h : (row) < tile_h ? (row) : (row)-tile_h) * tile_w + first_x) * LANES)
-#define LEFTMOST(at, x) \
-  (first_x + (x) < 0 ? FROM_LEFT(LOAD(at, (x) + tile_w)) : LOAD(at, x))
+#define LEFTMOST(at, x) (first_x + (x) < 0 ? FROM_LEFT(LOAD(at, (x) + tile_w)) : LOAD(at, x))
 #define RIGHTMOST(at, x) \
   (first_x + (x) >= tile_w ? FROM_RIGHT(LOAD(at, (x)-tile_w)) : LOAD(at, x))
 #define BOTH_MOST(at, x) \
   (first_x + (x) < 0 ? FROM_LEFT(LOAD(at, (x) + tile_w)) : RIGHTMOST(at, x))
+#define FROM_HERE(v) (v)
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void channelwise_lanes(
     __global const STORAGE* restrict input, __global STORAGE* restrict output,
@@ -26,17 +23,38 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void channelwise_lanes(
     __global const STORAGE* plane =
         input + ((size_t)n * (channels / multiplier) + c / multiplier) * tile_h * tile_w * LANES;
     __global STORAGE* to = output + ((size_t)n * channels + c) * out_tile_h * out_tile_w * LANES;
-#if !POOL_MAX && !POOL_AVERAGE
-    __global const float* weights = all_weights + c * TAPS;
-#endif
-    for (int block_y = 0; block_y < out_tile_h; block_y += BLOCK_H) {
-      const int out_y = min(block_y, out_tile_h - BLOCK_H), first_y = out_y * STRIDE_H - before_h;
+    for (int out_y = 0; out_y < out_tile_h; out_y += BLOCK_H) {
+      const int first_y = out_y * STRIDE_H - before_h;
       for (int block_x = 0; block_x < out_tile_w; block_x += BLOCK_W) {
         const int out_x = min(block_x, out_tile_w - BLOCK_W);
         const int first_x = out_x * STRIDE_W - before_w;
+#if !POOL_MAX && !POOL_AVERAGE
+        __global const float* weights = all_weights + c * KERNEL_H * KERNEL_W;
+#endif
 #define DECLARE(i, f, y, x) VEC a##i = FIRST;
         FOR_SUMS(DECLARE)
-        WALK
+#if IS_WHOLE_PLANE
+        PLANE
+#else
+        // A loop, and sums within branches: straight code lets compilers load all rows before they use the
+        // first one, which registers cannot hold.
+#pragma unroll 1
+        for (int i = 0; i < KERNEL_H; ++i) {
+          const int y = first_y + i * DILATION_H;
+          __global const STORAGE* at =
+              plane + ((y < 0 ? y + tile_h : y < tile_h ? y : y - tile_h) * tile_w + first_x) * LANES;
+          if (y < 0) {
+            ROW(FROM_ABOVE)
+          } else if (y < tile_h) {
+            ROW(FROM_HERE)
+          } else {
+            ROW(FROM_BELOW)
+          }
+#if !POOL_MAX && !POOL_AVERAGE
+          weights += KERNEL_W;
+#endif
+        }
+#endif
 #define INDEX(y, x) ((out_y + (y)) * out_tile_w + out_x + (x))
 #if POOL_AVERAGE
 #define SCALE(i, f, y, x) a##i *= ((__global const VEC*)scales)[INDEX(y, x)];
@@ -48,7 +66,7 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void channelwise_lanes(
         if (is_ragged) {
           FOR_SUMS(MASK)
         }
-        // Where the last blocks overlap those before them, both compute the same.
+        // Where the last block overlaps the one before it, both compute the same.
 #define OUTPUT(i, f, y, x) STORE(a##i, INDEX(y, x), to);
         FOR_SUMS(OUTPUT)
       }
