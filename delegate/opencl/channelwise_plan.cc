@@ -38,7 +38,7 @@ Status PlanPixels(const cpu::Task& task, const Channelwise& op, const KernelGeom
 Status PlanLanes(const cpu::Task& task, const Channelwise& op, KernelGeometry geometry,
                  const PlanBuilder::WindowInput& staged, PlanBuilder* builder) {
   const Shape& out = builder->ShapeOf(task.output);
-  const Layout layout = builder->LayoutOf(out);
+  const Layout& layout = builder->LayoutOf(task.output);
   constexpr int kMostVectors = 14;
   std::string walk;
   if (layout.vectors() <= kMostVectors && geometry.kernel_h * geometry.kernel_w <= kShortTaps) {
@@ -125,7 +125,7 @@ Status PlanOperation(const cpu::Task& task, const Pool2DNode& op, PlanBuilder* b
   }
   // One over the number of pixels under the window.
   const Shape& in = builder->ShapeOf(task.inputs[0]);
-  const Layout layout = builder->LayoutOf(builder->ShapeOf(task.output));
+  const Layout& layout = builder->LayoutOf(task.output);
   const auto covered = [](const AxisGeometry& axis, int at, int stride, int dilation, int kernel,
                           int size) {
     int count = 0;

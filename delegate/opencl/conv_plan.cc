@@ -56,7 +56,7 @@ class ConvPlanner {
       PCONV_RETURN_IF_ERROR(builder_.Planes(task_.addend, &addend));
       addend_ = addend;
     }
-    layout_ = builder_.LayoutOf(out);
+    layout_ = builder_.LayoutOf(task_.output);
     batch_ = in[0];
     out_channels_ = out[3];
     shape_.geometry = {{},         w.kernel_h,   w.kernel_w,  w.stride_h,

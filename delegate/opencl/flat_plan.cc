@@ -33,7 +33,7 @@ Status PlanOperation(const cpu::Task& task, const BinaryNode& op, PlanBuilder* b
     PCONV_RETURN_IF_ERROR(builder->Planes(b, &second));
     const Activations output = builder->NewPlanes(task.output);
     return builder->EmitPlanes(
-        "binary_planes", {builder->VectorsOf(out), 1, 1},
+        "binary_planes", {builder->VectorsOf(task.output), 1, 1},
         {first, second, output, static_cast<int>(op.kind), range.lo, range.hi});
   }
   Argument first, second;
@@ -56,7 +56,7 @@ Status PlanOperation(const cpu::Task& task, const UnaryNode& op, PlanBuilder* bu
     Activations input;
     PCONV_RETURN_IF_ERROR(builder->Planes(a, &input));
     const Activations output = builder->NewPlanes(task.output);
-    return builder->EmitPlanes("unary_planes", {builder->VectorsOf(out), 1, 1},
+    return builder->EmitPlanes("unary_planes", {builder->VectorsOf(task.output), 1, 1},
                                {input, output, kind, op.alpha});
   }
   Activations input;
@@ -96,7 +96,7 @@ Status PlanOperation(const cpu::Task& task, const GlobalMeanNode&, PlanBuilder* 
   const Shape& in = builder->ShapeOf(task.inputs[0]);
   const Activations output = builder->NewRows(task.output);
   return builder->EmitPlanes("mean_planes", {static_cast<size_t>(in[0]) * in[3], 1, 1},
-                             {input, output, builder->LayoutOf(in).vectors(),
+                             {input, output, builder->LayoutOf(task.inputs[0]).vectors(),
                               static_cast<float>(in[1]) * static_cast<float>(in[2])});
 }
 
@@ -111,13 +111,13 @@ Status PlanOperation(const cpu::Task& task, const ConcatNode& op, PlanBuilder* b
   for (const int value : task.inputs) {
     const Shape& in = builder->ShapeOf(value);
     if (planes) {
-      const int row = static_cast<int>(builder->VectorsOf(in) / in[0]);
+      const int row = static_cast<int>(builder->VectorsOf(value) / in[0]);
       Activations input;
       PCONV_RETURN_IF_ERROR(builder->Planes(value, &input));
       PCONV_RETURN_IF_ERROR(builder->EmitPlanes(
           "copy_planes", {static_cast<size_t>(row), static_cast<size_t>(in[0]), 1},
-          {input, output, row, static_cast<int>(builder->VectorsOf(out) / out[0]), offset, range.lo,
-           range.hi}));
+          {input, output, row, static_cast<int>(builder->VectorsOf(task.output) / out[0]), offset,
+           range.lo, range.hi}));
       offset += row;
       continue;
     }

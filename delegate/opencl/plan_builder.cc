@@ -14,18 +14,22 @@ std::string Define(const std::string& name, int value) {
   return "#define " + name + " " + std::to_string(value) + "\n";
 }
 
-PlanBuilder::PlanBuilder(const PlanRequest& request, Plan* plan)
+int LanesFor(const PlanRequest& request) {
+  const int native = request.runtime->device().native_floats;
+  return request.gpu_kernels ? 1 : native >= 16 ? 16 : native >= 8 ? 8 : 4;
+}
+
+PlanBuilder::PlanBuilder(const PlanRequest& request, std::vector<Layout> layouts, Plan* plan)
     : graph_(*request.graph),
       options_(*request.options),
       runtime_(*request.runtime),
       cache_(*request.cache),
       gpu_(request.gpu_kernels),
       half_(request.options->precision == Precision::kFp16),
+      lanes_(LanesFor(request)),
       plan_(*plan),
-      forms_(request.graph->values.size()) {
-  const int native = device().native_floats;
-  lanes_ = gpu_ ? 1 : native >= 16 ? 16 : native >= 8 ? 8 : 4;
-}
+      forms_(request.graph->values.size()),
+      layouts_(std::move(layouts)) {}
 
 Status PlanBuilder::Start() {
   const float nothing[64] = {};
@@ -93,7 +97,7 @@ int PlanBuilder::NewBuffer(size_t bytes) {
 Activations PlanBuilder::NewPlanes(int value) {
   const Shape& shape = ShapeOf(value);
   const size_t bytes =
-      static_cast<size_t>(shape[0]) * shape[3] * LayoutOf(shape).plane() * StorageBytes();
+      static_cast<size_t>(shape[0]) * shape[3] * LayoutOf(value).plane() * StorageBytes();
   return {forms_[value].planes = NewBuffer(bytes)};
 }
 
@@ -105,7 +109,7 @@ Status PlanBuilder::Rows(int value, Activations* rows) {
   const Value& v = graph_.values[value];
   if (forms_[value].rows < 0) {
     if (v.data != nullptr) return Status::Error("constant '" + v.name + "' is not an activation");
-    const Layout layout = LayoutOf(v.shape);
+    const Layout& layout = LayoutOf(value);
     std::shared_ptr<const Buffer> table;
     PCONV_RETURN_IF_ERROR(Upload(LayoutToRows(layout), &table));
     const Activations output = NewRows(value);
@@ -129,15 +133,23 @@ Status PlanBuilder::RowsArgument(int value, Argument* argument) {
 Status PlanBuilder::Planes(int value, Activations* planes) {
   if (forms_[value].planes < 0) {
     const Shape& shape = ShapeOf(value);
-    const Layout layout = LayoutOf(shape);
-    std::shared_ptr<const Buffer> table;
-    PCONV_RETURN_IF_ERROR(Upload(RowsToLayout(layout), &table));
+    const Layout& layout = LayoutOf(value);
     const Activations output = NewPlanes(value);
-    PCONV_RETURN_IF_ERROR(EmitFlat("to_planes",
-                                   {static_cast<size_t>(layout.plane()),
-                                    static_cast<size_t>(shape[3]), static_cast<size_t>(shape[0])},
-                                   {Activations{forms_[value].rows}, output, table, layout.plane(),
-                                    shape[1] * shape[2] * shape[3], shape[3]}));
+    const Activations rows = {forms_[value].rows};
+    if (lanes_ > 1 && !layout.is_ragged() && layout.tile_w * shape[3] >= lanes_) {
+      PCONV_RETURN_IF_ERROR(
+          Emit(Common(lanes_) + kernel_text::tiling, "rows_to_lanes", "",
+               {static_cast<size_t>(layout.tile_h), static_cast<size_t>(shape[0]), 1}, {1, 1, 1},
+               {rows, output, layout.tile_h, layout.tile_w, layout.grid_w, shape[3]}));
+    } else {
+      std::shared_ptr<const Buffer> table;
+      PCONV_RETURN_IF_ERROR(Upload(RowsToLayout(layout), &table));
+      PCONV_RETURN_IF_ERROR(EmitFlat(
+          "to_planes",
+          {static_cast<size_t>(layout.plane()), static_cast<size_t>(shape[3]),
+           static_cast<size_t>(shape[0])},
+          {rows, output, table, layout.plane(), shape[1] * shape[2] * shape[3], shape[3]}));
+    }
   }
   *planes = {forms_[value].planes};
   return Status::Ok();
@@ -147,9 +159,8 @@ Status PlanBuilder::StageWindow(const cpu::Task& task, float fill, WindowInput* 
   Activations planes;
   PCONV_RETURN_IF_ERROR(Planes(task.inputs[0], &planes));
   const Shape& in = ShapeOf(task.inputs[0]);
-  const Shape& out = ShapeOf(task.output);
   const Window& w = task.window;
-  const Layout from = LayoutOf(in), to = LayoutOf(out);
+  const Layout &from = LayoutOf(task.inputs[0]), &to = LayoutOf(task.output);
   const int before_h = ResolveHeight(w, in[1]).before, before_w = ResolveWidth(w, in[2]).before;
   const int extent_h = (w.kernel_h - 1) * w.dilation_h + 1;
   const int extent_w = (w.kernel_w - 1) * w.dilation_w + 1;
@@ -166,6 +177,17 @@ Status PlanBuilder::StageWindow(const cpu::Task& task, float fill, WindowInput* 
     *staged = {planes, from.tile_h, from.tile_w, before_h, before_w};
     return Status::Ok();
   }
+  std::string key;
+  for (const int number :
+       {task.inputs[0], to.grid_h, to.grid_w, to.tile_h, to.tile_w, extent_h, extent_w, w.stride_h,
+        w.stride_w, before_h, before_w, static_cast<int>(fill == 0.0f)}) {
+    key += std::to_string(number) + " ";
+  }
+  const auto made = copies_.find(key);
+  if (made != copies_.end()) {
+    *staged = made->second;
+    return Status::Ok();
+  }
   const WindowCopy copy =
       MakeWindowCopy(from, to, extent_h, extent_w, w.stride_h, w.stride_w, before_h, before_w);
   std::shared_ptr<const Buffer> table;
@@ -173,6 +195,7 @@ Status PlanBuilder::StageWindow(const cpu::Task& task, float fill, WindowInput* 
   const int plane = static_cast<int>(copy.table.size());
   const size_t channels = static_cast<size_t>(in[0]) * in[3];
   *staged = {{NewBuffer(channels * plane * StorageBytes())}, copy.tile_h, copy.tile_w, 0, 0};
+  copies_[key] = *staged;
   return EmitFlat("window_copy", {copy.table.size(), channels, 1},
                   {planes, staged->planes, table, from.plane(), plane, fill});
 }

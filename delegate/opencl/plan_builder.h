@@ -3,6 +3,7 @@
 #define PCONV_TF_DELEGATE_OPENCL_PLAN_BUILDER_H_
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -19,6 +20,9 @@ size_t Elements(const Shape& shape);
 // "#define NAME value".
 std::string Define(const std::string& name, int value);
 
+// Lanes of the layouts that a plan's kernels work on.
+int LanesFor(const PlanRequest& request);
+
 // A constant on the device that outlives the plan.
 struct KeptBuffer {
   std::shared_ptr<const Buffer> buffer;
@@ -28,7 +32,8 @@ struct KeptBuffer {
 // each form is made when the first operation asks for it.
 class PlanBuilder {
  public:
-  PlanBuilder(const PlanRequest& request, Plan* plan);
+  // `layouts` per value.
+  PlanBuilder(const PlanRequest& request, std::vector<Layout> layouts, Plan* plan);
 
   const Graph& graph() const { return graph_; }
   const Shape& ShapeOf(int value) const { return graph_.values[value].shape; }
@@ -75,9 +80,9 @@ class PlanBuilder {
 
   // ---- activations
 
-  Layout LayoutOf(const Shape& shape) const { return MakeLayout(shape[1], shape[2], lanes_); }
-  size_t VectorsOf(const Shape& shape) const {
-    return static_cast<size_t>(shape[0]) * shape[3] * LayoutOf(shape).vectors();
+  const Layout& LayoutOf(int value) const { return layouts_[value]; }
+  size_t VectorsOf(int value) const {
+    return static_cast<size_t>(ShapeOf(value)[0]) * ShapeOf(value)[3] * LayoutOf(value).vectors();
   }
   bool HasPlanes(int value) const { return forms_[value].planes >= 0; }
   Status Planes(int value, Activations* planes);
@@ -133,9 +138,11 @@ class PlanBuilder {
   Runtime& runtime_;
   PackedCache& cache_;
   const bool gpu_, half_;
-  int lanes_ = 1;
+  const int lanes_;
   Plan& plan_;
   std::vector<Form> forms_;
+  const std::vector<Layout> layouts_;
+  std::map<std::string, WindowInput> copies_;  // for windows, by value and window
   std::shared_ptr<const Buffer> unused_;
   int node_ = -1;
   std::string name_, operation_;

@@ -1,3 +1,4 @@
+#include "delegate/opencl/layout_choice.h"
 #include "delegate/opencl/operations.h"
 #include "delegate/opencl/plan_builder.h"
 #include "delegate/opencl/plan_memory.h"
@@ -6,9 +7,10 @@ namespace pconv::opencl {
 
 Status MakePlan(const PlanRequest& request, Plan* plan) {
   *plan = Plan();
-  PlanBuilder builder(request, plan);
+  const std::vector<cpu::Task> tasks = cpu::FuseNodes(*request.graph);
+  PlanBuilder builder(request, ChooseLayouts(*request.graph, tasks, LanesFor(request)), plan);
   PCONV_RETURN_IF_ERROR(builder.Start());
-  for (const cpu::Task& task : cpu::FuseNodes(*request.graph)) {
+  for (const cpu::Task& task : tasks) {
     const Node& node = request.graph->nodes[task.main];
     builder.SetTask(task);
     const Status status =

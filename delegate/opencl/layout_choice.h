@@ -1,0 +1,20 @@
+// In which layout every value lies as planes.
+#ifndef PCONV_TF_DELEGATE_OPENCL_LAYOUT_CHOICE_H_
+#define PCONV_TF_DELEGATE_OPENCL_LAYOUT_CHOICE_H_
+
+#include <vector>
+
+#include "delegate/cpu/task.h"
+#include "delegate/opencl/layout.h"
+
+namespace pconv::opencl {
+
+// One layout per value, that of its size (MakeLayout); but what a convolution makes for a strided
+// window operation alone lies in that operation's tiles, where the convolution then reads fewer
+// channels in a copy than the operation would.
+std::vector<Layout> ChooseLayouts(const Graph& graph, const std::vector<cpu::Task>& tasks,
+                                  int lanes);
+
+}  // namespace pconv::opencl
+
+#endif  // PCONV_TF_DELEGATE_OPENCL_LAYOUT_CHOICE_H_
