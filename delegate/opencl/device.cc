@@ -1,6 +1,7 @@
 #include "delegate/opencl/device.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <vector>
 
 namespace pconv::opencl {
@@ -52,9 +53,43 @@ DeviceInfo Describe(const ClApi& api, cl_device_id id, const std::string& platfo
   return device;
 }
 
+std::vector<cl_device_id> DevicesOf(const ClApi& api, cl_platform_id platform,
+                                    cl_device_type type) {
+  cl_uint count = 0;
+  if (api.clGetDeviceIDs(platform, type, 0, nullptr, &count) != CL_SUCCESS) return {};
+  std::vector<cl_device_id> devices(count);
+  if (api.clGetDeviceIDs(platform, type, count, devices.data(), nullptr) != CL_SUCCESS) return {};
+  std::vector<cl_device_id> available;
+  for (const cl_device_id id : devices) {
+    if (Number<cl_bool>(api, id, CL_DEVICE_AVAILABLE)) available.push_back(id);
+  }
+  return available;
+}
+
+// While it lives, a PoCL that starts offers besides the device of all processors one that runs
+// kernels in the thread that waits for them. A part of the former wakes the threads of the whole
+// for every launch, which costs 10 us each. PoCL reads the variable once, and no other library
+// does.
+class SingleThreadOffer {
+ public:
+  SingleThreadOffer() : is_ours_(std::getenv(kVariable) == nullptr) {
+    if (is_ours_) setenv(kVariable, "pthread basic", 1);
+  }
+  ~SingleThreadOffer() {
+    if (is_ours_) unsetenv(kVariable);
+  }
+  SingleThreadOffer(const SingleThreadOffer&) = delete;
+  SingleThreadOffer& operator=(const SingleThreadOffer&) = delete;
+
+ private:
+  static constexpr char kVariable[] = "POCL_DEVICES";
+  const bool is_ours_;
+};
+
 }  // namespace
 
-Status FindDevice(const ClApi& api, DeviceInfo* device) {
+Status FindDevice(const ClApi& api, int num_threads, DeviceInfo* device) {
+  const SingleThreadOffer offer;
   cl_uint count = 0;
   if (api.clGetPlatformIDs(0, nullptr, &count) != CL_SUCCESS || count == 0) {
     return Status::Error("the OpenCL library offers no platform");
@@ -70,13 +105,13 @@ Status FindDevice(const ClApi& api, DeviceInfo* device) {
   for (const cl_device_type type :
        {CL_DEVICE_TYPE_GPU, CL_DEVICE_TYPE_ACCELERATOR, CL_DEVICE_TYPE_CPU}) {
     for (const cl_platform_id platform : platforms) {
-      cl_device_id id = nullptr;
-      cl_uint devices = 0;
-      const cl_int error = api.clGetDeviceIDs(platform, type, 1, &id, &devices);
-      if (error == CL_SUCCESS && devices > 0 && Number<cl_bool>(api, id, CL_DEVICE_AVAILABLE)) {
-        *device = Describe(api, id, PlatformName(api, platform));
-        return Status::Ok();
+      for (const cl_device_id id : DevicesOf(api, platform, type)) {
+        const DeviceInfo found = Describe(api, id, PlatformName(api, platform));
+        const bool fits = !found.is_gpu && found.compute_units == num_threads;
+        if (device->id == nullptr || fits) *device = found;
+        if (fits) return Status::Ok();
       }
+      if (device->id != nullptr) return Status::Ok();
     }
   }
   return Status::Error("no OpenCL device; platforms: " + names);

@@ -32,9 +32,10 @@ struct DeviceInfo {
   }
 };
 
-// The first GPU of all platforms, or else the first accelerator, or else the first CPU. The error
-// lists the platforms found.
-Status FindDevice(const ClApi& api, DeviceInfo* device);
+// The first GPU of all platforms, or else the first accelerator, or else the first CPU; of the
+// devices of one platform that are no GPU rather the one with `num_threads` compute units. The
+// error lists the platforms found.
+Status FindDevice(const ClApi& api, int num_threads, DeviceInfo* device);
 
 }  // namespace pconv::opencl
 

@@ -54,8 +54,8 @@ cl_int clGetPlatformInfo(cl_platform_id, cl_platform_info, size_t size, void* va
 cl_int clGetDeviceIDs(cl_platform_id, cl_device_type type, cl_uint, cl_device_id* devices,
                       cl_uint* count) {
   if (Fails("device") || (type & CL_DEVICE_TYPE_GPU) == 0) return CL_DEVICE_NOT_FOUND;
-  *devices = Handle<cl_device_id>();
-  *count = 1;
+  if (devices != nullptr) *devices = Handle<cl_device_id>();
+  if (count != nullptr) *count = 1;
   return CL_SUCCESS;
 }
 

@@ -7,7 +7,7 @@ Status Runtime::Create(int num_threads, const std::string& cache_dir, bool profi
   const ClApi* api = nullptr;
   PCONV_RETURN_IF_ERROR(GetClApi(&api));
   std::shared_ptr<Runtime> made(new Runtime(cache_dir.empty() ? cache_dir : cache_dir + "/opencl"));
-  PCONV_RETURN_IF_ERROR(FindDevice(*api, &made->device_));
+  PCONV_RETURN_IF_ERROR(FindDevice(*api, num_threads, &made->device_));
   if (!made->device_.is_gpu && num_threads < made->device_.compute_units) {
     const cl_device_partition_property by_counts[] = {CL_DEVICE_PARTITION_BY_COUNTS, num_threads,
                                                       CL_DEVICE_PARTITION_BY_COUNTS_LIST_END, 0};
