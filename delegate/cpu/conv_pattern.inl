@@ -7,7 +7,7 @@ constexpr int kPatternRows = 4;
 #elif defined(__aarch64__)
 constexpr int kPatternRows = 3;
 #else
-constexpr int kPatternRows = 1;
+constexpr int kPatternRows = 2;
 #endif
 #if PCONV_LANES > 4 || defined(__aarch64__)
 #define PCONV_HAS_PATTERN_KERNEL 1
@@ -231,15 +231,30 @@ __attribute__((noinline)) void PatternBlock(const ConvArgs& a, int x) {
   }
 }
 
+// Columns of the next block of a row of `rest`; 0: too few for one. Where registers are few, blocks
+// of two rows by five, or by four and three where that leaves no column over.
+template <int R>
+constexpr int BlockColumns(int rest) {
+  if (kRegisters == 16 && R > 1) {
+    constexpr int kColumns[15] = {0, 0, 0, 3, 4, 5, 3, 4, 4, 5, 5, 4, 4, 5, 5};
+    return rest < 15 ? kColumns[rest] : 5;
+  }
+  // A single row does not pay where blocks of several fit.
+  return rest >= kPatternColumns && (R > 1 || kRegisters == 16) ? kPatternColumns : 0;
+}
+
 template <int R>
 void PatternRows(const ConvArgs& a) {
   if constexpr (R > 1) {
     if (a.row_end - a.row_begin < R) return PatternRows<R - 1>(a);
   }
   int x = 0;
-  // A single row does not pay where blocks of several fit.
-  if (R > 1 || kPatternRows == 1) {
-    for (; x + kPatternColumns <= a.columns; x += kPatternColumns) {
+  for (int columns; (columns = BlockColumns<R>(a.columns - x)) > 0; x += columns) {
+    if constexpr (BlockColumns<R>(5) == 5) {
+      columns == 5   ? PatternBlock<R, 5>(a, x)
+      : columns == 4 ? PatternBlock<R, 4>(a, x)
+                     : PatternBlock<R, 3>(a, x);
+    } else {
       PatternBlock<R, kPatternColumns>(a, x);
     }
   }

@@ -48,7 +48,7 @@ inline constexpr int kPatternShift = 24;  // of the pattern in a channel
 
 // 3x3 patterns of four taps are numbered in the order of their masks.
 inline constexpr int kNumPatterns3x3 = 126;
-// Columns of the register blocks of their kernels.
+// Columns of an image that suit the register blocks of their kernels.
 inline constexpr int kPatternColumns = 7;
 
 // One pass over a rectangle of output vectors of a lane-tiled image for a range of filter groups.
