@@ -38,14 +38,19 @@ int SliceChannels(const ConvProblem& problem, Block block, int cache_bytes) {
   const int window_bytes = cells(block.rows, window.kernel_h, window.stride_h) *
                            cells(block.columns, window.kernel_w, window.stride_w) *
                            problem.output.lanes * static_cast<int>(sizeof(float));
-  int fit = std::max(1, cache_bytes / window_bytes);
-  if (problem.taps == 1 && cache_bytes <= kFirstLevelCache) {
-    // Starting and ending a filter costs more than what misses this cache then.
-    const double wanted = kKernelsPerSlice * problem.in_channels / problem.kernels_per_filter;
-    fit = static_cast<int>(std::clamp<double>(wanted, fit, 2.0 * fit));
-  }
+  const int fit = std::max(1, cache_bytes / window_bytes);
   const int slices = (problem.in_channels + fit - 1) / fit;
   return (problem.in_channels + slices - 1) / slices;
+}
+
+// For single filters: the first-level cache, up to twice as much where a slice of a 1x1 layer would
+// hold few kernels of a filter, because starting and ending one costs more than what misses then.
+int SingleFilterSlice(const ConvProblem& problem, Block block) {
+  const int fit = SliceChannels(problem, block, kFirstLevelCache);
+  if (problem.taps > 1 || problem.kernels_per_filter == 0) return fit;
+  const double wanted = kKernelsPerSlice * problem.in_channels / problem.kernels_per_filter;
+  const double more = std::clamp(wanted / fit, 1.0, 2.0);
+  return SliceChannels(problem, block, static_cast<int>(more * kFirstLevelCache));
 }
 
 // By rows only if every thread gets as many, and enough for a register block.
@@ -90,7 +95,7 @@ ConvChoice DefaultConvChoice(const KernelTable& kernels, const ConvProblem& prob
     choice.slice_channels = SliceChannels(problem, {rows, kPatternColumns}, kSecondLevelCache);
   } else if (problem.group == 1) {
     block = SingleFilterBlock(output, problem.taps);
-    choice.slice_channels = SliceChannels(problem, block, kFirstLevelCache);
+    choice.slice_channels = SingleFilterSlice(problem, block);
   }
   choice.block_rows = block.rows;
   choice.block_columns = block.columns;
