@@ -46,15 +46,14 @@ Status PlanLanes(const cpu::Task& task, const Channelwise& op, KernelGeometry ge
     walk = PlaneWalk(geometry, {staged.tile_h, staged.tile_w, staged.before_h, staged.before_w});
   } else {
     geometry.block = {1, CeilDiv(layout.tile_w, CeilDiv(layout.tile_w, kMostVectors))};
-    const int beyond_right = std::max(0, (layout.tile_w - 1) * geometry.stride_w - staged.before_w +
-                                             geometry.ColumnsUnder(1) - staged.tile_w);
-    walk = RowWalk(geometry, staged.before_w, beyond_right);
+    walk = RowWalk(geometry, staged.Beyond(geometry, layout.tile_w));
   }
   const std::string source = builder->Common(builder->lanes()) + op.definitions +
                              LaneShifts(builder->lanes(), layout.grid_h, layout.grid_w,
                                         op.fill == 0.0f ? "0.0f" : "-INFINITY") +
                              kernel_text::window + BlockDefinitions(geometry, 1) + walk +
-                             kernel_text::channelwise_sums + kernel_text::channelwise_lanes;
+                             kernel_text::lane_rows + kernel_text::channelwise_sums +
+                             kernel_text::channelwise_lanes;
   std::shared_ptr<const Buffer> valid = builder->unused();
   if (layout.is_ragged()) PCONV_RETURN_IF_ERROR(builder->Upload(ValidLanes(layout), &valid));
   // Work-items that are worth their start, but enough for all processors.

@@ -180,8 +180,8 @@ class ConvPlanner {
 
   // What the two kinds of kernels' sources share after their own definitions.
   std::string Source(const KernelGeometry& geometry, int window_h, int window_w) const {
-    return kernel_text::window + BlockDefinitions(geometry, shape_.filters) +
-           Define("WINDOW_H", window_h) + Define("WINDOW_W", window_w) +
+    return BlockDefinitions(geometry, shape_.filters) + Define("WINDOW_H", window_h) +
+           Define("WINDOW_W", window_w) +
            ConvolutionRuns(geometry, walk_, shape_.filters, window_w, weights_.patterns);
   }
 
@@ -216,6 +216,7 @@ class ConvPlanner {
     const std::string source =
         builder_.Common(builder_.lanes()) +
         LaneShifts(builder_.lanes(), layout_.grid_h, layout_.grid_w, "0.0f") +
+        kernel_text::lane_rows + StageRow(window_w, staged_.Beyond(geometry, shape_.out_w)) +
         Source(geometry, window_h, window_w) + kernel_text::conv_lanes;
     const ActivationRange range = RangeOf(task_.activation);
     return builder_.MakeStep(
@@ -343,7 +344,7 @@ class ConvPlanner {
     const std::string source = builder_.Common(1) + Define("GROUP_W", tile.group_w) +
                                Define("GROUP_H", tile.group_h) +
                                Define("GROUP_FILTERS", tile.group_filters) +
-                               Define("SLICE_CHANNELS", tile.slice_channels) +
+                               Define("SLICE_CHANNELS", tile.slice_channels) + kernel_text::window +
                                Source(geometry, window_h, window_w) + kernel_text::conv_groups;
     const int group_parts = CeilDiv(weights->groups, tile.group_filters);
     const ActivationRange range = RangeOf(task_.activation);

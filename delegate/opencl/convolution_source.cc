@@ -37,6 +37,12 @@ std::string WalkWindow(const KernelGeometry& geometry, const std::vector<int>& t
   return text;
 }
 
+// The macro of lane_rows.cl that loads a column of a window of `columns`.
+std::string LoadOf(int column, int columns, const Overhang& beyond) {
+  const bool left = column < beyond.left, right = column >= columns - beyond.right;
+  return left && right ? "BOTH_MOST" : left ? "LEFTMOST" : right ? "RIGHTMOST" : "LOAD";
+}
+
 std::string LaneShift(const std::string& name, int lanes, int grid_h, int grid_w, int dy, int dx,
                       const std::string& fill) {
   constexpr char kDigits[] = "0123456789abcdef";
@@ -122,7 +128,15 @@ std::string PixelWalk(const KernelGeometry& geometry) {
   return text + "\n";
 }
 
-std::string RowWalk(const KernelGeometry& geometry, int beyond_left, int beyond_right) {
+std::string StageRow(int columns, const Overhang& beyond) {
+  std::string text = "#define STAGE_ROW(FROM)";
+  for (int x = 0; x < columns; ++x) {
+    text += " to[" + Text(x) + "] = FROM(" + LoadOf(x, columns, beyond) + "(at, " + Text(x) + "));";
+  }
+  return text + "\n";
+}
+
+std::string RowWalk(const KernelGeometry& geometry, const Overhang& beyond) {
   const int columns = geometry.ColumnsUnder(geometry.block.w);
   std::map<int, std::string> uses;  // per column of the window the sums that it belongs to
   for (int x = 0; x < geometry.block.w; ++x) {
@@ -134,14 +148,14 @@ std::string RowWalk(const KernelGeometry& geometry, int beyond_left, int beyond_
   }
   std::string edges, sums;
   for (const auto& [column, statements] : uses) {
-    const bool left = column < beyond_left, right = column >= columns - beyond_right;
-    const std::string load = "const VEC v" + Text(column) + " = FROM(";
-    const std::string at = "(at, " + Text(column) + "));";
-    if (left || right) {
-      edges += load + (left && right ? "BOTH_MOST" : left ? "LEFTMOST" : "RIGHTMOST") + at + "\\\n";
+    const std::string load = LoadOf(column, columns, beyond);
+    const std::string vector =
+        "const VEC v" + Text(column) + " = FROM(" + load + "(at, " + Text(column) + "));";
+    if (load == "LOAD") {
+      sums += "{ " + vector + statements + " }\\\n";
+    } else {  // branches first, so that what follows is one piece
+      edges += vector + "\\\n";
       sums += statements + "\\\n";
-    } else {
-      sums += "{ " + load + "LOAD" + at + statements + " }\\\n";
     }
   }
   return Define("KERNEL_H", geometry.kernel_h) + Define("KERNEL_W", geometry.kernel_w) +

@@ -48,9 +48,17 @@ std::string ConvolutionRuns(const KernelGeometry& geometry, Walk walk, int filte
 // WALK and TAPS for channelwise.cl: every tap of the window.
 std::string PixelWalk(const KernelGeometry& geometry);
 
-// ROW(FROM) for channelwise_lanes.cl: what one row of a kernel adds to a row of outputs. FROM moves
-// vectors over from other lanes. Windows reach beyond a tile by so many columns.
-std::string RowWalk(const KernelGeometry& geometry, int beyond_left, int beyond_right);
+// Columns by which windows may reach beyond a tile.
+struct Overhang {
+  int left = 0, right = 0;
+};
+
+// STAGE_ROW(FROM) for conv_lanes.cl: copies a row of a window of `columns`. FROM moves vectors over
+// from other lanes.
+std::string StageRow(int columns, const Overhang& beyond);
+
+// ROW(FROM) for channelwise_lanes.cl: what one row of a kernel adds to a row of outputs.
+std::string RowWalk(const KernelGeometry& geometry, const Overhang& beyond);
 
 // Where a block's window lies: the size of the tile of the input, in vectors, and by how much the
 // first window begins before it.

@@ -2,6 +2,7 @@
 #ifndef PCONV_TF_DELEGATE_OPENCL_PLAN_BUILDER_H_
 #define PCONV_TF_DELEGATE_OPENCL_PLAN_BUILDER_H_
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "delegate/cpu/task.h"
+#include "delegate/opencl/convolution_source.h"
 #include "delegate/opencl/layout.h"
 #include "delegate/opencl/plan.h"
 
@@ -99,6 +101,11 @@ class PlanBuilder {
     Activations planes;
     int tile_h = 0, tile_w = 0;      // of the plane, in vectors
     int before_h = 0, before_w = 0;  // padding before the first vector
+
+    // Of the windows of `outputs` vectors in a row.
+    Overhang Beyond(const KernelGeometry& geometry, int outputs) const {
+      return {before_w, std::max(0, geometry.ColumnsUnder(outputs) - before_w - tile_w)};
+    }
   };
   // Takes the planes as they are where the kernel can complete windows at the borders of tiles
   // itself, or else makes a private copy. `fill` is the value of padding.

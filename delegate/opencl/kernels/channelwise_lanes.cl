@@ -1,15 +1,7 @@
 // Depthwise convolutions and pools on CPU devices: windows that do not mix channels. A work-item
-// computes whole planes of `plane_count` channels, BLOCK_W vectors of a row at a time. What lies beyond
-// the tile is moved over from the neighbours' lanes while it is loaded. With IS_WHOLE_PLANE sums of a
+// computes whole planes of `plane_count` channels, BLOCK_W vectors of a row at a time. With IS_WHOLE_PLANE sums of a
 // whole plane are in registers. The host defines KERNEL_H, KERNEL_W, FOR_SUMS(X) and either PLANE or
 // DILATION_H and ROW(FROM) (see convolution_source.h).
-
-#define LEFTMOST(at, x) (first_x + (x) < 0 ? FROM_LEFT(LOAD(at, (x) + tile_w)) : LOAD(at, x))
-#define RIGHTMOST(at, x) \
-  (first_x + (x) >= tile_w ? FROM_RIGHT(LOAD(at, (x)-tile_w)) : LOAD(at, x))
-#define BOTH_MOST(at, x) \
-  (first_x + (x) < 0 ? FROM_LEFT(LOAD(at, (x) + tile_w)) : RIGHTMOST(at, x))
-#define FROM_HERE(v) (v)
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void channelwise_lanes(
     __global const STORAGE* restrict input, __global STORAGE* restrict output,
@@ -41,15 +33,8 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void channelwise_lanes(
 #pragma unroll 1
         for (int i = 0; i < KERNEL_H; ++i) {
           const int y = first_y + i * DILATION_H;
-          __global const STORAGE* at =
-              plane + ((y < 0 ? y + tile_h : y < tile_h ? y : y - tile_h) * tile_w + first_x) * LANES;
-          if (y < 0) {
-            ROW(FROM_ABOVE)
-          } else if (y < tile_h) {
-            ROW(FROM_HERE)
-          } else {
-            ROW(FROM_BELOW)
-          }
+          __global const STORAGE* at = ROW_START(plane, y);
+          EVERY_ROW(ROW, y)
 #if !POOL_MAX && !POOL_AVERAGE
           weights += KERNEL_W;
 #endif

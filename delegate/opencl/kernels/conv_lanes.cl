@@ -19,8 +19,6 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void conv_lanes(
   const int block_y = block / blocks_w * BLOCK_H, block_x = block % blocks_w * BLOCK_W;
   const int out_y = min(block_y, out_tile_h - BLOCK_H), out_x = min(block_x, out_tile_w - BLOCK_W);
   const int first_y = out_y * STRIDE_H - before_h, first_x = out_x * STRIDE_W - before_w;
-  const int is_inside = first_y >= 0 && first_y + WINDOW_H <= tile_h && first_x >= 0 &&
-                        first_x + WINDOW_W <= tile_w;
   const int out_plane = out_tile_h * out_tile_w;
   input += (size_t)n * channels * tile_h * tile_w * LANES;
   const size_t first_out = (size_t)n * out_channels * out_plane;
@@ -31,18 +29,12 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void conv_lanes(
     __local VEC* to = window;
     for (int c = first_channel; c < end_channel; ++c) {
       __global const STORAGE* plane = input + (size_t)c * tile_h * tile_w * LANES;
-      if (is_inside) {
-        for (int y = 0; y < WINDOW_H; ++y) {
-          for (int x = 0; x < WINDOW_W; ++x) {
-            *to++ = LOAD(plane, (first_y + y) * tile_w + first_x + x);
-          }
-        }
-      } else {
-        for (int y = 0; y < WINDOW_H; ++y) {
-          for (int x = 0; x < WINDOW_W; ++x) {
-            *to++ = window_vector(plane, first_y + y, first_x + x, tile_h, tile_w);
-          }
-        }
+#pragma unroll 1
+      for (int i = 0; i < WINDOW_H; ++i) {
+        const int y = first_y + i;
+        __global const STORAGE* at = ROW_START(plane, y);
+        EVERY_ROW(STAGE_ROW, y)
+        to += WINDOW_W;
       }
     }
 
