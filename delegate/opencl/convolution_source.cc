@@ -98,6 +98,16 @@ std::string ConvolutionRuns(const KernelGeometry& geometry, Walk walk, int filte
   const int taps = static_cast<int>(patterns[0].size());
   text += Define("RUN_COUNT", static_cast<int>(patterns.size())) +
           Define("WEIGHTS_PER_OFFSET", taps) + "#define RUNS ";
+  // A multiplication waits for the one before it on the same sum: few sums are kept twice, for taps
+  // in turns.
+  constexpr int kFewSums = 7;
+  const int sums = geometry.block.size();
+  const bool twice = sums <= kFewSums && taps > 1;
+  std::string join;
+  for (int i = 0; twice && i < sums; ++i) {
+    text += "VEC b" + Text(i) + " = (VEC)(0.0f); ";
+    join += "a" + Text(i) + " += b" + Text(i) + "; ";
+  }
   for (const std::vector<int>& pattern : patterns) {
     text +=
         "for (int k = *counts++; k > 0; --k) {\\\n"
@@ -108,13 +118,13 @@ std::string ConvolutionRuns(const KernelGeometry& geometry, Walk walk, int filte
     text += "weights += " + Text(taps) + ";\\\n";
     text += WalkWindow(
         geometry, pattern, [&](int y, int x) { return "p[" + Text(y * window_w + x) + "]"; },
-        [](int sum, int t) {
-          const std::string a = "a" + Text(sum);
+        [&](int sum, int t) {
+          const std::string a = (twice && t % 2 == 1 ? "b" : "a") + Text(sum);
           return " " + a + " = MULTIPLY_ADD(v, w" + Text(t) + ", " + a + ");";
         });
     text += "}\\\n";
   }
-  return text + "\n";
+  return text + join + "\n";
 }
 
 std::string PixelWalk(const KernelGeometry& geometry) {

@@ -52,6 +52,13 @@ std::vector<Tile> CpuTiles(const ConvShape& conv, int lanes, bool all) {
   const int most = MostVectors(conv.filters, lanes);
   const int vector_bytes = lanes * static_cast<int>(sizeof(float));
   std::vector<BlockShape> blocks = {ChooseBlock(conv.out_h, conv.out_w, most)};
+  const bool has_few_blocks = conv.out_h * conv.out_w < 8 * blocks[0].size();
+  if (has_few_blocks && conv.filters == 1) {
+    // Windows come from the second-level cache then: fewer loads are worth some spilled weights.
+    constexpr int kSpilling = 4;
+    const BlockShape large = ChooseBlock(conv.out_h, conv.out_w, most + kSpilling);
+    if (!(large == blocks[0])) blocks.insert(blocks.begin(), large);
+  }
   for (const BlockShape& other :
        {ChooseBlock(conv.out_h, conv.out_w, most * 2 / 3), BlockShape{3, 7}, BlockShape{4, 4}}) {
     const bool fits = other.size() <= most && other.h <= conv.out_h && other.w <= conv.out_w;
@@ -60,7 +67,7 @@ std::vector<Tile> CpuTiles(const ConvShape& conv, int lanes, bool all) {
   // Small slices stay in the first-level cache, large ones have longer runs of one pattern, whose
   // ends are mispredicted less often; an image of few blocks has no time to be learnt.
   std::vector<int> budgets = {64 * 1024, 700 * 1024, 40 * 1024, 192 * 1024};
-  if (conv.out_h * conv.out_w < 8 * blocks[0].size()) std::swap(budgets[0], budgets[1]);
+  if (has_few_blocks) std::swap(budgets[0], budgets[1]);
   std::vector<Tile> tiles;
   for (const BlockShape& block : blocks) {
     const int window =
