@@ -3,7 +3,7 @@
     python -m benchmarks.gpu_model
 
 No GPU was at hand: this counts what delegate/opencl/kernels/conv_groups.cl does per layer with the
-tiles that delegate/opencl/tiles.cc chooses (2x4 or 2x2 pixels per work-item, 8x4 work-items for
+tiles that delegate/opencl/tiles.cc chooses (4x4 or 4x2 pixels per work-item, 8x4 work-items for
 each of 4 or 8 filters, a slice of the window in local memory) and divides by the rates below.
 Arithmetic and activations are float32; connectivity 3.6, 4 of 9 taps, the squares and Ts.
 
@@ -105,7 +105,7 @@ def window_loads(block_h: int, block_w: int) -> float:
 
 def count(out_channels: int, in_channels: int, size: int, group_filters: int) -> Counts:
     """Counts of one pruned 3x3 convolution of stride 1 on a map of size x size."""
-    block_h, block_w = (2, 4) if size >= 28 else (2, 2)
+    block_h, block_w = (4, 4) if size >= 28 else (4, 2)
     block = block_h * block_w
     tile_h, tile_w = GROUP_H * block_h, GROUP_W * block_w
     groups = -(-size // tile_h) * -(-size // tile_w) * -(-out_channels // group_filters)
@@ -117,8 +117,8 @@ def count(out_channels: int, in_channels: int, size: int, group_filters: int) ->
     global_accesses = items * kernels * (TAPS + 1) + staged  # weights, offset
     kept = out_channels * kernels
     moved = 4 * (size * size * (in_channels + out_channels) + kept * (TAPS + 1))
-    # Sums of the slice and in total, weights, an input, addresses and counters.
-    registers = 2 * block + TAPS + 1 + 12
+    # Sums, weights, an input, addresses and counters.
+    registers = block + TAPS + 1 + 12
     loads_per_fma = (local_accesses + global_accesses) / fma
     return Counts(fma, local_accesses, global_accesses, moved, loads_per_fma, registers)
 

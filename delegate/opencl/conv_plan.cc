@@ -64,6 +64,7 @@ class ConvPlanner {
     shape_.filters = weights_.block >= 4 ? 4 : weights_.block;
     shape_.filter_groups = CeilDiv(out_channels_, shape_.filters);
     shape_.in_channels = in[3];
+    shape_.has_slice_sums = builder_.half_arithmetic();
     shape_.out_h = layout_.tile_h;
     shape_.out_w = layout_.tile_w;
     const size_t taps = weights_.patterns.empty() ? 0 : weights_.patterns[0].size();

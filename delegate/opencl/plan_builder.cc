@@ -201,9 +201,8 @@ Status PlanBuilder::StageWindow(const cpu::Task& task, float fill, WindowInput* 
 }
 
 std::string PlanBuilder::Common(int lanes) const {
-  const bool half_arithmetic = gpu_ && half_ && device().has_fp16;
   return Define("LANES", lanes) + Define("STORAGE_HALF", half_) +
-         Define("WEIGHT_HALF", gpu_ && half_) + Define("ARITHMETIC_HALF", half_arithmetic) +
+         Define("WEIGHT_HALF", gpu_ && half_) + Define("ARITHMETIC_HALF", half_arithmetic()) +
          Define("USE_FMA", !gpu_ && device().has_fma) + kernel_text::common;
 }
 

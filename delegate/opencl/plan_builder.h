@@ -45,6 +45,7 @@ class PlanBuilder {
   Plan& plan() const { return plan_; }
   bool gpu() const { return gpu_; }
   bool half() const { return half_; }
+  bool half_arithmetic() const { return gpu_ && half_ && device().has_fp16; }
   int lanes() const { return lanes_; }
 
   Status Start();                       // makes the graph's inputs

@@ -132,12 +132,21 @@ std::vector<Tile> PointTiles(const ConvShape& conv, int lanes, double kept, bool
 
 std::vector<Tile> GpuTiles(const ConvShape& conv, int64_t local_bytes, int64_t max_work_group,
                            bool all) {
-  const bool is_large = conv.out_h * conv.out_w >= 28 * 28;
-  const BlockShape large = conv.filters == 1 ? BlockShape{2, 4} : BlockShape{1, 4};
-  const BlockShape small = conv.filters == 1 ? BlockShape{2, 2} : BlockShape{1, 2};
+  // Large blocks load less per multiplication; small maps would leave much of them unused.
+  std::vector<BlockShape> blocks;
+  if (conv.filters > 1) {
+    blocks = {{1, 4}, {1, 2}};
+  } else if (conv.has_slice_sums) {
+    blocks = {{2, 4}, {2, 2}};
+  } else {
+    blocks = {{4, 4}, {4, 2}, {2, 2}};
+  }
+  const int pixels = conv.out_h * conv.out_w;
+  const size_t fitting = pixels >= 28 * 28 ? 0 : pixels >= 14 * 14 ? 1 : blocks.size() - 1;
+  std::swap(blocks[0], blocks[fitting]);
   const int budget = static_cast<int>(std::min<int64_t>(16 * 1024, local_bytes));
   std::vector<Tile> tiles;
-  for (const BlockShape& block : {is_large ? large : small, is_large ? small : large}) {
+  for (const BlockShape& block : blocks) {
     for (Tile tile : {Tile{block, 1, 8, 4, 8}, Tile{block, 1, 8, 4, 4}, Tile{block, 1, 8, 8, 2},
                       Tile{block, 1, 16, 4, 2}}) {
       const int bytes = conv.geometry.RowsUnder(block.h * tile.group_h) *

@@ -27,6 +27,7 @@ struct ConvShape {
   int filter_groups = 1;     // of so many
   int out_h = 0, out_w = 0;  // vectors
   int in_channels = 0;
+  bool has_slice_sums = false;  // sums of a slice in half beside those of all slices (GPUs)
 };
 
 // The block that covers rows x columns with least work: every block costs its vectors and a fixed

@@ -25,13 +25,21 @@ __kernel __attribute__((reqd_work_group_size(GROUP_W, GROUP_H, GROUP_FILTERS))) 
   const int out_y = tile_y + own_y, out_x = tile_x + own_x;
   input += (size_t)n * channels * tile_h * tile_w;
 
-#define DECLARE(i, f, y, x) VEC a##i = (VEC)(0.0f);
-#define DECLARE_TOTAL(i, f, y, x) float total##i = g < groups ? bias[g * FILTERS + f] : 0.0f;
-#define ADD_TO_TOTAL(i, f, y, x) \
-  total##i += (float)a##i;       \
+#define FIRST(f) (g < groups ? bias[g * FILTERS + (f)] : 0.0f)
+#if ARITHMETIC_HALF  // sums of a slice in half, of all slices in float
+#define DECLARE(i, f, y, x)    \
+  VEC a##i = (VEC)(0.0f);      \
+  float total##i = FIRST(f);
+#define END_SLICE(i, f, y, x)  \
+  total##i += (float)a##i;     \
   a##i = (VEC)(0.0f);
+#define TOTAL(i) total##i
+#else
+#define DECLARE(i, f, y, x) float a##i = FIRST(f);
+#define END_SLICE(i, f, y, x)
+#define TOTAL(i) a##i
+#endif
   FOR_SUMS(DECLARE)
-  FOR_SUMS(DECLARE_TOTAL)
   for (int slice = 0; slice < slices; ++slice) {
     const int first_channel = slice * SLICE_CHANNELS;
     const int slice_size = min(channels - first_channel, SLICE_CHANNELS) * WINDOW_H * WINDOW_W;
@@ -51,16 +59,16 @@ __kernel __attribute__((reqd_work_group_size(GROUP_W, GROUP_H, GROUP_FILTERS))) 
       __global const WEIGHT* weights = all_weights + (size_t)begin * WEIGHTS_PER_OFFSET;
 #define BASE own
       RUNS
-      FOR_SUMS(ADD_TO_TOTAL)
+      FOR_SUMS(END_SLICE)
     }
   }
 #define OUTPUT(i, f, y, x)                                                                       \
   if (g < groups && out_y + y < out_h && out_x + x < out_w && filters[g * FILTERS + f] >= 0) {   \
     const size_t at = (((size_t)n * out_channels + filters[g * FILTERS + f]) * out_h + out_y + y) * \
                           out_w + out_x + x;                                                     \
-    if (has_addend) total##i += (float)LOAD(addend, at);                                         \
-    total##i = CLAMP(total##i, low, high);                                                       \
-    STORE((VEC)total##i, at, output);                                                            \
+    if (has_addend) TOTAL(i) += (float)LOAD(addend, at);                                         \
+    TOTAL(i) = CLAMP(TOTAL(i), low, high);                                                       \
+    STORE((VEC)TOTAL(i), at, output);                                                            \
   }
   FOR_SUMS(OUTPUT)
 }
