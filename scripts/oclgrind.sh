@@ -20,7 +20,7 @@ check() {  # check FILTER OPTIONS...
   fi
 }
 
-convolutions='*KeptTaps*:*TapCounts*:*ExplicitPads*:*SparseFully*:*ProfileHas*'
+convolutions='*KeptTaps*:*TapCounts*:*ExplicitPads*:*SparseFully*:*ProfileHas*:*SlicedPoints*'
 check "$convolutions:*PadConcat*:*Unary*:*Chains*:*Resize*:*Pools*" --data-races
 # Unoptimised, as this mode does not know LLVM's freeze instruction, and no buffer is released, as it
 # takes what follows in its place for uninitialised (docs/opencl.md).

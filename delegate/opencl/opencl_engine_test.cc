@@ -135,6 +135,46 @@ TEST_P(OpenClEngineTest, ResizeKeepsWeights) {
   EXPECT_GT(engine->arena_bytes(), 0);
 }
 
+// 1x1 layers in several slices of input channels, an addition in the last one; planes in the tiles
+// of a strided reader; maxima over padding of negative values.
+TEST_P(OpenClEngineTest, SlicedPointsAndStridedReaders) {
+  for (const int size : {28, 9}) {
+    GraphBuilder builder(Seed() + size);
+    RandomLayerSpec spec;
+    spec.window = testing::MakeWindow(1, 1);
+    spec.num_taps = 1;
+    spec.out_channels = 150;
+    const int wide = builder.PConv2D(builder.Input({2, size, size, 6}), spec);
+    spec.filter_block = size == 28 ? 1 : 4;
+    spec.out_channels = 12;
+    const int narrow = builder.PConv2D(wide, spec);
+    const int again = builder.PConv2D(wide, spec);
+    const int sum =
+        builder.Add({.op = BinaryNode{BinaryKind::kAdd, Activation::kRelu}}, {narrow, again});
+    spec.out_channels = 20;
+    const int tiled = builder.PConv2D(sum, spec);
+    const int deep =
+        builder.DepthwiseConv2D(tiled, testing::MakeWindow(3, 3, 2), Activation::kRelu6, 1);
+    spec.window = testing::MakeWindow(1, 1, 2);
+    builder.Output(builder.PConv2D(deep, spec));
+    Pool2DNode pool;
+    pool.window = testing::MakeWindow(3, 3);
+    builder.Output(builder.Add({.op = pool}, {narrow}));
+    Graph& graph = builder.graph();
+    std::unique_ptr<Engine> engine;
+    ASSERT_TRUE(CreateOpenClEngine(&graph, Options(), &Cache(), &engine, GetParam().kernels).ok());
+    ASSERT_TRUE(engine->Resize().ok());
+    const Tensors inputs = testing::RandomInputs(graph, &builder.rng());
+    const Tensors expected = testing::ReferenceOutputs(graph, inputs);
+    const Tensors outputs = RunEngine(engine.get(), graph, inputs);
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      EXPECT_LT(testing::RelativeError(expected[i], outputs[i]), GetParam().tolerance)
+          << "output " << i << " on " << size << "x" << size << ", seed " << Seed();
+    }
+    Finish(std::move(engine));
+  }
+}
+
 TEST_P(OpenClEngineTest, ProfileHasOneRowPerStep) {
   GraphBuilder builder(Seed());
   builder.Output(builder.PConv2D(builder.Input({1, 14, 14, 8}), {}));

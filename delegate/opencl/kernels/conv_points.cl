@@ -48,9 +48,6 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void conv_points(
   sum = MULTIPLY_ADD(LOAD(input + offset[k], POINT(y, x)),       \
                      (VEC)(LOAD_WEIGHT(weight + (k) * FILTERS + f)), sum);
 #define USE_0(i, f, y, x) ACCUMULATE(a##i, 0, f, y, x)
-#define AHEAD(i, f, y, x) \
-  if (filter[f] >= 0) __builtin_prefetch(output + (AT(f, y, x) + BLOCK_W) * LANES, 1);
-      FOR_SUMS(AHEAD)
       int k = counts[g];
 #if WAYS > 1
 #define DECLARE_1(i, f, y, x) VEC b##i = (VEC)(0.0f);
