@@ -45,7 +45,7 @@ test-emulated: setup  ## C++ tests under qemu: ARM64, and x86-64 CPUs without AV
 test-python: setup  ## Python tests, against the built delegate
 	$(PY) -m pytest -n auto tests
 
-test-oclgrind: setup  ## OpenCL kernels in the simulator Oclgrind: accesses, races, uninitialised reads (2 min)
+test-oclgrind: setup  ## OpenCL kernels in the simulator Oclgrind: accesses, races, uninitialised reads (3 min)
 	scripts/packages.sh oclgrind:oclgrind
 	$(BAZEL) build //delegate/opencl:opencl_engine_test
 	scripts/oclgrind.sh bazel-bin/delegate/opencl/opencl_engine_test

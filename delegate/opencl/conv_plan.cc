@@ -105,7 +105,7 @@ class ConvPlanner {
  private:
   // All that a tile's speed depends on, weights by their size.
   std::string TuningKey() const {
-    std::string key = "tile\n" + builder_.device().Key() + "\n";
+    std::string key = "tile 2\n" + builder_.device().Key() + "\n";
     const KernelGeometry& g = shape_.geometry;
     for (const int number : {static_cast<int>(builder_.gpu()),
                              static_cast<int>(builder_.half()),
