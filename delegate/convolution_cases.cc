@@ -262,6 +262,59 @@ void DepthwiseBetweenPointwise(CaseCollector* cases) {
   }
 }
 
+// 1x1 layers of which several filters keep the same channels, with an addition behind them.
+void PointwiseOfManyChannels(CaseCollector* cases) {
+  uint32_t seed = Seed();
+  for (const auto& [h, w] : std::vector<std::pair<int, int>>{
+           {28, 28}, {14, 14}, {7, 7}, {8, 8}, {13, 9}, {4, 4}, {1, 1}}) {
+    for (const double density : {0.05, 0.25, 0.7}) {
+      for (const int filters : {1, 2, 41}) {
+        if (!cases->Takes(7)) continue;
+        GraphBuilder builder(++seed);
+        RandomLayerSpec spec;
+        spec.window = MakeWindow(1, 1);
+        spec.num_taps = 1;
+        spec.density = density;
+        spec.out_channels = filters;
+        const int x = builder.Input({1 + static_cast<int>(seed % 2), h, w, 150});
+        const int y = builder.PConv2D(x, spec);
+        const int z = builder.PConv2D(x, spec);
+        builder.Output(
+            builder.Add({.op = BinaryNode{BinaryKind::kAdd, Activation::kRelu}}, {y, z}));
+        cases->Add(&builder, std::to_string(filters) + " filters, " + Describe(spec.window, h, w),
+                   1 + seed % 4);
+      }
+    }
+  }
+}
+
+// Small images of so many channels that each pattern has many kernels in a filter.
+void ManyKernelsPerPattern(CaseCollector* cases) {
+  std::vector<uint64_t> masks;
+  for (uint64_t mask = 0; mask < 512; ++mask) {
+    if (__builtin_popcountll(mask) == 4) masks.push_back(mask);
+  }
+  uint32_t seed = Seed();
+  for (const auto& [h, w] :
+       std::vector<std::pair<int, int>>{{7, 7}, {4, 4}, {8, 8}, {3, 4}, {5, 8}, {7, 5}, {14, 14}}) {
+    for (size_t first = 0; first < masks.size(); first += 7) {
+      if (h != w && first % 3 != 0) continue;
+      if (!cases->Takes(11)) continue;
+      GraphBuilder builder(++seed);
+      RandomLayerSpec spec;
+      spec.window = MakeWindow(3, 3);
+      spec.patterns.assign(masks.begin() + first, masks.begin() + first + 7);
+      spec.density = 0.9;
+      spec.out_channels = 100;
+      spec.activation = static_cast<Activation>(seed % 4);
+      const int x = builder.Input({1 + static_cast<int>(seed % 2), h, w, 100});
+      const int y = builder.PConv2D(x, spec);
+      builder.Output(builder.Add({.op = BinaryNode{BinaryKind::kAdd, Activation::kRelu}}, {x, y}));
+      cases->Add(&builder, Describe(spec.window, h, w), 1 + seed % 3);
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<CaseGrid> ConvolutionGrids() {
@@ -269,6 +322,8 @@ std::vector<CaseGrid> ConvolutionGrids() {
           {"AllFourTapPatterns", AllFourTapPatterns},
           {"DensitiesBlocksAndWeightTypes", DensitiesBlocksAndWeightTypes},
           {"SlicesOfManyInputChannels", SlicesOfManyInputChannels},
+          {"PointwiseOfManyChannels", PointwiseOfManyChannels},
+          {"ManyKernelsPerPattern", ManyKernelsPerPattern},
           {"TapCounts", TapCounts},
           {"ExplicitPads", ExplicitPads},
           {"SparseFullyConnected", SparseFullyConnected},

@@ -106,6 +106,32 @@ struct FewPixelsArgs {
 };
 using FewPixelsKernel = void (*)(const FewPixelsArgs& args);
 
+// What an output cell takes of a tap's sums: the vector at `from`, in floats, with the permutation
+// and mask of its lanes that lie at `permutation` in the tables.
+struct TapSource {
+  uint32_t from, permutation;
+};
+
+// Single filters of 3x3 kernels with four taps, stride 1, output as large as the input, tiles of
+// one cell or 2x2.
+struct TapSumsArgs {
+  StreamView stream;   // with runs
+  const float* input;  // channel 0, cell (0, 0)
+  size_t input_plane, input_row;
+  int tile;                  // 1 or 2 rows and columns
+  const uint32_t* taps;      // [patterns][4] where the sums of each tap begin, in floats
+  const TapSource* sources;  // of cell (0, 0), those whose lanes stay in place first; then the next
+  const int *in_place, *permuted;  // [cells] sources of each kind
+  const int32_t *lanes, *masks;
+  float* output;  // channel 0, cell (0, 0)
+  size_t output_plane, output_row;
+  const float* addend;  // null, or an image with strides of its own
+  size_t addend_plane, addend_row;
+  float lo, hi;
+  int group_begin, group_end;
+};
+using TapSumsKernel = void (*)(const TapSumsArgs& args);
+
 // A cell of a window: the tile's cell at `from` (floats from cell (0, 0)) under a permutation and a
 // mask, which lie at `permutation` in the tables.
 struct WindowCell {
@@ -266,6 +292,7 @@ struct KernelTable {
   int pattern_rows;
   GatherTapsKernel gather_taps;
   FewPixelsKernel conv_few_pixels;
+  TapSumsKernel tap_sums;  // null where there is none
   DepthwiseKernel depthwise;
   PoolKernel max_pool, sum_pool;
   BinaryKernel add, sub, mul;

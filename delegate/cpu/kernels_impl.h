@@ -121,6 +121,10 @@ void ConvGroup(const ConvArgs& a) {
 
 #include "delegate/cpu/conv_pattern.inl"
 
+#if PCONV_LANES == 16
+#include "delegate/cpu/tap_sums.inl"
+#endif
+
 // ---- Pools ------------------------------------------------------------------------------------
 
 template <bool kMax>
@@ -375,7 +379,13 @@ const KernelTable PCONV_KERNEL_TABLE = {
 #else
     nullptr,       0,
 #endif
-    GatherTaps, ConvFewPixels, Depthwise,
+    GatherTaps, ConvFewPixels,
+#if PCONV_LANES == 16
+    TapSums,
+#else
+    nullptr,
+#endif
+    Depthwise,
     Pool<true>, Pool<false>,
     Binary<AddOp>, Binary<SubOp>, Binary<MulOp>,
     Border, Gather, Interleave, ToNhwc, Mean, Gemv, SparseGemv,

@@ -14,6 +14,7 @@
 #include "delegate/cpu/layout_choice.h"
 #include "delegate/cpu/layout_step.h"
 #include "delegate/cpu/nhwc_steps.h"
+#include "delegate/cpu/tap_sums_step.h"
 #include "delegate/cpu/task.h"
 #include "delegate/cpu/tiled_steps.h"
 #include "delegate/cpu/weight_packer.h"
@@ -376,6 +377,13 @@ class Planner {
           std::make_unique<FewPixelsStep>(kernels_, packer_.PackFewPixels(source), problem,
                                           RangeOf(task.activation), &plan_, input, addend, output),
           task, std::string("few_pixels_") + kernels_.name);
+      return;
+    }
+    if (FitsTapSums(kernels_, problem, plan_.buffers[input], plan_.buffers[output])) {
+      AddNode(std::make_unique<TapSumsStep>(
+                  kernels_, packer_.PackConv(source, problem, TapSumsPacking(problem)),
+                  RangeOf(task.activation), plan_, input, addend, output),
+              task, std::string("tap_sums_") + kernels_.name + ", " + tiles.ToString());
       return;
     }
     const ConvTrial trial(kernels_, source.make, problem, plan_.buffers[input],
