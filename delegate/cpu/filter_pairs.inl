@@ -150,6 +150,7 @@ void PairRows(const ConvArgs& a, int y) {
 
 template <int S>
 void ConvPairs(const ConvArgs& a) {
+  if (a.group_begin == a.group_end) return;  // a thread without filters
   int y = a.row_begin;
   if (a.columns % 7 != 0) {
     for (; y + 2 <= a.row_end; y += 2) PairRows<2, S>(a, y);
