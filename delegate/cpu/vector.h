@@ -71,12 +71,11 @@ PCONV_INLINE Vec Permute(Vec x, Vec y, IntVec lanes) {
 #endif
 }
 
-// Keeps what was loaded in a register: compilers otherwise load it anew for every use.
+// Keeps what was loaded in a register: compilers otherwise load it anew for every use, where a
+// multiplication can take it from memory.
 PCONV_INLINE Vec Pinned(Vec v) {
 #if defined(__x86_64__)
   asm("" : "+v"(v));
-#elif defined(__aarch64__)
-  asm("" : "+w"(v));
 #endif
   return v;
 }
