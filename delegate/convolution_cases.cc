@@ -43,11 +43,16 @@ void ShapesStridesPaddingsDilations(CaseCollector* cases) {
   }
 }
 
-void AllFourTapPatterns(CaseCollector* cases) {
+std::vector<uint64_t> FourTapMasks() {
   std::vector<uint64_t> masks;
   for (uint64_t mask = 0; mask < 512; ++mask) {
     if (__builtin_popcountll(mask) == 4) masks.push_back(mask);
   }
+  return masks;
+}
+
+void AllFourTapPatterns(CaseCollector* cases) {
+  const std::vector<uint64_t> masks = FourTapMasks();
   ASSERT_EQ(masks.size(), 126u);
   // Engines have loops for a few patterns, and another way for many.
   const auto eight_from = [&](size_t first) {
@@ -290,10 +295,7 @@ void PointwiseOfManyChannels(CaseCollector* cases) {
 
 // Small images of so many channels that each pattern has many kernels in a filter.
 void ManyKernelsPerPattern(CaseCollector* cases) {
-  std::vector<uint64_t> masks;
-  for (uint64_t mask = 0; mask < 512; ++mask) {
-    if (__builtin_popcountll(mask) == 4) masks.push_back(mask);
-  }
+  const std::vector<uint64_t> masks = FourTapMasks();
   uint32_t seed = Seed();
   for (const auto& [h, w] :
        std::vector<std::pair<int, int>>{{7, 7}, {4, 4}, {8, 8}, {3, 4}, {5, 8}, {7, 5}, {14, 14}}) {

@@ -72,8 +72,7 @@ PackedConv PackFilters(const SparseFilters& filters, const ConvProblem& problem,
     const std::vector<int> all = {0, packed.slices[0].groups()};
     const std::vector<int>& ranges = choice.split_rows ? all : packed.bounds;
     for (Stream& slice : packed.slices) {
-      SortByLength(ranges, &slice);
-      if (choice.pairs) PairFilters(ranges, &slice);
+      choice.pairs ? PairFilters(ranges, &slice) : SortByLength(ranges, &slice);
     }
     if (choice.pairs) packed.bounds = PairBounds(packed.bounds);
   }

@@ -8,20 +8,11 @@
 #include "delegate/cpu/border.h"
 #include "delegate/cpu/kernels.h"
 #include "delegate/cpu/step.h"
+#include "delegate/cpu/window_cells.h"
 #include "delegate/graph.h"
 #include "tflite_ops/conv_geometry.h"
 
 namespace pconv::cpu {
-
-// The cells of the window layout of an image, and how they are made from cells of `source`, a
-// layout of the same tiles.
-struct WindowCells {
-  std::vector<WindowCell> cells;
-  std::vector<int32_t> lanes, masks;  // of each permutation
-
-  // False: some cell needs lanes of several vectors, or pixels that no tile holds.
-  bool Make(const Layout& source, const Layout& window, int h, int w);
-};
 
 // Whether the step below computes a convolution that reads an image of in_h x in_w in the layout
 // `needed` (NeededInput), or the same without halo.

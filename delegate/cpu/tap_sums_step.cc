@@ -1,6 +1,6 @@
 #include "delegate/cpu/tap_sums_step.h"
 
-#include <map>
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -12,6 +12,13 @@ constexpr int kKernel = 3, kTaps = 4;
 constexpr double kKernelsPerPattern = 12;
 
 bool SamePadding(const AxisGeometry& axis, int in) { return axis.before == 1 && axis.out == in; }
+
+// Tiles with a halo of one cell: what the window of a tile's outputs reads.
+Layout WindowOf(const Layout& tiles) {
+  Layout window = WithoutHalo(tiles);
+  window.halo_top = window.halo_bottom = window.halo_left = window.halo_right = 1;
+  return window;
+}
 
 }  // namespace
 
@@ -27,7 +34,8 @@ bool FitsTapSums(const KernelTable& kernels, const ConvProblem& problem, const B
          SamePadding(ResolveWidth(window, input.shape.w), input.shape.w) &&
          tiles.tile_h == tiles.tile_w && tiles.tile_h <= 2 && input.layout.SameTiles(tiles) &&
          input.layout.cleared &&
-         problem.kernels_per_filter >= kKernelsPerPattern * problem.patterns;
+         problem.kernels_per_filter >= kKernelsPerPattern * problem.patterns &&
+         WindowCells().Make(WithoutHalo(tiles), WindowOf(tiles), input.shape.h, input.shape.w);
 }
 
 ConvChoice TapSumsPacking(const ConvProblem& problem) {
@@ -51,9 +59,8 @@ TapSumsStep::TapSumsStep(const KernelTable& kernels, std::shared_ptr<const Packe
     reads.push_back(addend);
   }
   writes = output;
-  const Layout tiles = WithoutHalo(output_.layout);
-  const int h = input_.shape.h, w = input_.shape.w;
-  std::map<std::vector<int32_t>, uint32_t> known;  // lanes and masks of permutations
+  const Layout tiles = WithoutHalo(output_.layout), window = WindowOf(tiles);
+  window_.Make(tiles, window, input_.shape.h, input_.shape.w);
   const int cells = tiles.tile_h * tiles.tile_w;
   std::set<int> used;
   for (const std::vector<int>& pattern : weights_->patterns) {
@@ -62,45 +69,25 @@ TapSumsStep::TapSumsStep(const KernelTable& kernels, std::shared_ptr<const Packe
       taps_.push_back(static_cast<uint32_t>(tap * cells * tiles.lanes));
     }
   }
-  for (int cell = 0; cell < cells; ++cell) {
-    std::vector<TapSource> in_place, permuted;
-    for (const int tap : used) {
-      // The input cell that this one reads by the tap, in a tile beside it at the edges.
-      const int y = cell / tiles.tile_w + tap / kKernel - 1,
-                x = cell % tiles.tile_w + tap % kKernel - 1;
-      const int from_y = (y + tiles.tile_h) % tiles.tile_h,
-                from_x = (x + tiles.tile_w) % tiles.tile_w;
-      std::vector<int32_t> lanes(tiles.lanes, 0), masks(tiles.lanes, 0);
-      bool same = true;
-      for (int lane = 0; lane < tiles.grid_h * tiles.grid_w; ++lane) {
-        const int image_y = lane / tiles.grid_w * tiles.tile_h + y;
-        const int image_x = lane % tiles.grid_w * tiles.tile_w + x;
-        if (image_y >= 0 && image_y < h && image_x >= 0 && image_x < w) {
-          lanes[lane] = static_cast<int32_t>(PixelOffset(tiles, image_y, image_x) % tiles.lanes);
-          masks[lane] = -1;
-        }
-        same = same && masks[lane] != 0 && lanes[lane] == lane;
-      }
-      const int vector = tap * cells + from_y * tiles.tile_w + from_x;
-      TapSource source = {static_cast<uint32_t>(vector * tiles.lanes), 0};
-      if (same) {
-        in_place.push_back(source);
-        continue;
-      }
-      std::vector<int32_t> key = lanes;
-      key.insert(key.end(), masks.begin(), masks.end());
-      const auto [it, added] = known.emplace(std::move(key), static_cast<uint32_t>(lanes_.size()));
-      if (added) {
-        lanes_.insert(lanes_.end(), lanes.begin(), lanes.end());
-        masks_.insert(masks_.end(), masks.begin(), masks.end());
-      }
-      source.permutation = it->second;
-      permuted.push_back(source);
+  const auto in_place = [&](const TapSource& source) {
+    for (int lane = 0; lane < tiles.grid_h * tiles.grid_w; ++lane) {
+      const size_t at = source.permutation + lane;
+      if (window_.lanes[at] != lane || window_.masks[at] == 0) return false;
     }
-    in_place_.push_back(static_cast<int>(in_place.size()));
-    permuted_.push_back(static_cast<int>(permuted.size()));
-    sources_.insert(sources_.end(), in_place.begin(), in_place.end());
-    sources_.insert(sources_.end(), permuted.begin(), permuted.end());
+    return true;
+  };
+  for (int cell = 0; cell < cells; ++cell) {
+    std::vector<TapSource> sources;
+    for (const int tap : used) {
+      const int y = cell / tiles.tile_w + tap / kKernel, x = cell % tiles.tile_w + tap % kKernel;
+      const WindowCell& from = window_.cells[y * window.columns() + x];
+      sources.push_back(
+          {static_cast<uint32_t>(tap * cells * tiles.lanes) + from.from, from.permutation});
+    }
+    const auto permuted = std::stable_partition(sources.begin(), sources.end(), in_place);
+    in_place_.push_back(static_cast<int>(permuted - sources.begin()));
+    permuted_.push_back(static_cast<int>(sources.end() - permuted));
+    sources_.insert(sources_.end(), sources.begin(), sources.end());
   }
 }
 
@@ -117,8 +104,8 @@ void TapSumsStep::Run(const RunContext& context) const {
       args.sources = sources_.data();
       args.in_place = in_place_.data();
       args.permuted = permuted_.data();
-      args.lanes = lanes_.data();
-      args.masks = masks_.data();
+      args.lanes = window_.lanes.data();
+      args.masks = window_.masks.data();
       args.output = context.data[writes] + output_.ImageOffset(n);
       args.output_plane = output_.layout.plane_floats();
       args.output_row = output_.layout.row_floats();

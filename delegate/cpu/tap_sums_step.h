@@ -11,6 +11,7 @@
 #include "delegate/cpu/conv_step.h"
 #include "delegate/cpu/kernels.h"
 #include "delegate/cpu/step.h"
+#include "delegate/cpu/window_cells.h"
 
 namespace pconv::cpu {
 
@@ -37,7 +38,7 @@ class TapSumsStep : public Step {
   std::vector<uint32_t> taps_;
   std::vector<TapSource> sources_;
   std::vector<int> in_place_, permuted_;
-  std::vector<int32_t> lanes_, masks_;
+  WindowCells window_;
   Border border_;
 };
 

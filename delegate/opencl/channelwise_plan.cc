@@ -54,8 +54,8 @@ Status PlanLanes(const cpu::Task& task, const Channelwise& op, KernelGeometry ge
                              kernel_text::window + BlockDefinitions(geometry, 1) + walk +
                              kernel_text::lane_rows + kernel_text::channelwise_sums +
                              kernel_text::channelwise_lanes;
-  std::shared_ptr<const Buffer> valid = builder->unused();
-  if (layout.is_ragged()) PCONV_RETURN_IF_ERROR(builder->Upload(ValidLanes(layout), &valid));
+  std::shared_ptr<const Buffer> valid;
+  PCONV_RETURN_IF_ERROR(builder->UploadValidLanes(layout, &valid));
   // Work-items that are worth their start, but enough for all processors.
   constexpr int kVectors = 64;
   const int units = builder->device().compute_units, enough = units > 1 ? 8 * units : 1;

@@ -17,16 +17,9 @@ namespace {
 
 constexpr int kWalkedPatterns = 16;  // more would make programs long to compile
 
-// Packed weights on the device.
+// Packed weights on the device: PackedConv or PackedPoints.
 struct DeviceConv {
   int slices = 0, groups = 0;
-  std::shared_ptr<const Buffer> offsets, weights, counts, begins, bias, filters;
-  int64_t bytes = 0;
-};
-
-// The same of a 1x1 convolution in place.
-struct DevicePoints {
-  int slices = 0;
   std::shared_ptr<const Buffer> offsets, weights, counts, begins, bias, filters;
   int64_t bytes = 0;
 };
@@ -149,19 +142,24 @@ class ConvPlanner {
     const auto fill = [&](DeviceConv* made) -> Status {
       const PackedConv packed = PackConv(weights_.make(), geometry, walk_, shape_.filters,
                                          slice_channels, window_w, window_h * window_w);
-      made->slices = packed.slices;
-      made->groups = packed.groups;
-      made->bytes = packed.bytes();
-      PCONV_RETURN_IF_ERROR(builder_.Upload(packed.offsets, &made->offsets));
-      PCONV_RETURN_IF_ERROR(UploadWeights(packed.weights, &made->weights));
-      PCONV_RETURN_IF_ERROR(builder_.Upload(packed.counts, &made->counts));
-      PCONV_RETURN_IF_ERROR(builder_.Upload(packed.begins, &made->begins));
-      PCONV_RETURN_IF_ERROR(builder_.Upload(packed.bias, &made->bias));
-      return builder_.Upload(packed.filters, &made->filters);
+      return UploadPacked(packed, made);
     };
     PCONV_RETURN_IF_ERROR(builder_.Keep<DeviceConv>(key, weights_.sources, fill, kept));
     weight_bytes_ = (*kept)->bytes;
     return Status::Ok();
+  }
+
+  template <typename Packed>
+  Status UploadPacked(const Packed& packed, DeviceConv* made) const {
+    made->slices = packed.slices;
+    made->groups = packed.groups;
+    made->bytes = packed.bytes();
+    PCONV_RETURN_IF_ERROR(builder_.Upload(packed.offsets, &made->offsets));
+    PCONV_RETURN_IF_ERROR(UploadWeights(packed.weights, &made->weights));
+    PCONV_RETURN_IF_ERROR(builder_.Upload(packed.counts, &made->counts));
+    PCONV_RETURN_IF_ERROR(builder_.Upload(packed.begins, &made->begins));
+    PCONV_RETURN_IF_ERROR(builder_.Upload(packed.bias, &made->bias));
+    return builder_.Upload(packed.filters, &made->filters);
   }
 
   Status UploadWeights(const std::vector<float>& weights,
@@ -212,8 +210,8 @@ class ConvPlanner {
     const size_t window_bytes =
         static_cast<size_t>(tile.slice_channels) * window_h * window_w * vector_bytes;
 
-    std::shared_ptr<const Buffer> valid = builder_.unused();
-    if (layout_.is_ragged()) PCONV_RETURN_IF_ERROR(builder_.Upload(ValidLanes(layout_), &valid));
+    std::shared_ptr<const Buffer> valid;
+    PCONV_RETURN_IF_ERROR(builder_.UploadValidLanes(layout_, &valid));
     const std::string source =
         builder_.Common(builder_.lanes()) +
         LaneShifts(builder_.lanes(), layout_.grid_h, layout_.grid_w, "0.0f") +
@@ -258,25 +256,18 @@ class ConvPlanner {
 
   // Weights packed for slices, and for parts of so many groups.
   Status PackInPlace(int slice_channels, int groups_per_part,
-                     std::shared_ptr<const DevicePoints>* kept) {
+                     std::shared_ptr<const DeviceConv>* kept) {
     const int plane = staged_.tile_h * staged_.tile_w * builder_.lanes();
     std::string key = "points";
     for (const int number : {shape_.filters, slice_channels, groups_per_part, plane}) {
       key += " " + std::to_string(number);
     }
-    const auto fill = [&](DevicePoints* made) -> Status {
+    const auto fill = [&](DeviceConv* made) -> Status {
       const PackedPoints packed =
           PackPoints(weights_.make(), shape_.filters, slice_channels, groups_per_part, plane);
-      made->slices = packed.slices;
-      made->bytes = packed.bytes();
-      PCONV_RETURN_IF_ERROR(builder_.Upload(packed.offsets, &made->offsets));
-      PCONV_RETURN_IF_ERROR(builder_.Upload(packed.weights, &made->weights));
-      PCONV_RETURN_IF_ERROR(builder_.Upload(packed.counts, &made->counts));
-      PCONV_RETURN_IF_ERROR(builder_.Upload(packed.begins, &made->begins));
-      PCONV_RETURN_IF_ERROR(builder_.Upload(packed.bias, &made->bias));
-      return builder_.Upload(packed.filters, &made->filters);
+      return UploadPacked(packed, made);
     };
-    PCONV_RETURN_IF_ERROR(builder_.Keep<DevicePoints>(key, weights_.sources, fill, kept));
+    PCONV_RETURN_IF_ERROR(builder_.Keep<DeviceConv>(key, weights_.sources, fill, kept));
     weight_bytes_ = (*kept)->bytes;
     return Status::Ok();
   }
@@ -289,10 +280,10 @@ class ConvPlanner {
     const int groups = shape_.filter_groups, units = builder_.device().compute_units;
     const int wanted = units > 1 ? CeilDiv(4 * units, blocks * batch_) : 1;
     const int groups_per_part = CeilDiv(groups, std::min(wanted, groups));
-    std::shared_ptr<const DevicePoints> weights;
+    std::shared_ptr<const DeviceConv> weights;
     PCONV_RETURN_IF_ERROR(PackInPlace(tile.slice_channels, groups_per_part, &weights));
-    std::shared_ptr<const Buffer> valid = builder_.unused();
-    if (layout_.is_ragged()) PCONV_RETURN_IF_ERROR(builder_.Upload(ValidLanes(layout_), &valid));
+    std::shared_ptr<const Buffer> valid;
+    PCONV_RETURN_IF_ERROR(builder_.UploadValidLanes(layout_, &valid));
     const bool is_exact = shape_.out_h % tile.block.h == 0 && shape_.out_w % tile.block.w == 0;
     const int sums = tile.block.size() * shape_.filters;
     const std::string source = builder_.Common(builder_.lanes()) +

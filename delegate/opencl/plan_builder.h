@@ -59,6 +59,11 @@ class PlanBuilder {
   Status Upload(const std::vector<T>& data, std::shared_ptr<const Buffer>* buffer) const {
     return Upload(data.data(), data.size() * sizeof(T), buffer);
   }
+  // ValidLanes of a ragged layout; unused() for others, whose lanes are all valid.
+  Status UploadValidLanes(const Layout& layout, std::shared_ptr<const Buffer>* buffer) const {
+    *buffer = unused_;
+    return layout.is_ragged() ? Upload(ValidLanes(layout), buffer) : Status::Ok();
+  }
   // Weights that outlive the plan: `fill` uploads a T made from `sources`, once.
   template <typename T>
   Status Keep(const std::string& what, const std::vector<PackedCache::Source>& sources,

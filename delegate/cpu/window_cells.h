@@ -1,0 +1,25 @@
+// Cells around the tiles of an image without halo, as permutations of its cells.
+#ifndef PCONV_TF_DELEGATE_CPU_WINDOW_CELLS_H_
+#define PCONV_TF_DELEGATE_CPU_WINDOW_CELLS_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "delegate/cpu/kernels.h"
+#include "delegate/cpu/layout.h"
+
+namespace pconv::cpu {
+
+// The cells of the window layout of an image, and how they are made from cells of `source`, a
+// layout of the same tiles.
+struct WindowCells {
+  std::vector<WindowCell> cells;
+  std::vector<int32_t> lanes, masks;  // of each permutation
+
+  // False: some cell needs lanes of several vectors, or pixels that no tile holds.
+  bool Make(const Layout& source, const Layout& window, int h, int w);
+};
+
+}  // namespace pconv::cpu
+
+#endif  // PCONV_TF_DELEGATE_CPU_WINDOW_CELLS_H_
