@@ -11,32 +11,40 @@ inline Vec Clamp(Vec v, ActivationRange range) {
 inline int Smaller(int a, int b) { return a < b ? a : b; }
 inline int Larger(int a, int b) { return a > b ? a : b; }
 
-void RunPool(const Pool& pool, Range block_rows) {
+template <bool kAverage>
+void PoolRow(const Pool& pool, int block, int y) {
   const Tensor& in = pool.input;
-  const Tensor& out = pool.output;
   const Window& w = pool.window;
-  for (int i = block_rows.begin; i < block_rows.end; ++i) {
-    const int block = i / out.height, y = i % out.height;
-    const int top = y * w.stride_h - pool.pad_top;
-    const int y0 = Larger(top, 0), y1 = Smaller(top + w.kernel_h, in.height);
-    float* output = out.At(block, y, 0);
-    for (int x = 0; x < out.width; ++x, output += kLanes) {
-      const int left = x * w.stride_w - pool.pad_left;
-      const int x0 = Larger(left, 0), x1 = Smaller(left + w.kernel_w, in.width);
-      Vec result = pool.average ? Zero() : Splat(-__builtin_inff());
-      for (int r = y0; r < y1; ++r) {
-        const float* p = in.At(block, r, x0);
-        for (int c = x0; c < x1; ++c, p += kLanes) {
-          // Max passes its first operand when that is NaN; a NaN found earlier must stay too.
-          result = pool.average ? result + Load(p) : Max(Load(p), result);
-        }
+  const int top = y * w.stride_h - pool.pad_top;
+  const int y0 = Larger(top, 0), y1 = Smaller(top + w.kernel_h, in.height);
+  const float* const first = in.At(block, y0, 0);
+  const ptrdiff_t row = in.row();
+  float* output = pool.output.At(block, y, 0);
+  for (int x = 0; x < pool.output.width; ++x, output += kLanes) {
+    const int left = x * w.stride_w - pool.pad_left;
+    const int x0 = Larger(left, 0), x1 = Smaller(left + w.kernel_w, in.width);
+    Vec result = kAverage ? Zero() : Splat(-__builtin_inff());
+    for (int r = 0; r < y1 - y0; ++r) {
+      const float* p = first + r * row;
+      for (int c = x0; c < x1; ++c) {
+        // Max passes its first operand when that is NaN; a NaN found earlier must stay too.
+        const Vec v = Load(p + ptrdiff_t{c} * kLanes);
+        result = kAverage ? result + v : Max(v, result);
       }
-      if (pool.average) {
-        const int count = Larger(0, y1 - y0) * Larger(0, x1 - x0);
-        result = result * Splat(count > 0 ? 1.0f / static_cast<float>(count) : 0.0f);
-      }
-      Store(output, Clamp(result, pool.range));
     }
+    if (kAverage) {
+      const int count = Larger(0, y1 - y0) * Larger(0, x1 - x0);
+      result = result * Splat(count > 0 ? 1.0f / static_cast<float>(count) : 0.0f);
+    }
+    Store(output, Clamp(result, pool.range));
+  }
+}
+
+void RunPool(const Pool& pool, Range block_rows) {
+  const int height = pool.output.height;
+  for (int i = block_rows.begin; i < block_rows.end; ++i) {
+    pool.average ? PoolRow<true>(pool, i / height, i % height)
+                 : PoolRow<false>(pool, i / height, i % height);
   }
 }
 

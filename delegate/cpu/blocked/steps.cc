@@ -57,6 +57,14 @@ void ForBlockRows(const Buffer& output, const RunContext& context, int index, co
   });
 }
 
+// The same rows of every channel block, as kernels number them.
+template <typename Fn>
+void ForEachBlock(const Tensor& output, Range rows, const Fn& fn) {
+  for (int block = 0; block < output.blocks(); ++block) {
+    fn(Range{block * output.height + rows.begin, block * output.height + rows.end});
+  }
+}
+
 // Cuts items of the given weights into contiguous ranges of about equal weight.
 std::vector<Range> Balance(const std::vector<int64_t>& weights, int parts) {
   int64_t total = 0;
@@ -267,20 +275,38 @@ BlockedDepthwiseStep::BlockedDepthwiseStep(const blocked::Kernels& kernels,
   writes = output;
 }
 
+blocked::Depthwise BlockedDepthwiseStep::JobOf(const Tensor& input, const Tensor& output) const {
+  blocked::Depthwise job;
+  job.input = input;
+  job.output = output;
+  job.window = window_;
+  job.pad_top = ResolveHeight(window_, input_.shape.h).before;
+  job.pad_left = ResolveWidth(window_, input_.shape.w).before;
+  job.weights = weights_->weights.data();
+  job.bias = weights_->bias.data();
+  job.range = range_;
+  return job;
+}
+
 void BlockedDepthwiseStep::Run(const RunContext& context) const {
-  blocked::Depthwise dw;
-  dw.window = window_;
-  dw.pad_top = ResolveHeight(window_, input_.shape.h).before;
-  dw.pad_left = ResolveWidth(window_, input_.shape.w).before;
-  dw.weights = weights_->weights.data();
-  dw.bias = weights_->bias.data();
-  dw.range = range_;
   ForBlockRows(output_, context, writes, [&](int n, const Tensor& out, Range rows) {
-    blocked::Depthwise job = dw;
-    job.input = ViewOf(input_, context, reads[0], n);
-    job.output = out;
-    kernels_.depthwise(job, rows);
+    kernels_.depthwise(JobOf(ViewOf(input_, context, reads[0], n), out), rows);
   });
+}
+
+Range BlockedDepthwiseStep::InputRows(Range rows) const {
+  return RowsUnder(window_, ResolveHeight(window_, input_.shape.h).before, rows);
+}
+
+Status BlockedDepthwiseStep::PrepareRows(const Tensor&, int, size_t* scratch) {
+  *scratch = 0;
+  return Status::Ok();
+}
+
+void BlockedDepthwiseStep::RunRows(const Tensor& input, const Tensor& output, Range rows,
+                                   float*) const {
+  const blocked::Depthwise job = JobOf(input, output);
+  ForEachBlock(output, rows, [&](Range block_rows) { kernels_.depthwise(job, block_rows); });
 }
 
 // ---- The rest ----------------------------------------------------------------------------------
@@ -298,17 +324,21 @@ BlockedPoolStep::BlockedPoolStep(const blocked::Kernels& kernels, bool average,
   writes = output;
 }
 
+blocked::Pool BlockedPoolStep::JobOf(const Tensor& input, const Tensor& output) const {
+  blocked::Pool job;
+  job.input = input;
+  job.output = output;
+  job.window = window_;
+  job.pad_top = ResolveHeight(window_, input_.shape.h).before;
+  job.pad_left = ResolveWidth(window_, input_.shape.w).before;
+  job.average = average_;
+  job.range = range_;
+  return job;
+}
+
 void BlockedPoolStep::Run(const RunContext& context) const {
   ForBlockRows(output_, context, writes, [&](int n, const Tensor& out, Range rows) {
-    blocked::Pool pool;
-    pool.input = ViewOf(input_, context, reads[0], n);
-    pool.output = out;
-    pool.window = window_;
-    pool.pad_top = ResolveHeight(window_, input_.shape.h).before;
-    pool.pad_left = ResolveWidth(window_, input_.shape.w).before;
-    pool.average = average_;
-    pool.range = range_;
-    kernels_.pool(pool, rows);
+    kernels_.pool(JobOf(ViewOf(input_, context, reads[0], n), out), rows);
   });
 }
 
@@ -322,17 +352,8 @@ Status BlockedPoolStep::PrepareRows(const Tensor&, int, size_t* scratch) {
 }
 
 void BlockedPoolStep::RunRows(const Tensor& input, const Tensor& output, Range rows, float*) const {
-  blocked::Pool pool;
-  pool.input = input;
-  pool.output = output;
-  pool.window = window_;
-  pool.pad_top = ResolveHeight(window_, input_.shape.h).before;
-  pool.pad_left = ResolveWidth(window_, input_.shape.w).before;
-  pool.average = average_;
-  pool.range = range_;
-  for (int block = 0; block < output.blocks(); ++block) {
-    kernels_.pool(pool, {block * output.height + rows.begin, block * output.height + rows.end});
-  }
+  const blocked::Pool job = JobOf(input, output);
+  ForEachBlock(output, rows, [&](Range block_rows) { kernels_.pool(job, block_rows); });
 }
 
 BlockedElementwiseStep::BlockedElementwiseStep(const blocked::Kernels& kernels,

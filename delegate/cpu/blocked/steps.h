@@ -102,14 +102,21 @@ struct BlockedDepthwiseWeights {
   }
 };
 
-class BlockedDepthwiseStep : public Step {
+class BlockedDepthwiseStep : public BlockedRowStep {
  public:
   BlockedDepthwiseStep(const blocked::Kernels& kernels,
                        std::shared_ptr<const BlockedDepthwiseWeights> weights, const Window& window,
                        ActivationRange range, const Plan& plan, int input, int output);
   void Run(const RunContext& context) const override;
+  blocked::Range InputRows(blocked::Range rows) const override;
+  Status PrepareRows(const blocked::Tensor& input, int max_rows, size_t* scratch) override;
+  void RunRows(const blocked::Tensor& input, const blocked::Tensor& output, blocked::Range rows,
+               float* scratch) const override;
+  int64_t weight_bytes() const override { return weights_->bytes(); }
 
  private:
+  blocked::Depthwise JobOf(const blocked::Tensor& input, const blocked::Tensor& output) const;
+
   const blocked::Kernels& kernels_;
   std::shared_ptr<const BlockedDepthwiseWeights> weights_;
   Window window_;
@@ -129,6 +136,8 @@ class BlockedPoolStep : public BlockedRowStep {
   int64_t weight_bytes() const override { return 0; }
 
  private:
+  blocked::Pool JobOf(const blocked::Tensor& input, const blocked::Tensor& output) const;
+
   const blocked::Kernels& kernels_;
   bool average_;
   Window window_;

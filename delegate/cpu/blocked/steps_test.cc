@@ -114,7 +114,7 @@ TEST(BlockedPlan, PlainChain) {
   }
 }
 
-// Values of 2 MB and more between convolutions and pools are worked on in strips of rows.
+// Values of 1 MB and more between convolutions and pools are worked on in strips of rows.
 TEST(BlockedPlan, LargeImagesInStrips) {
   struct Shape {
     int height, width, kernel, pool, pool_stride;
@@ -139,7 +139,29 @@ TEST(BlockedPlan, LargeImagesInStrips) {
       x = builder.Add({.op = pool}, {x});
       x = builder.PConv2D(x, Shared(1, 16));
       builder.Output(x);
-      Check(&builder, threads, 2, 1);
+      Check(&builder, threads, 1, 1);
+    }
+  }
+}
+
+TEST(BlockedPlan, DepthwiseInStrips) {
+  struct Shape {
+    int height, width, kernel, stride;
+    Padding padding;
+  };
+  for (const Shape& shape :
+       {Shape{93, 96, 3, 1, Padding::kSame}, Shape{98, 91, 3, 2, Padding::kSame},
+        Shape{95, 97, 3, 2, Padding::kValid}, Shape{94, 93, 5, 1, Padding::kSame}}) {
+    for (int threads = 1; threads <= 4; ++threads) {
+      SCOPED_TRACE(std::to_string(shape.height) + "x" + std::to_string(shape.width));
+      GraphBuilder builder(Seed() + shape.height + threads);
+      int x = builder.Input({threads % 2 + 1, shape.height, shape.width, 5});
+      x = builder.PConv2D(x, Shared(1, 40));
+      x = builder.DepthwiseConv2D(x, MakeWindow(shape.kernel, shape.stride, shape.padding),
+                                  Activation::kRelu6);
+      x = builder.PConv2D(x, Shared(1, 24));
+      builder.Output(x);
+      Check(&builder, threads, 1, 1);
     }
   }
 }

@@ -13,9 +13,9 @@ using blocked::Tensor;
 namespace {
 
 // Smaller values stay in cache between two steps anyway.
-constexpr size_t kLargeValueBytes = 2 << 20;
+constexpr size_t kLargeValueBytes = 1 << 20;
 // What bands and weights of a chain may take of the second-level cache.
-constexpr size_t kBandBytes = 640 << 10;
+constexpr size_t kBandBytes = 384 << 10;
 constexpr int64_t kWeightBytes = 384 << 10;
 constexpr int kMaxStrip = 16;
 constexpr size_t kAlignFloats = 32;

@@ -14,7 +14,10 @@ inline int CeilDiv(int a, int b) { return (a + b - 1) / b; }
 // channel blocks into one set of the caches, so they end on an odd number of vectors.
 inline ptrdiff_t PlaneFloats(int height, int width, int ring, int lanes) {
   ptrdiff_t vectors = ptrdiff_t{height + 2 * ring} * (width + 2 * ring);
-  while (lanes > 1 && vectors % 16 != 7 && vectors % 16 != 9) ++vectors;
+  if (lanes > 1) {  // up to the next that leaves 7 or 9 of 16
+    const ptrdiff_t rest = vectors % 16;
+    vectors += (rest <= 7 ? 7 : rest <= 9 ? 9 : 16 + 7) - rest;
+  }
   return vectors * lanes;
 }
 
