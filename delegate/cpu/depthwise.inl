@@ -85,7 +85,70 @@ void Depthwise3x3(const DepthwiseArgs& a) {
   }
 }
 
-void Depthwise(const DepthwiseArgs& a) { a.stride == 1 ? Depthwise3x3<1>(a) : Depthwise3x3<2>(a); }
+// All H x W outputs of small tiles at once: every cell of the window is loaded once. kBefore: the
+// halo above and to the left.
+template <int H, int W, int S, int kBefore>
+void DepthwiseTile(const DepthwiseArgs& a) {
+  constexpr int kRows = (H - 1) * S + 3, kColumns = (W - 1) * S + 3;
+  const auto place = [](int at, int tile) { return at < 0 ? 0 : at < tile ? 1 : 2; };
+  LaneMask masks[9];
+  PCONV_UNROLL
+  for (int side = 0; side < 9; ++side) masks[side] = LoadMask(a.side_masks + side * kLanes);
+  const Vec lo = Broadcast(a.lo), hi = Broadcast(a.hi);
+  for (int channel = a.channel_begin; channel < a.channel_end; ++channel) {
+    const float* const plane = a.input + channel * a.input_plane;
+    float* const output = a.output + channel * a.output_plane;
+    Vec w[9], acc[H * W];
+    PCONV_UNROLL
+    for (int t = 0; t < 9; ++t) w[t] = Broadcast(a.weights[t * a.channels + channel]);
+    const Vec bias = Broadcast(a.bias == nullptr ? 0.0f : a.bias[channel]);
+    PCONV_UNROLL
+    for (int i = 0; i < H * W; ++i) acc[i] = bias;
+    PCONV_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      const int y = r - kBefore;
+      const float* const row = plane + (y + H * S) % (H * S) * a.input_row;
+      PCONV_UNROLL
+      for (int c = 0; c < kColumns; ++c) {
+        const int x = c - kBefore, side = place(y, H * S) * 3 + place(x, W * S);
+        Vec cell = Load(row + (x + W * S) % (W * S) * kLanes);
+        if (side != 4) cell = Permute(cell, LoadInt(a.side_lanes + side * kLanes), masks[side]);
+        cell = Pinned(cell);
+        PCONV_UNROLL
+        for (int t = 0; t < 9; ++t) {
+          const int dy = r - t / 3, dx = c - t % 3;
+          if (dy < 0 || dx < 0 || dy % S != 0 || dx % S != 0 || dy / S >= H || dx / S >= W)
+            continue;
+          MultiplyAdd(acc[dy / S * W + dx / S], cell, w[t]);
+        }
+      }
+    }
+    PCONV_UNROLL
+    for (int i = 0; i < H * W; ++i) {
+      Store(output + i / W * a.output_row + i % W * kLanes, Clamp(acc[i], lo, hi));
+    }
+  }
+}
+
+template <int S, int kBefore>
+DepthwiseKernel TileKernel(const DepthwiseArgs& a) {
+  if (a.stride != S || a.halo_top != kBefore || a.halo_left != kBefore || a.rows != 2 ||
+      a.tile_rows != 2 * S || a.tile_columns != a.columns * S) {
+    return nullptr;
+  }
+  if (a.columns == 2) return DepthwiseTile<2, 2, S, kBefore>;
+  if (a.columns == 7) return DepthwiseTile<2, 7, S, kBefore>;
+  return nullptr;
+}
+
+void Depthwise(const DepthwiseArgs& a) {
+  DepthwiseKernel tile = nullptr;
+  if constexpr (kRegisters == 32) {
+    if (a.side_lanes != nullptr) tile = a.stride == 1 ? TileKernel<1, 1>(a) : TileKernel<2, 0>(a);
+  }
+  if (tile != nullptr) return tile(a);
+  a.stride == 1 ? Depthwise3x3<1>(a) : Depthwise3x3<2>(a);
+}
 
 }  // namespace
 }  // namespace pconv::cpu

@@ -33,6 +33,10 @@ DepthwiseStep::DepthwiseStep(const KernelTable& kernels, const float* weights, c
   args_.cells = cells_.cells.data();
   args_.lanes = cells_.lanes.data();
   args_.masks = cells_.masks.data();
+  if (sides_.Make(cells_, input_.layout, needed)) {
+    args_.side_lanes = sides_.lanes.data();
+    args_.side_masks = sides_.masks.data();
+  }
   args_.weights = weights;
   args_.bias = bias;
   args_.channels = output_.shape.c;

@@ -33,6 +33,7 @@ class DepthwiseStep : public Step {
   DepthwiseArgs args_{};  // but for what depends on the run
   Buffer input_, output_;
   WindowCells cells_;
+  WindowSides sides_;
   Border border_;
 };
 

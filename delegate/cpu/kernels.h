@@ -145,7 +145,8 @@ struct DepthwiseArgs {
   int halo_top, halo_left, tile_rows, tile_columns, window_columns;
   const WindowCell* cells;  // [rows of the window][window_columns]
   const int32_t *lanes, *masks;
-  const float *weights, *bias;  // [9][channels]; [channels] or null
+  const int32_t *side_lanes, *side_masks;  // WindowSides, or null
+  const float *weights, *bias;             // [9][channels]; [channels] or null
   int channels;
   float* output;  // channel 0, cell (0, 0)
   size_t output_plane, output_row;

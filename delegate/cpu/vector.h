@@ -7,6 +7,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#if PCONV_LANES == 16
+#include <immintrin.h>
+#endif
+
 #if defined(__clang__)
 #define PCONV_UNROLL _Pragma("clang loop unroll(full)")
 #else
@@ -70,6 +74,23 @@ PCONV_INLINE Vec Permute(Vec x, Vec y, IntVec lanes) {
   return __builtin_shuffle(x, y, lanes);
 #endif
 }
+
+// The lanes that a permutation keeps; the others become zero.
+#if PCONV_LANES == 16
+using LaneMask = __mmask16;
+PCONV_INLINE LaneMask LoadMask(const int32_t* p) {
+  return _mm512_test_epi32_mask((__m512i)LoadInt(p), (__m512i)LoadInt(p));
+}
+PCONV_INLINE Vec Permute(Vec x, IntVec lanes, LaneMask mask) {
+  return _mm512_maskz_permutexvar_ps(mask, (__m512i)lanes, x);
+}
+#else
+using LaneMask = IntVec;
+PCONV_INLINE LaneMask LoadMask(const int32_t* p) { return LoadInt(p); }
+PCONV_INLINE Vec Permute(Vec x, IntVec lanes, LaneMask mask) {
+  return And(Permute(x, lanes), mask);
+}
+#endif
 
 // Keeps what was loaded in a register: compilers otherwise load it anew for every use, where a
 // multiplication can take it from memory.

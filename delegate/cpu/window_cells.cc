@@ -28,4 +28,30 @@ bool WindowCells::Make(const Layout& source, const Layout& window, int h, int w)
   return true;
 }
 
+bool WindowSides::Make(const WindowCells& cells, const Layout& source, const Layout& window) {
+  lanes.assign(9 * window.lanes, 0);
+  masks.assign(9 * window.lanes, 0);
+  const auto place = [](int at, int tile) { return at < 0 ? 0 : at < tile ? 1 : 2; };
+  for (int y = 0; y < window.rows(); ++y) {
+    for (int x = 0; x < window.columns(); ++x) {
+      const WindowCell& cell = cells.cells[y * window.columns() + x];
+      const int tile_y = y - window.halo_top, tile_x = x - window.halo_left;
+      const int side = place(tile_y, window.tile_h) * 3 + place(tile_x, window.tile_w);
+      const size_t neighbour = source.CellOffset((tile_y + window.tile_h) % window.tile_h,
+                                                 (tile_x + window.tile_w) % window.tile_w) -
+                               source.CellOffset(0, 0);
+      for (int lane = 0; lane < window.lanes; ++lane) {
+        if (cells.masks[cell.permutation + lane] == 0) continue;
+        const int32_t from = cells.lanes[cell.permutation + lane];
+        int32_t& known = lanes[side * window.lanes + lane];
+        int32_t& mask = masks[side * window.lanes + lane];
+        if (cell.from != neighbour || (mask != 0 && known != from)) return false;
+        known = from;
+        mask = -1;
+      }
+    }
+  }
+  return true;
+}
+
 }  // namespace pconv::cpu

@@ -20,6 +20,16 @@ struct WindowCells {
   bool Make(const Layout& source, const Layout& window, int h, int w);
 };
 
+// The eight sides of a tile, from the top left one on row by row, the tile itself as the fifth: all
+// cells of a side are the same permutation of the cell that lies there in the neighbouring tile.
+struct WindowSides {
+  std::vector<int32_t> lanes, masks;  // [9][lanes]
+
+  // `cells` as made from `source` and `window`. Lanes outside the image count as zero in `source`.
+  // False: the cells of a side differ.
+  bool Make(const WindowCells& cells, const Layout& source, const Layout& window);
+};
+
 }  // namespace pconv::cpu
 
 #endif  // PCONV_TF_DELEGATE_CPU_WINDOW_CELLS_H_
