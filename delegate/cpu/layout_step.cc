@@ -69,7 +69,8 @@ void TileStep::Run(const RunContext& context) const {
 }
 
 void TileStep::RunRow(const float* image, float* planes, int row) const {
-  constexpr int kRun = 256, kMaxLanes = 16;  // floats of a row at a time: all lanes' in L1
+  constexpr int kLine = 16, kMaxLanes = 16;
+  constexpr int kRun = 256;  // floats of a row at a time: all lanes' in L1
   // Rows that are not a multiple of 4 KB apart.
   alignas(64) float runs[kMaxLanes][kRun + 16];
   const Layout& layout = to_.layout;
@@ -88,9 +89,14 @@ void TileStep::RunRow(const float* image, float* planes, int row) const {
         std::fill_n(run, count, layout.fill);
         continue;
       }
+      const float* const pixels = image + (ptrdiff_t{y} * shape.w + x) * shape.c + begin;
+      if (y + 1 < shape.h) {
+        // The next row's: so many short runs are not fetched ahead by the processor.
+        const float* const next = pixels + ptrdiff_t{shape.w} * shape.c;
+        for (int i = 0; i < end - begin; i += kLine) __builtin_prefetch(next + i);
+      }
       std::fill(run, run + (begin - first), layout.fill);
-      std::copy_n(image + (ptrdiff_t{y} * shape.w + x) * shape.c + begin, end - begin,
-                  run + (begin - first));
+      std::copy_n(pixels, end - begin, run + (begin - first));
       std::fill(run + (end - first), run + count, layout.fill);
     }
     kernels_.interleave({runs[0], kRun + 16, planes + row * layout.row_floats(),

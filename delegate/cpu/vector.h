@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#if PCONV_LANES == 16
+#if defined(__AVX512F__)
 #include <immintrin.h>
 #endif
 
@@ -76,7 +76,7 @@ PCONV_INLINE Vec Permute(Vec x, Vec y, IntVec lanes) {
 }
 
 // The lanes that a permutation keeps; the others become zero.
-#if PCONV_LANES == 16
+#if defined(__AVX512F__)
 using LaneMask = __mmask16;
 PCONV_INLINE LaneMask LoadMask(const int32_t* p) {
   return _mm512_test_epi32_mask((__m512i)LoadInt(p), (__m512i)LoadInt(p));
