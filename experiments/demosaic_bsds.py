@@ -94,7 +94,7 @@ def main() -> None:
     def train(model: Any, epochs: int, flat_epochs: int, *callbacks: Any) -> None:
         photographs, follow = crops(train_images, args.steps_per_epoch, args.seed)
         steps = args.steps_per_epoch
-        rate = FlatThenCosine(1e-4, flat_epochs * steps, epochs * steps)
+        rate = FlatThenCosine(3e-4, flat_epochs * steps, epochs * steps)
         model.compile(keras.optimizers.Adam(rate), "mse")
         model.fit(photographs, epochs=epochs, verbose=2, callbacks=[follow, *callbacks])
 
