@@ -90,7 +90,6 @@ void Depthwise3x3(const DepthwiseArgs& a) {
 template <int H, int W, int S, int kBefore>
 void DepthwiseTile(const DepthwiseArgs& a) {
   constexpr int kRows = (H - 1) * S + 3, kColumns = (W - 1) * S + 3;
-  const auto place = [](int at, int tile) { return at < 0 ? 0 : at < tile ? 1 : 2; };
   LaneMask masks[9];
   PCONV_UNROLL
   for (int side = 0; side < 9; ++side) masks[side] = LoadMask(a.side_masks + side * kLanes);
@@ -110,7 +109,7 @@ void DepthwiseTile(const DepthwiseArgs& a) {
       const float* const row = plane + (y + H * S) % (H * S) * a.input_row;
       PCONV_UNROLL
       for (int c = 0; c < kColumns; ++c) {
-        const int x = c - kBefore, side = place(y, H * S) * 3 + place(x, W * S);
+        const int x = c - kBefore, side = SideOf(y, x, H * S, W * S);
         Vec cell = Load(row + (x + W * S) % (W * S) * kLanes);
         if (side != 4) cell = Permute(cell, LoadInt(a.side_lanes + side * kLanes), masks[side]);
         cell = Pinned(cell);

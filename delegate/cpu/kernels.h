@@ -137,6 +137,10 @@ using TapSumsKernel = void (*)(const TapSumsArgs& args);
 struct WindowCell {
   uint32_t from, permutation;
 };
+// On which side of a tile cell (y, x) lies: 0 to 8 row by row, 4 in the tile itself.
+static constexpr int SideOf(int y, int x, int tile_h, int tile_w) {
+  return (y < 0 ? 0 : y < tile_h ? 3 : 6) + (x < 0 ? 0 : x < tile_w ? 1 : 2);
+}
 // Depthwise 3x3 convolution without dilation, stride 1 or 2, channels [channel_begin, channel_end).
 struct DepthwiseArgs {
   const float* input;  // channel 0, cell (0, 0) of the tile

@@ -31,12 +31,11 @@ bool WindowCells::Make(const Layout& source, const Layout& window, int h, int w)
 bool WindowSides::Make(const WindowCells& cells, const Layout& source, const Layout& window) {
   lanes.assign(9 * window.lanes, 0);
   masks.assign(9 * window.lanes, 0);
-  const auto place = [](int at, int tile) { return at < 0 ? 0 : at < tile ? 1 : 2; };
   for (int y = 0; y < window.rows(); ++y) {
     for (int x = 0; x < window.columns(); ++x) {
       const WindowCell& cell = cells.cells[y * window.columns() + x];
       const int tile_y = y - window.halo_top, tile_x = x - window.halo_left;
-      const int side = place(tile_y, window.tile_h) * 3 + place(tile_x, window.tile_w);
+      const int side = SideOf(tile_y, tile_x, window.tile_h, window.tile_w);
       const size_t neighbour = source.CellOffset((tile_y + window.tile_h) % window.tile_h,
                                                  (tile_x + window.tile_w) % window.tile_w) -
                                source.CellOffset(0, 0);

@@ -20,8 +20,8 @@ struct WindowCells {
   bool Make(const Layout& source, const Layout& window, int h, int w);
 };
 
-// The eight sides of a tile, from the top left one on row by row, the tile itself as the fifth: all
-// cells of a side are the same permutation of the cell that lies there in the neighbouring tile.
+// The eight sides of a tile (SideOf): all cells of a side are the same permutation of the cell that
+// lies there in the neighbouring tile.
 struct WindowSides {
   std::vector<int32_t> lanes, masks;  // [9][lanes]
 

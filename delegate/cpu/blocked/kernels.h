@@ -54,22 +54,22 @@ struct Conv {
 };
 inline constexpr int kMaxTile = 28;
 
-// Depthwise convolution, one weight per channel and tap.
-struct Depthwise {
+// What slides a window over every channel by itself.
+struct Windowed {
   Tensor input, output;
   Window window;
   int pad_top = 0, pad_left = 0;
-  const float* weights = nullptr;  // [blocks][kernel_h * kernel_w][L]
-  const float* bias = nullptr;     // [blocks][L]
   ActivationRange range{0, 0};
 };
 
-struct Pool {
-  Tensor input, output;
-  Window window;
-  int pad_top = 0, pad_left = 0;
+// Depthwise convolution, one weight per channel and tap.
+struct Depthwise : Windowed {
+  const float* weights = nullptr;  // [blocks][kernel_h * kernel_w][L]
+  const float* bias = nullptr;     // [blocks][L]
+};
+
+struct Pool : Windowed {
   bool average = false;  // the mean of the pixels inside the image, else the maximum
-  ActivationRange range{0, 0};
 };
 
 // y[O] = activation(W x + bias) for one vector. Dense: row-major float32 weights [O][I].

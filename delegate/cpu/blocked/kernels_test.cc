@@ -374,8 +374,9 @@ TEST_P(BlockedKernels, DepthwiseConvolution) {
     const AlignedFloats packed_bias = PackBias(bias.data(), channels, lanes);
     const OwnedTensor in = FromNhwc(input, h, w, channels, RequiredRing(window, h, w));
     OwnedTensor out(channels, rows.out, columns.out, Draw(0, 2), lanes);
-    Depthwise dw{in.view,        out.view,           window, rows.before, columns.before,
-                 weights.data(), packed_bias.data(), range};
+    Depthwise dw{{in.view, out.view, window, rows.before, columns.before, range},
+                 weights.data(),
+                 packed_bias.data()};
     InParts(out.view.blocks() * rows.out, [&](Range part) { kernels().depthwise(dw, part); });
     ExpectZeroRing(out.view);
     ExpectNear(ToNhwc(out.view), expected);
@@ -417,7 +418,7 @@ TEST_P(BlockedKernels, Pools) {
     }
     const OwnedTensor in = FromNhwc(input, h, w, channels, Draw(0, 2));
     OwnedTensor out(channels, rows.out, columns.out, Draw(0, 2), kernels().lanes);
-    Pool pool{in.view, out.view, window, rows.before, columns.before, average, range};
+    Pool pool{{in.view, out.view, window, rows.before, columns.before, range}, average};
     InParts(out.view.blocks() * rows.out, [&](Range part) { kernels().pool(pool, part); });
     ExpectZeroRing(out.view);
     ExpectNear(ToNhwc(out.view), expected);

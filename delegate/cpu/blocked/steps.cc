@@ -57,14 +57,6 @@ void ForBlockRows(const Buffer& output, const RunContext& context, int index, co
   });
 }
 
-// The same rows of every channel block, as kernels number them.
-template <typename Fn>
-void ForEachBlock(const Tensor& output, Range rows, const Fn& fn) {
-  for (int block = 0; block < output.blocks(); ++block) {
-    fn(Range{block * output.height + rows.begin, block * output.height + rows.end});
-  }
-}
-
 // Cuts items of the given weights into contiguous ranges of about equal weight.
 std::vector<Range> Balance(const std::vector<int64_t>& weights, int parts) {
   int64_t total = 0;
@@ -261,100 +253,69 @@ void BlockedConvStep::RunRows(const Tensor& input, const Tensor& output, Range r
   kernels_.conv(conv, {0, static_cast<int>(tiles.size())}, {0, weights_->groups});
 }
 
+// ---- Windows over single channels --------------------------------------------------------------
+
+BlockedWindowStep::BlockedWindowStep(const Window& window, ActivationRange range, const Plan& plan,
+                                     int input, int output)
+    : window_(window), range_(range), input_(plan.buffers[input]), output_(plan.buffers[output]) {
+  reads = {input};
+  writes = output;
+}
+
+blocked::Windowed BlockedWindowStep::JobOf(const Tensor& input, const Tensor& output) const {
+  return {input,
+          output,
+          window_,
+          ResolveHeight(window_, input_.shape.h).before,
+          ResolveWidth(window_, input_.shape.w).before,
+          range_};
+}
+
+void BlockedWindowStep::Run(const RunContext& context) const {
+  ForBlockRows(output_, context, writes, [&](int n, const Tensor& out, Range rows) {
+    RunBlockRows(JobOf(ViewOf(input_, context, reads[0], n), out), rows);
+  });
+}
+
+Range BlockedWindowStep::InputRows(Range rows) const {
+  return RowsUnder(window_, ResolveHeight(window_, input_.shape.h).before, rows);
+}
+
+Status BlockedWindowStep::PrepareRows(const Tensor&, int, size_t* scratch) {
+  *scratch = 0;
+  return Status::Ok();
+}
+
+void BlockedWindowStep::RunRows(const Tensor& input, const Tensor& output, Range rows,
+                                float*) const {
+  const blocked::Windowed job = JobOf(input, output);
+  for (int block = 0; block < output.blocks(); ++block) {
+    RunBlockRows(job, {block * output.height + rows.begin, block * output.height + rows.end});
+  }
+}
+
 BlockedDepthwiseStep::BlockedDepthwiseStep(const blocked::Kernels& kernels,
                                            std::shared_ptr<const BlockedDepthwiseWeights> weights,
                                            const Window& window, ActivationRange range,
                                            const Plan& plan, int input, int output)
-    : kernels_(kernels),
-      weights_(std::move(weights)),
-      window_(window),
-      range_(range),
-      input_(plan.buffers[input]),
-      output_(plan.buffers[output]) {
-  reads = {input};
-  writes = output;
-}
+    : BlockedWindowStep(window, range, plan, input, output),
+      kernels_(kernels),
+      weights_(std::move(weights)) {}
 
-blocked::Depthwise BlockedDepthwiseStep::JobOf(const Tensor& input, const Tensor& output) const {
-  blocked::Depthwise job;
-  job.input = input;
-  job.output = output;
-  job.window = window_;
-  job.pad_top = ResolveHeight(window_, input_.shape.h).before;
-  job.pad_left = ResolveWidth(window_, input_.shape.w).before;
-  job.weights = weights_->weights.data();
-  job.bias = weights_->bias.data();
-  job.range = range_;
-  return job;
+void BlockedDepthwiseStep::RunBlockRows(const blocked::Windowed& job, Range block_rows) const {
+  kernels_.depthwise({job, weights_->weights.data(), weights_->bias.data()}, block_rows);
 }
-
-void BlockedDepthwiseStep::Run(const RunContext& context) const {
-  ForBlockRows(output_, context, writes, [&](int n, const Tensor& out, Range rows) {
-    kernels_.depthwise(JobOf(ViewOf(input_, context, reads[0], n), out), rows);
-  });
-}
-
-Range BlockedDepthwiseStep::InputRows(Range rows) const {
-  return RowsUnder(window_, ResolveHeight(window_, input_.shape.h).before, rows);
-}
-
-Status BlockedDepthwiseStep::PrepareRows(const Tensor&, int, size_t* scratch) {
-  *scratch = 0;
-  return Status::Ok();
-}
-
-void BlockedDepthwiseStep::RunRows(const Tensor& input, const Tensor& output, Range rows,
-                                   float*) const {
-  const blocked::Depthwise job = JobOf(input, output);
-  ForEachBlock(output, rows, [&](Range block_rows) { kernels_.depthwise(job, block_rows); });
-}
-
-// ---- The rest ----------------------------------------------------------------------------------
 
 BlockedPoolStep::BlockedPoolStep(const blocked::Kernels& kernels, bool average,
                                  const Window& window, ActivationRange range, const Plan& plan,
                                  int input, int output)
-    : kernels_(kernels),
-      average_(average),
-      window_(window),
-      range_(range),
-      input_(plan.buffers[input]),
-      output_(plan.buffers[output]) {
-  reads = {input};
-  writes = output;
+    : BlockedWindowStep(window, range, plan, input, output), kernels_(kernels), average_(average) {}
+
+void BlockedPoolStep::RunBlockRows(const blocked::Windowed& job, Range block_rows) const {
+  kernels_.pool({job, average_}, block_rows);
 }
 
-blocked::Pool BlockedPoolStep::JobOf(const Tensor& input, const Tensor& output) const {
-  blocked::Pool job;
-  job.input = input;
-  job.output = output;
-  job.window = window_;
-  job.pad_top = ResolveHeight(window_, input_.shape.h).before;
-  job.pad_left = ResolveWidth(window_, input_.shape.w).before;
-  job.average = average_;
-  job.range = range_;
-  return job;
-}
-
-void BlockedPoolStep::Run(const RunContext& context) const {
-  ForBlockRows(output_, context, writes, [&](int n, const Tensor& out, Range rows) {
-    kernels_.pool(JobOf(ViewOf(input_, context, reads[0], n), out), rows);
-  });
-}
-
-Range BlockedPoolStep::InputRows(Range rows) const {
-  return RowsUnder(window_, ResolveHeight(window_, input_.shape.h).before, rows);
-}
-
-Status BlockedPoolStep::PrepareRows(const Tensor&, int, size_t* scratch) {
-  *scratch = 0;
-  return Status::Ok();
-}
-
-void BlockedPoolStep::RunRows(const Tensor& input, const Tensor& output, Range rows, float*) const {
-  const blocked::Pool job = JobOf(input, output);
-  ForEachBlock(output, rows, [&](Range block_rows) { kernels_.pool(job, block_rows); });
-}
+// ---- The rest ----------------------------------------------------------------------------------
 
 BlockedElementwiseStep::BlockedElementwiseStep(const blocked::Kernels& kernels,
                                                ActivationRange range, const Plan& plan,

@@ -95,6 +95,29 @@ class BlockedConvStep : public BlockedRowStep {
   std::vector<std::vector<blocked::Tile>> row_tiles_;  // of images of 0, 1, 2... rows
 };
 
+// Slides a window over every channel by itself.
+class BlockedWindowStep : public BlockedRowStep {
+ public:
+  void Run(const RunContext& context) const override;
+  blocked::Range InputRows(blocked::Range rows) const override;
+  Status PrepareRows(const blocked::Tensor& input, int max_rows, size_t* scratch) override;
+  void RunRows(const blocked::Tensor& input, const blocked::Tensor& output, blocked::Range rows,
+               float* scratch) const override;
+
+ protected:
+  BlockedWindowStep(const Window& window, ActivationRange range, const Plan& plan, int input,
+                    int output);
+
+ private:
+  blocked::Windowed JobOf(const blocked::Tensor& input, const blocked::Tensor& output) const;
+  // Rows of channel blocks, as kernels number them.
+  virtual void RunBlockRows(const blocked::Windowed& job, blocked::Range block_rows) const = 0;
+
+  Window window_;
+  ActivationRange range_;
+  Buffer input_, output_;
+};
+
 struct BlockedDepthwiseWeights {
   blocked::AlignedFloats weights, bias;
   int64_t bytes() const {
@@ -102,47 +125,31 @@ struct BlockedDepthwiseWeights {
   }
 };
 
-class BlockedDepthwiseStep : public BlockedRowStep {
+class BlockedDepthwiseStep : public BlockedWindowStep {
  public:
   BlockedDepthwiseStep(const blocked::Kernels& kernels,
                        std::shared_ptr<const BlockedDepthwiseWeights> weights, const Window& window,
                        ActivationRange range, const Plan& plan, int input, int output);
-  void Run(const RunContext& context) const override;
-  blocked::Range InputRows(blocked::Range rows) const override;
-  Status PrepareRows(const blocked::Tensor& input, int max_rows, size_t* scratch) override;
-  void RunRows(const blocked::Tensor& input, const blocked::Tensor& output, blocked::Range rows,
-               float* scratch) const override;
   int64_t weight_bytes() const override { return weights_->bytes(); }
 
  private:
-  blocked::Depthwise JobOf(const blocked::Tensor& input, const blocked::Tensor& output) const;
+  void RunBlockRows(const blocked::Windowed& job, blocked::Range block_rows) const override;
 
   const blocked::Kernels& kernels_;
   std::shared_ptr<const BlockedDepthwiseWeights> weights_;
-  Window window_;
-  ActivationRange range_;
-  Buffer input_, output_;
 };
 
-class BlockedPoolStep : public BlockedRowStep {
+class BlockedPoolStep : public BlockedWindowStep {
  public:
   BlockedPoolStep(const blocked::Kernels& kernels, bool average, const Window& window,
                   ActivationRange range, const Plan& plan, int input, int output);
-  void Run(const RunContext& context) const override;
-  blocked::Range InputRows(blocked::Range rows) const override;
-  Status PrepareRows(const blocked::Tensor& input, int max_rows, size_t* scratch) override;
-  void RunRows(const blocked::Tensor& input, const blocked::Tensor& output, blocked::Range rows,
-               float* scratch) const override;
   int64_t weight_bytes() const override { return 0; }
 
  private:
-  blocked::Pool JobOf(const blocked::Tensor& input, const blocked::Tensor& output) const;
+  void RunBlockRows(const blocked::Windowed& job, blocked::Range block_rows) const override;
 
   const blocked::Kernels& kernels_;
   bool average_;
-  Window window_;
-  ActivationRange range_;
-  Buffer input_, output_;
 };
 
 // Clamps one image, or the sum of two.
