@@ -221,24 +221,32 @@ def _difference(
 def _time(
     running: list[_Running], num_runs: int, failed: dict[str, str], progress: Progress
 ) -> None:
-    for item in running:
-        item.set_burst(min(item.process.burst(warmup=0, runs=2)))
+    def burst(item: _Running, warmup: int, runs: int) -> list[float]:
+        """Times of one burst; none if the contender fails, which is its last turn then."""
+        name = item.process.contender.name
+        try:
+            return item.process.burst(warmup=warmup, runs=runs)
+        except ContenderError as error:
+            if item is baseline:
+                raise ValueError(f"baseline {name}: failed while it was timed: {error}") from error
+            failed[name] = f"failed while it was timed: {error}"
+            running.remove(item)
+            return []
+
+    baseline = running[0]
+    for item in list(running):
+        if probe := burst(item, warmup=0, runs=2):
+            item.set_burst(min(probe))
     rounds = max(_MIN_ROUNDS, -(-num_runs // min(item.burst for item in running)))
     total = rounds * len(running)
     done = 0
     for _ in range(rounds):
         for item in list(running):
-            name = item.process.contender.name
-            progress(f"timing {name}", done, total)
+            progress(f"timing {item.process.contender.name}", done, total)
             done += 1
-            try:
-                if item.is_due():
-                    # Caches and clocks belong to the previous contender now: warm up anew.
-                    times = item.process.burst(warmup=item.warmup, runs=item.burst)
-                    item.bursts.append(times)
-            except ContenderError as error:
-                failed[name] = f"failed while it was timed: {error}"
-                running.remove(item)
+            # Caches and clocks belong to the previous contender now: warm up anew.
+            if item.is_due() and (times := burst(item, item.warmup, item.burst)):
+                item.bursts.append(times)
     progress("done", total, total)
 
 

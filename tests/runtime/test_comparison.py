@@ -134,6 +134,7 @@ class _Fake:
 
     contender: Contender
     log: list
+    fails: tuple = ()  # (name, burst): the probe is burst 1
 
     def __enter__(self):
         return self
@@ -146,7 +147,10 @@ class _Fake:
 
     def burst(self, *, warmup, runs):
         self.log.append((self.contender.name, runs))
-        drift = 2 if sum(1 for name, n in self.log if name == self.contender.name) == 4 else 1
+        number = sum(1 for name, n in self.log if name == self.contender.name)
+        if (self.contender.name, number) == self.fails:
+            raise ContenderError("its process ended")
+        drift = 2 if number == 4 else 1
         return [drift * (1.0 + int(self.contender.name))] * runs
 
 
@@ -162,6 +166,28 @@ def test_contenders_take_turns_and_drift_cancels(monkeypatch):
     # Each round's ratio is undisturbed, though one round took twice as long for all.
     assert result.contenders[2].speedup_range == pytest.approx((1 / 3, 1 / 3))
     assert [row.runs for row in result.contenders] == [250, 250, 250]
+
+
+def _run_fakes(monkeypatch, names, fails):
+    log = []
+    monkeypatch.setattr(comparison, "ContenderProcess", lambda c, *args: _Fake(c, log, fails))
+    contenders = [Contender(name, "litert", Path("x")) for name in names]
+    return run_comparison(contenders, [np.zeros(1)], subject={}, num_threads=1, num_runs=1)
+
+
+@pytest.mark.parametrize("burst", [1, 2, 4], ids=["probe", "first round", "third round"])
+def test_a_contender_that_fails_takes_nobody_along(monkeypatch, burst):
+    result = _run_fakes(monkeypatch, "012", fails=("1", burst))
+    assert [row.name for row in result.contenders] == ["0", "2"]
+    assert [row.speedup for row in result.contenders] == [1, 1 / 3]
+    assert result.failed == {"1": "failed while it was timed: its process ended"}
+
+
+@pytest.mark.parametrize("names", ["0", "012"])
+@pytest.mark.parametrize("burst", [1, 2, 4], ids=["probe", "first round", "third round"])
+def test_a_baseline_that_fails_is_an_error(monkeypatch, names, burst):
+    with pytest.raises(ValueError, match="baseline 0: failed while it was timed: its process end"):
+        _run_fakes(monkeypatch, names, fails=("0", burst))
 
 
 def test_a_very_slow_contender_does_not_hold_up_the_others(monkeypatch):
