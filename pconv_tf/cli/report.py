@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -33,65 +32,86 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--accuracy_before", type=float, metavar="A", help="of the dense model")
     parser.add_argument("--accuracy_after", type=float, metavar="A", help="of the pruned model")
     parser.add_argument("--peers", default="", metavar="A,B", help="other runtimes to include")
-    parser.add_argument("--num_threads", type=int, default=1, metavar="N", help="threads (1)")
+    parser.add_argument(
+        "--num_threads", type=int, metavar="N", help="threads (1, or those of --comparison)"
+    )
     parser.add_argument("--num_runs", type=int, default=50, metavar="N", help="at least (50)")
     parser.add_argument("--external_delegate_path", metavar="LIB", help="default: this project's")
+    output.add_json_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs `pconv-tf report`."""
     from pconv_tf.files import write_atomically
-    from pconv_tf.runtime.comparing import compare
+    from pconv_tf.runtime.comparing import check_subject, compare
     from pconv_tf.runtime.delegate_choice import resolve_delegate
     from pconv_tf.runtime.html_report import render
     from pconv_tf.runtime.model_report import gather, read_residuals
     from pconv_tf.runtime.network_files import network_files
+    from pconv_tf.runtime.stored_comparison import check_is_of, read_comparison
 
+    check_subject(args.network, args.graph, args.baseline)
     accuracy = _accuracy(args)
     history = Path(args.history) if args.history else None
     if history:
         read_residuals(history)  # a mistake is told before minutes of measuring
-    stored = _stored_comparison(args.comparison)
+    stored = read_comparison(Path(args.comparison)) if args.comparison else None
+    num_threads = _num_threads(args, stored)
 
     def progress(text: str, done: int, total: int) -> None:
         bar.update(bar.task_ids[0], description=text, completed=done, total=total)
 
     with output.progress("starting", total=1) as bar:
-        files: dict[str, Any] = {"graph": args.graph, "baseline": args.baseline}
+        pruning = None
         if args.network:
-            if args.graph or args.baseline:
-                raise ValueError("network: cannot be combined with graph and baseline")
             made = network_files(args.network, progress=lambda text: progress(text, 0, 1))
-            files = {"graph": made.pconv, "baseline": made.dense}
-        elif not (args.graph and args.baseline):
-            raise ValueError("expected --network, or --graph and --baseline")
+            graph, baseline, pruning = made.pconv, made.dense, made.pruning
+        else:
+            graph, baseline = Path(args.graph), Path(args.baseline)
+        delegate = resolve_delegate(graph, args.external_delegate_path)
+        if delegate is None:
+            raise ValueError(f"{graph}: holds no pruned layers, nothing to report")
+        if stored:
+            check_is_of(stored, graph, baseline, network=args.network, pruning=pruning)
         comparison = stored or dataclasses.asdict(
             compare(
-                **({"network": args.network} if args.network else files),
-                num_threads=args.num_threads,
+                args.network,
+                graph=args.graph,
+                baseline=args.baseline,
+                num_threads=num_threads,
                 num_runs=args.num_runs,
                 peers=args.peers,
                 external_delegate_path=args.external_delegate_path,
                 progress=progress,
             )
         )
-        delegate = resolve_delegate(files["graph"], args.external_delegate_path)
-        if delegate is None:
-            raise ValueError(f"{files['graph']}: holds no pruned layers, nothing to report")
         report = gather(
-            Path(files["graph"]),
-            Path(files["baseline"]),
+            graph,
+            baseline,
             comparison=comparison,
             delegate=delegate,
-            num_threads=args.num_threads,
+            num_threads=num_threads,
             history=history,
             accuracy=accuracy,
             name=args.title or args.network,
             progress=progress,
         )
     write_atomically(args.out, render(report))
+    if args.json:
+        output.print_json({"output": args.out} | report.to_dict())
     output.note(f"wrote {args.out}")
     return 0
+
+
+def _num_threads(args: argparse.Namespace, stored: dict[str, Any] | None) -> int:
+    if stored is None:
+        return 1 if args.num_threads is None else args.num_threads
+    if args.num_threads not in (None, stored["num_threads"]):
+        raise ValueError(
+            f"num_threads: received {args.num_threads}, but {args.comparison} was measured with "
+            f"{stored['num_threads']}"
+        )
+    return stored["num_threads"]
 
 
 def _accuracy(args: argparse.Namespace) -> tuple[float, float] | None:
@@ -101,15 +121,3 @@ def _accuracy(args: argparse.Namespace) -> tuple[float, float] | None:
     if None in given:
         raise ValueError("accuracy_before and accuracy_after: give both or none")
     return given
-
-
-def _stored_comparison(path: str | None) -> dict[str, Any] | None:
-    if path is None:
-        return None
-    try:
-        stored = json.loads(Path(path).read_text())
-        if stored["contenders"][0]["name"] == "litert":
-            return stored
-    except (ValueError, LookupError, TypeError) as error:
-        raise ValueError(f"{path}: not what `pconv-tf compare --json` prints: {error}") from error
-    raise ValueError(f"{path}: its first contender is not litert")

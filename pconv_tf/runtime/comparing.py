@@ -60,10 +60,9 @@ def compare(
             run is part of the result.
     """
     chosen = parse_peers(peers if isinstance(peers, str) else ",".join(peers))
+    check_subject(network, graph, baseline)
     with ExitStack() as stack:
         if network is not None:
-            if graph is not None or baseline is not None:
-                raise ValueError("network: cannot be combined with graph and baseline")
             files = network_files(
                 network, pruning, seed=seed, progress=lambda text: progress(text, 0, 1)
             )
@@ -74,6 +73,7 @@ def compare(
                 "conv_weights_kept": files.conv_weights_kept,
             }
         else:
+            assert graph is not None and baseline is not None
             dense, pconv = _files(graph, baseline, pruning)
             work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pconv_peers_")))
             subject = {"graph": str(graph), "baseline": str(baseline)}
@@ -99,16 +99,31 @@ def compare(
         )
 
 
-def _files(
+def check_subject(
+    network: str | None,
     graph: str | os.PathLike[str] | None,
     baseline: str | os.PathLike[str] | None,
-    pruning: Mapping[str, Any] | None,
-) -> tuple[Path, Path]:
-    if graph is None or baseline is None:
+) -> None:
+    """Checks that either a network is named, or a file and its dense twin.
+
+    Raises:
+        ValueError: Neither, or both.
+    """
+    if network is not None:
+        if graph is not None or baseline is not None:
+            raise ValueError("network: cannot be combined with graph and baseline")
+    elif graph is None or baseline is None:
         raise ValueError(
             "expected a network, or a graph and its baseline "
             "(`pconv-tf convert --to-dense` makes a dense twin)"
         )
+
+
+def _files(
+    graph: str | os.PathLike[str],
+    baseline: str | os.PathLike[str],
+    pruning: Mapping[str, Any] | None,
+) -> tuple[Path, Path]:
     if any(value is not None for value in (pruning or {}).values()):
         raise ValueError("pruning: applies to a network by name; files are compared as they are")
     is_converted(graph)  # tells a missing or damaged file

@@ -171,17 +171,25 @@ def _method(report: ModelReport) -> str:
     subject = result["subject"]
     versions = ", ".join(f"{row['name']} {row['version']}" for row in result["contenders"])
     lines = [
-        f"{machine['cpu']} ({machine['instructions']}, {machine['cpus']} processors), "
-        f"{machine['system']}, {result['num_threads']} thread(s) each, float32.",
+        f"{_machine(machine)}, {result['num_threads']} thread(s) each, float32.",
         f"Contenders: {versions}. All run the same weights, each in a process of its own; their "
         "outputs were compared with stock LiteRT's before anything was timed. They take turns in "
         "short bursts; latencies are medians over all bursts.",
         f"pconv_tf {pconv_tf.__version__}, input of random values (seed {result['seed']}).",
     ]
+    if machine != report.machine:
+        lines.append(f"Layers were timed on another machine: {_machine(report.machine)}.")
     if "network" in subject:
         fields = ", ".join(f"{key} {value}" for key, value in subject["pruning"].items())
         lines.append(f"Random weights of {subject['network']}, pruned at once: {fields}.")
     return _list(lines) + _list(result["warnings"], "warning")
+
+
+def _machine(machine: dict[str, Any]) -> str:
+    return (
+        f"{machine['cpu']} ({machine['instructions']}, {machine['cpus']} processors), "
+        f"{machine['system']}"
+    )
 
 
 def _list(lines: Sequence[str] | Iterable[str], kind: str = "") -> str:

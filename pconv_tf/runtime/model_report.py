@@ -7,10 +7,11 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pconv_tf.runtime.machine import describe_machine
 from pconv_tf.runtime.op_profile import time_model
 from pconv_tf.runtime.single_ops import SingleOp, split_ops
 
@@ -61,6 +62,7 @@ class ModelReport:
         patterns: Kernels by (kernel height, kernel width, bit mask).
         layers: The pruned layers.
         comparison: As JSON of `pconv-tf compare` has it.
+        machine: What the layers were timed on; the comparison may come from another one.
         residuals: Points (epoch, residual) of training by name; empty if not given.
         accuracy: Before and after pruning, or None.
     """
@@ -72,8 +74,18 @@ class ModelReport:
     patterns: dict[tuple[int, int, int], int]
     layers: tuple[LayerFacts, ...]
     comparison: dict[str, Any]
+    machine: dict[str, Any]
     residuals: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     accuracy: tuple[float, float] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON; `patterns` is a list, the most frequent first."""
+        ranked = sorted(self.patterns.items(), key=lambda item: (-item[1], item[0]))
+        patterns = [
+            {"kernel_size": [kh, kw], "mask": mask, "kernels": count}
+            for (kh, kw, mask), count in ranked
+        ]
+        return asdict(self) | {"patterns": patterns}
 
 
 def gather(
@@ -133,6 +145,7 @@ def gather(
         patterns=dict(patterns),
         layers=tuple(layers),
         comparison=comparison,
+        machine=asdict(describe_machine()),
         residuals=residuals,
         accuracy=accuracy,
     )

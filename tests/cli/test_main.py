@@ -115,6 +115,13 @@ def test_help_lists_every_command_and_imports_none():
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_prints_json_for_programs(name):
+    parser = argparse.ArgumentParser()
+    importlib.import_module(f"pconv_tf.cli.{name}").add_arguments(parser)
+    assert "--json" in parser.format_help()
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
 def test_help_is_complete_and_fits_80_columns(name, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit) as exit_info:

@@ -66,6 +66,7 @@ def report():
         patterns={(3, 3, 0b010011000): 300, (3, 3, 0b000110010): 100, (1, 1, 1): 50},
         layers=layers,
         comparison=COMPARISON,
+        machine=COMPARISON["machine"],
         residuals={"primal": [(1.0, 0.5), (2.0, 0.05)], "dual": [(1.0, 0.1), (2.0, 0.0)]},
         accuracy=(0.93, 0.925),
     )
