@@ -5,12 +5,12 @@
 #endif
 
 #include <chrono>
-#include <cstdio>
 #include <cstdlib>
 
 #include "delegate/cpu/isa.h"
 #include "delegate/cpu/planner.h"
 #include "delegate/cpu/thread_pool.h"
+#include "delegate/log.h"
 
 namespace pconv {
 namespace {
@@ -96,11 +96,8 @@ class CpuEngine : public Engine {
 
  private:
   void Explain() const {
-    std::fprintf(stderr, "pconv: cpu engine, %s, %d threads, arena %.2f MB, weights %.2f MB\n",
-                 kernels_->name, options_.num_threads, arena_bytes_ / 1e6, weight_bytes_ / 1e6);
-    for (const auto& step : plan_.steps) {
-      std::fprintf(stderr, "pconv:   %s: %s\n", step->name.c_str(), step->kernel.c_str());
-    }
+    LogInfo(std::string("cpu engine, kernels for ") + kernels_->name);
+    for (const auto& step : plan_.steps) LogInfo("  " + step->name + ": " + step->kernel);
   }
 
   Graph* graph_;

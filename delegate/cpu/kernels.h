@@ -63,9 +63,7 @@ struct ConvArgs {
   const float* input;             // channel 0, cell that tap (0, 0) of output cell (0, 0) reads
   size_t input_plane, input_row;  // input_row: between the inputs of successive output rows
   size_t input_column;            // between the inputs of successive output columns
-  // Between rows of a 3x3 window without dilation of which all nine taps are kept; 0: another.
-  size_t window_row;
-  float* output;  // channel 0, cell (0, 0)
+  float* output;                  // channel 0, cell (0, 0)
   size_t output_plane, output_row;
   const float* addend;  // null, or an image with the output's strides of its own
   size_t addend_plane, addend_row;

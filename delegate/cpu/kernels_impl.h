@@ -95,7 +95,7 @@ struct ConvRowDispatch {
 
 template <int G, int S>
 void ConvGroupStep(const ConvArgs& a) {
-  constexpr int kBlock = kRegisters == 32 ? (G == 4 ? 7 : 7) : (G == 4 ? 3 : G == 2 ? 5 : 7);
+  constexpr int kBlock = kRegisters == 32 ? 7 : (G == 4 ? 3 : G == 2 ? 5 : 7);
   for (int y = a.row_begin; y < a.row_end; ++y) {
     for (int x = 0; x < a.columns; x += kBlock) {
       const float* input = a.input + y * a.input_row + x * a.input_column;

@@ -28,15 +28,6 @@ Status Buffer::Create(const Context& context, size_t bytes, const void* data, Bu
   return ClStatus(error, "clCreateBuffer of " + std::to_string(size) + " bytes");
 }
 
-Status Buffer::Wrap(const Context& context, size_t bytes, const void* data, Buffer* buffer) {
-  cl_int error = CL_SUCCESS;
-  *buffer = Buffer(&context.api(), context.api().clCreateBuffer(
-                                       context.get(), CL_MEM_READ_ONLY | CL_MEM_USE_HOST_PTR, bytes,
-                                       const_cast<void*>(data), &error));
-  buffer->bytes_ = bytes;
-  return ClStatus(error, "clCreateBuffer over " + std::to_string(bytes) + " bytes");
-}
-
 namespace {
 
 Status BuildProgram(const Program& program, cl_device_id device, const std::string& options) {

@@ -50,8 +50,6 @@ class Buffer : public Handle<cl_mem, &ClApi::clReleaseMemObject> {
   using Handle::Handle;
   // `bytes` may be 0. With `data` the buffer starts with a copy of it.
   static Status Create(const Context& context, size_t bytes, const void* data, Buffer* buffer);
-  // Reads `data` in place, where the device can; it must stay.
-  static Status Wrap(const Context& context, size_t bytes, const void* data, Buffer* buffer);
   size_t bytes() const { return bytes_; }
 
  private:

@@ -1,6 +1,4 @@
 // Operations that gain nothing from a particular instruction set.
-#include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "delegate/cpu/blocked/kernels.h"
@@ -68,18 +66,6 @@ void ZeroRing(const Tensor& tensor, Range blocks) {
       std::memset(p + row - side, 0, sizeof(float) * side);
     }
     std::memset(p, 0, sizeof(float) * row * tensor.ring);
-  }
-}
-
-void Softmax(const float* input, float* output, int rows, int columns, float beta) {
-  for (int r = 0; r < rows; ++r, input += columns, output += columns) {
-    const float peak = *std::max_element(input, input + columns);
-    float sum = 0;
-    for (int i = 0; i < columns; ++i) {
-      output[i] = std::exp(beta * (input[i] - peak));
-      sum += output[i];
-    }
-    for (int i = 0; i < columns; ++i) output[i] /= sum;
   }
 }
 

@@ -6,56 +6,10 @@
 namespace pconv::blocked {
 namespace {
 
-inline float Sum(Vec v) {
-  float lanes[kLanes];
-  Store(lanes, v);
-  float sum = 0;
-  for (int l = 0; l < kLanes; ++l) sum += lanes[l];
-  return sum;
-}
-
 // NaN passes: the comparison with it is false.
 inline float Clamp(float x, ActivationRange range) {
   x = x < range.lo ? range.lo : x;
   return x > range.hi ? range.hi : x;
-}
-
-template <int kRows>
-void DenseRows(const DenseFullyConnected& fc, int row) {
-  constexpr int kStreams = kRows >= 4 ? 2 : 4;
-  const ptrdiff_t n = fc.in_channels;
-  const float* w = fc.weights + row * n;
-  Vec acc[kRows][kStreams];
-#pragma GCC unroll 4
-  for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 4
-    for (int s = 0; s < kStreams; ++s) acc[r][s] = Zero();
-  }
-  ptrdiff_t i = 0;
-  for (; i + kStreams * kLanes <= n; i += kStreams * kLanes) {
-#pragma GCC unroll 4
-    for (int s = 0; s < kStreams; ++s) {
-      const Vec x = Load(fc.input + i + s * kLanes);
-#pragma GCC unroll 4
-      for (int r = 0; r < kRows; ++r) {
-        acc[r][s] = Fma(Load(w + r * n + i + s * kLanes), x, acc[r][s]);
-      }
-    }
-  }
-#pragma GCC unroll 4
-  for (int r = 0; r < kRows; ++r) {
-    float sum = fc.bias != nullptr ? fc.bias[row + r] : 0.0f;
-#pragma GCC unroll 4
-    for (int s = 0; s < kStreams; ++s) sum += Sum(acc[r][s]);
-    for (ptrdiff_t k = i; k < n; ++k) sum += w[r * n + k] * fc.input[k];
-    fc.output[row + r] = Clamp(sum, fc.range);
-  }
-}
-
-void RunDenseFullyConnected(const DenseFullyConnected& fc, Range rows) {
-  int row = rows.begin;
-  for (; row + 4 <= rows.end; row += 4) DenseRows<4>(fc, row);
-  for (; row < rows.end; ++row) DenseRows<1>(fc, row);
 }
 
 // kLanes stored weights as float32.

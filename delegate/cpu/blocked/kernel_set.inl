@@ -11,21 +11,9 @@ namespace pconv::blocked {
 namespace {
 
 constexpr Kernels MakeKernels(const char* name) {
-  return {name,
-          kLanes,
-          HasTile,
-          TileCost,
-          RunConv,
-          RunDepthwise,
-          RunPool,
-          RunAdd,
-          RunActivate,
-          RunConcat,
-          RunGlobalMean,
-          RunDenseFullyConnected,
-          RunSparseFullyConnected,
-          RunFromNhwc,
-          RunToNhwc};
+  return {name,        kLanes,   HasTile,     TileCost,  RunConv,       RunDepthwise,
+          RunPool,     RunAdd,   RunActivate, RunConcat, RunGlobalMean, RunSparseFullyConnected,
+          RunFromNhwc, RunToNhwc};
 }
 
 }  // namespace

@@ -72,17 +72,8 @@ struct Pool : Windowed {
   bool average = false;  // the mean of the pixels inside the image, else the maximum
 };
 
-// y[O] = activation(W x + bias) for one vector. Dense: row-major float32 weights [O][I].
-struct DenseFullyConnected {
-  const float* weights = nullptr;
-  const float* bias = nullptr;  // may be null
-  const float* input = nullptr;
-  float* output = nullptr;
-  int in_channels = 0, out_channels = 0;
-  ActivationRange range{0, 0};
-};
-
-// Pruned in blocks of `filter_block` rows, straight from the arrays of the file.
+// y[O] = activation(W x + bias) for one vector. W is pruned in blocks of `filter_block` rows and
+// read straight from the arrays of the file.
 struct SparseFullyConnected {
   const FkwView* layer = nullptr;
   const float* input = nullptr;
@@ -110,7 +101,6 @@ struct Kernels {
   void (*concat)(const Tensor& input, const Tensor& output, int channel, Range rows);
   // Mean over the pixels of each channel, dense.
   void (*global_mean)(const Tensor& input, float* output, Range blocks);
-  void (*dense_fc)(const DenseFullyConnected&, Range rows);
   void (*sparse_fc)(const SparseFullyConnected&, Range groups);
   // NHWC <-> blocked, rows of the image.
   void (*from_nhwc)(const float* input, const Tensor& output, Range rows);
@@ -127,8 +117,6 @@ const Kernels* BaselineKernels();  // SSE2 or NEON
 void PlanarFromNhwc(const float* input, const Tensor& output, Range rows);
 // Zeroes the ring of blocks [begin, end).
 void ZeroRing(const Tensor& tensor, Range blocks);
-// y = softmax(beta * x) over each of `rows` rows.
-void Softmax(const float* input, float* output, int rows, int columns, float beta);
 
 }  // namespace pconv::blocked
 
