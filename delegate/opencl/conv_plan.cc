@@ -98,7 +98,7 @@ class ConvPlanner {
  private:
   // All that a tile's speed depends on, weights by their size.
   std::string TuningKey() const {
-    std::string key = "tile 2\n" + builder_.device().Key() + "\n";
+    std::string key = "tile 3\n" + builder_.device().Key() + "\n";
     const KernelGeometry& g = shape_.geometry;
     for (const int number : {static_cast<int>(builder_.gpu()),
                              static_cast<int>(builder_.half()),
@@ -254,18 +254,31 @@ class ConvPlanner {
         step);
   }
 
+  // Filters that do not share their kernels are computed in pairs where two have enough input
+  // channels in common, where registers hold the sums of both, and where these are enough to hide
+  // the latency of a multiplication.
+  bool InPairs(const Tile& tile) const {
+    constexpr double kLeastKept =
+        0.2;  // at 1/8 loops of three kinds cost more than shared loads save
+    const int vectors = tile.block.size();
+    return shape_.filters == 1 && weights_.kept >= kLeastKept && vectors >= 4 &&
+           vectors <= MostVectors(2, builder_.lanes());
+  }
+
   // Weights packed for slices, and for parts of so many groups.
-  Status PackInPlace(int slice_channels, int groups_per_part,
+  Status PackInPlace(bool in_pairs, int slice_channels, int groups_per_part,
                      std::shared_ptr<const DeviceConv>* kept) {
     const int plane = staged_.tile_h * staged_.tile_w * builder_.lanes();
-    std::string key = "points";
+    std::string key = in_pairs ? "pairs" : "points";
     for (const int number : {shape_.filters, slice_channels, groups_per_part, plane}) {
       key += " " + std::to_string(number);
     }
     const auto fill = [&](DeviceConv* made) -> Status {
-      const PackedPoints packed =
-          PackPoints(weights_.make(), shape_.filters, slice_channels, groups_per_part, plane);
-      return UploadPacked(packed, made);
+      const cpu::SparseFilters filters = weights_.make();
+      return UploadPacked(
+          in_pairs ? PackPairs(filters, slice_channels, groups_per_part, plane)
+                   : PackPoints(filters, shape_.filters, slice_channels, groups_per_part, plane),
+          made);
     };
     PCONV_RETURN_IF_ERROR(builder_.Keep<DeviceConv>(key, weights_.sources, fill, kept));
     weight_bytes_ = (*kept)->bytes;
@@ -277,25 +290,29 @@ class ConvPlanner {
     geometry.block = tile.block;
     const int blocks_w = CeilDiv(shape_.out_w, tile.block.w);
     const int blocks = CeilDiv(shape_.out_h, tile.block.h) * blocks_w;
-    const int groups = shape_.filter_groups, units = builder_.device().compute_units;
+    const bool in_pairs = InPairs(tile);
+    const int filters = in_pairs ? 2 : shape_.filters;
+    const int groups = CeilDiv(out_channels_, filters);
+    const int units = builder_.device().compute_units;
     const int wanted = units > 1 ? CeilDiv(4 * units, blocks * batch_) : 1;
     const int groups_per_part = CeilDiv(groups, std::min(wanted, groups));
     std::shared_ptr<const DeviceConv> weights;
-    PCONV_RETURN_IF_ERROR(PackInPlace(tile.slice_channels, groups_per_part, &weights));
+    PCONV_RETURN_IF_ERROR(PackInPlace(in_pairs, tile.slice_channels, groups_per_part, &weights));
     std::shared_ptr<const Buffer> valid;
     PCONV_RETURN_IF_ERROR(builder_.UploadValidLanes(layout_, &valid));
     const bool is_exact = shape_.out_h % tile.block.h == 0 && shape_.out_w % tile.block.w == 0;
-    const int sums = tile.block.size() * shape_.filters;
+    const int sums = tile.block.size() * filters;
     const std::string source = builder_.Common(builder_.lanes()) +
-                               BlockDefinitions(geometry, shape_.filters) +
-                               Define("FILTERS", shape_.filters) + Define("IN_W", staged_.tile_w) +
+                               BlockDefinitions(geometry, filters) + PairDefinitions(geometry) +
+                               Define("PAIRS", in_pairs) + Define("FILTERS", filters) +
+                               Define("IN_W", staged_.tile_w) +
                                Define("WAYS", sums > 4   ? 1
                                               : sums > 2 ? 2
                                                          : 4) +
                                Define("IS_EXACT", is_exact) + kernel_text::conv_points;
     const ActivationRange range = RangeOf(task_.activation);
     return builder_.MakeStep(
-        source, "conv_points", Describe(tile),
+        source, "conv_points", Describe(tile) + (in_pairs ? ", in pairs" : ""),
         {static_cast<size_t>(blocks), static_cast<size_t>(CeilDiv(groups, groups_per_part)),
          static_cast<size_t>(batch_)},
         {1, 1, 1},

@@ -71,6 +71,15 @@ std::string BlockDefinitions(const KernelGeometry& geometry, int filters) {
   return text + "\n";
 }
 
+std::string PairDefinitions(const KernelGeometry& geometry) {
+  std::string text = "#define FOR_PAIRS(X)";
+  for (int i = 0; i < geometry.block.size(); ++i) {
+    text += " X(" + Text(i) + "," + Text(geometry.block.size() + i) + "," +
+            Text(i / geometry.block.w) + "," + Text(i % geometry.block.w) + ")";
+  }
+  return text + "\n";
+}
+
 std::string ConvolutionRuns(const KernelGeometry& geometry, Walk walk, int filters, int window_w,
                             const std::vector<std::vector<int>>& patterns) {
   std::string text = Define("FILTERS", filters);

@@ -39,6 +39,9 @@ enum class Walk { kPatterns, kTaps };
 // `filters` filters.
 std::string BlockDefinitions(const KernelGeometry& geometry, int filters);
 
+// FOR_PAIRS(X): X(sum, sum of the other filter, row, column) for the sums of two filters.
+std::string PairDefinitions(const KernelGeometry& geometry);
+
 // RUNS and its RUN_COUNT, WEIGHTS_PER_OFFSET, FILTERS for the convolution kernels. `patterns`: kept
 // taps per pattern, ascending; `window_w`: columns of the staged window, whose first vector is
 // BASE.

@@ -111,7 +111,7 @@ TEST_F(OpenClCacheTest, IgnoresTilesOfAnotherVersion) {
   for (const fs::path& file : Files()) {
     std::ifstream stream(file, std::ios::binary);
     const std::string text{std::istreambuf_iterator<char>(stream), {}};
-    const size_t begin = text.find("tile 2\n");
+    const size_t begin = text.find("tile 3\n");
     if (begin == std::string::npos) continue;
     uint64_t key_bytes = 0;
     text.copy(reinterpret_cast<char*>(&key_bytes), sizeof(key_bytes), 8);

@@ -1,6 +1,9 @@
 #include "delegate/opencl/packed_points.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "delegate/cpu/filter_pairs.h"
 
 namespace pconv::opencl {
 namespace {
@@ -10,6 +13,15 @@ struct List {
   std::vector<int> filters, offsets;
   std::vector<float> weights;
 };
+
+int NumSlices(const cpu::SparseFilters& filters, int slice_channels) {
+  return std::max(1, (filters.in_channels + slice_channels - 1) / slice_channels);
+}
+
+void BeginPart(PackedPoints* packed) {
+  packed->begins.push_back(static_cast<int>(packed->offsets.size()));
+  packed->begins.push_back(static_cast<int>(packed->weights.size()));
+}
 
 }  // namespace
 
@@ -22,7 +34,7 @@ PackedPoints PackPoints(const cpu::SparseFilters& filters, int group, int slice_
                         int groups_per_part, int plane) {
   PackedPoints packed;
   packed.bias = filters.bias;
-  packed.slices = std::max(1, (filters.in_channels + slice_channels - 1) / slice_channels);
+  packed.slices = NumSlices(filters, slice_channels);
   for (int slice = 0; slice < packed.slices; ++slice) {
     const uint32_t begin = slice * slice_channels, end = begin + slice_channels;
     std::vector<List> lists;
@@ -46,19 +58,62 @@ PackedPoints PackPoints(const cpu::SparseFilters& filters, int group, int slice_
       }
     }
     packed.groups = static_cast<int>(lists.size());
-    packed.parts = (packed.groups + groups_per_part - 1) / groups_per_part;
     for (int first = 0; first < packed.groups; first += groups_per_part) {
       const auto part = lists.begin() + first;
       const auto part_end = lists.begin() + std::min(packed.groups, first + groups_per_part);
       std::stable_sort(part, part_end, [](const List& a, const List& b) {
         return a.offsets.size() < b.offsets.size();
       });
-      packed.begins.push_back(static_cast<int>(packed.offsets.size()));
+      BeginPart(&packed);
       for (auto list = part; list != part_end; ++list) {
         packed.counts.push_back(static_cast<int>(list->offsets.size()));
         packed.offsets.insert(packed.offsets.end(), list->offsets.begin(), list->offsets.end());
         packed.weights.insert(packed.weights.end(), list->weights.begin(), list->weights.end());
         packed.filters.insert(packed.filters.end(), list->filters.begin(), list->filters.end());
+      }
+    }
+  }
+  return packed;
+}
+
+PackedPoints PackPairs(const cpu::SparseFilters& filters, int slice_channels, int groups_per_part,
+                       int plane) {
+  PackedPoints packed;
+  packed.bias = filters.bias;
+  packed.slices = NumSlices(filters, slice_channels);
+  packed.groups = (filters.groups() + 1) / 2;
+  for (int slice = 0; slice < packed.slices; ++slice) {
+    const uint32_t begin = slice * slice_channels, end = begin + slice_channels;
+    for (int first = 0; first < filters.groups(); first += 2 * groups_per_part) {
+      std::vector<cpu::PointFilter> part;
+      for (int f = first; f < std::min(filters.groups(), first + 2 * groups_per_part); ++f) {
+        cpu::PointFilter& filter = part.emplace_back();
+        filter.output = filters.order[f];
+        for (uint32_t k = filters.group_begin[f]; k < filters.group_begin[f + 1]; ++k) {
+          const auto& kernel = filters.kernels[k];
+          if (kernel.channel < begin || kernel.channel >= end) continue;
+          filter.kernels.push_back({kernel.channel - begin, filters.weights[kernel.weights]});
+        }
+      }
+      BeginPart(&packed);
+      for (const cpu::MatchedFilters& pair : cpu::MatchFilters(std::move(part))) {
+        const size_t crossed = pair.rest[1].size();
+        packed.counts.insert(packed.counts.end(),
+                             {static_cast<int>(pair.shared.size()), static_cast<int>(crossed),
+                              static_cast<int>(pair.rest[0].size() - crossed)});
+        for (const uint32_t output : pair.outputs) {
+          packed.filters.push_back(output == cpu::kNoFilter ? -1 : static_cast<int>(output));
+        }
+        for (const auto& shared : pair.shared) {
+          packed.offsets.push_back(static_cast<int>(shared.channel) * plane);
+          packed.weights.insert(packed.weights.end(), shared.weights, shared.weights + 2);
+        }
+        for (size_t k = 0; k < pair.rest[0].size(); ++k) {
+          for (int i = 0; i < (k < crossed ? 2 : 1); ++i) {
+            packed.offsets.push_back(static_cast<int>(pair.rest[i][k].channel) * plane);
+            packed.weights.push_back(pair.rest[i][k].weight);
+          }
+        }
       }
     }
   }

@@ -12,20 +12,25 @@ namespace pconv::opencl {
 // Lists per slice of input channels and group of filters. In every slice the groups of a part,
 // which one work-item computes, are in the order of their numbers of kernels.
 struct PackedPoints {
-  int slices = 1, groups = 0, parts = 1;
-  std::vector<int> begins;     // [slices][parts], into offsets
-  std::vector<int> counts;     // [slices][groups]: kernels
-  std::vector<int> offsets;    // elements from the slice's first plane
-  std::vector<float> weights;  // per offset one per filter of the group
-  std::vector<int> filters;    // [slices][groups][filters per group], original channel or -1
-  std::vector<float> bias;     // [out_channels], original order
+  int slices = 1, groups = 0;
+  std::vector<int> begins;   // [slices][parts][2], into offsets and weights
+  std::vector<int> counts;   // [slices][groups]: kernels; in pairs three of them (conv_points.cl)
+  std::vector<int> offsets;  // elements from the slice's first plane
+  std::vector<float> weights;
+  std::vector<int> filters;  // [slices][groups][filters per group], original channel or -1
+  std::vector<float> bias;   // [out_channels], original order
 
   int64_t bytes() const;
 };
 
-// `group` filters per group of the result; `plane` elements per input plane.
+// `group` filters, which share their channels, per group of the result; per offset a weight of
+// each. `plane`: elements per input plane.
 PackedPoints PackPoints(const cpu::SparseFilters& filters, int group, int slice_channels,
                         int groups_per_part, int plane);
+
+// Single filters, two per group of the result (cpu::MatchFilters).
+PackedPoints PackPairs(const cpu::SparseFilters& filters, int slice_channels, int groups_per_part,
+                       int plane);
 
 }  // namespace pconv::opencl
 

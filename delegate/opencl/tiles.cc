@@ -6,12 +6,6 @@
 namespace pconv::opencl {
 namespace {
 
-// Sums of a block that fit the registers beside weights and a loaded vector.
-int MostVectors(int filters, int lanes) {
-  const int registers = lanes == 8 ? 16 : 32;  // AVX2; AVX-512 and NEON
-  return std::max(1, filters == 1 ? registers - 8 : (registers - filters - 2) / filters);
-}
-
 // Channels whose windows fit `bytes`, all slices about equal.
 int SliceChannels(int channels, int channel_bytes, int bytes) {
   const int most = std::max(1, bytes / channel_bytes);
@@ -21,6 +15,11 @@ int SliceChannels(int channels, int channel_bytes, int bytes) {
 }  // namespace
 
 int CeilDiv(int a, int b) { return (a + b - 1) / b; }
+
+int MostVectors(int filters, int lanes) {
+  const int registers = lanes == 8 ? 16 : 32;  // AVX2; AVX-512 and NEON
+  return std::max(1, filters == 1 ? registers - 8 : (registers - filters - 2) / filters);
+}
 
 std::string Tile::ToString() const {
   std::string text;

@@ -20,6 +20,10 @@ struct Tile {
   std::string ToString() const;
 };
 
+// Vectors of a block whose sums for so many filters fit the registers beside weights and a loaded
+// vector (CPU devices).
+int MostVectors(int filters, int lanes);
+
 // What tiles are chosen for.
 struct ConvShape {
   KernelGeometry geometry;   // but for the block

@@ -3,7 +3,9 @@
 // stay in the nearest cache while all groups read it, in place; between slices sums rest in the output.
 // In every slice the groups are in the order of their lengths, so that loops end as predicted.
 // The host defines IN_W, the columns of an input plane, WAYS, the sums per output (a multiplication
-// waits for the one before it on the same sum), and IS_EXACT: blocks divide the plane.
+// waits for the one before it on the same sum), and IS_EXACT: blocks divide the plane. With PAIRS a
+// group is two filters with lists of their own: channels that both keep come first, then one of each
+// in turns, then what is left of the first.
 #define POINT(y, x) ((y) * STRIDE_H * IN_W + (x) * STRIDE_W)
 #define IS_OWN(y, x) (IS_EXACT || (out_y + (y) >= block_y && out_x + (x) >= block_x))
 
@@ -28,9 +30,9 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void conv_points(
   addend += (size_t)n * out_channels * out_plane * LANES;
 
   for (int slice = 0; slice < slices; ++slice) {
-    const int begin = begins[slice * get_global_size(1) + part];
-    __global const int* offset = offsets + begin;
-    __global const WEIGHT* weight = weights + (size_t)begin * FILTERS;
+    __global const int* begin = begins + 2 * (slice * get_global_size(1) + part);
+    __global const int* offset = offsets + begin[0];
+    __global const WEIGHT* weight = weights + begin[1];
     for (int g = slice * groups + first_group; g < slice * groups + end_group; ++g) {
       __global const int* filter = filters + g * FILTERS;
 #define AT(f, y, x) ((size_t)filter[f] * out_plane + first + (y) * out_tile_w + (x))
@@ -44,9 +46,35 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void conv_points(
       } else {
         FOR_SUMS(FROM_OUTPUT)
       }
-#define ACCUMULATE(sum, k, f, y, x)                              \
-  sum = MULTIPLY_ADD(LOAD(input + offset[k], POINT(y, x)),       \
-                     (VEC)(LOAD_WEIGHT(weight + (k) * FILTERS + f)), sum);
+#define USE(sum, at, w, y, x) sum = MULTIPLY_ADD(LOAD(at, POINT(y, x)), (VEC)(LOAD_WEIGHT(w)), sum);
+#if PAIRS
+#define USE_SHARED(i, j, y, x)                                    \
+  {                                                               \
+    const VEC v = LOAD(input + offset[0], POINT(y, x));           \
+    a##i = MULTIPLY_ADD(v, (VEC)(LOAD_WEIGHT(weight)), a##i);     \
+    a##j = MULTIPLY_ADD(v, (VEC)(LOAD_WEIGHT(weight + 1)), a##j); \
+  }
+#define USE_FIRST(i, j, y, x) USE(a##i, input + offset[0], weight, y, x)
+#define USE_SECOND(i, j, y, x) USE(a##j, input + offset[1], weight + 1, y, x)
+      __global const int* count = counts + 3 * g;
+      for (int k = count[0]; k > 0; --k) {
+        FOR_PAIRS(USE_SHARED)
+        ++offset;
+        weight += 2;
+      }
+      for (int k = count[1]; k > 0; --k) {
+        FOR_PAIRS(USE_FIRST)
+        FOR_PAIRS(USE_SECOND)
+        offset += 2;
+        weight += 2;
+      }
+      for (int k = count[2]; k > 0; --k) {
+        FOR_PAIRS(USE_FIRST)
+        ++offset;
+        ++weight;
+      }
+#else
+#define ACCUMULATE(sum, k, f, y, x) USE(sum, input + offset[k], weight + (k) * FILTERS + f, y, x)
 #define USE_0(i, f, y, x) ACCUMULATE(a##i, 0, f, y, x)
       int k = counts[g];
 #if WAYS > 1
@@ -79,6 +107,7 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void conv_points(
         ++offset;
         weight += FILTERS;
       }
+#endif
 #define ADD(i, f, y, x) \
   if (filter[f] >= 0 && IS_OWN(y, x)) a##i += LOAD(addend, AT(f, y, x));
 #define LIMIT(i, f, y, x) a##i = CLAMP(a##i, (VEC)(low), (VEC)(high));
