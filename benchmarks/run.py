@@ -46,6 +46,11 @@ CASES = (
     Case("vgg16", "vgg16", {}),
     Case("vgg16, blocks of 16", "vgg16", {"filter_block": 16, "dense_block": 16}),
     Case("resnet50", "resnet50", {}),
+    Case(
+        "resnet50, 1x1 in blocks of 4",
+        "resnet50",
+        {"per_layer": {".*_[013]_conv": {"filter_block": 4}}},
+    ),
     Case("resnet50, blocks of 16", "resnet50", {"filter_block": 16}),
     Case("mobilenet_v2", "mobilenet_v2", {}),
     Case("mobilenet_v2, blocks of 16", "mobilenet_v2", {"filter_block": 16}),
