@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
                 output.human_bytes(row.file_bytes),
                 f"{row.latency_ms:.3f} ms",
                 f"{row.speedup:.2f}x",
-                f"{row.max_abs_diff:.1e}",
+                "-" if row.max_abs_diff is None else f"{row.max_abs_diff:.1e}",
             )
             for row in result.rows
         ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 from typing import Any
 
@@ -11,6 +12,12 @@ KEPT = "#1f6f8b"
 REMOVED = "#dfe6e9"
 DENSE = "#b2bec3"
 COLUMNS = 8
+
+
+def check_matplotlib() -> None:
+    """Raises ValueError if the picture could not be drawn, before anything is trained for it."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise ValueError("demo: needs the package matplotlib: pip install 'pconv-tf[plot]'")
 
 
 def draw(report: Any, rows: list[dict[str, Any]], title: str) -> bytes:

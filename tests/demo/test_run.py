@@ -29,11 +29,22 @@ def test_a_short_demo_writes_files_and_a_consistent_table(tmp_path, capsys):
     assert 1 / 5 < pruned["weights_kept"] < 1 / 4
     assert pruned["file_bytes"] < twin["file_bytes"] / 2
     assert abs(pruned["accuracy"] - twin["accuracy"]) <= 0.001
-    assert pruned["max_abs_diff"] < 1e-3
+    assert 0 < pruned["max_abs_diff"] < 1e-3
+    assert dense["max_abs_diff"] is None and twin["max_abs_diff"] is None
     assert dense["weights_kept"] == 1.0
     assert dense["latency_ms"] > 0 and pruned["latency_ms"] > 0
+    assert dense["latency_ms"] != twin["latency_ms"]  # each file is timed
+    assert twin["speedup"] == 1
 
 
 def test_too_few_images_are_refused(tmp_path):
     with pytest.raises(ValueError, match="epoch_images: expected 128 to 60000, found 5"):
         run(tmp_path, epoch_images=5)
+
+
+def test_a_missing_matplotlib_is_told_before_anything_is_trained(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr(fashion_mnist, "load", lambda: pytest.fail("the data were loaded"))
+    with pytest.raises(ValueError, match=r"needs the package matplotlib: .*pconv-tf\[plot\]"):
+        run(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
