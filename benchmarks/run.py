@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pconv_tf.files import write_atomically
+from pconv_tf.runtime.peers.catalogue import PEERS
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results.json"
@@ -28,7 +29,7 @@ README = ROOT / "README.md"
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
 # TVM's untuned schedules are some fifty times slower than all others and would take hours.
-PEERS = "onnxruntime,openvino,mnn,ncnn,deepsparse"
+MEASURED_PEERS = "onnxruntime,openvino,mnn,ncnn,deepsparse"
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def main() -> int:
     )
     parser.add_argument("--networks", default="", help="names of cases, separated by ';'")
     parser.add_argument("--threads", default="1,2", help="numbers of threads (1,2)")
-    parser.add_argument("--peers", default=PEERS, help=f"peers to include ({PEERS})")
+    parser.add_argument("--peers", default=MEASURED_PEERS, help="peers to include (%(default)s)")
     parser.add_argument("--num_runs", type=int, default=50, help="timed runs of each, at least")
     parser.add_argument("--render", action="store_true", help="measure nothing")
     args = parser.parse_args()
@@ -141,11 +142,14 @@ def _best_other(rows: dict[str, Any]) -> str:
 def _footnote(entries: dict[str, Any]) -> str:
     machines = sorted({_machine(entry) for entry in entries.values()})
     dates = sorted({entry["date"] for entry in entries.values()})
+    peers = _peers(*entries.values())
     return (
         f"Batch 1, float32, medians. {'; '.join(machines)}; {' to '.join(dict.fromkeys(dates))}. "
         "Random weights, pruned at once; every output is checked against LiteRT's before timing. "
         "All contenders, spreads and versions: [docs/results.md](docs/results.md). "
-        "Repeat one with `pconv-tf compare --network=vgg16_conv --peers=all`."
+        "resnet20_cifar and demosaicnet are simplified (`pconv_tf/runtime/networks.py`), not "
+        "the networks whose accuracy [docs/training.md](docs/training.md#accuracy) reports. "
+        f"Repeat one with `pconv-tf compare --network=vgg16_conv --peers={peers}`."
     )
 
 
@@ -157,7 +161,9 @@ def _document(entries: dict[str, Any]) -> str:
         "[results.json](results.json); do not edit. How it is measured: "
         "[benchmarking.md](benchmarking.md). The first contender, stock LiteRT with XNNPACK on the "
         "dense twin, is 1.0; all run the same pruned weights. *Spread* is the 10th to 90th "
-        "percentile of the medians of a contender's bursts, relative to its median.",
+        "percentile of the medians of a contender's bursts, relative to its median. resnet20_cifar "
+        "and demosaicnet are simplified (`pconv_tf/runtime/networks.py`), not the networks "
+        "whose accuracy [training.md](training.md#accuracy) reports.",
     ]
     for case, threads, entry in _in_order(entries):
         parts += ["", f"## {case.key}, {threads} thread{'s' if threads > 1 else ''}", ""]
@@ -186,12 +192,24 @@ def _section(case: Case, threads: int, entry: dict[str, Any]) -> list[str]:
             f"{latency['p90']:.3f} | {row['speedup']:.2f}x | {row['spread']:.0%} | "
             f"{row['max_abs_diff']:.0e} | {row['remark']} |"
         )
-    lines += ["", *(f"- {name}: {why.splitlines()[0]}" for name, why in entry["failed"].items())]
-    lines += [f"- Note: {warning}" for warning in entry["warnings"]]
-    lines += [
-        f"`pconv-tf compare --network={case.network}{flags} --num_threads={threads} --peers=all`"
-    ]
-    return lines
+    notes = [f"- {name}: {why.splitlines()[0]}" for name, why in entry["failed"].items()]
+    notes += [f"- Note: {warning}" for warning in entry["warnings"]]
+    if notes:
+        lines += ["", *notes]
+    flags += f" --num_threads={threads} --peers={_peers(entry)}"
+    return [*lines, "", f"`pconv-tf compare --network={case.network}{flags}`"]
+
+
+def _peers(*entries: dict[str, Any]) -> str:
+    """The peers that took part, or could not, as `--peers` takes them."""
+    rows = {row["name"] for entry in entries for row in entry["contenders"]}
+    rows |= {name for entry in entries for name in entry["failed"]}
+    took_part = (
+        peer.name
+        for peer in PEERS.values()
+        if rows & {peer.name, *(variant.name for variant in peer.variants)}
+    )
+    return ",".join(took_part)
 
 
 def _in_order(entries: dict[str, Any]) -> list[tuple[Case, int, dict[str, Any]]]:

@@ -1,4 +1,7 @@
-"""DemosaicNet for Bayer mosaics (Gharbi et al. 2016) in Keras, with its published weights."""
+"""DemosaicNet for Bayer mosaics (Gharbi et al. 2016) in Keras, with its published weights.
+
+`demosaicnet` of `pconv-tf compare` is a simplified one, see pconv_tf/runtime/networks.py.
+"""
 
 from __future__ import annotations
 

@@ -127,7 +127,12 @@ def _vgg16_cifar(shape: Shape) -> keras.Model:
 
 
 def _resnet20_cifar(shape: Shape) -> keras.Model:
-    """ResNet-20 for 32x32 images (He et al. 2016, section 4.2), projections as 1x1 convs."""
+    """ResNet-20 for 32x32 images (He et al. 2016, section 4.2).
+
+    Not the network of experiments/resnet20.py, whose accuracy was measured: shortcuts at stride 2
+    are 1x1 convolutions here and parameterless there (option A), and `same` padding puts the odd
+    row and column at the end, where PyTorch's weights expect one on each side.
+    """
     from keras import Model, layers
 
     def conv(x: Any, filters: int, kernel: int, stride: int, name: str) -> Any:
@@ -149,7 +154,12 @@ def _resnet20_cifar(shape: Shape) -> keras.Model:
 
 
 def _demosaicnet(shape: Shape) -> keras.Model:
-    """Joint demosaicking (Gharbi et al. 2016): 15 3x3 convs of 64 filters at half resolution."""
+    """Joint demosaicking (Gharbi et al. 2016): 15 3x3 convs of 64 filters at half resolution.
+
+    Not the network of experiments/demosaicnet.py, whose PSNR was measured with the published
+    weights: its convolutions have `valid` padding, so that the output is 62 pixels smaller; its
+    15th has 128 filters, and the product of their halves goes on.
+    """
     from keras import Model, layers
 
     mosaic = _input(shape)

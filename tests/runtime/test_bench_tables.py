@@ -69,7 +69,10 @@ def test_tables_are_written_from_the_json(folder, monkeypatch, rival_ms, faster)
     assert ("**faster than pconv**" in line) is faster
     document = bench.DOCUMENT.read_text()
     assert "## resnet50, 1 thread\n" in document and "openvino-bf16" in document
-    assert "- mnn: not installed: run this\n" in document and "- Note: noisy" in document
+    notes = "\n\n- mnn: not installed: run this\n- Note: noisy\n\n"
+    command = "`pconv-tf compare --network=resnet50 --num_threads=1 --peers=openvino,mnn`\n"
+    assert document.endswith(notes + command)
+    assert "`pconv-tf compare --network=vgg16_conv --peers=openvino,mnn`" in readme
 
 
 def test_a_readme_without_marks_is_refused(folder, monkeypatch):
