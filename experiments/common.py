@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shlex
 import sys
@@ -45,6 +46,36 @@ class Results:
             write_atomically(self._path, json.dumps(self._content, indent=2) + "\n")
         print(f"{name}: {json.dumps(results[name])}", flush=True)
         return results[name]
+
+
+def study_parser(
+    description: str | None, recipe: Path, learning_rate: float
+) -> argparse.ArgumentParser:
+    """A parser with the flags that all studies have.
+
+    Args:
+        description: For `--help`.
+        recipe: Default of `--config`.
+        learning_rate: Default of `--learning_rate`.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--work", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--config", type=Path, default=recipe, metavar="FILE", help="the recipe")
+    parser.add_argument("--learning_rate", type=float, default=learning_rate, metavar="R")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--smoke", action="store_true", help="minutes, not hours: no real result")
+    return parser
+
+
+def settings_of(args: argparse.Namespace) -> dict[str, Any]:
+    """What all studies store of their flags: the recipe's fields, the learning rate, the seed."""
+    import pconv_tf
+
+    recipe = pconv_tf.PruningConfig.from_yaml(args.config).to_dict()
+    if args.smoke:
+        recipe |= {"epochs_per_stage": 1, "retrain_epochs": 1}
+    return {"recipe": recipe, "learning_rate": args.learning_rate, "seed": args.seed}
 
 
 def run_converted(

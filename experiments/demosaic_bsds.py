@@ -5,7 +5,7 @@ the 200 training and 100 validation photographs, whose mosaics are made by dropp
 labels are needed; the score is the mean PSNR over the 200 test photographs, of the converted
 .tflite file run in LiteRT with the delegate.
 
-  python -m experiments.demosaic_bsds --data=DIR --wheel=FILE --work=DIR [--smoke]
+  python -m experiments.demosaic_bsds --data=DIR --wheel=FILE --work=DIR [--config=FILE] [--smoke]
 
 DIR of --data holds bsds500.tar.xz; `pip download --no-deps demosaicnet==0.0.14` fetches the wheel.
 Results go to WORK/demosaic_bsds.json; started again, the command does what is still missing.
@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from experiments.common import Results, batches, run_converted
+from experiments.common import Results, batches, run_converted, settings_of, study_parser
 from experiments.demosaicnet import MARGIN, build_bayer, load_weights, mosaic_of
 from experiments.resnet20_cifar10 import FlatThenCosine
 
@@ -34,14 +34,7 @@ WEIGHTS = "demosaicnet/data/bayer.pth"
 
 def main() -> None:
     """Runs the study."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--wheel", type=Path, required=True, metavar="FILE")
-    parser.add_argument("--work", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps_per_epoch", type=int, default=150, metavar="N")
-    parser.add_argument("--smoke", action="store_true", help="minutes, not hours: no real result")
-    args = parser.parse_args()
+    args = command_line().parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
 
     import keras
@@ -49,19 +42,15 @@ def main() -> None:
     import pconv_tf
     from pconv_tf.training import KeepZeros
 
-    recipe = pconv_tf.PruningConfig.from_yaml(RECIPE).to_dict()
     train_images, test_images = load_photographs(args.data / "bsds500.tar.xz")
     if args.smoke:
-        recipe |= {"epochs_per_stage": 1, "retrain_epochs": 1}
         args.steps_per_epoch = 3
         test_images = test_images[:2]
-    config = pconv_tf.PruningConfig.from_any(recipe)
-    settings = {
-        "recipe": recipe,
-        "seed": args.seed,
+    settings = settings_of(args) | {
         "steps_per_epoch": args.steps_per_epoch,
         "images": [len(train_images), len(test_images)],
     }
+    config = pconv_tf.PruningConfig.from_any(settings["recipe"])
     results = Results(args.work / "demosaic_bsds.json", settings)
     weights = args.work / "bayer.pth"
     with zipfile.ZipFile(args.wheel) as wheel:
@@ -94,7 +83,7 @@ def main() -> None:
     def train(model: Any, epochs: int, flat_epochs: int, *callbacks: Any) -> None:
         photographs, follow = crops(train_images, args.steps_per_epoch, args.seed)
         steps = args.steps_per_epoch
-        rate = FlatThenCosine(3e-4, flat_epochs * steps, epochs * steps)
+        rate = FlatThenCosine(args.learning_rate, flat_epochs * steps, epochs * steps)
         model.compile(keras.optimizers.Adam(rate), "mse")
         model.fit(photographs, epochs=epochs, verbose=2, callbacks=[follow, *callbacks])
 
@@ -115,6 +104,14 @@ def main() -> None:
     results.run("dense", dense)
     results.run("admm_4x", admm)
     results.run("one_shot_4x", one_shot)
+
+
+def command_line() -> argparse.ArgumentParser:
+    """The study's flags."""
+    parser = study_parser(__doc__, RECIPE, learning_rate=3e-4)
+    parser.add_argument("--wheel", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--steps_per_epoch", type=int, default=150, metavar="N")
+    return parser
 
 
 def load_photographs(archive: Path) -> tuple[list[Any], list[Any]]:

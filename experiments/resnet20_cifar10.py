@@ -5,7 +5,7 @@ ten points; so the dense network is fine-tuned first, and everything is trained 
 JPEG images. Every contender starts from that dense network and trains for the same epochs. Accuracy
 is that of the converted .tflite file, run in LiteRT with the delegate.
 
-  python -m experiments.resnet20_cifar10 --data=DIR --work=DIR [--smoke]
+  python -m experiments.resnet20_cifar10 --data=DIR --work=DIR [--config=FILE] [--smoke]
 
 DIR of --data holds cifar10_jpeg.tar.xz (one folder of images per class) and resnet20_cifar10.npz.
 Results go to WORK/resnet20_cifar10.json; started again, the command does what is still missing.
@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from experiments.common import Results, batches, run_converted
+from experiments.common import Results, batches, run_converted, settings_of, study_parser
 from experiments.resnet20 import MEAN, STD, build, load_weights
 
 RECIPE = Path(__file__).parents[1] / "configs" / "resnet20_cifar10.yaml"
@@ -33,13 +33,7 @@ CONNECTIVITY = {4.4: 1.96, 8.0: 3.62}
 
 def main() -> None:
     """Runs the study."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--work", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--dense_epochs", type=int, default=10, metavar="N")
-    parser.add_argument("--smoke", action="store_true", help="minutes, not hours: no real result")
-    args = parser.parse_args()
+    args = command_line().parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
 
     import keras
@@ -47,19 +41,15 @@ def main() -> None:
     import pconv_tf
     from pconv_tf.training import KeepZeros
 
-    recipe = pconv_tf.PruningConfig.from_yaml(RECIPE).to_dict()
     data = load_data(args.data / "cifar10_jpeg.tar.xz", args.work / "cifar10_jpeg.npz")
     if args.smoke:
-        recipe |= {"epochs_per_stage": 1, "retrain_epochs": 1}
         args.dense_epochs = 1
         data = {name: array[::50] for name, array in data.items()}
-    config = pconv_tf.PruningConfig.from_any(recipe)
-    settings = {
-        "recipe": recipe,
-        "seed": args.seed,
+    settings = settings_of(args) | {
         "dense_epochs": args.dense_epochs,
         "images": [len(data["y_train"]), len(data["y_test"])],
     }
+    recipe = settings["recipe"]
     results = Results(args.work / "resnet20_cifar10.json", settings)
     dense_file = args.work / "dense.weights.h5"
 
@@ -81,7 +71,7 @@ def main() -> None:
 
     def train(model: Any, epochs: int, flat_epochs: int, *callbacks: Any) -> None:
         images, follow = augmented(data["x_train"], data["y_train"], seed=args.seed)
-        rate = FlatThenCosine(0.02, flat_epochs * len(images), epochs * len(images))
+        rate = FlatThenCosine(args.learning_rate, flat_epochs * len(images), epochs * len(images))
         optimizer = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, weight_decay=5e-4)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(optimizer, loss, metrics=["accuracy"])
@@ -102,21 +92,17 @@ def main() -> None:
         model.load_weights(dense_file)
         return model
 
-    def dense_longer() -> dict[str, Any]:
-        model = fresh()
-        train(model, config.total_epochs, 0)
-        return score(model, "dense_longer")
-
     def admm(name: str, **changes: Any) -> dict[str, Any]:
         model = fresh()
-        settings = pconv_tf.PruningConfig.from_any(recipe | changes)
-        callback = pconv_tf.PConvCallback(settings, checkpoint_dir=args.work / f"{name}.run")
-        train(model, settings.total_epochs, settings.admm_epochs, callback)
+        config = pconv_tf.PruningConfig.from_any(recipe | changes)
+        callback = pconv_tf.PConvCallback(config, checkpoint_dir=args.work / f"{name}.run")
+        train(model, config.total_epochs, config.admm_epochs, callback)
         return score(model, name)
 
     def one_shot(name: str, **changes: Any) -> dict[str, Any]:
         model = pconv_tf.prune_one_shot(fresh(), recipe | changes)
-        train(model, config.total_epochs, 0, KeepZeros())
+        epochs = pconv_tf.PruningConfig.from_any(recipe).total_epochs
+        train(model, epochs, 0, KeepZeros())
         return score(model, name)
 
     results.run("dense", dense)
@@ -130,6 +116,13 @@ def main() -> None:
             name,
             lambda n=name, b=block: admm(n, connectivity_rate=CONNECTIVITY[4.4], filter_block=b),
         )
+
+
+def command_line() -> argparse.ArgumentParser:
+    """The study's flags."""
+    parser = study_parser(__doc__, RECIPE, learning_rate=0.02)
+    parser.add_argument("--dense_epochs", type=int, default=10, metavar="N")
+    return parser
 
 
 def load_data(archive: Path, cache: Path) -> dict[str, npt.NDArray[Any]]:
