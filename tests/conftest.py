@@ -1,6 +1,7 @@
 """Random numbers, small .tflite files, and the built delegate."""
 
 import os
+import shutil
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -96,3 +97,27 @@ def pruned_twin(pruned_model, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("models") / "small_twin.tflite"
     pconv_tf.convert_dense(pruned_model, output=path)
     return path
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory):
+    """What `files` copies."""
+    import keras
+    from pruned_models import small_net
+
+    import pconv_tf
+
+    keras.utils.set_random_seed(7)
+    net = small_net(keras, np.random.default_rng(7))
+    folder = tmp_path_factory.mktemp("files")
+    for weights in ("float32", "float16", "int8"):
+        path = folder / f"{weights}.tflite"
+        pconv_tf.convert(net, output=path, force=True, quiet=True, weights=weights)
+    pconv_tf.convert_dense(net, output=folder / "twin.tflite")
+    return folder
+
+
+@pytest.fixture
+def files(written, tmp_path):
+    """A folder with the small net in every weight type, and its twin."""
+    return Path(shutil.copytree(written, tmp_path / "files"))

@@ -1,4 +1,4 @@
-"""`pconv-tf report` and `pconv-tf breakeven` as a user runs them."""
+"""`pconv-tf report` as a user runs it."""
 
 import dataclasses
 import json
@@ -109,21 +109,3 @@ def test_a_wrong_comparison_is_named(tmp_path, capfd):
     stored.write_text(json.dumps({"contenders": []}))
     assert main(["report", "out.html", "--network=vgg16", f"--comparison={stored}"]) == 2
     assert "not what `pconv-tf compare --json` prints" in capfd.readouterr().err
-
-
-def test_breakeven_prints_a_table_and_draws(delegate, tmp_path, capfd, monkeypatch):
-    from pconv_tf.runtime import breaking_even
-
-    monkeypatch.setattr(breaking_even, "POINTWISE_LAYERS", ((16, 8),))
-    plot = tmp_path / "b.svg"
-    flags = ["--kernels=1", "--filter_blocks=1", f"--plot={plot}", "--markdown"]
-    assert main(["breakeven", *flags]) == 0
-    out = capfd.readouterr().out
-    assert "| 1x1 16->16 | 8x8 | 1 |" in out and "![gain over sparsity](b.svg)" in out
-    assert plot.read_text().startswith("<svg")
-
-
-@pytest.mark.parametrize("flag", ["--kernels=x", "--kernels=5", "--filter_blocks=3"])
-def test_breakeven_mistakes_are_one_error(flag, capfd):
-    assert main(["breakeven", flag]) == 2
-    assert flag[2:].split("=")[0] in capfd.readouterr().err
