@@ -11,6 +11,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from pconv_tf.cli import output
+from pconv_tf.runtime.peers.litert import RUNTIMES
 
 if TYPE_CHECKING:
     from pconv_tf.runtime.benchmarking import Benchmark
@@ -65,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--runtime",
-        choices=("litert", "tf"),
+        choices=tuple(RUNTIMES),
         default="litert",
         help="LiteRT (default) or the interpreter of the tensorflow package",
     )
@@ -129,7 +130,7 @@ def input_shapes(names: str, shapes: str) -> dict[str, list[int]]:
 
 
 def _print(result: Benchmark) -> None:
-    package = {"litert": "ai-edge-litert", "tf": "tensorflow"}[result.runtime]
+    package, _ = RUNTIMES[result.runtime]
     print(f"Graph: {result.graph} ({result.graph_bytes / 1e6:.2f} MB)")
     for tensor in result.inputs:
         shape = "x".join(map(str, tensor["shape"]))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pconv_tf.runtime.peers.litert import RUNTIMES, check_loadable
+
 LIBRARY = "libpconv_delegate.so"
 _PACKAGE = Path(__file__).resolve().parents[1]
-_RUNTIMES = {"litert": "ai_edge_litert.interpreter", "tf": "tensorflow.lite.python.interpreter"}
 
 
 def delegate_path() -> str:
@@ -51,9 +51,10 @@ def runtime_module(runtime: str) -> Any:
     Raises:
         ValueError: Another name.
     """
-    if runtime not in _RUNTIMES:
-        raise ValueError(f"runtime: expected one of {', '.join(_RUNTIMES)}. Received: {runtime!r}")
-    return importlib.import_module(_RUNTIMES[runtime])
+    if runtime not in RUNTIMES:
+        raise ValueError(f"runtime: expected one of {', '.join(RUNTIMES)}. Received: {runtime!r}")
+    _, module = RUNTIMES[runtime]
+    return importlib.import_module(module)
 
 
 def load_delegate(options: Mapping[str, Any] | None = None, *, runtime: str = "litert") -> Any:
@@ -73,10 +74,7 @@ def load_delegate(options: Mapping[str, Any] | None = None, *, runtime: str = "l
     """
     module = runtime_module(runtime)
     path = delegate_path()
-    try:
-        ctypes.CDLL(path)  # the runtime's own attempt leaves a half-made object when it fails
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be loaded: {error}") from error
+    check_loadable(path)
     try:
         return module.load_delegate(path, dict(options or {}))
     except ValueError as error:

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-# Runtime name -> (distribution, module with Interpreter, load_delegate and OpResolverType).
+# Runtime name -> (distribution, module with Interpreter, load_delegate and OpResolverType). Here,
+# because this file must work where pconv_tf cannot be imported.
 RUNTIMES = {
     "litert": ("ai-edge-litert", "ai_edge_litert.interpreter"),
     "tf": ("tensorflow", "tensorflow.lite.python.interpreter"),
@@ -89,16 +90,25 @@ class Session:
         return [self._interpreter.get_tensor(detail["index"]) for detail in details]
 
 
+def check_loadable(path: str) -> None:
+    """Loads a delegate's library: the runtime's own attempt leaves a half-made object if it fails.
+
+    Raises:
+        ValueError: The library cannot be loaded.
+    """
+    try:
+        ctypes.CDLL(str(path))
+    except OSError as error:
+        raise ValueError(f"delegate {path}: cannot be loaded: {error}") from error
+
+
 def _delegates(module: Any, options: Mapping[str, Any]) -> list[Any] | None:
     path = options.get("delegate")
     if not path:
         return None
     if not Path(path).is_file():
         raise FileNotFoundError(f"delegate {path}: no such file")
-    try:
-        ctypes.CDLL(str(path))  # the runtime's own attempt leaves a half-made object if it fails
-    except OSError as error:
-        raise ValueError(f"delegate {path}: {error}") from error
+    check_loadable(path)
     return [module.load_delegate(str(path), dict(options.get("delegate_options") or {}))]
 
 
