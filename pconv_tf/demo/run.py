@@ -92,8 +92,8 @@ def run(
         note: Is given a line of text whenever something is done.
 
     Raises:
-        ValueError: `epoch_images` is out of range, the pruning configuration is wrong, or matplotlib
-            is not installed.
+        ValueError: `epoch_images` is out of range, the pruning configuration is wrong, or
+            matplotlib is not installed.
         OSError: The data cannot be had, or `output` cannot be written.
     """
     if not BATCH <= epoch_images <= 60_000:

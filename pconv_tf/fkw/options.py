@@ -14,7 +14,14 @@ from pconv_tf.fkw.validate import check_header, check_patterns
 CUSTOM_CODE = "PConv2D"
 VERSION = 1
 _INT32_MAX = 2**31 - 1
-_READ_ERRORS = (*(ValueError, TypeError, LookupError, OverflowError, MemoryError, struct.error),)
+_READ_ERRORS = (
+    ValueError,
+    TypeError,
+    LookupError,
+    OverflowError,
+    MemoryError,
+    struct.error,
+)
 _KEYS = {
     *("version", "padding", "pads", "activation", "patterns", "filter_block"),
     *("kernel_h", "kernel_w", "stride_h", "stride_w", "dilation_h", "dilation_w"),

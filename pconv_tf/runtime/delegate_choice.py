@@ -29,7 +29,7 @@ def is_converted(graph: str | os.PathLike[str]) -> bool:
                 f"{path}: not a .tflite file: bytes 4-7 are {data[4:8]!r}, expected b'TFL3'"
             )
         try:
-            model = schema.Model.GetRootAs(data[:], 0)
+            model = schema.Model.GetRootAs(data, 0)
             codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
             return any(code is not None and code.CustomCode() == _CUSTOM_CODE for code in codes)
         except Exception as error:  # flatbuffers raises whatever reading out of bounds leads to

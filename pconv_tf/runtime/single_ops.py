@@ -14,17 +14,14 @@ class SingleOp:
     """One operator of a model as a model of its own.
 
     Attributes:
-        index: Position in the original execution order.
         name: Name of its first output tensor.
         op: Builtin operator name such as "CONV_2D", or the code of a custom operator.
-        input_shapes, output_shapes: Shapes of its activations, as stored in the file.
+        output_shapes: Shapes of what it computes, as stored in the file.
         model: The .tflite bytes; constants are copied, activations become inputs and outputs.
     """
 
-    index: int
     name: str
     op: str
-    input_shapes: tuple[tuple[int, ...], ...]
     output_shapes: tuple[tuple[int, ...], ...]
     model: bytes
 
@@ -45,17 +42,15 @@ def split_ops(model: bytes) -> Iterator[SingleOp]:
     except Exception as error:  # flatbuffers raises whatever reading out of bounds leads to
         raise ValueError(f"damaged .tflite data: {error}") from error
     graph = whole.subgraphs[0]
-    for index, operator in enumerate(graph.operators):
+    for operator in graph.operators:
         activations = [
             number
             for number in operator.inputs
             if number >= 0 and not _is_constant(whole, graph.tensors[number])
         ]
         yield SingleOp(
-            index=index,
             name=_text(graph.tensors[operator.outputs[0]].name),
             op=op_name(whole.operatorCodes[operator.opcodeIndex]),
-            input_shapes=tuple(_shape(graph.tensors[number]) for number in activations),
             output_shapes=tuple(_shape(graph.tensors[number]) for number in operator.outputs),
             model=_model_of(schema, whole, operator, activations),
         )

@@ -7,7 +7,8 @@ style, for light and dark backgrounds.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 
 _STYLE = (
@@ -16,6 +17,11 @@ _STYLE = (
     ".c0{--c:#1f77b4}.c1{--c:#d9730d}.c2{--c:#2a9d5c}.c3{--c:#c0392b}.c4{--c:#8e5bb5}"
     ".c5{--c:#8c6d4f}.c6{--c:#d4589b}</style>"
 )
+_COLOURS = 7
+# Of a chart, in pixels: the plot with its margins, and the legend below it.
+_WIDTH, _HEIGHT = 640, 340
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 26, 42
+_LEGEND_COLUMNS, _LEGEND_COLUMN, _LEGEND_ROW = 3, 212, 18
 
 
 def pattern_grid(rows: Sequence[str], cell: int = 14) -> str:
@@ -53,72 +59,123 @@ def line_chart(
         log_y: Logarithmic vertical axis.
         mark_y: Height of a dashed horizontal line.
         standalone: Bring the style along.
+
+    Raises:
+        ValueError: There is no point to draw.
     """
-    width, height, left, top, bottom = 640, 340, 56, 26, 42
-    legend_rows = math.ceil(len(series) / 3)
-    total = height + 18 * legend_rows
     kept = {
         name: [(x, y) for x, y in points if math.isfinite(y) and (y > 0 or not log_y)]
         for name, points in series.items()
     }
-    every = [point for points in kept.values() for point in points]
-    if not every:
-        raise ValueError("a chart without points")
-    xs, ys = [x for x, _ in every], [y for _, y in every]
-    if mark_y is not None:
-        ys.append(mark_y)
-    low_x, high_x = min(xs), max(xs)
-    scale = math.log10 if log_y else float
-    low_y, high_y = scale(min(ys)), scale(max(ys))
-    if not log_y:
-        low_y = min(0.0, low_y)
+    plot = _Plot.around([*kept.values()], log_y=log_y, mark_y=mark_y)
+    total = _HEIGHT + _LEGEND_ROW * math.ceil(len(series) / _LEGEND_COLUMNS)
+    return "".join(
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox="0 0 {_WIDTH} {total}" '
+            f'role="img" aria-label="{escape(y_title)} over {escape(x_title)}" '
+            'fill="currentColor">',
+            _STYLE if standalone else "",
+            *_axes(plot, x_title, y_title),
+            "" if mark_y is None else _horizontal(plot.y(mark_y), 'stroke-dasharray="5 4"'),
+            *(
+                _line(plot, number, points) + _legend(number, name)
+                for number, (name, points) in enumerate(kept.items())
+            ),
+            "</svg>",
+        )
+    )
 
-    def px(x: float) -> float:
-        return left + (x - low_x) / ((high_x - low_x) or 1) * (width - left - 12)
 
-    def py(y: float) -> float:
-        span = (high_y - low_y) or 1
-        return height - bottom - (scale(y) - low_y) / span * (height - bottom - top)
+@dataclass(frozen=True)
+class _Plot:
+    """The plotted ranges; vertical ones as logarithms if that axis is logarithmic."""
 
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox="0 0 {width} {total}" '
-        f'role="img" aria-label="{escape(y_title)} over {escape(x_title)}" fill="currentColor">',
-        _STYLE if standalone else "",
-        f'<text x="4" y="14">{escape(y_title)}</text>',
-        f'<text x="{(left + width) / 2}" y="{height - 6}" text-anchor="middle">'
-        f"{escape(x_title)}</text>",
-    ]
-    for x in _ticks(low_x, high_x):
-        parts.append(
-            f'<text x="{px(x):.1f}" y="{height - bottom + 16}" text-anchor="middle">{x:g}</text>'
+    low_x: float
+    high_x: float
+    low_y: float
+    high_y: float
+    log_y: bool
+
+    @staticmethod
+    def around(
+        lines: Sequence[Sequence[tuple[float, float]]], *, log_y: bool, mark_y: float | None
+    ) -> _Plot:
+        """The ranges of all points; with 0, unless the axis is logarithmic.
+
+        Raises:
+            ValueError: There are none.
+        """
+        xs = [x for points in lines for x, _ in points]
+        ys = [y for points in lines for _, y in points]
+        if not xs:
+            raise ValueError("a chart without points")
+        if mark_y is not None:
+            ys.append(mark_y)
+        if log_y:
+            return _Plot(min(xs), max(xs), math.log10(min(ys)), math.log10(max(ys)), log_y)
+        return _Plot(min(xs), max(xs), min(0.0, *ys), max(ys), log_y)
+
+    def x(self, value: float) -> float:
+        """Pixels from the left."""
+        share = (value - self.low_x) / ((self.high_x - self.low_x) or 1)
+        return _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
+
+    def y(self, value: float) -> float:
+        """Pixels from the top."""
+        level = math.log10(value) if self.log_y else float(value)
+        share = (level - self.low_y) / ((self.high_y - self.low_y) or 1)
+        return _HEIGHT - _BOTTOM - share * (_HEIGHT - _BOTTOM - _TOP)
+
+
+def _axes(plot: _Plot, x_title: str, y_title: str) -> Iterator[str]:
+    yield f'<text x="4" y="14">{escape(y_title)}</text>'
+    yield (
+        f'<text x="{(_LEFT + _WIDTH) / 2}" y="{_HEIGHT - 6}" text-anchor="middle">'
+        f"{escape(x_title)}</text>"
+    )
+    for x in _ticks(plot.low_x, plot.high_x):
+        yield (
+            f'<text x="{plot.x(x):.1f}" y="{_HEIGHT - _BOTTOM + 16}" text-anchor="middle">'
+            f"{x:g}</text>"
         )
-    for y in _log_ticks(low_y, high_y) if log_y else _ticks(low_y, high_y):
-        parts.append(
-            f'<line x1="{left}" x2="{width - 12}" y1="{py(y):.1f}" y2="{py(y):.1f}" '
-            'stroke="currentColor" stroke-opacity=".15"/>'
-            f'<text x="{left - 6}" y="{py(y) + 4:.1f}" text-anchor="end">{y:g}</text>'
-        )
-    if mark_y is not None:
-        parts.append(
-            f'<line x1="{left}" x2="{width - 12}" y1="{py(mark_y):.1f}" y2="{py(mark_y):.1f}" '
-            'stroke="currentColor" stroke-dasharray="5 4"/>'
-        )
-    for number, (name, points) in enumerate(kept.items()):
-        colour = f"c{number % 7}"
-        path = " ".join(f"{px(x):.1f},{py(y):.1f}" for x, y in points)
-        dash = "" if number < 7 else ' stroke-dasharray="2 3"'
-        parts.append(
-            f'<polyline class="{colour}" points="{path}" fill="none" stroke="var(--c)" '
-            f'stroke-width="2"{dash}/>'
-        )
-        x, y = 8 + number % 3 * 212, height + 12 + number // 3 * 18
-        parts.append(
-            f'<line class="{colour}" x1="{x}" x2="{x + 18}" y1="{y - 4}" y2="{y - 4}" '
-            f'stroke="var(--c)" stroke-width="3"{dash}/>'
-            f'<text x="{x + 24}" y="{y}">{escape(name)}</text>'
-        )
-    parts.append("</svg>")
-    return "".join(parts)
+    for y in (_log_ticks if plot.log_y else _ticks)(plot.low_y, plot.high_y):
+        at = plot.y(y)
+        yield _horizontal(at, 'stroke-opacity=".15"')
+        yield f'<text x="{_LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{y:g}</text>'
+
+
+def _horizontal(y: float, style: str) -> str:
+    """A line over the whole width of the plot, `y` pixels from the top."""
+    return (
+        f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" '
+        f'stroke="currentColor" {style}/>'
+    )
+
+
+def _line(plot: _Plot, number: int, points: Sequence[tuple[float, float]]) -> str:
+    path = " ".join(f"{plot.x(x):.1f},{plot.y(y):.1f}" for x, y in points)
+    colour, dash = _look(number)
+    return (
+        f'<polyline class="{colour}" points="{path}" fill="none" stroke="var(--c)" '
+        f'stroke-width="2"{dash}/>'
+    )
+
+
+def _legend(number: int, name: str) -> str:
+    """A line's entry in the rows below the plot."""
+    x = 8 + number % _LEGEND_COLUMNS * _LEGEND_COLUMN
+    y = _HEIGHT + 12 + number // _LEGEND_COLUMNS * _LEGEND_ROW
+    colour, dash = _look(number)
+    return (
+        f'<line class="{colour}" x1="{x}" x2="{x + 18}" y1="{y - 4}" y2="{y - 4}" '
+        f'stroke="var(--c)" stroke-width="3"{dash}/>'
+        f'<text x="{x + 24}" y="{y}">{escape(name)}</text>'
+    )
+
+
+def _look(number: int) -> tuple[str, str]:
+    """Class and dashes of a line: once the colours are used up, they return dashed."""
+    return f"c{number % _COLOURS}", "" if number < _COLOURS else ' stroke-dasharray="2 3"'
 
 
 def _ticks(low: float, high: float) -> list[float]:
