@@ -134,10 +134,10 @@ TfLiteDelegate* CreateDelegate(const DelegateOptions& options) {
   state->options = options;
   state->delegate.data_ = state.get();
   state->delegate.Prepare = PrepareDelegate;
-  // Without this flag the runtime first prepares the model as it is and stops at PConv2D.
-  state->delegate.flags = kTfLiteDelegateFlagsAllowDynamicTensors;
-  // The operations' rows then stand in the runtime's profile, not one row for the whole partition.
-  if (options.profile) state->delegate.flags |= kTfLiteDelegateFlagsPerOperatorProfiling;
+  // Without the first flag the runtime first prepares the model as it is and stops at PConv2D. With
+  // the second its profile has a row for every operation, not one for the whole partition.
+  state->delegate.flags =
+      kTfLiteDelegateFlagsAllowDynamicTensors | kTfLiteDelegateFlagsPerOperatorProfiling;
   return &state.release()->delegate;
 }
 

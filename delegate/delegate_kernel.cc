@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <map>
+#include <utility>
 
 #include "delegate/engine_factory.h"
 #include "delegate/log.h"
@@ -87,7 +88,8 @@ void ReportToProfiler(const std::vector<ProfileRow>& rows, const TfLiteContext* 
 }  // namespace
 
 DelegateKernel::~DelegateKernel() {
-  if (profile_.num_runs() > 0) LogInfo("profile\n" + profile_.Table());
+  if (profile_.num_runs() == 0) return;
+  LogInfo("profile\n" + profile_.Table(engine_->arena_bytes(), engine_->weight_bytes()));
 }
 
 Status DelegateKernel::Init(const TfLiteContext* context, const TfLiteDelegateParams& params,
@@ -145,17 +147,24 @@ Status DelegateKernel::Prepare(TfLiteContext* context) {
   // An engine that cannot take the new shapes makes way for one that can.
   if (engine_ != nullptr && engine_->Resize().ok()) return Status::Ok();
 
+  return MakeEngine(context, options_.profile);
+}
+
+Status DelegateKernel::MakeEngine(const TfLiteContext* context, bool profile) {
   EngineOptions engine_options;
   engine_options.num_threads = ChooseNumThreads(options_, context);
   engine_options.precision = options_.precision;
   engine_options.tuning = options_.tuning;
   engine_options.isa = options_.isa;
   engine_options.cache_dir = ChooseCacheDir(options_);
-  engine_options.profile = options_.profile;
+  engine_options.profile = profile;
   engine_options.verbose = options_.verbose;
   std::string name;
+  std::unique_ptr<Engine> engine;
   PCONV_RETURN_IF_ERROR(
-      CreateEngine(options_.backend, &graph_, engine_options, cache_, &engine_, &name));
+      CreateEngine(options_.backend, &graph_, engine_options, cache_, &engine, &name));
+  engine_ = std::move(engine);
+  engine_profiles_ = profile;
   if (options_.verbose) {
     LogInfo("partition of " + std::to_string(graph_.nodes.size()) + " nodes on the " + name +
             " engine, " + std::to_string(engine_options.num_threads) + " threads, " +
@@ -166,15 +175,17 @@ Status DelegateKernel::Prepare(TfLiteContext* context) {
 }
 
 Status DelegateKernel::Invoke(TfLiteContext* context) {
+  // benchmark_model installs its profiler when the engine is already there.
+  if (context->profiler != nullptr && !engine_profiles_) {
+    PCONV_RETURN_IF_ERROR(MakeEngine(context, true));
+  }
   inputs_.clear();
   for (const int tensor : input_tensors_) inputs_.push_back(context->tensors[tensor].data.f);
   outputs_.clear();
   for (const int tensor : output_tensors_) outputs_.push_back(context->tensors[tensor].data.f);
   const Status status = engine_->Run(inputs_, outputs_);
-  if (status.ok() && options_.profile) {
-    profile_.Add(engine_->profile());
-    ReportToProfiler(engine_->profile(), context);
-  }
+  if (status.ok() && options_.profile) profile_.Add(engine_->profile());
+  if (status.ok() && engine_profiles_) ReportToProfiler(engine_->profile(), context);
   return status;
 }
 

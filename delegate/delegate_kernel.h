@@ -28,14 +28,18 @@ class DelegateKernel {
               const Partition& partition);
   // Takes the inputs' shapes, resizes the outputs, makes the engine when called first.
   Status Prepare(TfLiteContext* context);
+  // Also reports every operation's time to the runtime's profiler, if one is installed.
   Status Invoke(TfLiteContext* context);
 
  private:
+  Status MakeEngine(const TfLiteContext* context, bool profile);
+
   const DelegateOptions options_;
   PackedCache* const cache_;
   Graph graph_;
   std::vector<int> input_tensors_, output_tensors_;  // of the model, as graph_.inputs and outputs
   std::unique_ptr<Engine> engine_;
+  bool engine_profiles_ = false;
   std::vector<const float*> inputs_;  // of the current run
   std::vector<float*> outputs_;
   ProfileSummary profile_;

@@ -2,7 +2,10 @@
 
 #include "delegate/delegate.h"
 
+#include <cstdio>
 #include <random>
+#include <string>
+#include <vector>
 
 #include "delegate/model_testing.h"
 #include "gtest/gtest.h"
@@ -100,23 +103,99 @@ class RecordingProfiler : public tflite::Profiler {
   std::vector<std::string> tags;
 };
 
+// benchmark_model installs its profiler between the preparation and the first run.
 TEST(Delegate, ReportsEveryOperationToTheProfiler) {
+  for (const Backend backend : {Backend::kReference, Backend::kCpu}) {
+    std::mt19937 rng(1);
+    DelegateOptions options;
+    options.backend = backend;
+    OwnedDelegate owned(options);
+    EXPECT_TRUE(owned.delegate->flags & kTfLiteDelegateFlagsPerOperatorProfiling);
+    RecordingProfiler profiler;
+    ::testing::internal::CaptureStderr();
+    {
+      FakeRuntime runtime;
+      testing::AddTestModel(&rng, &runtime);
+      ASSERT_EQ(runtime.Apply(owned.delegate), kTfLiteOk);
+      ASSERT_EQ(runtime.Allocate(), kTfLiteOk);
+      ASSERT_EQ(runtime.Invoke(), kTfLiteOk);
+      EXPECT_TRUE(profiler.tags.empty());
+      runtime.context()->profiler = static_cast<tflite::Profiler*>(&profiler);
+      ASSERT_EQ(runtime.Invoke(), kTfLiteOk) << runtime.errors();
+      const size_t rows = profiler.tags.size();
+      ASSERT_EQ(runtime.Invoke(), kTfLiteOk) << runtime.errors();
+      EXPECT_EQ(profiler.tags.size(), 2 * rows);
+    }
+    const std::string log = ::testing::internal::GetCapturedStderr();
+    EXPECT_EQ(log.find("profile"), std::string::npos) << log;  // printed only if asked for
+    ASSERT_GE(profiler.tags.size(), 2u);
+    if (backend == Backend::kReference) {
+      ASSERT_EQ(profiler.tags.size(), 2 * 11u);
+      EXPECT_EQ(profiler.tags[0], "PConv2D reference");
+      EXPECT_EQ(profiler.tags[10], "Softmax reference");
+    } else {
+      EXPECT_EQ(profiler.tags.back(), "Softmax nhwc");
+    }
+  }
+}
+
+TEST(Delegate, PrintsTimesAndMemory) {
   std::mt19937 rng(1);
   DelegateOptions options;
   options.profile = true;
-  options.backend = Backend::kReference;
+  options.backend = Backend::kCpu;
   OwnedDelegate owned(options);
-  EXPECT_TRUE(owned.delegate->flags & kTfLiteDelegateFlagsPerOperatorProfiling);
-  RecordingProfiler profiler;
+  ::testing::internal::CaptureStderr();
+  {
+    FakeRuntime runtime;
+    testing::AddTestModel(&rng, &runtime);
+    ASSERT_EQ(runtime.Apply(owned.delegate), kTfLiteOk);
+    ASSERT_EQ(runtime.Allocate(), kTfLiteOk);
+    ASSERT_EQ(runtime.Invoke(), kTfLiteOk);
+    ASSERT_EQ(runtime.Invoke(), kTfLiteOk);
+  }
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  EXPECT_NE(log.find(" PConv2D "), std::string::npos) << log;
+  EXPECT_NE(log.find("total (mean of 2 runs)\n"), std::string::npos) << log;
+  double activations = 0, weights = 0;
+  const size_t memory = log.find("memory:");
+  ASSERT_NE(memory, std::string::npos) << log;
+  ASSERT_EQ(std::sscanf(&log[memory], "memory: activations %lf MB, packed weights %lf MB",
+                        &activations, &weights),
+            2);
+  // The largest value has 16 channels of 6x6 floats; the dense 3x3 layer 8x8 kernels.
+  EXPECT_GT(activations, 1e-6 * 16 * 6 * 6 * sizeof(float));
+  EXPECT_LT(activations, 1);
+  EXPECT_GT(weights, 1e-6 * 9 * 8 * 8 * sizeof(float));
+  EXPECT_LT(weights, 1);
+}
+
+// The lines of the log that tell the number of threads.
+std::string ThreadsOf(const DelegateOptions& delegate_options, int recommended) {
+  std::mt19937 rng(1);
+  DelegateOptions options = delegate_options;
+  options.verbose = true;
+  options.backend = Backend::kCpu;
+  OwnedDelegate owned(options);
   FakeRuntime runtime;
   testing::AddTestModel(&rng, &runtime);
-  runtime.context()->profiler = static_cast<tflite::Profiler*>(&profiler);
-  ASSERT_EQ(runtime.Apply(owned.delegate), kTfLiteOk);
-  ASSERT_EQ(runtime.Allocate(), kTfLiteOk);
-  ASSERT_EQ(runtime.Invoke(), kTfLiteOk);
-  ASSERT_EQ(profiler.tags.size(), 11u);
-  EXPECT_EQ(profiler.tags[0], "PConv2D reference");
-  EXPECT_EQ(profiler.tags[10], "Softmax reference");
+  runtime.context()->recommended_num_threads = recommended;
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(runtime.Apply(owned.delegate), kTfLiteOk);
+  EXPECT_EQ(runtime.Allocate(), kTfLiteOk);
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  const size_t begin = log.find("on the cpu engine, ");
+  const size_t end = log.find(" threads", begin);
+  if (end == std::string::npos) return log;
+  return log.substr(begin, end - begin);
+}
+
+TEST(Delegate, TakesTheRuntimesNumberOfThreadsUnlessToldAnother) {
+  DelegateOptions options;
+  EXPECT_EQ(ThreadsOf(options, 3), "on the cpu engine, 3");
+  EXPECT_EQ(ThreadsOf(options, -1), "on the cpu engine, 1");  // the runtime has no opinion
+  options.num_threads = 2;
+  EXPECT_EQ(ThreadsOf(options, 3), "on the cpu engine, 2");
 }
 
 TEST(Delegate, DestroyAcceptsNull) { DestroyDelegate(nullptr); }

@@ -2,6 +2,7 @@
 #ifndef PCONV_TF_DELEGATE_PROFILE_SUMMARY_H_
 #define PCONV_TF_DELEGATE_PROFILE_SUMMARY_H_
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -14,8 +15,9 @@ class ProfileSummary {
   void Add(const std::vector<ProfileRow>& rows);
   void Clear() { *this = ProfileSummary(); }
   int num_runs() const { return num_runs_; }
-  // A line per step: mean milliseconds, share of the total, kernel, name.
-  std::string Table() const;
+  // A line per step: mean milliseconds, share of the total, kernel, name. Below them the total, and
+  // the memory that the engine holds.
+  std::string Table(int64_t arena_bytes, int64_t weight_bytes) const;
 
  private:
   struct Line {

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -134,7 +136,30 @@ def test_profile_and_verbose_log(converted, capfd):
     log = capfd.readouterr().err
     assert "INFO: PConv delegate: node 0 custom PConv2D: claimed" in log
     assert "INFO: PConv delegate: claims 1 of 1 nodes, 1 of them PConv2D" in log
-    assert "total, mean of 1 runs" in log
+    assert "total (mean of 1 runs)" in log
+    weights, activations = re.search(
+        r"(\d+) bytes of weights, (\d+) bytes of activations", log
+    ).groups()
+    assert int(weights) > 0 and int(activations) > 0
+    assert (
+        f"memory: activations {int(activations) / 1e6:.3f} MB, "
+        f"packed weights {int(weights) / 1e6:.3f} MB\n"
+    ) in log
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_two_interpreters_at_once(converted, runtime):
+    """Threads of one process, each with an interpreter and a delegate of its own."""
+    inputs = np.random.default_rng(0).uniform(-1, 1, (20, 1, 8, 9, 6)).astype(np.float32)
+    expected = [pconv_tf.Interpreter(converted, runtime=runtime)(x) for x in inputs]
+
+    def run(_: int) -> list[np.ndarray]:
+        interpreter = pconv_tf.Interpreter(converted, num_threads=2, runtime=runtime)
+        return [interpreter(x) for x in inputs]
+
+    with ThreadPoolExecutor(2) as pool:
+        for outputs in pool.map(run, range(4)):
+            np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_importing_loads_no_runtime():
