@@ -3,11 +3,15 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <numeric>
 
 #include "delegate/cpu/scalar_ops.h"
 
 namespace pconv::cpu {
 namespace {
+
+// Floats between the sums of two threads: two cache lines, which are prefetched in pairs.
+constexpr int kSumsApart = 32;
 
 size_t Product(const Shape& shape, size_t begin, size_t end) {
   size_t product = 1;
@@ -66,8 +70,8 @@ void FullyConnectedStep::Run(const RunContext& context) const {
 SparseFullyConnectedStep::SparseFullyConnectedStep(const KernelTable& kernels,
                                                    std::shared_ptr<const SlicedMatrix> matrix,
                                                    int rows, int inputs, int outputs,
-                                                   ActivationRange range, int input, int output,
-                                                   int num_threads)
+                                                   ActivationRange range, Plan* plan, int input,
+                                                   int output, int num_threads)
     : kernels_(kernels),
       matrix_(std::move(matrix)),
       rows_(rows),
@@ -86,18 +90,26 @@ SparseFullyConnectedStep::SparseFullyConnectedStep(const KernelTable& kernels,
     block_bounds_.push_back(block);
   }
   block_bounds_.push_back(matrix_->blocks());
+  sum_of_.resize(matrix_->outputs.size());
+  std::iota(sum_of_.begin(), sum_of_.end(), 0);
+  Buffer sums;
+  sums.shape.c = static_cast<int>(sum_of_.size()) + num_threads * kSumsApart;
+  sums_ = static_cast<int>(plan->buffers.size());
+  plan->buffers.push_back(sums);
+  reads.push_back(sums_);  // so that the arena keeps it while the step runs
 }
 
 void SparseFullyConnectedStep::Run(const RunContext& context) const {
   context.pool->Run([&](int thread) {
+    float* const sums = context.data[sums_] + static_cast<size_t>(thread) * kSumsApart;
     SparseGemvArgs args{};
-    args.outputs = matrix_->outputs.data();
+    args.outputs = sum_of_.data();
+    args.output = sums;
     args.bias = matrix_->bias.data();
     args.block = matrix_->block;
     args.block_begin = block_bounds_[thread];
     args.block_end = block_bounds_[thread + 1];
     for (int row = 0; row < rows_; ++row) {
-      args.output = context.data[writes] + static_cast<size_t>(row) * outputs_;
       for (size_t s = 0; s < matrix_->slices.size(); ++s) {
         const SlicedMatrix::Slice& slice = matrix_->slices[s];
         const bool last = s + 1 == matrix_->slices.size();
@@ -110,6 +122,13 @@ void SparseFullyConnectedStep::Run(const RunContext& context) const {
         args.lo = last ? range_.lo : -std::numeric_limits<float>::infinity();
         args.hi = last ? range_.hi : std::numeric_limits<float>::infinity();
         kernels_.sparse_gemv(args);
+      }
+      // Filters are sorted by length, so neighbouring outputs are of different threads: written
+      // once.
+      float* const output = context.data[writes] + static_cast<size_t>(row) * outputs_;
+      const size_t end = static_cast<size_t>(args.block_end) * matrix_->block;
+      for (size_t i = static_cast<size_t>(args.block_begin) * matrix_->block; i < end; ++i) {
+        if (matrix_->outputs[i] != kNoFilter) output[matrix_->outputs[i]] = sums[i];
       }
     }
   });

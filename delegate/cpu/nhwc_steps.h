@@ -39,8 +39,8 @@ class FullyConnectedStep : public Step {
 class SparseFullyConnectedStep : public Step {
  public:
   SparseFullyConnectedStep(const KernelTable& kernels, std::shared_ptr<const SlicedMatrix> matrix,
-                           int rows, int inputs, int outputs, ActivationRange range, int input,
-                           int output, int num_threads);
+                           int rows, int inputs, int outputs, ActivationRange range, Plan* plan,
+                           int input, int output, int num_threads);
   void Run(const RunContext& context) const override;
 
  private:
@@ -49,6 +49,8 @@ class SparseFullyConnectedStep : public Step {
   int rows_, inputs_, outputs_;
   ActivationRange range_;
   std::vector<int> block_bounds_;  // per thread
+  int sums_;                       // buffer
+  std::vector<uint32_t> sum_of_;   // where in it a thread adds up each filter of a block
 };
 
 // NumPy broadcasting.

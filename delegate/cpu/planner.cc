@@ -244,7 +244,7 @@ class Planner {
       const int rows = static_cast<int>(plan_.buffers[input].floats() / inputs);
       AddNode(
           std::make_unique<SparseFullyConnectedStep>(kernels_, matrix, rows, inputs, outputs, range,
-                                                     input, output, options_.num_threads),
+                                                     &plan_, input, output, options_.num_threads),
           task, "sparse_gemv_" + isa + " block " + std::to_string(matrix->block));
       return;
     }
