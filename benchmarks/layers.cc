@@ -1,7 +1,9 @@
 // Speed of the CPU engine on single layers of real networks, in GFLOP/s of kept multiply-additions
 // (two operations each).
 //
-//   layers SHAPES [num_threads] [runs] [auto|avx512|avx2|baseline]
+//   layers SHAPES [num_threads] [runs] [isa]
+//
+// `isa` as the delegate's option of that name.
 //
 // Times are of the layer's own step; changes of layout at the graph's ends are left out.
 #include <algorithm>
@@ -16,6 +18,7 @@
 
 #include "delegate/cpu/cpu_engine.h"
 #include "delegate/graph_testing.h"
+#include "delegate/options.h"
 
 namespace pconv {
 namespace {
@@ -33,21 +36,6 @@ bool ParseLine(const std::string& line, LayerShape* shape) {
       shape->out_channels >> shape->kernel >> shape->stride >> shape->taps >> shape->density >>
       shape->filter_block;
   return !in.fail();
-}
-
-bool ParseIsa(const std::string& name, Isa* isa) {
-  if (name == "auto") {
-    *isa = Isa::kAuto;
-  } else if (name == "avx512") {
-    *isa = Isa::kAvx512;
-  } else if (name == "avx2") {
-    *isa = Isa::kAvx2;
-  } else if (name == "baseline") {
-    *isa = Isa::kBaseline;
-  } else {
-    return false;
-  }
-  return true;
 }
 
 bool Measure(const LayerShape& shape, const EngineOptions& options, int runs) {
@@ -102,7 +90,7 @@ bool Measure(const LayerShape& shape, const EngineOptions& options, int runs) {
 
 int Main(int argc, char** argv) {
   if (argc < 2) {
-    std::fprintf(stderr, "usage: layers SHAPES [num_threads] [runs] [auto|avx512|avx2|baseline]\n");
+    std::fprintf(stderr, "usage: layers SHAPES [num_threads] [runs] [isa]\n");
     return 2;
   }
   std::ifstream file(argv[1]);
@@ -113,10 +101,15 @@ int Main(int argc, char** argv) {
   EngineOptions options;
   options.num_threads = argc > 2 ? std::atoi(argv[2]) : 1;
   options.profile = true;
-  if (argc > 4 && !ParseIsa(argv[4], &options.isa)) {
-    std::fprintf(stderr, "layers: found '%s', expected auto, avx512, avx2 or baseline\n", argv[4]);
-    return 2;
+  DelegateOptions delegate_options;
+  if (argc > 4) {
+    const Status status = ParseDelegateOptions({{"isa", argv[4]}}, &delegate_options);
+    if (!status.ok()) {
+      std::fprintf(stderr, "layers: %s\n", status.message().c_str());
+      return 2;
+    }
   }
+  options.isa = delegate_options.isa;
   const int runs = argc > 3 ? std::max(1, std::atoi(argv[3])) : 20;
   std::string line;
   for (int number = 1; std::getline(file, line); ++number) {

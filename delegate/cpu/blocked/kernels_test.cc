@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "delegate/cpu/blocked/packed_conv.h"
+#include "delegate/cpu/blocked/steps.h"
+#include "delegate/cpu/isa.h"
 #include "gtest/gtest.h"
 #include "tflite_ops/fkw_testing.h"
 #include "tflite_ops/reference.h"
@@ -18,16 +20,10 @@ namespace pconv::blocked {
 namespace {
 
 std::vector<const Kernels*> RunnableKernels() {
-  std::vector<const Kernels*> sets = {BaselineKernels()};
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    sets.push_back(Avx2Kernels());
+  std::vector<const Kernels*> sets;
+  for (const cpu::KernelTable* table : cpu::SupportedKernels()) {
+    sets.push_back(&cpu::BlockedKernels(table->isa));
   }
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")) {
-    sets.push_back(Avx512Kernels());
-  }
-#endif
   return sets;
 }
 
