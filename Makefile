@@ -7,7 +7,7 @@ PY := $(VENV)/bin/python
 LIB := bazel-bin/delegate/libpconv_delegate.so
 BAZEL ?= bazel
 # Tests in which several threads share memory.
-THREAD_TESTS := //delegate:packed_cache_test //delegate/cpu:cpu_engine_test //delegate/cpu/blocked:steps_test
+THREAD_TESTS := //delegate:packed_cache_test //delegate/cpu:concurrency_test //delegate/cpu:cpu_engine_test //delegate/cpu/blocked:steps_test
 
 .PHONY: help setup delegate demo test test-python test-cpp test-emulated test-oclgrind sanitize lint format bench docs wheel clean
 

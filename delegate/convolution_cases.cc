@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -8,11 +9,12 @@
 namespace pconv::testing {
 namespace {
 
+std::string Pair(int h, int w) { return std::to_string(h) + "x" + std::to_string(w); }
+
 std::string Describe(const Window& w, int h, int width) {
-  return std::to_string(w.kernel_h) + "x" + std::to_string(w.kernel_w) + " stride " +
-         std::to_string(w.stride_h) + " dilation " + std::to_string(w.dilation_h) + " padding " +
-         std::to_string(static_cast<int>(w.padding)) + " on " + std::to_string(h) + "x" +
-         std::to_string(width);
+  return Pair(w.kernel_h, w.kernel_w) + " stride " + Pair(w.stride_h, w.stride_w) + " dilation " +
+         Pair(w.dilation_h, w.dilation_w) + " padding " +
+         std::to_string(static_cast<int>(w.padding)) + " on " + Pair(h, width);
 }
 
 void ShapesStridesPaddingsDilations(CaseCollector* cases) {
@@ -38,6 +40,40 @@ void ShapesStridesPaddingsDilations(CaseCollector* cases) {
             cases->Add(&builder, Describe(window, h, w), 1 + seed % 3);
           }
         }
+      }
+    }
+  }
+}
+
+// Windows, strides and dilations that differ between the two directions; sparse, dense and
+// depthwise.
+void UnequalHeightAndWidth(CaseCollector* cases) {
+  uint32_t seed = Seed();
+  for (const auto& [kernel_h, kernel_w] :
+       std::vector<std::pair<int, int>>{{1, 3}, {3, 1}, {5, 3}, {2, 5}, {3, 3}}) {
+    for (const auto& [stride_h, stride_w] :
+         std::vector<std::pair<int, int>>{{1, 1}, {1, 2}, {2, 1}, {3, 2}}) {
+      for (const auto& [dilation_h, dilation_w] :
+           std::vector<std::pair<int, int>>{{1, 1}, {1, 2}, {3, 1}, {2, 2}}) {
+        if (!cases->Takes(29)) continue;
+        Window window = MakeWindow(kernel_h, kernel_w);
+        window.stride_h = stride_h;
+        window.stride_w = stride_w;
+        window.dilation_h = dilation_h;
+        window.dilation_w = dilation_w;
+        window.padding = ++seed % 2 == 0 ? Padding::kSame : Padding::kValid;
+        const int h = seed % 3 == 0 ? 13 : 28, w = seed % 3 == 1 ? 17 : 28;
+        GraphBuilder builder(seed);
+        RandomLayerSpec spec;
+        spec.window = window;
+        spec.num_taps = std::min(4, kernel_h * kernel_w - 1);
+        spec.patterns = cases->Patterns(window, spec.num_taps, &builder.rng());
+        spec.out_channels = 6;
+        const int input = builder.Input({1 + static_cast<int>(seed % 2), h, w, 6});
+        builder.Output(builder.PConv2D(input, spec));
+        builder.Output(builder.Conv2D(input, 8, window, Activation::kRelu));
+        builder.Output(builder.DepthwiseConv2D(input, window, Activation::kRelu6));
+        cases->Add(&builder, Describe(window, h, w), 1 + seed % 3);
       }
     }
   }
@@ -161,19 +197,21 @@ void SparseFullyConnected(CaseCollector* cases) {
     // Many inputs are read slice by slice.
     for (const auto& [density, inputs] :
          std::vector<std::pair<double, int>>{{0.0, 77}, {0.1, 77}, {1.0, 77}, {0.05, 20000}}) {
-      GraphBuilder builder(Seed());
-      RandomLayerSpec spec;
-      spec.window = MakeWindow(1, 1);
-      spec.num_taps = 1;
-      spec.filter_block = block;
-      spec.density = density;
-      spec.out_channels = 50;
-      spec.activation = Activation::kRelu6;
-      builder.Output(builder.PConv2D(builder.Input({3, inputs}), spec));
-      cases->Add(
-          &builder,
-          "fully connected, " + std::to_string(inputs) + " inputs, block " + std::to_string(block),
-          3);
+      for (const int threads : cases->Threads({3, 1, 2, 4})) {
+        GraphBuilder builder(Seed());
+        RandomLayerSpec spec;
+        spec.window = MakeWindow(1, 1);
+        spec.num_taps = 1;
+        spec.filter_block = block;
+        spec.density = density;
+        spec.out_channels = 50;
+        spec.activation = Activation::kRelu6;
+        builder.Output(builder.PConv2D(builder.Input({3, inputs}), spec));
+        cases->Add(&builder,
+                   "fully connected, " + std::to_string(inputs) + " inputs, block " +
+                       std::to_string(block),
+                   threads);
+      }
     }
   }
 }
@@ -321,6 +359,7 @@ void ManyKernelsPerPattern(CaseCollector* cases) {
 
 std::vector<CaseGrid> ConvolutionGrids() {
   return {{"ShapesStridesPaddingsDilations", ShapesStridesPaddingsDilations},
+          {"UnequalHeightAndWidth", UnequalHeightAndWidth},
           {"AllFourTapPatterns", AllFourTapPatterns},
           {"DensitiesBlocksAndWeightTypes", DensitiesBlocksAndWeightTypes},
           {"SlicesOfManyInputChannels", SlicesOfManyInputChannels},

@@ -1,5 +1,8 @@
 #include "delegate/packed_cache.h"
 
+#include <atomic>
+#include <thread>
+
 #include "gtest/gtest.h"
 
 namespace pconv {
@@ -38,6 +41,38 @@ TEST(PackedCache, DropsWhatNobodyHoldsAfterAGeneration) {
   cache.NextGeneration();
   EXPECT_EQ(cache.size(), 1u);
   EXPECT_EQ(get("held"), held);
+}
+
+TEST(PackedCache, ThreadsGetWhatTheyAskFor) {
+  constexpr int kThreads = 4, kLayers = 3, kRounds = 200;
+  PackedCache cache;
+  const std::vector<std::vector<int>> layers = {{10, 1}, {20, 2}, {30, 3}};
+  std::atomic<int> wrong{0};
+  const auto interpreter = [&] {
+    std::vector<std::shared_ptr<const int>> held;
+    for (int round = 0; round < kRounds; ++round) {
+      if (round % 10 == 0) {
+        cache.NextGeneration();
+        held.clear();
+      }
+      const std::vector<int>& layer = layers[round % kLayers];
+      for (const char* packing : {"first", "second"}) {
+        const int element = packing[0] == 'f' ? 0 : 1;
+        held.push_back(
+            cache.GetOrMake<int>(packing, {{layer.data(), layer.size() * sizeof(int)}},
+                                 [&] { return std::make_shared<const int>(layer[element]); }));
+        wrong += *held.back() != layer[element];
+      }
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) threads.emplace_back(interpreter);
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
+  EXPECT_LE(cache.size(), 2u * kLayers);
+  cache.NextGeneration();
+  cache.NextGeneration();
+  EXPECT_EQ(cache.size(), 0u);  // nobody holds any
 }
 
 }  // namespace

@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
+#include <set>
 #include <string>
 
 #include "delegate/cpu/isa.h"
@@ -21,10 +24,56 @@ using testing::RunEngine;
 using testing::Seed;
 using testing::Tensors;
 
+// Kernels for special shapes, which another would take over unseen: where they must occur.
+struct SpecialKernel {
+  const char* grid;
+  const char* name;                                // in the profile; '_' before the table's name
+  bool (*is_in)(const cpu::KernelTable& kernels);  // whether an instruction set has it
+};
+
+bool InAll(const cpu::KernelTable&) { return true; }
+bool InTablesWithPatterns(const cpu::KernelTable& kernels) {
+  return kernels.conv_pattern_3x3 != nullptr;
+}
+bool InTablesWithPairs(const cpu::KernelTable& kernels) { return kernels.filter_pairs; }
+bool InTablesWithTapSums(const cpu::KernelTable& kernels) { return kernels.tap_sums != nullptr; }
+
+constexpr SpecialKernel kSpecialKernels[] = {
+    {"AllFourTapPatterns", " pattern ", InTablesWithPatterns},
+    {"ManyKernelsPerPattern", " tap_sums_", InTablesWithTapSums},
+    {"ShapesStridesPaddingsDilations", " few_pixels_", InAll},
+    {"PointwiseOfManyChannels", " in pairs", InTablesWithPairs},
+    {"DepthwiseBetweenPointwise", " 3x3, ", InAll},
+    {"DenseGroupedAndDepthwise", " group 4 ", InAll},
+    {"DensitiesBlocksAndWeightTypes", " group 4 ", InAll},
+    {"DensitiesBlocksAndWeightTypes", "PConv2D blocked_", InAll},
+    {"SparseFullyConnected", " sparse_gemv_", InAll},
+    {"SparseFullyConnected", "PConv2D blocked_", InAll},
+};
+
+// Of every instruction set, what its profiles show.
+using KernelsSeen = std::map<const cpu::KernelTable*, std::set<std::string>>;
+
+void ExpectSpecialKernels(const std::string& grid, const KernelsSeen& seen) {
+  for (const SpecialKernel& special : kSpecialKernels) {
+    if (special.grid != grid) continue;
+    for (const auto& [kernels, names] : seen) {
+      if (!special.is_in(*kernels)) continue;
+      std::string wanted = special.name;
+      if (wanted.back() == '_') wanted += kernels->name;
+      EXPECT_TRUE(std::any_of(
+          names.begin(), names.end(),
+          [&](const std::string& name) { return name.find(wanted) != std::string::npos; }))
+          << "no kernel '" << wanted << "' with " << kernels->name;
+    }
+  }
+}
+
 class CpuEngineTest : public ::testing::TestWithParam<CaseGrid> {};
 
 TEST_P(CpuEngineTest, MatchesPlainLoops) {
   int num_cases = 0;
+  KernelsSeen seen;
   CaseCollector cases(testing::Sampling::All(), [&](const EngineCase& engine_case) {
     ++num_cases;
     for (const cpu::KernelTable* kernels : cpu::SupportedKernels()) {
@@ -32,6 +81,7 @@ TEST_P(CpuEngineTest, MatchesPlainLoops) {
       options.num_threads = engine_case.num_threads;
       options.isa = kernels->isa;
       options.tuning = Tuning::kOff;
+      options.profile = true;
       PackedCache cache;
       std::unique_ptr<Engine> engine;
       const Status status = CreateCpuEngine(engine_case.graph, options, &cache, &engine);
@@ -39,10 +89,12 @@ TEST_P(CpuEngineTest, MatchesPlainLoops) {
       testing::ExpectMatches(
           engine.get(), engine_case, 1e-5,
           std::string(kernels->name) + ", " + std::to_string(options.num_threads) + " threads");
+      for (const ProfileRow& row : engine->profile()) seen[kernels].insert(row.kernel);
     }
   });
   GetParam().collect(&cases);
   EXPECT_GT(num_cases, 0);
+  ExpectSpecialKernels(GetParam().name, seen);
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, CpuEngineTest, ::testing::ValuesIn(testing::AllGrids()),
