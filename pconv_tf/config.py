@@ -39,14 +39,14 @@ class LayerOverride:
         pattern_set: As `PruningConfig.pattern_set`; explicit masks must have the kernel's size.
         filter_block: 1, 4, 8 or 16.
         balance: "layer" or "filter".
-        skip: Leave the layer dense.
+        skip: True leaves the layer dense; False takes back a True of an earlier entry.
     """
 
     rate: float | None = None
     pattern_set: PatternSpec | None = None
     filter_block: int | None = None
     balance: Literal["layer", "filter"] | None = None
-    skip: bool = False
+    skip: bool | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,8 +80,8 @@ class PruningConfig:
         warmup_epochs: Epochs of plain training before ADMM starts (and before patterns are mined).
         rho: Penalty weight of each ADMM stage, in order.
         epochs_per_stage: Epochs of each stage.
-        update_every: Period of the auxiliary and dual updates: a number of epochs, "N epochs" or
-            "N steps" (optimizer updates).
+        update_every: Period of the auxiliary and dual updates within a stage: a number of epochs,
+            "N epochs" or "N steps" (training steps, that is batches).
         retrain_epochs: Epochs of masked retraining after the hard prune. Training longer than
             `total_epochs` simply retrains longer.
         schedule: Optional tfmot `PruningSchedule` (or any callable from a step to
@@ -130,7 +130,13 @@ class PruningConfig:
         for field, least in (("warmup_epochs", 0), ("epochs_per_stage", 1), ("retrain_epochs", 0)):
             _integer(field, getattr(self, field), least)
         self._set("rho", _rho(self.rho))
-        _ = self.update_period
+        period, unit = self.update_period
+        if unit == "epoch" and period > self.epochs_per_stage:
+            raise ValueError(
+                f"update_every: a stage has {self.epochs_per_stage} epochs (epochs_per_stage), so "
+                f"it would hold no update; allowed: at most {self.epochs_per_stage} epochs. "
+                f"Received: {self.update_every!r}"
+            )
         if self.schedule is not None and not callable(self.schedule):
             _schedule_mapping(self.schedule)
 
@@ -193,7 +199,7 @@ class PruningConfig:
             name: {
                 key: value
                 for key, value in dataclasses.asdict(override).items()
-                if value is not None and value is not False
+                if value is not None
             }
             for name, override in self.per_layer.items()
         }
@@ -371,7 +377,8 @@ def _override(key: Any, value: Any) -> LayerOverride:
         _one_of(f"{field}.filter_block", value.filter_block, FILTER_BLOCKS)
     if value.balance is not None:
         _one_of(f"{field}.balance", value.balance, BALANCES)
-    _one_of(f"{field}.skip", value.skip, (True, False))
+    if value.skip is not None:
+        _one_of(f"{field}.skip", value.skip, (True, False))
     return value
 
 

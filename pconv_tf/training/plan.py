@@ -15,6 +15,8 @@ from pconv_tf.training.grouping import similar_filters
 from pconv_tf.training.layers import Kernel, LeftOut, find_kernels
 from pconv_tf.training.projections import KernelConstraint, kept_kernels
 
+FROZEN = "is frozen (trainable=False)"
+
 
 @dataclasses.dataclass(frozen=True)
 class LayerPlan:
@@ -63,17 +65,18 @@ def make_plan(model: Any, config: PruningConfig, *, for_training: bool = False) 
 
     Raises:
         ValueError: A layer is not built, a `per_layer` key matches nothing, a rate keeps no kernel,
-            a mask does not fit its layer, or nothing in the model can be pruned; the text names the
-            layer or field.
+            a mask does not fit its layer, a pattern set can apply to no layer, or nothing in the
+            model can be pruned; the text names the layer or field.
     """
     kernels, left_out = find_kernels(model)
+    _require_kernel_of_masks(config, kernels)
     overrides = _overrides(config, kernels)
     first = next((k.name for k in kernels if k.kind in ("conv", "pointwise")), None)
     layers: list[LayerPlan] = []
     for kernel in kernels:
         planned = _plan_layer(kernel, config, overrides[kernel.name], kernel.name == first)
-        if for_training and not isinstance(planned, str) and not _trainable(kernel):
-            planned = "is frozen (trainable=False)"
+        if for_training and not isinstance(planned, str) and not is_trainable(kernel):
+            planned = FROZEN
         if isinstance(planned, str):
             left_out.append(LeftOut(kernel.name, type(kernel.layer).__name__, planned))
         else:
@@ -226,6 +229,11 @@ def _patterns(
     entries = config.kernel_entries.get(label)
     if natural_count(spec) is None:
         if label == "3x3":
+            if entries not in (None, 4):
+                raise ValueError(
+                    f'layer {kernel.name}: kernel_entries["3x3"] is {entries}, but every pattern '
+                    f'of pattern_set "{spec}" keeps 4 taps; allowed: 4, or another pattern_set'
+                )
             return spec, 4
         if override.pattern_set is None and entries is None:
             return None, size[0] * size[1]
@@ -275,37 +283,81 @@ def _why_dense(kernel: Kernel, config: PruningConfig, first: bool) -> str:
     return field + patterns_off
 
 
+def _require_kernel_of_masks(config: PruningConfig, kernels: Iterable[Kernel]) -> None:
+    """Checks that masks given for the whole network have the size of some kernel.
+
+    Raises:
+        ValueError: They could apply nowhere.
+    """
+    spec = config.pattern_set
+    if isinstance(spec, str):
+        return
+    shape = (len(spec[0]), len(spec[0][0]))
+    taking = [
+        kernel
+        for kernel in kernels
+        if kernel.kind == "conv" or (kernel.kind == "depthwise" and config.depthwise_patterns)
+    ]
+    if not any(kernel.shape[:2] == shape for kernel in taking):
+        sizes = sorted({f"{kernel.shape[0]}x{kernel.shape[1]}" for kernel in taking})
+        raise ValueError(
+            f"pattern_set: has masks of {shape[0]}x{shape[1]}, but no layer of the model that "
+            f"takes patterns has such kernels; their sizes: {', '.join(sizes) or 'none'}"
+        )
+
+
+def _require_taps(key: str, override: LayerOverride, matched: Iterable[Kernel]) -> None:
+    """Checks that a pattern set given in `per_layer` can apply to a layer that its key matches.
+
+    Raises:
+        ValueError: All of those layers have kernels of one tap.
+    """
+    if override.pattern_set in (None, "none"):
+        return
+    matched = list(matched)
+    if all(kernel.kind in ("pointwise", "dense") for kernel in matched):
+        raise ValueError(
+            f"per_layer[{key!r}].pattern_set: layer {', '.join(k.name for k in matched)} has "
+            'kernels of one tap (1x1 or fully connected), which take no pattern; allowed: "none". '
+            f"Received: {override.pattern_set!r}"
+        )
+
+
 def _overrides(config: PruningConfig, kernels: Iterable[Kernel]) -> dict[str, LayerOverride]:
     """The merged override of every kernel.
 
     Raises:
-        ValueError: A key matches no prunable layer.
+        ValueError: A key matches no prunable layer, or gives patterns only to layers without.
     """
     kernels = list(kernels)
     merged = {kernel.name: LayerOverride() for kernel in kernels}
-    exact: list[tuple[list[str], LayerOverride]] = []
+    exact: list[tuple[list[Kernel], LayerOverride]] = []
     for key, override in config.per_layer.items():
-        names = [k.name for k in kernels if key in (k.name, k.layer.name)]
-        if names:
-            exact.append((names, override))
-            continue
-        names = [k.name for k in kernels if re.fullmatch(key, k.name)]
-        if not names:
+        named = [k for k in kernels if key in (k.name, k.layer.name)]
+        matched = named or [k for k in kernels if re.fullmatch(key, k.name)]
+        if not matched:
             raise ValueError(
                 f"per_layer[{key!r}]: matches no layer that can be pruned. "
                 f"Such layers: {', '.join(k.name for k in kernels) or 'none'}"
             )
-        _merge(merged, names, override)
-    for names, override in exact:
-        _merge(merged, names, override)
+        _require_taps(key, override, matched)
+        if named:
+            exact.append((named, override))
+        else:
+            _merge(merged, matched, override)
+    for named, override in exact:
+        _merge(merged, named, override)
     return merged
 
 
-def _merge(merged: dict[str, LayerOverride], names: list[str], override: LayerOverride) -> None:
-    changes = {k: v for k, v in vars(override).items() if v is not None and k != "skip"}
-    for name in names:
-        merged[name] = dataclasses.replace(merged[name], skip=override.skip, **changes)
+def _merge(
+    merged: dict[str, LayerOverride], kernels: Iterable[Kernel], override: LayerOverride
+) -> None:
+    changes = {key: value for key, value in vars(override).items() if value is not None}
+    for kernel in kernels:
+        merged[kernel.name] = dataclasses.replace(merged[kernel.name], **changes)
 
 
-def _trainable(kernel: Kernel) -> bool:
+def is_trainable(kernel: Kernel) -> bool:
+    """Whether training changes the kernel."""
     return bool(kernel.layer.trainable) and bool(kernel.variable.trainable)

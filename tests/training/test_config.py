@@ -27,7 +27,7 @@ def test_accepted_forms_are_equal(tmp_path):
     assert PruningConfig.from_any(str(path)) == PruningConfig.from_any(path) == config
     assert PruningConfig.from_any(config) is config
     assert PruningConfig.from_any(config.to_dict()) == config
-    assert config.per_layer["conv1"] == LayerOverride(rate=2.0)
+    assert config.per_layer["conv1"] == LayerOverride(rate=2.0, skip=False)
     assert config.update_period == (50, "step")
 
 
@@ -90,6 +90,7 @@ def test_masks_may_be_drawn():
         ({"warmup_epochs": 1.5}, "warmup_epochs"),
         ({"update_every": 0}, "update_every"),
         ({"update_every": "0 steps"}, "update_every"),
+        ({"update_every": "4 epochs", "epochs_per_stage": 3}, "update_every: .*at most 3 epochs"),
         ({"update_every": "often"}, "update_every: .*'often'"),
         ({"per_layer": ["conv"]}, "per_layer"),
         ({"per_layer": {"conv": {"speed": 2}}}, r"per_layer\['conv'\].*speed"),

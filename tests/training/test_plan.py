@@ -48,6 +48,21 @@ def test_names_win_over_expressions_and_later_over_earlier(any_keras):
     assert all(layer.constraint.balance == "filter" for layer in layers.values())
 
 
+def test_a_later_entry_keeps_the_skip_of_an_earlier_one(any_keras):
+    model = small_cnn(any_keras)
+    skipping = {".*st": {"skip": True}}
+    left = plan(model, per_layer=skipping | {"fir.*": {"rate": 3}})
+    assert "first" not in by_name(left)
+    taken_back = plan(model, per_layer=skipping | {"fir.*": {"rate": 3, "skip": False}})
+    assert by_name(taken_back)["first"].constraint.rate == 3
+
+
+def test_a_pattern_set_may_match_layers_without_taps_beside_others(any_keras):
+    layers = by_name(plan(small_cnn(any_keras), per_layer={".*": {"pattern_set": "squares4"}}))
+    assert layers["second"].pattern_spec == layers["depthwise"].pattern_spec == "squares4"
+    assert layers["pointwise"].pattern_spec is None
+
+
 def test_skipped_and_frozen_layers_say_why(any_keras):
     model = small_cnn(any_keras)
     model.get_layer("second").trainable = False
@@ -182,6 +197,22 @@ def test_mined_sets_are_shared_by_the_network(any_keras, rate):
         (
             {"per_layer": {"second": {"pattern_set": [["X.", ".X"]]}}},
             "layer second: pattern_set has masks of 2x2, but the layer's kernel is 3x3",
+        ),
+        (
+            {"pattern_set": [["X.", ".X"]]},
+            "pattern_set: has masks of 2x2, but no layer .* has such kernels; their sizes: 3x3",
+        ),
+        (
+            {"per_layer": {"pointwise": {"pattern_set": "natural4"}}},
+            r"per_layer\['pointwise'\].pattern_set: layer pointwise has .* Received: 'natural4'",
+        ),
+        (
+            {"dense_rate": 2, "per_layer": {"cl.*": {"pattern_set": "pconv4"}}},
+            r"per_layer\['cl\.\*'\].pattern_set: layer classes has kernels of one tap",
+        ),
+        (
+            {"pattern_set": "pconv4", "kernel_entries": {"3x3": 5}},
+            r'layer first: kernel_entries\["3x3"\] is 5, but .*"pconv4" keeps 4 taps; allowed: 4',
         ),
         ({"pattern_set": "natural100"}, "natural100 asks for more patterns than the 56"),
         (
