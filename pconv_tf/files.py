@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes | str) -> Path:
@@ -24,6 +27,25 @@ def write_atomically(path: str | os.PathLike[str], data: bytes | str) -> Path:
         FileNotFoundError: The folder does not exist.
         IsADirectoryError: `path` is a folder.
     """
+    with replacing(path) as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+    return Path(path)
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """`write_atomically` for content that is written bit by bit.
+
+    Args:
+        path: The file to write. Its folder must exist.
+
+    Yields:
+        A binary file, which takes the place of `path` unless an exception leaves the block.
+
+    Raises:
+        FileNotFoundError: The folder does not exist.
+        IsADirectoryError: `path` is a folder.
+    """
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(f"cannot write {path}: it is a folder")
@@ -32,7 +54,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes | str) -> Path:
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
+            yield file
         umask = os.umask(0)  # mkstemp makes files that only their owner may read
         os.umask(umask)
         Path(temporary).chmod(0o666 & ~umask)
@@ -40,4 +62,3 @@ def write_atomically(path: str | os.PathLike[str], data: bytes | str) -> Path:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    return path

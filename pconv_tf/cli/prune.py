@@ -140,8 +140,13 @@ def _load_data(source: str) -> _Data:
                 f"{path}: expected the arrays x_train, y_train and, for scores, x_test and y_test. "
                 f"Found: {', '.join(arrays) or 'none'}"
             )
-    for name in ("x_train", "x_test"):
+    for name, labels in (("x_train", "y_train"), ("x_test", "y_test")):
         if name in arrays:
+            if len(arrays[name]) != len(arrays[labels]):
+                raise ValueError(
+                    f"{source}: {name} and {labels} must have one length. "
+                    f"Found: {len(arrays[name])} and {len(arrays[labels])}"
+                )
             arrays[name] = _images(arrays[name])
     return _Data(arrays["x_train"], arrays["y_train"], arrays.get("x_test"), arrays.get("y_test"))
 
@@ -179,6 +184,8 @@ def _compile(keras: Any, model: Any, args: argparse.Namespace) -> None:
 
 def _prune(model: Any, config: PruningConfig, data: _Data | None, args: argparse.Namespace) -> int:
     import pconv_tf
+    from pconv_tf.training.checkpoint import next_epoch
+    from pconv_tf.training.data_order import epochs_of
 
     scored = data is not None and data.x_test is not None and _is_compiled(model)
     before = _metrics(model, data, args) if scored and data is not None else {}
@@ -188,14 +195,16 @@ def _prune(model: Any, config: PruningConfig, data: _Data | None, args: argparse
         assert data is not None
         if not _is_compiled(model):
             raise ValueError("--loss: missing; the model file holds no training configuration")
-        callback = pconv_tf.PConvCallback(config, checkpoint_dir=args.checkpoint_dir)
+        folder = None if args.checkpoint_dir is None else Path(args.checkpoint_dir)
+        callback = pconv_tf.PConvCallback(config, checkpoint_dir=folder)
+        first_epoch = 0 if folder is None else next_epoch(folder, config)
         # Keras reports on standard output, which is for the result.
         with contextlib.redirect_stdout(sys.stderr):
             model.fit(
-                data.x_train,
-                data.y_train,
+                epochs_of(data.x_train, data.y_train, args.batch_size, args.seed, first_epoch),
+                steps_per_epoch=-(-len(data.x_train) // args.batch_size),
                 epochs=args.epochs or config.total_epochs,
-                batch_size=args.batch_size,
+                shuffle=False,
                 callbacks=[callback],
                 verbose=1 if sys.stderr.isatty() else 2,
             )

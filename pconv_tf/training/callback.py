@@ -30,7 +30,7 @@ class PConvCallback(keras.callbacks.Callback):
     update and relative to the norm of the weights (after the hard prune `pconv_primal` is the
     distance from the masks, 0 while they hold), and `pconv_sparsity` (share of exact zeros in the
     pruned layers). With `log_layers` also `pconv/LAYER/sparsity`, `.../primal`, `.../dual` and
-    `.../pattern_I`, the share of the layer's kernels that pattern I suits best.
+    `.../pattern_I`, the share of the layer's remaining kernels that pattern I suits best.
 
     In a custom training loop call the same methods as `fit` does: `set_model`, `on_train_begin`,
     `on_epoch_begin`, `on_train_batch_end`, `on_epoch_end`, `on_train_end`. Add `penalty()` (or all
@@ -66,11 +66,15 @@ class PConvCallback(keras.callbacks.Callback):
         self._pruner: Pruner | None = None
         self._epochs_done = 0
         self._first_epoch: int | None = None
-        self._epoch_start_step = 0
+        # Training steps since the callback was made, which need not be optimizer updates.
+        self._steps_before_epoch = 0
         self._steps_seen = 0
         self._last_update_step = 0
-        # Between updates the hooks do nothing, so the training loop need not wait for them.
+        self._layers_checked = False
+        # Between updates the hooks only look, so the training loop need not wait for them, nor
+        # fetch the values of a batch's logs.
         self.async_safe = not self._updates_by_step
+        self._supports_tf_logs = True
 
     @property
     def phase(self) -> Phase:
@@ -120,13 +124,14 @@ class PConvCallback(keras.callbacks.Callback):
                 "PConvCallback: was used for another model; every model needs a callback of its own"
             )
         self._require_epochs(first_epoch)
+        self._require_updates((self.params or {}).get("steps"))
         if self._pruner.phase == "warmup" and self.config.warmup_epochs == 0:
-            self._pruner.begin_stage(self.config.rho[0], self._step())
+            self._begin_stage(self._pruner, 0)
         self._pruner.attach()
         self._first_epoch = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Notes the step at which the epoch starts."""
+        """Checks that enough epochs follow."""
         del logs
         if self._first_epoch is None:
             try:
@@ -135,40 +140,49 @@ class PConvCallback(keras.callbacks.Callback):
                 self._begun().detach()
                 raise
             self._first_epoch = epoch
-        self._epoch_start_step = self._step()
+        self._steps_before_epoch = self._steps_seen
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Updates auxiliaries and duals when the period is given in steps."""
         del logs
-        # `batch` counts training steps, also when one execution runs several.
-        self._steps_seen = self._epoch_start_step + batch + 1
+        # `batch` counts training steps, also when one execution runs several, and Keras 3 counts
+        # the last execution in full even if data for fewer steps was left.
+        steps = (self.params or {}).get("steps")
+        done = batch + 1 if steps is None else min(batch + 1, steps)
+        # Hooks that the loop does not wait for may come in another order.
+        self._steps_seen = max(self._steps_seen, self._steps_before_epoch + done)
+        if not self._layers_checked:
+            self._begun().reject_new_layers()
+            self._layers_checked = True
         if not self._updates_by_step or self.phase != "admm":
             return
         if self._steps_seen - self._last_update_step >= self.config.update_period[0]:
             self._last_update_step = self._steps_seen
-            _ = self.model  # Brings the weights of a JAX model up to date.
-            self._begun().update(self._steps_seen)
+            self._begun().update(self._step())
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Advances the schedule and writes the epoch's values into `logs`."""
         pruner, config = self._begun(), self.config
         if self._epochs_done == 0:
             pruner.reject_new_layers()
+        if self._steps_seen > self._steps_before_epoch:
+            self._require_updates(self._steps_seen - self._steps_before_epoch)
         self._epochs_done += 1
         step = self._step()
         rho = pruner.rho
         admm_epochs = self._epochs_done - config.warmup_epochs
         if pruner.phase == "admm":
-            if not self._updates_by_step and admm_epochs % config.update_period[0] == 0:
+            stage, in_stage = divmod(admm_epochs - 1, config.epochs_per_stage)
+            if not self._updates_by_step and (in_stage + 1) % config.update_period[0] == 0:
                 pruner.update(step)
             if self._epochs_done == config.admm_epochs:
                 pruner.hard_prune(step)
-            elif admm_epochs % config.epochs_per_stage == 0:
-                pruner.begin_stage(config.rho[admm_epochs // config.epochs_per_stage], step)
+            elif in_stage + 1 == config.epochs_per_stage:
+                self._begin_stage(pruner, stage + 1)
         elif pruner.phase == "retrain":
             pruner.measure()
         elif admm_epochs == 0:
-            pruner.begin_stage(config.rho[0], step)
+            self._begin_stage(pruner, 0)
         if logs is not None:
             # The epoch that ended ran with the rho from before the schedule advanced.
             logs.update(pruner.values(by_layer=self._log_layers) | {"pconv_rho": rho})
@@ -193,6 +207,10 @@ class PConvCallback(keras.callbacks.Callback):
                 stacklevel=2,
             )
 
+    def _begin_stage(self, pruner: Pruner, stage: int) -> None:
+        pruner.begin_stage(self.config.rho[stage], self._step())
+        self._last_update_step = self._steps_seen
+
     def _resume(self, pruner: Pruner) -> int:
         """Restores the checkpoint, if there is one, and returns the epoch to start at."""
         if self._checkpoint_dir is None:
@@ -202,6 +220,7 @@ class PConvCallback(keras.callbacks.Callback):
             return 0
         counters, state = checkpoint
         self._epochs_done = counters["epochs_done"]
+        self._steps_seen = counters["steps_seen"]
         self._last_update_step = counters["last_update_step"]
         stage = (self._epochs_done - self.config.warmup_epochs) // self.config.epochs_per_stage
         phase = PHASES[counters["phase"]]
@@ -212,6 +231,7 @@ class PConvCallback(keras.callbacks.Callback):
     def _write_checkpoint(self, pruner: Pruner, next_epoch: int) -> None:
         counters = {
             "epochs_done": self._epochs_done,
+            "steps_seen": self._steps_seen,
             "last_update_step": self._last_update_step,
             "next_epoch": next_epoch,
             "phase": PHASES.index(pruner.phase),
@@ -222,6 +242,9 @@ class PConvCallback(keras.callbacks.Callback):
         strategy = getattr(self.model, "distribute_strategy", None)
         if strategy is None or strategy.extended.should_checkpoint:
             write(self._checkpoint_dir, self.config, counters, state)
+        else:
+            for _ in state:
+                pass
 
     @property
     def _updates_by_step(self) -> bool:
@@ -233,7 +256,7 @@ class PConvCallback(keras.callbacks.Callback):
         return self._pruner
 
     def _step(self) -> int:
-        """Optimizer updates so far, or batches seen where the model has no optimizer of its own."""
+        """Optimizer updates so far, or steps seen where the model has no optimizer of its own."""
         optimizer = getattr(self.model, "optimizer", None)
         if optimizer is None:
             return self._steps_seen
@@ -250,10 +273,22 @@ class PConvCallback(keras.callbacks.Callback):
                 f"{self.config.total_epochs} with retraining. Received: {epochs - first_epoch}"
             )
 
+    def _require_updates(self, steps_per_epoch: int | None) -> None:
+        """Checks that every ADMM stage holds an update, once it is known how long epochs are."""
+        if steps_per_epoch is None or not self._updates_by_step or self.phase == "retrain":
+            return
+        held = steps_per_epoch * self.config.epochs_per_stage
+        if self.config.update_period[0] > held:
+            raise ValueError(
+                f"update_every: a stage has {held} steps ({self.config.epochs_per_stage} epochs of "
+                f"{steps_per_epoch}), so it would hold no update; allowed: at most {held} steps. "
+                f"Received: {self.config.update_every!r}"
+            )
+
     # tf_keras asks which kinds of batch hooks are needed; Keras 3 finds out by itself.
 
     def _implements_train_batch_hooks(self) -> bool:
-        return self._updates_by_step
+        return True
 
     def _implements_test_batch_hooks(self) -> bool:
         return False

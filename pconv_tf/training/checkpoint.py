@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
+import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from pconv_tf.config import PruningConfig
-from pconv_tf.files import write_atomically
+from pconv_tf.files import replacing
 
 FILE_NAME = "pconv_checkpoint.npz"
-_VERSION = 1
+_VERSION = 2
 
 State = dict[str, npt.NDArray[Any]]
+StateItems = Iterable[tuple[str, npt.NDArray[Any]]]
 
 
 def fingerprint(config: PruningConfig) -> str:
@@ -29,20 +31,27 @@ def fingerprint(config: PruningConfig) -> str:
     return json.dumps(fields, sort_keys=True, default=str)
 
 
-def write(folder: Path, config: PruningConfig, counters: dict[str, int], state: State) -> None:
+def write(folder: Path, config: PruningConfig, counters: dict[str, int], state: StateItems) -> None:
     """Replaces the folder's checkpoint; a reader sees the old one or the new one, never a part.
 
     Args:
         folder: Where the checkpoint lives; made if missing.
         config: What is being pruned, checked on reading.
         counters: Whole numbers that place the run in its schedule.
-        state: Arrays by name.
+        state: Names and arrays; only one array is held at a time.
     """
     header = {"version": _VERSION, "config": fingerprint(config), "counters": counters}
-    buffer = io.BytesIO()
-    np.savez(buffer, header=np.array(json.dumps(header)), **state)  # type: ignore[arg-type]
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / FILE_NAME, buffer.getvalue())
+    with replacing(folder / FILE_NAME) as file, zipfile.ZipFile(file, "w") as archive:
+        _add(archive, "header", np.array(json.dumps(header)))
+        for name, array in state:
+            _add(archive, name, array)
+
+
+def _add(archive: zipfile.ZipFile, name: str, array: npt.NDArray[Any]) -> None:
+    """Adds one array to what becomes an .npz file."""
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+        np.lib.format.write_array(entry, array, allow_pickle=False)
 
 
 def read(folder: Path, config: PruningConfig) -> tuple[dict[str, int], State] | None:
@@ -52,12 +61,28 @@ def read(folder: Path, config: PruningConfig) -> tuple[dict[str, int], State] | 
         ValueError: The file is damaged, of another version, or belongs to another configuration.
     """
     path = folder / FILE_NAME
-    if not path.is_file():
-        return None
+    return _load(path, config) if path.is_file() else None
+
+
+def next_epoch(folder: Path, config: PruningConfig) -> int:
+    """The epoch at which training goes on from the folder's checkpoint, 0 if it has none.
+
+    Raises:
+        ValueError: As `read`.
+    """
+    path = folder / FILE_NAME
+    return _load(path, config, with_state=False)[0]["next_epoch"] if path.is_file() else 0
+
+
+def _load(
+    path: Path, config: PruningConfig, *, with_state: bool = True
+) -> tuple[dict[str, int], State]:
+    """The counters and, if wanted, the arrays of the state."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            state = {name: arrays[name] for name in arrays.files}
-        header = json.loads(str(state.pop("header")))
+            header = json.loads(str(arrays["header"]))
+            names = [name for name in arrays.files if name != "header"]
+            state = {name: arrays[name] for name in names} if with_state else {}
         version, text, counters = header["version"], header["config"], header["counters"]
     except Exception as error:
         raise ValueError(f"{path}: not a readable pruning checkpoint: {error}") from error

@@ -188,8 +188,10 @@ class TfKeras:
     def __init__(self) -> None:
         import tensorflow
         import tf_keras
+        from tensorflow.python.saved_model import save_context
 
         self._tf = tensorflow
+        self._saving = save_context.in_save_context
         self.layers = tf_keras.layers
 
     def sublayers(self, layer: Any) -> list[Any]:
@@ -214,7 +216,9 @@ class TfKeras:
         optimizer = getattr(model, "optimizer", None)
         if optimizer is None:
             return list(model.weights)
-        optimizer.build(model.trainable_variables)
+        # Legacy optimizers have no `build`; tf_keras restores theirs in this way, too.
+        build = getattr(optimizer, "build", None) or optimizer._create_all_weights
+        build(model.trainable_variables)
         variables = optimizer.variables
         return [*model.weights, *(variables() if callable(variables) else variables)]
 
@@ -232,8 +236,13 @@ class TfKeras:
         losses = layer._callable_losses
         before = len(losses)
         if penalty is not None:
+            # A SavedModel stores the losses too, and must not refer to variables of ours, which
+            # are no part of the model.
+            def unless_saving(weights: Any, penalty: Penalty = penalty) -> Any:
+                return self._tf.zeros(()) if self._saving() else penalty(weights)
+
             # The public add_loss would insist on symbolic tensors in functional models.
-            layer._handle_weight_regularization("pconv", variable, penalty)
+            layer._handle_weight_regularization("pconv", variable, unless_saving)
         components = _components(variable)
         token = (losses, losses[before:], [(c, c._constraint) for c in components])
         if constraint is not None:

@@ -78,6 +78,19 @@ class KernelConstraint:
             pattern, kernel_energy = self._assign(energy)
         return Support(pattern, self._select(kernel_energy, self.rate if rate is None else rate))
 
+    def pattern_counts(self, weights: Weights) -> npt.NDArray[np.int64]:
+        """By pattern, how many of the kernels with a non-zero weight it suits best: int64 [P]."""
+        assert self.patterns is not None
+        energy = self.tap_energy(weights)
+        remaining = energy.any(axis=0)
+        starts = np.arange(0, self.shape[3], self.block)
+        sharing = np.diff(starts, append=self.shape[3])  # filters of each group
+        return np.bincount(
+            self._assign(energy)[0][remaining],
+            weights=np.broadcast_to(sharing, remaining.shape)[remaining],
+            minlength=len(self.patterns),
+        ).astype(np.int64)
+
     def expand(self, support: Support) -> npt.NDArray[np.bool_]:
         """`support` as a mask of the weights: bool [kh, kw, I, O]."""
         kh, kw, channels, filters = self.shape

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -174,28 +173,27 @@ class Pruner:
                 "call the model on a batch before training"
             )
 
-    def state(self) -> State:
-        """Arrays from which `restore` continues exactly, the model's and optimizer's among them."""
-        state: State = {
-            f"variable{i}": self._framework.read(variable)
-            for i, variable in enumerate(self._variables())
-        }
+    def state(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+        """Names and arrays from which `restore` continues exactly, read one at a time.
+
+        The model's and the optimizer's variables are among them.
+        """
+        for i, variable in enumerate(self._variables()):
+            yield f"variable{i}", self._framework.read(variable)
         for i, layer in enumerate(self.plan.layers):
             constraint = layer.constraint
-            state[f"layer{i}.shape"] = np.array(constraint.shape)
             if constraint.patterns is not None:
-                state[f"layer{i}.patterns"] = constraint.patterns.masks
+                yield f"layer{i}.patterns", constraint.patterns.masks
             if constraint.order is not None:
-                state[f"layer{i}.order"] = constraint.order
+                yield f"layer{i}.order", constraint.order
             if layer.name in self.masks:
-                state[f"layer{i}.mask"] = self.masks[layer.name]
+                yield f"layer{i}.mask", self.masks[layer.name]
             if layer.name in self._admm:
                 for on, splitting in self._admm[layer.name].splittings.items():
-                    state[f"layer{i}.{on}.point"] = splitting.point
+                    yield f"layer{i}.{on}.point", splitting.point
                     for field, value in vars(splitting.support).items():
                         if value is not None:
-                            state[f"layer{i}.{on}.{field}"] = value
-        return state
+                            yield f"layer{i}.{on}.{field}", value
 
     def restore(self, phase: Phase, rho: float, state: State) -> None:
         """Continues from what `state` returned in this phase; call it before `attach`.
@@ -232,27 +230,30 @@ class Pruner:
 
     def values(self, *, by_layer: bool = False) -> dict[str, float]:
         """Residuals and sparsity for `logs`; see `PConvCallback` for the names."""
-        weights = {layer.name: layer.kernel.read() for layer in self.plan.layers}
-        norms = {name: float(np.vdot(w, w)) for name, w in weights.items()}
-        zeros = {name: w.size - int(np.count_nonzero(w)) for name, w in weights.items()}
-        total = sum(self._residuals.values(), Residuals(0.0, 0.0))
-        norm = sum(norms.values())
+        norm, zeros, size = 0.0, 0, 0
+        total = Residuals(0.0, 0.0)
+        layer_values: dict[str, float] = {}
+        # One layer's weights at a time: all of them would be another copy of the model.
+        for layer in self.plan.layers:
+            prefix, weights = f"pconv/{layer.name}", layer.kernel.read()
+            layer_norm = float(np.vdot(weights, weights))
+            layer_zeros = weights.size - int(np.count_nonzero(weights))
+            residual = self._residuals.get(layer.name, Residuals(0.0, 0.0))
+            norm, zeros, size = norm + layer_norm, zeros + layer_zeros, size + weights.size
+            total += residual
+            if by_layer:
+                layer_values[f"{prefix}/sparsity"] = layer_zeros / weights.size
+                layer_values[f"{prefix}/primal"] = _relative(residual.primal, layer_norm)
+                layer_values[f"{prefix}/dual"] = _relative(residual.dual, layer_norm)
+                layer_values |= _pattern_shares(prefix, layer, weights)
         values = {
             "pconv_phase": float(PHASES.index(self.phase)),
             "pconv_rho": self.rho,
             "pconv_primal": _relative(total.primal, norm),
             "pconv_dual": _relative(total.dual, norm),
-            "pconv_sparsity": sum(zeros.values()) / sum(w.size for w in weights.values()),
+            "pconv_sparsity": zeros / size,
         }
-        if by_layer:
-            for layer in self.plan.layers:
-                name = layer.name
-                residual = self._residuals.get(name, Residuals(0.0, 0.0))
-                values[f"pconv/{name}/sparsity"] = zeros[name] / weights[name].size
-                values[f"pconv/{name}/primal"] = _relative(residual.primal, norms[name])
-                values[f"pconv/{name}/dual"] = _relative(residual.dual, norms[name])
-                values |= _pattern_shares(f"pconv/{name}", layer, weights[name])
-        return values
+        return values | layer_values
 
     def _variables(self) -> list[Any]:
         ours = {id(attachment.target) for attachment in self._attached.values()}
@@ -320,10 +321,6 @@ def _pattern_shares(
 ) -> dict[str, float]:
     if layer.constraint.patterns is None:
         return {}
-    support = layer.constraint.project_pattern(weights)
-    assert support.pattern is not None
-    used = Counter(support.pattern.ravel().tolist())
-    return {
-        f"{prefix}/pattern_{i}": used[i] / support.pattern.size
-        for i in range(len(layer.constraint.patterns))
-    }
+    used = layer.constraint.pattern_counts(weights)
+    kernels = max(int(used.sum()), 1)
+    return {f"{prefix}/pattern_{i}": int(count) / kernels for i, count in enumerate(used)}

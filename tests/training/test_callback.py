@@ -1,8 +1,11 @@
 """The callback in `fit`, on Keras 3 and on tf_keras."""
 
+import importlib
+
 import numpy as np
 import pytest
 from pruning_models import compiled, small_cnn, small_data
+from zeros_watch import assert_zeros_hold, zeros_watch
 
 import pconv_tf
 
@@ -17,14 +20,16 @@ SHORT = {
 
 def fit(model, data, config, *, epochs=None, callbacks=(), **kwargs):
     callback = pconv_tf.PConvCallback(config)
+    watch = zeros_watch(importlib.import_module(type(model).__module__.split(".")[0]), callback)
     history = model.fit(
         *data,
         epochs=epochs or callback.config.total_epochs,
         batch_size=16,
-        callbacks=[callback, *callbacks],
+        callbacks=[callback, watch, *callbacks],
         verbose=0,
         **kwargs,
     )
+    assert watch.checks > 0 or callback.phase != "retrain"
     return callback, history
 
 
@@ -33,19 +38,11 @@ def zero_share(callback, name):
     return np.mean(layer.kernel.read() == 0)
 
 
-def assert_masked(callback):
-    """Every pruned layer is non-zero exactly where its mask allows."""
-    assert set(callback.masks) == {layer.name for layer in callback.plan.layers}
-    for layer in callback.plan.layers:
-        weights = layer.kernel.read()
-        assert not weights[~callback.masks[layer.name]].any()
-
-
 def test_prunes_to_the_configured_rates(any_keras, rng):
     model = compiled(any_keras, small_cnn(any_keras))
     callback, _ = fit(model, small_data(rng), SHORT)
     assert callback.phase == "retrain"
-    assert_masked(callback)
+    assert_zeros_hold(callback)
     assert zero_share(callback, "first") == pytest.approx(5 / 9)
     assert zero_share(callback, "second") == pytest.approx(1 - 4 / 9 / 2)
     assert zero_share(callback, "pointwise") == pytest.approx(1 / 2)
@@ -83,6 +80,22 @@ def test_layer_logs_name_every_layer(keras3, rng):
             assert values[1] > 0 and values[2] == 0
 
 
+@pytest.mark.parametrize("block", [1, 8])
+def test_pattern_shares_are_those_of_the_remaining_kernels(any_keras, rng, block):
+    """A removed kernel suits every pattern equally badly, so it must count for none."""
+    model = compiled(any_keras, small_cnn(any_keras, filters=6))
+    callback = pconv_tf.PConvCallback(SHORT | {"filter_block": block}, log_layers=True)
+    history = model.fit(*small_data(rng), epochs=3, callbacks=[callback], verbose=0).history
+    reported = {layer.name: layer for layer in pconv_tf.sparsity_report(model).layers}
+    for layer in callback.plan.layers[:2]:
+        used = reported[layer.name].patterns
+        bits = layer.constraint.patterns.bits
+        assert set(used) <= set(bits)
+        for i, mask in enumerate(bits):
+            share = history[f"pconv/{layer.name}/pattern_{i}"][-1]
+            assert share == pytest.approx(used.get(mask, 0) / sum(used.values()))
+
+
 def test_model_is_given_back_as_it_was(any_keras, rng):
     model = small_cnn(any_keras)
     model.get_layer("second").kernel_regularizer = None
@@ -112,7 +125,7 @@ def test_own_regularizers_and_constraints_stay_in_force(any_keras, rng):
     assert (np.sqrt((kernel**2).sum(axis=0)) <= 0.3 + 1e-5).all()
     assert np.mean(kernel == 0) == pytest.approx(1 - 4 / 9 / 2)
     assert float(sum(model.losses)) == pytest.approx(0.5 * float((kernel**2).sum()), rel=1e-5)
-    assert_masked(callback)
+    assert_zeros_hold(callback)
 
 
 def test_a_model_trained_before_is_pruned_too(any_keras, rng):
@@ -125,7 +138,7 @@ def test_a_model_trained_before_is_pruned_too(any_keras, rng):
     config["connectivity_rate"] = 1
     callback, history = fit(model, data, config)
     assert 0 < history.history["pconv_primal"][9] < 0.2
-    assert_masked(callback)
+    assert_zeros_hold(callback)
 
 
 def test_training_can_go_on_with_the_same_callback(any_keras, rng):
@@ -136,7 +149,7 @@ def test_training_can_go_on_with_the_same_callback(any_keras, rng):
     before = callback.plan.layers[1].kernel.read()
     model.fit(*data, epochs=2, callbacks=[callback], verbose=0)
     assert all((masks[name] == mask).all() for name, mask in callback.masks.items())
-    assert_masked(callback)
+    assert_zeros_hold(callback)
     assert (callback.plan.layers[1].kernel.read() != before).any()
 
 
@@ -158,22 +171,58 @@ def test_stopping_before_the_hard_prune_is_reported(any_keras, rng):
     with pytest.warns(UserWarning, match="the model is not pruned"):
         callback, _ = fit(model, small_data(rng), SHORT, callbacks=[Stop()])
     model.fit(*small_data(rng), epochs=2, callbacks=[callback], verbose=0)
-    assert_masked(callback)
+    assert_zeros_hold(callback)
 
 
 def test_updates_every_few_steps(any_keras, rng):
     model = compiled(any_keras, small_cnn(any_keras))
-    callback = pconv_tf.PConvCallback(SHORT | {"update_every": "2 steps"})
+    assert steps_of_updates(model, small_data(rng), "2 steps") == [2, 4, 6, 8]
+
+
+def steps_of_updates(model, data, period):
+    """The batches after which ADMM is updated: two stages of one epoch, four batches each."""
+    callback = pconv_tf.PConvCallback(SHORT | {"update_every": period})
     updates = []
-    callback.set_model(model)
     original = pconv_tf.training.pruner.Pruner.update
 
     def counted(pruner, step):
-        updates.append(step)
+        updates.append(callback._steps_seen)
         original(pruner, step)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pconv_tf.training.pruner.Pruner, "update", counted)
-        model.fit(*small_data(rng), epochs=3, batch_size=16, callbacks=[callback], verbose=0)
-    assert updates == [2, 4, 6, 8]
-    assert_masked(callback)
+        model.fit(*data, epochs=3, batch_size=16, callbacks=[callback], verbose=0)
+    assert_zeros_hold(callback)
+    return updates
+
+
+def test_steps_are_counted_from_the_start_of_a_stage(any_keras, rng):
+    model = compiled(any_keras, small_cnn(any_keras))
+    assert steps_of_updates(model, small_data(rng), "3 steps") == [3, 7]
+
+
+def test_steps_do_not_depend_on_what_the_optimizer_did_before(any_keras, rng):
+    model, data = compiled(any_keras, small_cnn(any_keras)), small_data(rng)
+    model.fit(*data, epochs=1, batch_size=20, verbose=0)
+    assert steps_of_updates(model, data, "3 steps") == [3, 7]
+
+
+def test_steps_are_batches_where_gradients_accumulate(keras3, rng):
+    model = small_cnn(keras3)
+    optimizer = keras3.optimizers.Adam(1e-2, gradient_accumulation_steps=2)
+    model.compile(optimizer, keras3.losses.SparseCategoricalCrossentropy(from_logits=True))
+    assert steps_of_updates(model, small_data(rng), "2 steps") == [2, 4, 6, 8]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_period_longer_than_a_stage_is_refused(any_keras, rng, known):
+    """Up front, or after an epoch where only that shows how many batches there are."""
+    import tensorflow as tf
+
+    data = tf.data.Dataset.from_tensor_slices(small_data(rng)).batch(16)
+    data = data if known else data.filter(lambda x, y: True)
+    model = compiled(any_keras, small_cnn(any_keras))
+    callback = pconv_tf.PConvCallback(SHORT | {"update_every": "5 steps"})
+    with pytest.raises(ValueError, match=r"update_every: .*at most 4 steps\. Received: '5 steps'"):
+        model.fit(data, epochs=3, callbacks=[callback], verbose=0)
+    assert callback._steps_seen == (0 if known else 4)

@@ -45,6 +45,37 @@ def test_trains_and_saves(files, capfd):
     assert [p.name for p in files.glob(".pconv*")] == []
 
 
+def test_a_run_that_was_stopped_ends_with_the_same_weights(files, capfd, monkeypatch):
+    def prune(name, folder):
+        out = files / f"{name}.keras"
+        more = [f"--data={files / 'data.npz'}", f"--output={out}", f"--checkpoint_dir={folder}"]
+        status = main(arguments(files, *more, "--batch_size=24", "--seed=3"))
+        return status, out
+
+    import keras
+
+    from pconv_tf.training.pruner import Pruner
+
+    (files / "recipe.yaml").write_text(
+        "pattern_set: natural4\nconnectivity_rate: 2\nrho: [0.01, 0.1]\nepochs_per_stage: 1\n"
+        "warmup_epochs: 1\nretrain_epochs: 1\n"
+    )
+    assert prune("whole", files / "a")[0] == 0
+
+    def fail(*arguments):
+        raise ValueError("stopped")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Pruner, "hard_prune", fail)
+        assert prune("resumed", files / "b")[0] == 2
+    assert "stopped" in capfd.readouterr().err
+    status, resumed = prune("resumed", files / "b")
+    assert status == 0
+    one, other = (keras.models.load_model(path) for path in (files / "whole.keras", resumed))
+    for weight, same in zip(one.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), same.numpy(), err_msg=weight.path)
+
+
 def test_one_shot_needs_no_data(files, capfd):
     out = files / "pruned.keras"
     assert main(arguments(files, "--one_shot", f"--output={out}")) == 0
@@ -99,6 +130,12 @@ def test_bad_files_are_named(files, capfd):
     more = [f"--data={files / 'bad.npz'}", f"--output={files / 'x.keras'}"]
     assert main(arguments(files, *more)) == 2
     assert "bad.npz: not an .npz file" in capfd.readouterr().err
+    np.savez(files / "odd.npz", x_train=np.zeros((3, 8, 8, 3)), y_train=np.zeros(2))
+    more = [f"--data={files / 'odd.npz'}", f"--output={files / 'x.keras'}"]
+    assert main(arguments(files, *more)) == 2
+    assert "odd.npz: x_train and y_train must have one length. Found: 3 and 2" in (
+        capfd.readouterr().err
+    )
     np.savez(files / "half.npz", x_train=np.zeros(3))
     more = [f"--data={files / 'half.npz'}", f"--output={files / 'x.keras'}"]
     assert main(arguments(files, *more)) == 2

@@ -42,7 +42,7 @@ def build(keras):
     return compiled(keras, model)
 
 
-def train(keras, data, folder, *, kill_in_epoch=None):
+def train(keras, data, folder, *, build=build, kill_in_epoch=None):
     """One process's worth of training: everything is made anew, as after a crash."""
     model = build(keras)
     callback = pconv_tf.PConvCallback(CONFIG, checkpoint_dir=folder)
@@ -84,6 +84,32 @@ def test_resumed_weights_are_the_same_too(keras3, rng, tmp_path):
     resumed, *_ = train(keras3, data, tmp_path / "killed")
     for one, other in zip(whole.weights, resumed.weights, strict=True):
         np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
+
+
+def test_legacy_and_loss_scaling_optimizers_are_kept_too(rng, tmp_path):
+    tf_keras = pytest.importorskip("tf_keras")
+    data = small_data(rng)
+    optimizers = {
+        "legacy": lambda: tf_keras.optimizers.legacy.Adam(1e-2),
+        "scaled": lambda: tf_keras.mixed_precision.LossScaleOptimizer(
+            tf_keras.optimizers.Adam(1e-2)
+        ),
+    }
+    loss = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    for name, make in optimizers.items():
+        folder = tmp_path / name
+
+        def build_with(keras, make=make):
+            model = build(keras)
+            model.compile(make(), loss)
+            return model
+
+        whole, *_ = train(tf_keras, data, folder / "whole", build=build_with)
+        with pytest.raises(Killed):
+            train(tf_keras, data, folder / "killed", build=build_with, kill_in_epoch=3)
+        resumed, *_ = train(tf_keras, data, folder / "killed", build=build_with)
+        for one, other in zip(whole.weights, resumed.weights, strict=True):
+            np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=name)
 
 
 def test_a_finished_run_starts_nothing(keras3, rng, tmp_path):

@@ -22,6 +22,7 @@ if devices == "jax_parallel":
 import contextlib  # noqa: E402
 
 import numpy as np  # noqa: E402
+from zeros_watch import zeros_watch  # noqa: E402
 
 import pconv_tf  # noqa: E402
 
@@ -114,10 +115,12 @@ class Kill(keras.callbacks.Callback):
 
 
 callback = pconv_tf.PConvCallback(CONFIG, checkpoint_dir=checkpoint_dir)
-callbacks = [callback] if kill_in_epoch is None else [callback, Kill()]
+watch = zeros_watch(keras, callback)
+callbacks = [callback, watch] if kill_in_epoch is None else [callback, watch, Kill()]
 history = model.fit(
     **make_dataset(*make_data()), epochs=EPOCHS, shuffle=False, callbacks=callbacks, verbose=0
 )
+assert watch.checks
 result = {f"mask_{name}": mask for name, mask in callback.masks.items()}
 result |= {f"weight_{layer.name}": layer.kernel.read() for layer in callback.plan.layers}
 result["primal"] = np.array(history.history.get("pconv_primal", []))
