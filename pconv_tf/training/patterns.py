@@ -65,7 +65,7 @@ class PatternSet:
     @property
     def bits(self) -> list[int]:
         """Each pattern as an integer: bit r * kw + c is set where tap (r, c) is kept."""
-        return [int(b) for b in mask_bits(self.masks.reshape(len(self), -1).T)]
+        return [mask_integer(mask) for mask in self.masks]
 
     def __str__(self) -> str:
         """The patterns drawn side by side with "X" and "."."""
@@ -162,6 +162,11 @@ def top_taps(
     mask = np.zeros(energy.shape, dtype=bool)
     np.put_along_axis(mask, order, True, axis=0)
     return mask
+
+
+def mask_integer(mask: npt.NDArray[np.bool_]) -> int:
+    """A mask of any size as an integer, tap t being bit t."""
+    return int.from_bytes(np.packbits(mask, bitorder="little").tobytes(), "little")
 
 
 def mask_bits(masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections import Counter
 from typing import Any, TextIO
 
 import numpy as np
+import numpy.typing as npt
 
-from pconv_tf.config import ConfigLike, PruningConfig
+from pconv_tf.config import FILTER_BLOCKS, ConfigLike, PruningConfig
+from pconv_tf.fkw import MAX_KERNEL
 from pconv_tf.training.layers import Kernel, find_kernels
-from pconv_tf.training.plan import make_plan
+from pconv_tf.training.patterns import mask_integer
+from pconv_tf.training.plan import FROZEN, is_trainable, make_plan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,11 +30,13 @@ class LayerSparsity:
         kernels_kept: Kernels with a non-zero weight.
         patterns: How many kernels use each pattern: bit mask (bit r * kw + c for tap (r, c)) to
             count, most frequent first.
+        filter_block: The largest block (1, 4, 8 or 16) whose filters share all their masks.
         macs: Multiply-accumulates of one forward pass of one sample, dense; None where the layer's
             output shape is unknown.
         macs_kept: The same without the zero weights.
         bytes_dense: Bytes of the float32 weights.
-        bytes_fkw: Bytes in the FKW format with float32 weights and blocks of one filter.
+        bytes_fkw: Bytes in the FKW format with float32 weights and blocks of `filter_block`; None
+            for kernels that are too large for it.
         note: Why the layer is dense; empty where it is sparse.
     """
 
@@ -44,10 +48,11 @@ class LayerSparsity:
     kernels: int
     kernels_kept: int
     patterns: dict[int, int]
+    filter_block: int
     macs: int | None
     macs_kept: int | None
     bytes_dense: int
-    bytes_fkw: int
+    bytes_fkw: int | None
     note: str
 
     @property
@@ -134,27 +139,66 @@ def summary(model: Any, config: ConfigLike | None = None, *, file: TextIO | None
     print(sparsity_report(model, config), file=file or sys.stdout)
 
 
-def fkw_bytes(kernels: int, filters: int, patterns: int, taps: int, largest_index: int) -> int:
-    """Bytes of a layer in FKW with float32 weights and one filter per group (docs/fkw.md).
+def fkw_bytes(
+    kernels: int, filters: int, block: int, patterns: int, taps: int, largest_index: int
+) -> int:
+    """Bytes of a layer in FKW with float32 weights (docs/fkw.md).
 
     Args:
-        kernels: Stored kernels.
+        kernels: Stored kernels, each of which stands for `block` filters.
         filters: Filters of the layer.
+        block: Filters per group.
         patterns: Patterns in the layer's table.
-        taps: Weights per stored kernel.
+        taps: Weights per stored kernel and filter.
         largest_index: The largest input channel.
     """
+    groups = -(-filters // block)
 
     def integers(count: int, largest: int) -> int:
         return count * (1 if largest < 1 << 8 else 2 if largest < 1 << 16 else 4)
 
     return (
-        integers(filters + 1, kernels)
+        integers(groups + 1, kernels)
         + integers(filters, filters - 1)
         + integers(kernels, largest_index)
-        + integers(filters * (patterns + 1), largest_index + 1)
-        + 4 * kernels * taps
+        + integers(groups * (patterns + 1), largest_index + 1)
+        + 4 * kernels * taps * block
     )
+
+
+def shared_block(kept: npt.NDArray[np.bool_], groups: int = 1) -> tuple[int, int]:
+    """The largest FKW filter block whose filters share all their masks, neighbours or not.
+
+    Args:
+        kept: bool [kh * kw, I, O], the weights that are not zero.
+        groups: Channel groups of the convolution; a block never crosses their borders.
+
+    Returns:
+        The block, and the kernels that are stored with it.
+    """
+    filters = kept.shape[2]
+    kernels = kept.any(axis=0).sum(axis=0)
+    # Packed, a filter's mask is short enough to be compared as a whole.
+    packed = np.packbits(kept.reshape(-1, filters), axis=0).T
+    classes: dict[tuple[int, bytes], list[int]] = {}
+    for i, mask in enumerate(packed):
+        classes.setdefault((i * groups // filters, mask.tobytes()), []).append(i)
+    sizes = np.array([len(members) for members in classes.values()])
+    per_filter = np.array([kernels[members[0]] for members in classes.values()])
+    for block in sorted(FILTER_BLOCKS, reverse=True):
+        ragged = int(np.count_nonzero(sizes % block))
+        if block == 1 or (filters >= block and ragged <= (groups == 1)):
+            break
+    return block, int((-(-sizes // block) * per_filter).sum())
+
+
+def _count_patterns(taps: npt.NDArray[np.bool_]) -> dict[int, int]:
+    """How often each column of a bool array [kh * kw, N] occurs, by the column as an integer."""
+    columns = np.ascontiguousarray(np.packbits(taps, axis=0).T)
+    keys = columns.view(f"V{columns.shape[1]}").ravel()
+    _, first, counts = np.unique(keys, return_index=True, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    return {mask_integer(taps[:, first[i]]): int(counts[i]) for i in order}
 
 
 def _layer_sparsity(kernel: Kernel, reason: str) -> LayerSparsity:
@@ -163,14 +207,18 @@ def _layer_sparsity(kernel: Kernel, reason: str) -> LayerSparsity:
     nonzero_taps = (weights != 0).reshape(kh * kw, channels * filters)
     nonzero = int(nonzero_taps.sum())
     kept = nonzero_taps.any(axis=0)
-    bits = (np.int64(1) << np.arange(kh * kw, dtype=np.int64)) @ nonzero_taps[:, kept]
-    patterns = dict(Counter(bits.tolist()).most_common())
+    patterns = _count_patterns(nonzero_taps[:, kept])
     positions = _output_positions(kernel)
-    kernels_kept = int(kept.sum())
-    taps = max((int(p).bit_count() for p in patterns), default=0)
+    taps = max((p.bit_count() for p in patterns), default=0)
+    block, stored = shared_block(nonzero_taps.reshape(-1, channels, filters), kernel.groups)
+    fkw = None
+    if max(kh, kw) <= MAX_KERNEL:
+        largest_index = channels * kernel.groups - 1
+        fkw = fkw_bytes(stored, filters, block, max(len(patterns), 1), taps, largest_index)
     note = ""
     if nonzero == weights.size:
-        note = reason or "dense: no weight is zero"
+        frozen = "" if is_trainable(kernel) else FROZEN
+        note = reason or frozen or "dense: no weight is zero"
     return LayerSparsity(
         name=kernel.name,
         kind=kernel.kind,
@@ -178,14 +226,13 @@ def _layer_sparsity(kernel: Kernel, reason: str) -> LayerSparsity:
         weights=weights.size,
         nonzero=nonzero,
         kernels=channels * filters,
-        kernels_kept=kernels_kept,
+        kernels_kept=int(kept.sum()),
         patterns=patterns,
+        filter_block=block,
         macs=None if positions is None else positions * weights.size,
         macs_kept=None if positions is None else positions * nonzero,
         bytes_dense=4 * weights.size,
-        bytes_fkw=fkw_bytes(
-            kernels_kept, filters, max(len(patterns), 1), taps, channels * kernel.groups - 1
-        ),
+        bytes_fkw=fkw,
         note=note,
     )
 
@@ -205,8 +252,9 @@ def _output_positions(kernel: Kernel) -> int | None:
 
 
 def _table(report: SparsityReport) -> list[str]:
-    header = ("layer", "kernel", "weights", "kept", "kernels", "kept", "pat.", "MMAC", "kept")
-    rows = [header]
+    titles = "layer,kernel,weights,kept,kernels,kept,pat.,MMAC,kept,bytes,FKW"
+    header = tuple(titles.split(","))
+    rows: list[tuple[str, ...]] = [header]
     for layer in report.layers:
         kh, kw, channels, filters = layer.shape
         rows.append(
@@ -220,6 +268,8 @@ def _table(report: SparsityReport) -> list[str]:
                 str(len(layer.patterns)),
                 "-" if layer.macs is None else f"{layer.macs / 1e6:.1f}",
                 "-" if layer.macs_kept is None else f"{layer.macs_kept / 1e6:.1f}",
+                f"{layer.bytes_dense:,}",
+                "-" if layer.bytes_fkw is None else f"{layer.bytes_fkw:,}",
             )
         )
     widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
@@ -232,7 +282,7 @@ def _table(report: SparsityReport) -> list[str]:
     lines.insert(1, "-" * max(map(len, lines)))
     lines += [f"{name}: {reason}" for name, reason in report.unsupported]
     dense = sum(layer.bytes_dense for layer in report.layers)
-    stored = sum(min(layer.bytes_dense, layer.bytes_fkw) for layer in report.layers)
+    stored = sum(min(layer.bytes_dense, layer.bytes_fkw or dense) for layer in report.layers)
     lines.append(
         f"{report.nonzero:,} of {report.weights:,} weights kept, convolutions compressed "
         f"{report.conv_compression:.2f}x; {dense:,} bytes dense, {stored:,} with FKW"

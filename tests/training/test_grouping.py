@@ -57,7 +57,10 @@ def test_encoder_leaves_other_layers_as_they_were(rng):
     assert fkw.encode(pruned).filter_block == 1
 
 
-def test_reported_bytes_are_those_of_the_encoder(keras3):
+@pytest.mark.parametrize(
+    ("block", "grouping"), [(1, "consecutive"), (4, "consecutive"), (8, "similar")]
+)
+def test_reported_bytes_are_those_of_the_encoder(keras3, block, grouping):
     layers = keras3.layers
     model = keras3.Sequential(
         [
@@ -67,10 +70,12 @@ def test_reported_bytes_are_those_of_the_encoder(keras3):
             layers.Conv2D(16, 1, name="pointwise"),
         ]
     )
-    pconv_tf.prune_one_shot(model, {"connectivity_rate": 3})
+    config = {"connectivity_rate": 3, "filter_block": block, "filter_grouping": grouping}
+    pconv_tf.prune_one_shot(model, config)
     for layer in pconv_tf.sparsity_report(model).layers:
         kernel = np.asarray(model.get_layer(layer.name).kernel).transpose(3, 0, 1, 2)
         encoded = fkw.encode(kernel)
+        assert layer.filter_block == encoded.filter_block
         arrays = ("offset", "reorder", "index", "stride", "weight")
         stored = sum(getattr(encoded, name).nbytes for name in arrays)
         assert layer.bytes_fkw == pytest.approx(stored, rel=0.01), layer.name

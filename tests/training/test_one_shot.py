@@ -1,6 +1,7 @@
 """One-shot pruning and the sparsity report, on Keras 3 and on tf_keras."""
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -33,9 +34,34 @@ def test_report_counts_what_is_there(any_keras):
     assert all(bits.bit_count() == 4 for bits in second.patterns)
     assert "dense_rate" in by_name["classes"].note
     assert second.note == ""
+
+
+def test_summary_shows_every_figure_of_a_layer(any_keras):
+    model = pconv_tf.prune_one_shot(small_cnn(any_keras), CONFIG)
+    model.get_layer("classes").trainable = False
     printed = io.StringIO()
-    pconv_tf.summary(model, CONFIG, file=printed)
-    assert "second" in printed.getvalue() and "compressed" in printed.getvalue()
+    pconv_tf.summary(model, file=printed)
+    lines = printed.getvalue().splitlines()
+    rows = {cells[0]: cells for cells in (re.split(r"  +", line) for line in lines)}
+    header = "layer kernel weights kept kernels kept pat. MMAC kept bytes FKW"
+    assert lines[0].split() == header.split()
+    # 9 + 16 + 32 + 16 * 5 bytes of indices (docs/fkw.md) beside 128 weights.
+    fkw = 17 + 16 + 32 + 16 * 5 + 4 * 128
+    cells = ["second", "3x3 8-16", "1,152", "11.1%", "128", "25.0%", "4", "0.1", "0.0"]
+    assert rows["second"] == [*cells, "4,608", str(fkw)]
+    assert rows["classes"][-1] == "is frozen (trainable=False)"
+    assert "compressed" in lines[-1]
+
+
+def test_kernels_of_more_taps_than_an_integer_has_bits(any_keras):
+    layers = any_keras.layers
+    model = any_keras.Sequential([layers.Input((16, 16, 2)), layers.Conv2D(4, 9, name="large")])
+    weights = np.zeros((9, 9, 2, 4), np.float32)
+    weights[8, 8] = weights[0, 0] = 1
+    model.layers[0].set_weights([weights, np.zeros(4)])
+    (large,) = pconv_tf.sparsity_report(model).layers
+    assert large.patterns == {1 | 1 << 80: 8}
+    assert large.bytes_fkw is None and "large" in str(pconv_tf.sparsity_report(model))
 
 
 def test_filter_block_shares_masks(any_keras):
