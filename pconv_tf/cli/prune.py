@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import json
 import sys
 import tempfile
 from collections.abc import Callable
@@ -62,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--suggest",
         type=float,
         metavar="X",
-        help="propose rates per layer that compress the convolutions X times; prints YAML",
+        help="propose rates per layer that compress the convolutions X times; prints a recipe",
     )
     add("--plot", metavar="FILE", help="with --suggest: draw the scores of every layer and rate")
     add("--tf_keras", action="store_true", help="load the model with tf_keras, not Keras 3")
@@ -242,14 +243,24 @@ def _suggest(model: Any, config: PruningConfig, data: _Data, args: argparse.Name
     if args.plot is not None:
         sensitivity.plot(args.plot)
     if args.json:
-        output.print_json(sensitivity.to_dict() | {"suggested_rates": rates})
+        recipe = _recipe(config, rates)
+        output.print_json(sensitivity.to_dict() | {"suggested_rates": rates, "recipe": recipe})
         return 0
     import yaml
 
-    overrides = {name: {"rate": rate} for name, rate in rates.items()}
     print(f"# {args.suggest:g}x fewer convolution weights; score {sensitivity.baseline:.4f} dense")
-    print(yaml.safe_dump({"per_layer": overrides}, sort_keys=False), end="")
+    print(yaml.safe_dump(_recipe(config, rates), sort_keys=False), end="")
     return 0
+
+
+def _recipe(config: PruningConfig, rates: dict[str, float]) -> dict[str, Any]:
+    """The configuration with these rates by layer, as plain values that YAML can hold."""
+    fields = config.to_dict()
+    overrides = fields["per_layer"]
+    for name, rate in rates.items():
+        overrides[name] = overrides.get(name, {}) | {"rate": rate}
+    # A schedule drives only layers without a rate of their own, and none is left.
+    return json.loads(json.dumps(fields | {"schedule": None}))
 
 
 def _metrics(model: Any, data: _Data | None, args: argparse.Namespace) -> dict[str, float]:

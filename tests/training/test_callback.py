@@ -55,6 +55,45 @@ def test_prunes_to_the_configured_rates(any_keras, rng):
         assert {np.ascontiguousarray(k).tobytes() for k in kept} <= allowed
 
 
+def test_every_kind_of_constraint_in_one_run(any_keras, rng):
+    layers = any_keras.layers
+    model = any_keras.Sequential(
+        [
+            layers.Input((8, 8, 3)),
+            layers.Conv2D(8, 3, padding="same", name="first"),
+            layers.Conv2D(16, 3, groups=2, activation="relu", padding="same", name="grouped"),
+            layers.DepthwiseConv2D(3, padding="same", name="depthwise"),
+            layers.Conv2D(8, 5, activation="relu", name="five"),
+            layers.Flatten(),
+            layers.Dense(8, name="hidden"),
+            layers.Dense(4, name="classes"),
+        ]
+    )
+    config = SHORT | {
+        "connectivity_rate": 2.0,
+        "kernel_entries": {"3x3": 4, "5x5": 10},
+        "depthwise_patterns": True,
+        "balance": "filter",
+        "dense_rate": 4.0,
+        "dense_block": 4,
+    }
+    # TensorFlow has gradients of grouped convolutions on the CPU with XLA only.
+    callback, history = fit(compiled(any_keras, model, jit_compile=True), small_data(rng), config)
+    assert history.history["pconv_primal"][0] > 0 == history.history["pconv_primal"][-1]
+    masks = callback.masks
+    assert masks["grouped"].shape == (3, 3, 4, 16)
+    taps = {"first": 4, "grouped": 4, "depthwise": 4, "five": 10}
+    kept = {"first": 3, "grouped": 2, "depthwise": 1, "five": 8}  # kernels of each filter
+    for name, entries in taps.items():
+        kernels = masks[name].sum(axis=(0, 1))
+        assert set(np.unique(kernels)) <= {0, entries}
+        assert (np.count_nonzero(kernels, axis=0) == kept[name]).all()
+    for name, inputs in (("hidden", 128), ("classes", 8)):
+        blocks = masks[name].reshape(inputs, -1, 4)
+        assert (blocks == blocks[..., :1]).all()
+        assert (blocks.sum(axis=0) == inputs // 4).all()
+
+
 def test_logs_hold_phase_residuals_and_sparsity(any_keras, rng):
     model = compiled(any_keras, small_cnn(any_keras))
     _, history = fit(model, small_data(rng), SHORT | {"warmup_epochs": 1})

@@ -308,6 +308,42 @@ def test_layers_made_after_training_began_are_named(rng):
         model.fit(*small_data(rng), epochs=2, callbacks=[callback, Grow()], verbose=0)
 
 
+def test_layers_built_by_the_first_step_are_named_after_it(keras3, rng):
+    layers = keras3.layers
+
+    class Branch(layers.Layer):
+        def build(self, shape):
+            self.late = layers.Conv2D(3, 3, padding="same", name="late", trainable=False)
+            self.late.build(shape)
+            self.built = True
+
+        def call(self, x):
+            return self.late(x)
+
+    class Net(keras3.Model):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.branch = small_cnn(keras3), Branch()
+
+        def call(self, x, training=False):
+            return self.inner(x + self.branch(x) if training else x)
+
+    model = compiled(keras3, Net(), run_eagerly=True)
+    model(np.zeros((1, 8, 8, 3), np.float32))
+    callback = pconv_tf.PConvCallback({"rho": [1], "epochs_per_stage": 1})
+    batches = []
+
+    class Count(keras3.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            batches.append(batch)
+
+    with pytest.raises(ValueError, match="layer late: was built after training began"):
+        model.fit(
+            *small_data(rng), batch_size=16, epochs=2, callbacks=[Count(), callback], verbose=0
+        )
+    assert batches == [0]
+
+
 def test_a_new_callback_replaces_what_an_aborted_run_left(any_keras, rng):
     class Abort(any_keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):

@@ -85,15 +85,23 @@ def test_one_shot_needs_no_data(files, capfd):
 def test_suggestion_is_a_recipe(files, capfd):
     pytest.importorskip("matplotlib")
     plot = files / "plot.png"
+    (files / "recipe.yaml").write_text(
+        'pattern_set: [["XX.", "XX.", "..."], ["...", ".XX", ".XX"]]\n'
+        "per_layer: {first: {skip: true}}\n"
+    )
     more = [f"--data={files / 'data.npz'}", "--suggest=3", f"--plot={plot}"]
     assert main(arguments(files, *more)) == 0
-    suggested = yaml.safe_load(capfd.readouterr().out)
-    import keras
-
-    model = keras.models.load_model(files / "net.keras")
-    pconv_tf.prune_one_shot(model, suggested | {"pattern_set": "pconv4"})
-    assert pconv_tf.sparsity_report(model).conv_compression >= 3 * 0.98
     assert plot.is_file()
+    (files / "recipe.yaml").write_text(suggested := capfd.readouterr().out)
+    assert yaml.safe_load(suggested)["pattern_set"] == [
+        [[1, 1, 0], [1, 1, 0], [0, 0, 0]], [[0, 0, 0], [0, 1, 1], [0, 1, 1]]
+    ]  # fmt: skip
+    out = files / "pruned.keras"
+    assert main(arguments(files, "--one_shot", f"--output={out}", "--json")) == 0
+    report = json.loads(capfd.readouterr().out)
+    assert report["conv_compression"] >= 3 * 0.98
+    layers = {layer["name"]: layer for layer in report["layers"]}
+    assert layers["first"]["nonzero"] == layers["first"]["weights"]  # still skipped
 
 
 @pytest.mark.parametrize(
