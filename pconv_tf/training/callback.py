@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,10 @@ class PConvCallback(keras.callbacks.Callback):
                 "PConvCallback: was used for another model; every model needs a callback of its own"
             )
         self._require_epochs(first_epoch)
-        self._require_updates((self.params or {}).get("steps"))
+        steps = (self.params or {}).get("steps")
+        self._require_updates(steps)
+        if self.config.schedule is not None:
+            self._pruner.check_schedule(self._ends_of_admm_epochs(steps))
         if self._pruner.phase == "warmup" and self.config.warmup_epochs == 0:
             self._begin_stage(self._pruner, 0)
         self._pruner.attach()
@@ -261,6 +265,16 @@ class PConvCallback(keras.callbacks.Callback):
         if optimizer is None:
             return self._steps_seen
         return int(framework_of(self.model).read(optimizer.iterations))
+
+    def _ends_of_admm_epochs(self, steps_per_epoch: int | None) -> Sequence[int]:
+        """The optimizer steps at which coming epochs of ADMM end, if that is known."""
+        if steps_per_epoch is None:
+            return ()
+        optimizer = getattr(self.model, "optimizer", None)
+        updates = steps_per_epoch // (getattr(optimizer, "gradient_accumulation_steps", None) or 1)
+        first = self._step()
+        coming = max(self.config.admm_epochs - self._epochs_done, 0)
+        return [first + updates * (epoch + 1) for epoch in range(coming)]
 
     def _require_epochs(self, first_epoch: int) -> None:
         epochs = (self.params or {}).get("epochs")

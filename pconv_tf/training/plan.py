@@ -184,7 +184,7 @@ def _plan_layer(
         override.balance or config.balance,
         block,
     )
-    _check_rate(kernel, constraint)
+    check_rate(kernel, constraint)
     return LayerPlan(kernel, constraint, spec, entries, scheduled)
 
 
@@ -259,7 +259,12 @@ def _fixed_patterns(kernel: Kernel, spec: PatternSpec | None) -> patterns.Patter
     return patterns.fixed_set(spec) if isinstance(spec, str) else patterns.explicit_set(spec)
 
 
-def _check_rate(kernel: Kernel, constraint: KernelConstraint) -> None:
+def check_rate(kernel: Kernel, constraint: KernelConstraint) -> None:
+    """Checks that the constraint's rate leaves the layer a kernel.
+
+    Raises:
+        ValueError: It leaves none; the text names the layer.
+    """
     channels = constraint.shape[2]
     ranked = channels if constraint.balance == "filter" else channels * constraint.groups
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +15,7 @@ from pconv_tf.training.admm import ConstraintSet, LayerAdmm, Residuals, Splittin
 from pconv_tf.training.frameworks import framework_of
 from pconv_tf.training.layers import find_kernels
 from pconv_tf.training.patterns import PatternSet
-from pconv_tf.training.plan import LayerPlan, Plan, bind, make_plan
+from pconv_tf.training.plan import LayerPlan, Plan, bind, check_rate, make_plan
 from pconv_tf.training.projections import KernelConstraint, Support
 from pconv_tf.training.schedules import load_schedule, scheduled_rate
 
@@ -67,6 +67,18 @@ class Pruner:
         self._residuals: dict[str, Residuals] = {}
         self._attached: dict[str, _Attachment] = {}
         self._rho_state: Any = None
+
+    def check_schedule(self, steps: Iterable[int]) -> None:
+        """Checks the schedule, where there is one, at the optimizer steps at which it is asked.
+
+        Raises:
+            ValueError: A sparsity is out of range, or leaves a layer no kernel.
+        """
+        scheduled = [layer for layer in self.plan.layers if self._is_scheduled(layer)]
+        if scheduled:
+            highest = max((scheduled_rate(self._schedule, step) for step in steps), default=1.0)
+            for layer in scheduled:
+                check_rate(layer.kernel, dataclasses.replace(layer.constraint, rate=highest))
 
     def attach(self) -> None:
         """Adds penalties and masks to the model's variables and rebuilds its train step."""

@@ -331,6 +331,55 @@ for wrong, text in (({"class_name": "Step", "config": {}}, "among"),
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", ["keras", "tf_keras"])
+def test_tfmot_schedules_in_training(framework):
+    """Four steps an epoch; four epochs of ADMM, at whose end the hard prune follows."""
+    code = f"""
+import importlib
+import numpy as np, tensorflow_model_optimization as tfmot, pconv_tf
+from pruning_models import compiled, small_cnn, small_data
+keras = importlib.import_module({framework!r})
+keras.utils.set_random_seed(1)
+data = small_data(np.random.default_rng(1))
+sparsity = tfmot.sparsity.keras
+
+def train(schedule):
+    model = compiled(keras, small_cnn(keras))
+    config = dict(pattern_set="pconv4", rho=[0.1], epochs_per_stage=4, schedule=schedule)
+    callback = pconv_tf.PConvCallback(config)
+    seen = []
+    class Spy(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            admm = callback._pruner._admm.get("second")
+            kept = admm and admm.splittings["connectivity"].support.kept
+            seen.append(1.0 if kept is None else float(np.mean(kept)))
+    try:
+        model.fit(*data, epochs=4, batch_size=16, callbacks=[callback, Spy()], verbose=0)
+    except ValueError as error:
+        return callback, str(error)
+    return seen[:3], float(callback.masks["second"].any(axis=(0, 1)).mean())
+
+decay = sparsity.PolynomialDecay(0.0, 0.75, begin_step=4, end_step=12, power=1)
+shares, end = train(decay)
+assert np.allclose(shares, [1, 0.625, 0.25]) and end == 0.25, (shares, end)
+shares, end = train(sparsity.ConstantSparsity(0.5, begin_step=8))
+assert np.allclose(shares, [1, 0.5, 0.5]) and end == 0.5, (shares, end)
+steep = sparsity.PolynomialDecay(0.0, 0.999, begin_step=4, end_step=12, power=1)
+callback, message = train(steep)
+start = "layer second: connectivity rate 1000"
+assert message.startswith(start) and "keeps none of 128 kernels" in message, message
+assert callback._steps_seen == 0
+"""
+    environment = dict(os.environ)
+    environment.pop("TF_USE_LEGACY_KERAS", None)
+    environment["PYTHONPATH"] = os.pathsep.join([*sys.path, str(Path(__file__).parent)])
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
 def test_a_schedule_out_of_range_is_refused(keras3, rng):
     model = compiled(keras3, small_cnn(keras3))
     callback = pconv_tf.PConvCallback(SHORT | {"schedule": lambda step: (True, 1.0)})
