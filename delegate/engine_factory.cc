@@ -2,7 +2,10 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <functional>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "delegate/cpu/cpu_engine.h"
 #include "delegate/log.h"
@@ -34,9 +37,63 @@ bool AutoTriesOpenCl() {
 #endif
 }
 
+// The cpu engine, or where it refuses the graph or is not wanted, the reference engine.
+Status CreateHostEngine(Backend backend, Graph* graph, const EngineOptions& options,
+                        PackedCache* cache, std::unique_ptr<Engine>* engine, std::string* name) {
+  if (backend != Backend::kReference) {
+    const Status status = CreateAdaptedCpuEngine(graph, options, cache, engine);
+    if (status.ok()) {
+      *name = "cpu";
+      return status;
+    }
+    LogWarning("the cpu engine refuses the graph (" + status.message() +
+               "); the slow reference engine runs it");
+  }
+  *engine = CreateReferenceEngine(graph, options);
+  *name = "reference";
+  return (*engine)->Resize();
+}
+
 // What the packed cache remembers, so that a resize does not try and tell again.
-struct OpenClRefusal {
-  mutable std::atomic<bool> refused{false};
+class OpenClRefusal {
+ public:
+  bool refused() const { return refused_; }
+  // Tells the first reason only.
+  void Refuse(const std::string& reason) const {
+    if (!refused_.exchange(true)) LogWarning("backend auto takes the cpu engine: " + reason);
+  }
+
+ private:
+  mutable std::atomic<bool> refused_{false};
+};
+
+// A GPU's engine until one of its runs fails, for drivers may put off what they promised (memory,
+// compilation); that run and all later ones are the host's.
+class GpuElseHostEngine : public Engine {
+ public:
+  using MakeEngine = std::function<Status(std::unique_ptr<Engine>*)>;
+  GpuElseHostEngine(std::unique_ptr<Engine> gpu, std::shared_ptr<const OpenClRefusal> refusal,
+                    MakeEngine make_host)
+      : engine_(std::move(gpu)), refusal_(std::move(refusal)), make_host_(std::move(make_host)) {}
+
+  Status Resize() override { return engine_->Resize(); }
+  Status Run(const std::vector<const float*>& inputs, const std::vector<float*>& outputs) override {
+    const Status status = engine_->Run(inputs, outputs);
+    if (status.ok() || is_host_) return status;
+    refusal_->Refuse(status.message());
+    PCONV_RETURN_IF_ERROR(make_host_(&engine_));
+    is_host_ = true;
+    return engine_->Run(inputs, outputs);
+  }
+  const std::vector<ProfileRow>& profile() const override { return engine_->profile(); }
+  int64_t arena_bytes() const override { return engine_->arena_bytes(); }
+  int64_t weight_bytes() const override { return engine_->weight_bytes(); }
+
+ private:
+  std::unique_ptr<Engine> engine_;
+  const std::shared_ptr<const OpenClRefusal> refusal_;
+  const MakeEngine make_host_;
+  bool is_host_ = false;
 };
 
 // False, with one line per delegate that says why, if there is no GPU that runs the graph.
@@ -44,13 +101,20 @@ bool TryGpu(Graph* graph, const EngineOptions& options, PackedCache* cache,
             std::unique_ptr<Engine>* engine) {
   const auto refusal = cache->GetOrMake<OpenClRefusal>(
       "opencl refusal", {}, [] { return std::make_shared<const OpenClRefusal>(); });
-  if (refusal->refused) return false;
-  Status status = CreateOpenClEngine(graph, options, cache, engine, OpenClKernels::kGpuDevice);
-  if (status.ok()) status = (*engine)->Resize();
-  if (status.ok()) return true;
-  refusal->refused = true;
-  LogWarning("backend auto takes the cpu engine: " + status.message());
-  return false;
+  if (refusal->refused()) return false;
+  std::unique_ptr<Engine> gpu;
+  Status status = CreateOpenClEngine(graph, options, cache, &gpu, OpenClKernels::kGpuDevice);
+  if (status.ok()) status = gpu->Resize();
+  if (!status.ok()) {
+    refusal->Refuse(status.message());
+    return false;
+  }
+  const auto make_host = [=](std::unique_ptr<Engine>* host) {
+    std::string name;
+    return CreateHostEngine(Backend::kCpu, graph, options, cache, host, &name);
+  };
+  *engine = std::make_unique<GpuElseHostEngine>(std::move(gpu), refusal, make_host);
+  return true;
 }
 
 }  // namespace
@@ -67,18 +131,7 @@ Status CreateEngine(Backend backend, Graph* graph, const EngineOptions& options,
     *name = "opencl";
     return Status::Ok();
   }
-  if (backend != Backend::kReference) {
-    const Status status = CreateAdaptedCpuEngine(graph, options, cache, engine);
-    if (status.ok()) {
-      *name = "cpu";
-      return status;
-    }
-    LogWarning("the cpu engine refuses the graph (" + status.message() +
-               "); the slow reference engine runs it");
-  }
-  *engine = CreateReferenceEngine(graph, options);
-  *name = "reference";
-  return (*engine)->Resize();
+  return CreateHostEngine(backend, graph, options, cache, engine, name);
 }
 
 }  // namespace pconv

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 
@@ -19,6 +20,17 @@ struct Failure {
   const char* message;
 };
 void PrintTo(const Failure& failure, std::ostream* stream) { *stream << failure.where; }
+
+constexpr char kCpuInstead[] = "backend auto takes the cpu engine: ";
+
+// Once in `log`, with the reason on the same line.
+void ExpectOneLine(const std::string& log, const std::string& reason) {
+  const size_t found = log.find(kCpuInstead);
+  ASSERT_NE(found, std::string::npos) << log;
+  const std::string rest = log.substr(found);
+  EXPECT_NE(rest.find(reason), std::string::npos) << log;
+  EXPECT_EQ(log.find(kCpuInstead, found + 1), std::string::npos) << log;
+}
 
 class OpenClFailureTest : public ::testing::TestWithParam<Failure> {
  protected:
@@ -53,12 +65,7 @@ TEST_P(OpenClFailureTest, LeavesTheCpuEngineAndOneLineWithAuto) {
     ASSERT_TRUE(status.ok()) << status.message();
     EXPECT_EQ(name_, "cpu");
   }
-  const std::string log = ::testing::internal::GetCapturedStderr();
-  const std::string line = "backend auto takes the cpu engine: ";
-  const size_t found = log.find(line);
-  ASSERT_NE(found, std::string::npos) << log;
-  EXPECT_NE(log.find(GetParam().message), std::string::npos) << log;
-  EXPECT_EQ(log.find(line, found + 1), std::string::npos) << log;
+  ExpectOneLine(::testing::internal::GetCapturedStderr(), GetParam().message);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, OpenClFailureTest,
@@ -68,6 +75,58 @@ INSTANTIATE_TEST_SUITE_P(All, OpenClFailureTest,
                                            Failure{"build", "fake.cl:7: error: no such thing"},
                                            Failure{"memory", "CL_MEM_OBJECT_ALLOCATION_FAILURE"}),
                          [](const auto& info) { return std::string(info.param.where); });
+
+// A GPU that takes the graph and fails when it runs.
+class OpenClRunFailureTest : public OpenClFailureTest {
+ protected:
+  void SetUp() override {
+    OpenClFailureTest::SetUp();
+    inputs_ = testing::RandomInputs(builder_.graph(), &builder_.rng());
+    expected_ = testing::ReferenceOutputs(builder_.graph(), inputs_);
+    outputs_ = {std::vector<float>(expected_[0].size())};
+  }
+  Status Run() {
+    std::fill(outputs_[0].begin(), outputs_[0].end(), -12345.0f);
+    return engine_->Run({inputs_[0].data()}, {outputs_[0].data()});
+  }
+
+  testing::Tensors inputs_, expected_, outputs_;
+};
+
+TEST_P(OpenClRunFailureTest, IsOneClearErrorWhereOpenClIsAskedFor) {
+  const Status made = Make(Backend::kOpenCl);
+  ASSERT_TRUE(made.ok()) << made.message();
+  const Status status = Run();
+  ASSERT_FALSE(status.ok());
+  EXPECT_NE(status.message().find(GetParam().message), std::string::npos) << status.message();
+}
+
+TEST_P(OpenClRunFailureTest, LeavesTheCpuEngineAndOneLineWithAuto) {
+  ::testing::internal::CaptureStderr();
+  ASSERT_TRUE(Make(Backend::kAuto).ok());
+  std::unique_ptr<Engine> other = std::move(engine_);  // of a second partition
+  ASSERT_TRUE(Make(Backend::kAuto).ok());
+  EXPECT_EQ(name_, "opencl");
+  for (int run = 0; run < 3; ++run) {
+    std::swap(engine_, other);
+    const Status status = Run();
+    EXPECT_TRUE(status.ok()) << status.message();
+    EXPECT_LT(testing::RelativeError(expected_[0], outputs_[0]), 1e-5);
+    EXPECT_TRUE(engine_->Resize().ok());
+  }
+  // Engines made anew, as for shapes that the first one cannot take, do not try again.
+  ASSERT_TRUE(Make(Backend::kAuto).ok());
+  EXPECT_EQ(name_, "cpu");
+  ExpectOneLine(::testing::internal::GetCapturedStderr(), GetParam().message);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, OpenClRunFailureTest,
+    ::testing::Values(
+        Failure{"launch", "clEnqueueNDRangeKernel failed with CL_MEM_OBJECT_ALLOCATION_FAILURE"},
+        Failure{"read", "bytes failed with CL_OUT_OF_RESOURCES"},
+        Failure{"finish", "clFinish failed with CL_OUT_OF_RESOURCES"}),
+    [](const auto& info) { return std::string(info.param.where); });
 
 TEST(EngineFactoryTest, AutoTakesAGpuThatWorks) {
   setenv("PCONV_OPENCL_LIBRARY", kFakeLibrary, 1);
@@ -84,20 +143,21 @@ TEST(EngineFactoryTest, AutoTakesAGpuThatWorks) {
 // The library is opened once per process: a forked one, before any other test has opened one (gtest
 // runs death tests first).
 TEST(EngineFactoryDeathTest, NamesTheMissingLibrary) {
-  const auto run = [] {
+  const auto run = [](Backend backend, const std::string& expected_name) {
     setenv("PCONV_OPENCL_LIBRARY", "/nowhere/libOpenCL.so", 1);
     testing::GraphBuilder builder(7);
     builder.Output(builder.PConv2D(builder.Input({1, 9, 9, 4}), {}));
     PackedCache cache;
     std::unique_ptr<Engine> engine;
     std::string name;
-    const Status status =
-        CreateEngine(Backend::kOpenCl, &builder.graph(), {}, &cache, &engine, &name);
+    const Status status = CreateEngine(backend, &builder.graph(), {}, &cache, &engine, &name);
     std::cerr << status.message();
-    std::exit(status.ok() ? 1 : 0);
+    std::exit(name == expected_name ? 0 : 1);
   };
-  EXPECT_EXIT(run(), ::testing::ExitedWithCode(0),
+  EXPECT_EXIT(run(Backend::kOpenCl, ""), ::testing::ExitedWithCode(0),
               "backend opencl: no OpenCL library found; tried /nowhere/libOpenCL.so");
+  EXPECT_EXIT(run(Backend::kAuto, "cpu"), ::testing::ExitedWithCode(0),
+              "takes the cpu engine: no OpenCL library found; tried /nowhere/libOpenCL.so");
 }
 
 }  // namespace

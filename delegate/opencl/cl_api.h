@@ -28,6 +28,7 @@ namespace pconv::opencl {
   X(clReleaseProgram)          \
   X(clCreateKernel)            \
   X(clSetKernelArg)            \
+  X(clGetKernelWorkGroupInfo)  \
   X(clReleaseKernel)           \
   X(clCreateBuffer)            \
   X(clReleaseMemObject)        \

@@ -1,6 +1,7 @@
 #include "delegate/opencl/cl_objects.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace pconv::opencl {
 
@@ -90,6 +91,14 @@ Status Kernel::SetArgument(cl_uint index, size_t bytes, const void* value) const
   const cl_int error = api().clSetKernelArg(get(), index, bytes, value);
   if (error == CL_SUCCESS) return Status::Ok();
   return ClStatus(error, "clSetKernelArg " + std::to_string(index));
+}
+
+size_t Kernel::MostWorkItems(cl_device_id device) const {
+  size_t most = 0;
+  const cl_int error = api().clGetKernelWorkGroupInfo(get(), device, CL_KERNEL_WORK_GROUP_SIZE,
+                                                      sizeof(most), &most, nullptr);
+  // A driver that does not know may find out at the launch.
+  return error == CL_SUCCESS ? most : std::numeric_limits<size_t>::max();
 }
 
 Status Queue::Create(const Context& context, cl_device_id device, bool profile, Queue* queue) {

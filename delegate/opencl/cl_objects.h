@@ -72,6 +72,8 @@ class Kernel : public Handle<cl_kernel, &ClApi::clReleaseKernel> {
   using Handle::Handle;
   static Status Create(const Program& program, const char* name, Kernel* kernel);
   Status SetArgument(cl_uint index, size_t bytes, const void* value) const;
+  // Work-items that a work-group may have, which depends on the compiled kernel's registers.
+  size_t MostWorkItems(cl_device_id device) const;
 };
 
 using Sizes = std::array<size_t, 3>;

@@ -74,22 +74,19 @@ class ConvPlanner {
       shape_.out_h = 1;
     }
     output_ = builder_.NewPlanes(task_.output);
-    const bool tune = builder_.options().tuning != Tuning::kOff;
     const DeviceInfo& device = builder_.device();
     // Partial sums in half would lose what float32 keeps: one slice.
     const std::vector<Tile> candidates =
-        builder_.gpu() ? GpuTiles(shape_, device.local_bytes, device.max_work_group, tune)
-        : in_place_    ? PointTiles(shape_, builder_.lanes(), weights_.kept, !builder_.half(), tune)
-                       : CpuTiles(shape_, builder_.lanes(), tune);
+        builder_.gpu() ? GpuTiles(shape_, device.local_bytes, device.max_work_group)
+        : in_place_    ? PointTiles(shape_, builder_.lanes(), weights_.kept, !builder_.half())
+                       : CpuTiles(shape_, builder_.lanes());
     const auto make_step = [&](const Tile& tile, Step* step) {
       return builder_.gpu() ? MakeGpuStep(tile, step)
              : in_place_    ? MakePointStep(tile, step)
                             : MakeCpuStep(tile, step);
     };
-    Tile tile;
-    PCONV_RETURN_IF_ERROR(ChooseTile(builder_, TuningKey(), candidates, make_step, &tile));
     Step step;
-    PCONV_RETURN_IF_ERROR(make_step(tile, &step));
+    PCONV_RETURN_IF_ERROR(ChooseTile(builder_, TuningKey(), candidates, make_step, &step));
     builder_.plan().steps.push_back(std::move(step));
     builder_.plan().weight_bytes += weight_bytes_;
     return Status::Ok();

@@ -39,7 +39,6 @@ DeviceInfo Describe(const ClApi& api, cl_device_id id, const std::string& platfo
   const std::string extensions = " " + Text(api, id, CL_DEVICE_EXTENSIONS) + " ";
   device.has_fp16 = extensions.find(" cl_khr_fp16 ") != std::string::npos;
   device.is_gpu = Number<cl_device_type>(api, id, CL_DEVICE_TYPE) & CL_DEVICE_TYPE_GPU;
-  device.has_images = Number<cl_bool>(api, id, CL_DEVICE_IMAGE_SUPPORT);
   device.has_fma = Number<cl_device_fp_config>(api, id, CL_DEVICE_SINGLE_FP_CONFIG) & CL_FP_FMA;
   device.keeps_programs = platform == "Portable Computing Language";
   device.compute_units = std::max(1u, Number<cl_uint>(api, id, CL_DEVICE_MAX_COMPUTE_UNITS));

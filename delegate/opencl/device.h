@@ -14,9 +14,8 @@ struct DeviceInfo {
   cl_device_id id = nullptr;  // owned by the platform
   std::string platform, name, vendor, version, driver;
   bool is_gpu = false;
-  bool has_fp16 = false;    // cl_khr_fp16: arithmetic, not only storage
-  bool has_images = false;  // not used by any kernel yet; listed by `verbose`
-  bool has_fma = false;     // fma() in hardware, in float32
+  bool has_fp16 = false;  // cl_khr_fp16: arithmetic, not only storage
+  bool has_fma = false;   // fma() in hardware, in float32
   // PoCL keeps compiled kernels on disk itself, and compiles every kernel once more for any
   // work-group size when it is asked for a program's binary.
   bool keeps_programs = false;

@@ -18,16 +18,17 @@ using opencl::Runtime;
 class OpenClEngine : public Engine {
  public:
   OpenClEngine(Graph* graph, const EngineOptions& options, PackedCache* cache,
-               std::shared_ptr<Runtime> runtime, bool gpu_kernels)
+               std::shared_ptr<Runtime> runtime, bool gpu_kernels, bool half_arithmetic)
       : graph_(graph),
         options_(options),
         cache_(cache),
         runtime_(std::move(runtime)),
-        gpu_kernels_(gpu_kernels) {}
+        gpu_kernels_(gpu_kernels),
+        half_arithmetic_(half_arithmetic) {}
 
   Status Resize() override {
-    PCONV_RETURN_IF_ERROR(
-        opencl::MakePlan({graph_, &options_, runtime_, cache_, gpu_kernels_}, &plan_));
+    PCONV_RETURN_IF_ERROR(opencl::MakePlan(
+        {graph_, &options_, runtime_, cache_, gpu_kernels_, half_arithmetic_}, &plan_));
     has_run_ = false;
     if (options_.verbose) Explain();
     return Status::Ok();
@@ -96,8 +97,7 @@ class OpenClEngine : public Engine {
     LogInfo("opencl engine on " + device.name + " (" + device.platform + ", driver " +
             device.driver + "), " + std::to_string(device.compute_units) + " compute units, " +
             std::to_string(device.local_bytes / 1024) + " KB of local memory, " +
-            (device.has_fp16 ? "with" : "without") + " cl_khr_fp16, " +
-            (device.has_images ? "with" : "without") + " images, kernels for " +
+            (device.has_fp16 ? "with" : "without") + " cl_khr_fp16, kernels for " +
             (gpu_kernels_ ? "GPUs" : "CPUs"));
     for (const opencl::Step& step : plan_.steps) {
       LogInfo("  " + step.name + ": " + step.description);
@@ -108,7 +108,7 @@ class OpenClEngine : public Engine {
   const EngineOptions options_;
   PackedCache* cache_;
   std::shared_ptr<Runtime> runtime_;
-  const bool gpu_kernels_;
+  const bool gpu_kernels_, half_arithmetic_;
   Plan plan_;
   bool has_run_ = false;
   std::vector<ProfileRow> profile_;
@@ -144,9 +144,12 @@ Status CreateOpenClEngine(Graph* graph, const EngineOptions& options, PackedCach
   if (kernels == OpenClKernels::kGpuDevice && !device.is_gpu) {
     return Status::Error("no GPU with OpenCL; found " + device.name);
   }
-  const bool by_device = kernels != OpenClKernels::kCpu && kernels != OpenClKernels::kGpu;
-  const bool gpu_kernels = by_device ? device.is_gpu : kernels == OpenClKernels::kGpu;
-  *engine = std::make_unique<OpenClEngine>(graph, options, cache, shared->runtime, gpu_kernels);
+  const bool is_half = kernels == OpenClKernels::kGpuHalf;
+  const bool by_device =
+      kernels == OpenClKernels::kByDevice || kernels == OpenClKernels::kGpuDevice;
+  const bool gpu_kernels = by_device ? device.is_gpu : is_half || kernels == OpenClKernels::kGpu;
+  *engine = std::make_unique<OpenClEngine>(graph, options, cache, shared->runtime, gpu_kernels,
+                                           is_half || device.has_fp16);
   return Status::Ok();
 }
 

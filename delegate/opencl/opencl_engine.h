@@ -11,8 +11,9 @@
 namespace pconv {
 
 // Which kernels run: those for the kind of device found, the same but on no device other than a
-// GPU, or always one kind (for tests).
-enum class OpenClKernels { kByDevice, kGpuDevice, kCpu, kGpu };
+// GPU, or always one kind (for tests); kGpuHalf: those for GPUs that multiply in half, in float32
+// where the device cannot.
+enum class OpenClKernels { kByDevice, kGpuDevice, kCpu, kGpu, kGpuHalf };
 
 // Fails where there is no OpenCL library or no device. `graph` and `cache` must outlive the engine.
 // Shapes need not be known yet: call Resize() before Run().

@@ -51,6 +51,8 @@ struct PlanRequest {
   std::shared_ptr<Runtime> runtime;
   PackedCache* cache = nullptr;
   bool gpu_kernels = false;  // or those for CPU devices
+  // On GPUs in float16: multiplications in half, too.
+  bool half_arithmetic = false;
 };
 
 // Compiles what is needed and allocates all memory; arguments are set.

@@ -26,6 +26,7 @@ PlanBuilder::PlanBuilder(const PlanRequest& request, std::vector<Layout> layouts
       cache_(*request.cache),
       gpu_(request.gpu_kernels),
       half_(request.options->precision == Precision::kFp16),
+      half_arithmetic_(gpu_ && half_ && request.half_arithmetic),
       lanes_(LanesFor(request)),
       plan_(*plan),
       forms_(request.graph->values.size()),
@@ -202,7 +203,7 @@ Status PlanBuilder::StageWindow(const cpu::Task& task, float fill, WindowInput* 
 
 std::string PlanBuilder::Common(int lanes) const {
   return Define("LANES", lanes) + Define("STORAGE_HALF", half_) +
-         Define("WEIGHT_HALF", gpu_ && half_) + Define("ARITHMETIC_HALF", half_arithmetic()) +
+         Define("WEIGHT_HALF", gpu_ && half_) + Define("ARITHMETIC_HALF", half_arithmetic_) +
          Define("USE_FMA", !gpu_ && device().has_fma) + kernel_text::common;
 }
 
@@ -212,6 +213,12 @@ Status PlanBuilder::MakeStep(const std::string& source, const char* kernel,
   std::shared_ptr<const Program> program;
   PCONV_RETURN_IF_ERROR(runtime_.GetProgram(source, "-cl-std=CL1.2", &program));
   PCONV_RETURN_IF_ERROR(Kernel::Create(*program, kernel, &step->kernel));
+  const size_t work_items = local[0] * local[1] * local[2];
+  const size_t most = step->kernel.MostWorkItems(device().id);
+  if (work_items > most) {
+    return Status::Error(std::string(kernel) + " as compiled runs in work-groups of at most " +
+                         std::to_string(most) + " work-items, not " + std::to_string(work_items));
+  }
   step->node = node_;
   step->name = name_;
   step->description = operation_ + " " + kernel + (detail.empty() ? "" : " " + detail);

@@ -45,7 +45,7 @@ class PlanBuilder {
   Plan& plan() const { return plan_; }
   bool gpu() const { return gpu_; }
   bool half() const { return half_; }
-  bool half_arithmetic() const { return gpu_ && half_ && device().has_fp16; }
+  bool half_arithmetic() const { return half_arithmetic_; }
   int lanes() const { return lanes_; }
 
   Status Start();                       // makes the graph's inputs
@@ -150,7 +150,7 @@ class PlanBuilder {
   const EngineOptions& options_;
   Runtime& runtime_;
   PackedCache& cache_;
-  const bool gpu_, half_;
+  const bool gpu_, half_, half_arithmetic_;
   const int lanes_;
   Plan& plan_;
   std::vector<Form> forms_;

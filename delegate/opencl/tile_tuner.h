@@ -11,13 +11,14 @@
 
 namespace pconv::opencl {
 
-// The tile for a layer that `key` describes fully: with Tuning::kOff the first candidate, or else
-// the one that an earlier run measured, or else with Tuning::kFull the one that is measured now,
-// with the launch that `make_step` makes of it. A stored tile that is no candidate (any more) is
-// ignored with a warning.
+// The launch, made by `make_step`, with the best tile for a layer that `key` describes fully: with
+// Tuning::kOff the first candidate, or else the one that an earlier run measured, or else with
+// Tuning::kFull the one that is measured now. A stored tile that is no candidate (any more) is
+// ignored with a warning. Candidates that the device refuses are passed over for the next one; the
+// error, if it refuses all, is the first one's.
 Status ChooseTile(const PlanBuilder& builder, const std::string& key,
                   const std::vector<Tile>& candidates,
-                  const std::function<Status(const Tile&, Step*)>& make_step, Tile* tile);
+                  const std::function<Status(const Tile&, Step*)>& make_step, Step* step);
 
 }  // namespace pconv::opencl
 

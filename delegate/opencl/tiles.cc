@@ -47,7 +47,7 @@ BlockShape ChooseBlock(int rows, int columns, int most_vectors) {
   return best;
 }
 
-std::vector<Tile> CpuTiles(const ConvShape& conv, int lanes, bool all) {
+std::vector<Tile> CpuTiles(const ConvShape& conv, int lanes) {
   const int most = MostVectors(conv.filters, lanes);
   const int vector_bytes = lanes * static_cast<int>(sizeof(float));
   std::vector<BlockShape> blocks = {ChooseBlock(conv.out_h, conv.out_w, most)};
@@ -79,7 +79,6 @@ std::vector<Tile> CpuTiles(const ConvShape& conv, int lanes, bool all) {
       tiles.push_back({block, slice});
     }
   }
-  if (!all) tiles.resize(1);
   return tiles;
 }
 
@@ -101,8 +100,7 @@ BlockShape ChoosePointBlock(int rows, int columns, int most_vectors) {
   return best;
 }
 
-std::vector<Tile> PointTiles(const ConvShape& conv, int lanes, double kept, bool may_slice,
-                             bool all) {
+std::vector<Tile> PointTiles(const ConvShape& conv, int lanes, double kept, bool may_slice) {
   constexpr int kCacheBytes = 28 * 1024, kMostBytes = 56 * 1024, kFewKernels = 20;
   const int vector_bytes = lanes * static_cast<int>(sizeof(float));
   const int most = MostVectors(conv.filters, lanes);
@@ -125,12 +123,10 @@ std::vector<Tile> PointTiles(const ConvShape& conv, int lanes, double kept, bool
       if (std::none_of(tiles.begin(), tiles.end(), is_same)) tiles.push_back(tile);
     }
   }
-  if (!all) tiles.resize(1);
   return tiles;
 }
 
-std::vector<Tile> GpuTiles(const ConvShape& conv, int64_t local_bytes, int64_t max_work_group,
-                           bool all) {
+std::vector<Tile> GpuTiles(const ConvShape& conv, int64_t local_bytes, int64_t max_work_group) {
   // Large blocks load less per multiplication; small maps would leave much of them unused.
   std::vector<BlockShape> blocks;
   if (conv.filters > 1) {
@@ -162,8 +158,7 @@ std::vector<Tile> GpuTiles(const ConvShape& conv, int64_t local_bytes, int64_t m
       tiles.push_back(tile);
     }
   }
-  if (tiles.empty()) tiles.push_back({{1, 1}, 1, 4, 4, 1});  // what every device can run
-  if (!all) tiles.resize(1);
+  tiles.push_back({{1, 1}, 1, 4, 4, 1});  // what every device can run
   return tiles;
 }
 

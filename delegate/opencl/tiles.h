@@ -42,13 +42,11 @@ BlockShape ChooseBlock(int rows, int columns, int most_vectors);
 // blocks divide saves asking which vectors are whose.
 BlockShape ChoosePointBlock(int rows, int columns, int most_vectors);
 
-// One tile, the cost model's, or with `all` every one that may be fastest somewhere.
-std::vector<Tile> CpuTiles(const ConvShape& conv, int lanes, bool all);
+// Every tile that may be fastest somewhere, the cost model's choice first.
+std::vector<Tile> CpuTiles(const ConvShape& conv, int lanes);
 // For 1x1 convolutions in place, of which `kept` of 1 is not zero.
-std::vector<Tile> PointTiles(const ConvShape& conv, int lanes, double kept, bool may_slice,
-                             bool all);
-std::vector<Tile> GpuTiles(const ConvShape& conv, int64_t local_bytes, int64_t max_work_group,
-                           bool all);
+std::vector<Tile> PointTiles(const ConvShape& conv, int lanes, double kept, bool may_slice);
+std::vector<Tile> GpuTiles(const ConvShape& conv, int64_t local_bytes, int64_t max_work_group);
 
 }  // namespace pconv::opencl
 

@@ -7,7 +7,7 @@
 #define PASTE_TOKENS(a, b) a##b
 #define PASTE(a, b) PASTE_TOKENS(a, b)
 
-#if ARITHMETIC_HALF
+#if ARITHMETIC_HALF && defined(cl_khr_fp16)
 typedef half REAL;
 #else
 typedef float REAL;
