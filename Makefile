@@ -9,6 +9,9 @@ BAZEL ?= bazel
 # Tests in which several threads share memory.
 THREAD_TESTS := //delegate:packed_cache_test //delegate/cpu:concurrency_test //delegate/cpu:cpu_engine_test //delegate/cpu/blocked:steps_test
 
+# Tests that need an OpenCL device (PoCL, which `setup` installs) fail without one; 0 skips them there.
+export PCONV_REQUIRE_OPENCL ?= 1
+
 .PHONY: help setup delegate demo test test-python test-cpp test-emulated test-oclgrind sanitize lint format bench docs wheel clean
 
 help:  ## list the targets
@@ -45,8 +48,9 @@ test-emulated: setup  ## C++ tests under qemu: ARM64, and x86-64 CPUs without AV
 test-python: setup  ## Python tests, against the built delegate
 	$(PY) -m pytest -n auto tests
 
-test-oclgrind: setup  ## OpenCL kernels in the simulator Oclgrind: accesses, races, uninitialised reads (3 min)
-	scripts/packages.sh oclgrind:oclgrind
+test-oclgrind: setup  ## OpenCL kernels in the simulator Oclgrind and, those in half, in clang
+	scripts/packages.sh oclgrind:oclgrind clang:clang
+	$(BAZEL) test --test_env=PCONV_REQUIRE_CLANG=1 //delegate/opencl:half_source_test
 	$(BAZEL) build //delegate/opencl:opencl_engine_test
 	scripts/oclgrind.sh bazel-bin/delegate/opencl/opencl_engine_test
 

@@ -1,11 +1,12 @@
-// Tuned tiles and compiled programs on disk. Without an OpenCL device the tests are skipped.
+// Tuned tiles and compiled programs on disk. Without an OpenCL device the tests are skipped, or
+// fail where one is required (opencl_testing.h).
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
 
 #include "delegate/graph_testing.h"
 #include "delegate/opencl/opencl_engine.h"
+#include "delegate/opencl/opencl_testing.h"
 #include "delegate/opencl/runtime.h"
 
 namespace pconv {
@@ -19,22 +20,14 @@ class OpenClCacheTest : public ::testing::Test {
  protected:
   void SetUp() override {
     std::shared_ptr<Runtime> runtime;
-    const Status status = Runtime::Create(1, "", false, &runtime);
-    if (!status.ok()) GTEST_SKIP() << status.message();
+    PCONV_NEED_OPENCL_DEVICE(Runtime::Create(1, "", false, &runtime).message());
     folder_ = fs::path(::testing::TempDir()) /
               ::testing::UnitTest::GetInstance()->current_test_info()->name();
     fs::remove_all(folder_);
   }
   void TearDown() override { fs::remove_all(folder_); }
 
-  std::vector<fs::path> Files() const {
-    std::vector<fs::path> files;
-    if (!fs::exists(folder_)) return files;
-    for (const auto& entry : fs::recursive_directory_iterator(folder_)) {
-      if (entry.is_regular_file()) files.push_back(entry.path());
-    }
-    return files;
-  }
+  std::vector<fs::path> Files() const { return testing::FilesIn(folder_); }
 
   fs::path folder_;
 };
@@ -107,15 +100,9 @@ TEST_F(OpenClCacheTest, IgnoresTilesOfAnotherVersion) {
   const std::string first = TileIn(convolution.Run(Tuning::kOff));
   convolution.Run(Tuning::kFull);
   // Every stored tile becomes one that no version makes; key and checksums are right.
-  const std::string own = (folder_ / "opencl").string();
-  for (const fs::path& file : Files()) {
-    std::ifstream stream(file, std::ios::binary);
-    const std::string text{std::istreambuf_iterator<char>(stream), {}};
-    const size_t begin = text.find("tile 3\n");
-    if (begin == std::string::npos) continue;
-    uint64_t key_bytes = 0;
-    text.copy(reinterpret_cast<char*>(&key_bytes), sizeof(key_bytes), 8);
-    DiskCache(own).Store(text.substr(begin, key_bytes), "99 99 1 1 1 1 ");
+  const DiskCache own((folder_ / "opencl").string());
+  for (const std::string& key : testing::StoredTileKeys(folder_)) {
+    own.Store(key, "99 99 1 1 1 1 ");
   }
   const std::string log = convolution.Run(Tuning::kCached);
   EXPECT_NE(log.find("99 99"), std::string::npos) << log;

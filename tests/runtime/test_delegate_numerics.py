@@ -35,12 +35,12 @@ def run_dense(model: bytes, x: np.ndarray) -> list[np.ndarray]:
     return [interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()]
 
 
-def assert_close(found, expected):
+def assert_close(found, expected, tolerance=TOLERANCE):
     found = found if isinstance(found, list) else [found]
     assert len(found) == len(expected)
     for a, b in zip(found, expected, strict=True):
         assert a.shape == b.shape
-        assert np.abs(a - b).max() <= TOLERANCE * max(1e-6, np.abs(b).max())
+        assert np.abs(a - b).max() <= tolerance * max(1e-6, np.abs(b).max())
 
 
 def check(dense: bytes, shape: tuple[int, ...], rng, *, weights: str = "float32", **kwargs):
