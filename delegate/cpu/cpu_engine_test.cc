@@ -100,6 +100,30 @@ TEST_P(CpuEngineTest, MatchesPlainLoops) {
 INSTANTIATE_TEST_SUITE_P(Cases, CpuEngineTest, ::testing::ValuesIn(testing::AllGrids()),
                          [](const auto& info) { return std::string(info.param.name); });
 
+TEST(Engine, SaysOnceThatItComputesInFloat32) {
+  GraphBuilder builder(Seed());
+  builder.Output(builder.PConv2D(builder.Input({1, 9, 9, 4}), {}));
+  EngineOptions options;
+  PackedCache cache;
+  const auto log_of_two_engines = [&] {
+    ::testing::internal::CaptureStderr();
+    for (int i = 0; i < 2; ++i) {
+      std::unique_ptr<Engine> engine;
+      const Status status = CreateCpuEngine(&builder.graph(), options, &cache, &engine);
+      EXPECT_TRUE(status.ok()) << status.message();
+      cache.NextGeneration();
+    }
+    return ::testing::internal::GetCapturedStderr();
+  };
+  EXPECT_EQ(log_of_two_engines(), "");
+  options.precision = Precision::kFp16;
+  const std::string log = log_of_two_engines();
+  const std::string line = "precision fp16: the cpu engine";
+  const size_t found = log.find(line);
+  ASSERT_NE(found, std::string::npos) << log;
+  EXPECT_EQ(log.find(line, found + 1), std::string::npos) << log;
+}
+
 TEST(Engine, ResizeKeepsWeights) {
   GraphBuilder builder(Seed());
   RandomLayerSpec spec;
