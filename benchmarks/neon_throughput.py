@@ -2,11 +2,11 @@
 
     python -m benchmarks.neon_throughput
 
-Compiles delegate/cpu/kernels_baseline.cc for ARM64, takes the inner loop of each of the 126
-patterns of 4 of 9 taps (one kernel times one block of output vectors) and asks llvm-mca for its
-cycles when the data is in L1. LLVM's model of cortex-a76 is that of Cortex-A57, which starts one
-128-bit FMLA a cycle; neoverse-n1, the server version of the same core, has a model of its own with
-two. Needs Debian's g++-aarch64-linux-gnu and llvm-19.
+Compiles delegate/cpu/kernels_baseline.cc and float16_pattern.cc for ARM64, takes the inner loop of
+each of the 126 patterns of 4 of 9 taps (one kernel times one block of output vectors) and asks
+llvm-mca for its cycles when the data is in L1. LLVM's model of cortex-a76 is that of Cortex-A57,
+which starts one 128-bit FMLA a cycle; neoverse-n1, the server version of the same core, has a model
+of its own with two. Needs Debian's g++-aarch64-linux-gnu and llvm-19.
 """
 
 from __future__ import annotations
@@ -20,6 +20,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FMLA_PER_CYCLE = {"cortex-a76": 1, "neoverse-n1": 2}
+# Sources with their options (isa_copts in third_party/copts.bzl).
+SOURCES: dict[str, tuple[str, list[str]]] = {
+    "float32": ("kernels_baseline.cc", []),
+    "float16": ("float16_pattern.cc", ["-march=armv8.2-a+fp16", "-fno-schedule-insns"]),
+}
 
 
 def main() -> None:
@@ -33,30 +38,42 @@ def main() -> None:
     parser.add_argument("--llvm_mca", default="llvm-mca-19")
     args = parser.parse_args()
 
-    regions = inner_loops(args.compiler)
-    print("| model | block | patterns | FMLA | loads | lowest | median | patterns >= 85 % |")
+    regions = {
+        (arithmetic, mask, block): body
+        for arithmetic, (source, options) in SOURCES.items()
+        for (mask, block), body in inner_loops(args.compiler, source, options).items()
+    }
+    print(
+        "| model | arithmetic, block | patterns | FMLA | loads | lowest | median "
+        "| patterns >= 85 % |"
+    )
     print("|---|---|---:|---:|---:|---:|---:|---:|")
     for cpu, peak in FMLA_PER_CYCLE.items():
-        for block in sorted({block for _, block in regions}):
-            bodies = [body for (_, found), body in regions.items() if found == block]
+        kinds = {(arithmetic, block) for arithmetic, _, block in regions}
+        for arithmetic, block in sorted(kinds, key=lambda kind: (kind[0] != "float32", kind[1])):
+            bodies = [
+                body
+                for (found, _, size), body in regions.items()
+                if (found, size) == (arithmetic, block)
+            ]
             shares = [
                 body.count("fmla") / peak / cycles(args.llvm_mca, cpu, body) for body in bodies
             ]
             print(
-                f"| {cpu} | {block} | {len(bodies)} | {bodies[0].count('fmla')} "
+                f"| {cpu} | {arithmetic} {block} | {len(bodies)} | {bodies[0].count('fmla')} "
                 f"| {statistics.median(loads(body) for body in bodies):.0f} "
                 f"| {min(shares):.1%} | {statistics.median(shares):.1%} "
                 f"| {sum(share >= 0.85 for share in shares)} |"
             )
 
 
-def inner_loops(compiler: str) -> dict[tuple[str, str], str]:
+def inner_loops(compiler: str, source: str, options: list[str]) -> dict[tuple[str, str], str]:
     """Instructions of each inner loop, by (mask, block); the closing branch is left out."""
     with tempfile.TemporaryDirectory() as folder:
         assembly = Path(folder, "kernels.s")
-        options = ["-std=c++17", "-O3", "-fPIC", "-DPCONV_MCA_MARKERS", f"-I{ROOT}"]
-        source = ROOT / "delegate/cpu/kernels_baseline.cc"
-        subprocess.run([compiler, *options, "-S", "-o", assembly, source], check=True)
+        command = [compiler, "-std=c++17", "-O3", "-fPIC", "-DPCONV_MCA_MARKERS", f"-I{ROOT}"]
+        path = ROOT / "delegate/cpu" / source
+        subprocess.run([*command, *options, "-S", "-o", assembly, path], check=True)
         text = assembly.read_text()
     marked = re.findall(
         r"# LLVM-MCA-BEGIN mask(\d+)_(\d+x\d+)\n(.*?)# LLVM-MCA-END", text, re.DOTALL

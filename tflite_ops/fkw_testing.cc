@@ -160,7 +160,7 @@ OwnedLayer RandomLayer(const RandomLayerSpec& spec, std::mt19937* rng) {
   std::iota(layer.reorder.begin(), layer.reorder.end(), 0u);
   std::shuffle(layer.reorder.begin(), layer.reorder.end(), *rng);
 
-  std::uniform_real_distribution<float> weight(-1.0f, 1.0f);
+  std::uniform_real_distribution<float> weight(-spec.weight_bound, spec.weight_bound);
   layer.offset.push_back(0);
   for (int g = 0; g < num_groups; ++g) {
     uint32_t in_group = 0;

@@ -41,7 +41,8 @@ struct RandomLayerSpec {
   int in_channels = 8, out_channels = 8, filter_block = 1;
   std::vector<uint64_t> patterns;  // empty: eight random ones of `num_taps` taps (or all there are)
   int num_taps = 4;
-  double density = 0.3;  // share of kernels kept
+  double density = 0.3;       // share of kernels kept
+  float weight_bound = 1.0f;  // weights are uniform in [-weight_bound, weight_bound]
   WeightType weight_type = WeightType::kFloat32;
   bool random_index_types = true;
 };

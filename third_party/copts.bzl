@@ -8,9 +8,9 @@ PCONV_COPTS = [
 ]
 
 def isa_copts(isa):
-    """Options for kernels of one instruction set: "avx512", "avx2" or "baseline".
+    """Options for kernels of one instruction set: "avx512", "avx2", "baseline", or ARM64's "float16".
 
-    Other processors than x86-64 compile the same sources, which are empty there, without them.
+    Other processors than an instruction set's own compile the same sources, which are empty there, without them.
     """
     options = {
         "avx512": [
@@ -25,8 +25,15 @@ def isa_copts(isa):
         ],
         "avx2": ["-mavx2", "-mfma", "-mf16c"],
         "baseline": [],
+        "float16": [],
     }
+    float16 = [
+        "-march=armv8.2-a+fp16",
+        # GCC's scheduler moves loads up until the sums of a register block spill.
+        "-fno-schedule-insns",
+        "-Wno-ignored-optimization-argument",  # Clang does not know it
+    ]
     return PCONV_COPTS + ["-O3"] + select({
         "//third_party:x86_64": options[isa],
-        "//conditions:default": [],
+        "//conditions:default": float16 if isa == "float16" else [],
     })

@@ -8,6 +8,8 @@ namespace {
 constexpr int kFirstLevelCache = 28 * 1024;    // of 32 to 48 KiB
 constexpr double kKernelsPerSlice = 20;        // of a filter, at least
 constexpr int kSecondLevelCache = 800 * 1024;  // of 1 MiB
+// Products that a filter adds up in float16, on average, before the sum becomes float32.
+constexpr double kFloat16Products = 128;
 
 struct Block {
   int rows, columns;
@@ -19,12 +21,26 @@ Block SingleFilterBlock(const Layout& output, int taps) {
   return {std::min(taps > 1 ? 4 : 2, output.tile_h), std::min(4, output.tile_w)};
 }
 
+// The same for pairs in float16, as many cells as fit their scratch memory, or almost.
+Block Float16PairBlock(const Layout& output, const KernelTable& kernels) {
+  const int cells = static_cast<int>(kernels.pair_scratch) / (2 * kernels.lanes);
+  const int blocks = (output.tile_w + cells - 1) / cells;
+  const int columns = (output.tile_w + blocks - 1) / blocks;
+  return {std::min(cells / columns, output.tile_h), columns};
+}
+
 bool FitsPatternKernel(const KernelTable& kernels, const ConvProblem& problem) {
   const Window& window = problem.window;
   return kernels.conv_pattern_3x3 != nullptr && problem.taps == 4 && problem.group == 1 &&
          window.kernel_h == 3 && window.kernel_w == 3 && window.stride_h == 1 &&
          window.stride_w == 1 && window.dilation_h == 1 && window.dilation_w == 1 &&
          problem.output.tile_w >= kPatternColumns;
+}
+
+// At most `most` input channels per slice, all slices about equal.
+int EvenSlice(const ConvProblem& problem, int most) {
+  const int slices = (problem.in_channels + most - 1) / most;
+  return (problem.in_channels + slices - 1) / slices;
 }
 
 // Input channels per slice, so that what a block of outputs reads fits into `cache_bytes`.
@@ -38,19 +54,18 @@ int SliceChannels(const ConvProblem& problem, Block block, int cache_bytes) {
   const int window_bytes = cells(block.rows, window.kernel_h, window.stride_h) *
                            cells(block.columns, window.kernel_w, window.stride_w) *
                            problem.output.lanes * static_cast<int>(sizeof(float));
-  const int fit = std::max(1, cache_bytes / window_bytes);
-  const int slices = (problem.in_channels + fit - 1) / fit;
-  return (problem.in_channels + slices - 1) / slices;
+  return EvenSlice(problem, std::max(1, cache_bytes / window_bytes));
 }
 
 // For single filters: the first-level cache, up to twice as much where a slice of a 1x1 layer would
 // hold few kernels of a filter, because starting and ending one costs more than what misses then.
-int SingleFilterSlice(const ConvProblem& problem, Block block) {
-  const int fit = SliceChannels(problem, block, kFirstLevelCache);
+// `cache_bytes`: of float32.
+int SingleFilterSlice(const ConvProblem& problem, Block block, int cache_bytes) {
+  const int fit = SliceChannels(problem, block, cache_bytes);
   if (problem.taps > 1 || problem.kernels_per_filter == 0) return fit;
   const double wanted = kKernelsPerSlice * problem.in_channels / problem.kernels_per_filter;
   const double more = std::clamp(wanted / fit, 1.0, 2.0);
-  return SliceChannels(problem, block, static_cast<int>(more * kFirstLevelCache));
+  return SliceChannels(problem, block, static_cast<int>(more * cache_bytes));
 }
 
 // By rows only if every thread gets as many, and enough for a register block.
@@ -60,7 +75,20 @@ bool RowsSplitEvenly(int rows, int num_threads) {
 }
 
 bool InPairs(const KernelTable& kernels, const ConvProblem& problem, const ConvChoice& choice) {
-  return kernels.filter_pairs && problem.taps == 1 && !StreamHasRuns(problem, choice);
+  // Sums in float16 must be bounded by slices.
+  return kernels.filter_pairs && problem.taps == 1 && !StreamHasRuns(problem, choice) &&
+         (kernels.pair_scratch == 0 || problem.sliceable);
+}
+
+// What follows from the rest: pairs, and the bound on sums in float16.
+void Complete(const KernelTable& kernels, const ConvProblem& problem, ConvChoice* choice) {
+  choice->pairs = InPairs(kernels, problem, *choice);
+  if (ScratchBytes(kernels, *choice) == 0 || problem.kernels_per_filter == 0) return;
+  const double products = problem.taps * problem.kernels_per_filter / problem.in_channels;
+  const double most = std::max(1.0, kFloat16Products / products);
+  if (most < choice->slice_channels) {
+    choice->slice_channels = EvenSlice(problem, static_cast<int>(most));
+  }
 }
 
 bool SameChoice(const ConvChoice& a, const ConvChoice& b) {
@@ -83,6 +111,13 @@ bool StreamHasRuns(const ConvProblem& problem, const ConvChoice& choice) {
          problem.patterns > 1 << (32 - kPatternShift) || problem.in_channels > 1 << kPatternShift;
 }
 
+size_t ScratchBytes(const KernelTable& kernels, const ConvChoice& choice) {
+  const size_t per_channel = choice.pattern_kernel ? kernels.pattern_scratch
+                             : choice.pairs        ? kernels.pair_scratch
+                                                   : 0;
+  return per_channel * choice.slice_channels;
+}
+
 ConvChoice DefaultConvChoice(const KernelTable& kernels, const ConvProblem& problem) {
   const Layout& output = problem.output;
   ConvChoice choice;
@@ -94,13 +129,15 @@ ConvChoice DefaultConvChoice(const KernelTable& kernels, const ConvProblem& prob
     const int rows = std::min(kernels.pattern_rows, output.tile_h);
     choice.slice_channels = SliceChannels(problem, {rows, kPatternColumns}, kSecondLevelCache);
   } else if (problem.group == 1) {
-    block = SingleFilterBlock(output, problem.taps);
-    choice.slice_channels = SingleFilterSlice(problem, block);
+    const bool float16 = kernels.pair_scratch > 0 && InPairs(kernels, problem, choice);
+    block = float16 ? Float16PairBlock(output, kernels) : SingleFilterBlock(output, problem.taps);
+    choice.slice_channels =
+        SingleFilterSlice(problem, block, float16 ? 2 * kFirstLevelCache : kFirstLevelCache);
   }
   choice.block_rows = block.rows;
   choice.block_columns = block.columns;
   choice.split_rows = RowsSplitEvenly(output.tile_h, problem.num_threads);
-  choice.pairs = InPairs(kernels, problem, choice);
+  Complete(kernels, problem, &choice);
   return choice;
 }
 
@@ -111,7 +148,7 @@ std::vector<ConvChoice> ConvCandidates(const KernelTable& kernels, const ConvPro
     for (const bool split_rows : {false, true}) {
       if (split_rows && (problem.num_threads == 1 || output.tile_h < problem.num_threads)) continue;
       ConvChoice choice = {pattern, block.rows, block.columns, slice_channels, split_rows};
-      choice.pairs = InPairs(kernels, problem, choice);
+      Complete(kernels, problem, &choice);
       const auto same = [&](const ConvChoice& other) { return SameChoice(choice, other); };
       if (std::none_of(candidates.begin(), candidates.end(), same)) candidates.push_back(choice);
     }

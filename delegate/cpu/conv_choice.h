@@ -38,6 +38,9 @@ struct ConvChoice {
 // Whether the stream has runs of patterns (StreamView), or the pattern in every record.
 bool StreamHasRuns(const ConvProblem& problem, const ConvChoice& choice);
 
+// Bytes of ConvArgs::scratch per thread.
+size_t ScratchBytes(const KernelTable& kernels, const ConvChoice& choice);
+
 // By the cost model.
 ConvChoice DefaultConvChoice(const KernelTable& kernels, const ConvProblem& problem);
 

@@ -87,12 +87,12 @@ size_t PackedConv::bytes() const {
 
 ConvStep::ConvStep(const KernelTable& kernels, std::shared_ptr<const PackedConv> weights,
                    const ConvProblem& problem, const ConvChoice& choice, ActivationRange range,
-                   const Plan& plan, int input, int addend, int output)
+                   Plan* plan, int input, int addend, int output)
     : kernels_(kernels),
       weights_(std::move(weights)),
       range_(range),
-      input_(plan.buffers[input]),
-      output_(plan.buffers[output]),
+      input_(plan->buffers[input]),
+      output_(plan->buffers[output]),
       choice_(choice),
       num_threads_(problem.num_threads),
       border_(kernels, output_) {
@@ -100,10 +100,17 @@ ConvStep::ConvStep(const KernelTable& kernels, std::shared_ptr<const PackedConv>
   reads = {input};
   if (addend >= 0) {
     has_addend_ = true;
-    addend_ = plan.buffers[addend];
+    addend_ = plan->buffers[addend];
     reads.push_back(addend);
   }
   writes = output;
+  if (ScratchFloats() > 0) {
+    Buffer scratch;
+    scratch.shape.c = static_cast<int>(ScratchFloats() * num_threads_);
+    scratch_ = static_cast<int>(plan->buffers.size());
+    plan->buffers.push_back(scratch);
+    reads.push_back(scratch_);  // so that the arena keeps it while the step runs
+  }
   const WindowOrigin origin = OriginOf(window, input_.shape.h, input_.shape.w);
   origin_ = input_.layout.CellOffset(origin.y, origin.x);
   input_row_ = window.stride_h * input_.layout.row_floats();
@@ -149,6 +156,7 @@ void ConvStep::Run(const RunContext& context) const {
     args.group_end = choice_.split_rows ? groups : weights_->bounds[thread + 1];
     args.pattern_number = pattern_numbers_.data();
     args.packed_offset = packed_offsets_.data();
+    if (scratch_ >= 0) args.scratch = context.data[scratch_] + thread * ScratchFloats();
     for (int n = 0; n < output_.shape.n; ++n) {
       args.input = context.data[reads[0]] +
                    static_cast<size_t>(n) * input_.shape.c * args.input_plane + origin_;
@@ -172,6 +180,11 @@ size_t ConvStep::BlockFloats() const {
   // An odd number of cache lines between planes.
   return output_.shape.c * (static_cast<size_t>(kBlockRows) * kBlockColumns + 1) *
          output_.layout.lanes;
+}
+
+size_t ConvStep::ScratchFloats() const {
+  constexpr size_t kLine = 128;
+  return (ScratchBytes(kernels_, choice_) + kLine - 1) / kLine * kLine / sizeof(float);
 }
 
 void ConvStep::RunImage(const ConvArgs& args, const Pooled& pooled) const {
@@ -228,6 +241,8 @@ void ConvStep::RunPart(ConvArgs args) const {
         const bool last = s + 1 == slices;
         part.stream = weights_->slices[s].View();
         part.accumulate = s > 0;
+        part.channel_begin = static_cast<int>(s) * choice_.slice_channels;
+        part.channel_end = std::min(part.channel_begin + choice_.slice_channels, input_.shape.c);
         part.lo = last ? range_.lo : -kInfinity;
         part.hi = last ? range_.hi : kInfinity;
         kernel(part);
@@ -283,6 +298,7 @@ void FusePools(Plan* plan) {
 std::string ConvStep::KernelName() const {
   std::string name = std::string("lane_tiled_") + kernels_.name + " ";
   if (weights_->group > 1) name += "group " + std::to_string(weights_->group) + " ";
+  if (scratch_ >= 0) name += "float16 ";
   return name + choice_.ToString() + ", " + output_.layout.ToString();
 }
 

@@ -48,8 +48,8 @@ class ConvStep : public Step {
   // Buffers: input, output and the one to add before the activation (or -1) with the tiles of the
   // output. `weights` were packed for `choice`.
   ConvStep(const KernelTable& kernels, std::shared_ptr<const PackedConv> weights,
-           const ConvProblem& problem, const ConvChoice& choice, ActivationRange range,
-           const Plan& plan, int input, int addend, int output);
+           const ConvProblem& problem, const ConvChoice& choice, ActivationRange range, Plan* plan,
+           int input, int addend, int output);
   void Run(const RunContext& context) const override;
   // Takes over the pool, the only reader of this step's output: blocks of the output are pooled
   // while they are in cache, and the output itself is never stored. False: it does not fit.
@@ -69,6 +69,8 @@ class ConvStep : public Step {
   // All slices of such a part of the image; the kernels read and write from column 0 on.
   void RunPart(ConvArgs args) const;
   size_t BlockFloats() const;
+  // Of every thread's scratch memory, in whole cache lines.
+  size_t ScratchFloats() const;
 
   const KernelTable& kernels_;
   std::shared_ptr<const PackedConv> weights_;
@@ -84,7 +86,8 @@ class ConvStep : public Step {
   int num_threads_;
   Border border_;
   std::unique_ptr<PoolStep> pool_;
-  int blocks_ = -1;  // buffer of every thread's block
+  int blocks_ = -1;   // buffer of every thread's block
+  int scratch_ = -1;  // buffer of every thread's ConvArgs::scratch
 };
 
 // Lets convolutions take over the pools behind them.

@@ -30,8 +30,8 @@ ConvTrial::ConvTrial(const KernelTable& kernels, std::function<SparseFilters()> 
                      const ConvProblem& problem, const Buffer& input, const Buffer& output,
                      bool addend, ThreadPool* pool)
     : kernels_(kernels), make_filters_(std::move(make_filters)), problem_(problem), pool_(pool) {
-  plan_.buffers = {input, output};
-  if (addend) plan_.buffers.push_back(output);
+  buffers_ = {input, output};
+  if (addend) buffers_.push_back(output);
 }
 
 std::string ConvTrial::Describe() const {
@@ -43,32 +43,32 @@ std::string ConvTrial::Describe() const {
     text += " " + std::to_string(value);
   }
   text += ", from ";
-  TextOf(plan_.buffers[0], &text);
+  TextOf(buffers_[0], &text);
   text += ", to ";
-  TextOf(plan_.buffers[1], &text);
-  if (plan_.buffers.size() > 2) text += " plus another";
+  TextOf(buffers_[1], &text);
+  if (buffers_.size() > 2) text += " plus another";
   return text + ", threads " + std::to_string(problem_.num_threads);
 }
 
 double ConvTrial::Measure(const ConvChoice& choice) const {
   if (!filters_.has_value()) filters_ = make_filters_();
-  if (memory_.empty()) {
-    size_t floats = kAlignment + kCacheFloats;
-    for (const Buffer& buffer : plan_.buffers) floats += Aligned(buffer.floats());
-    memory_.assign(floats, 0.5f);
-  }
+  Plan plan;
+  plan.buffers = buffers_;
+  const ConvStep step(
+      kernels_, std::make_shared<PackedConv>(PackFilters(*filters_, problem_, choice)), problem_,
+      choice, ActivationRange{-1.0f, 1.0f}, &plan, 0, buffers_.size() > 2 ? 2 : -1, 1);
+  size_t floats = kAlignment + kCacheFloats;
+  for (const Buffer& buffer : plan.buffers) floats += Aligned(buffer.floats());
+  if (memory_.size() < floats) memory_.assign(floats, 0.5f);
   RunContext context;
   context.pool = pool_;
   float* next = memory_.data();
   next +=
       (kAlignment - reinterpret_cast<uintptr_t>(next) / sizeof(float) % kAlignment) % kAlignment;
-  for (const Buffer& buffer : plan_.buffers) {
+  for (const Buffer& buffer : plan.buffers) {
     context.data.push_back(next);
     next += Aligned(buffer.floats());
   }
-  const ConvStep step(
-      kernels_, std::make_shared<PackedConv>(PackFilters(*filters_, problem_, choice)), problem_,
-      choice, ActivationRange{-1.0f, 1.0f}, plan_, 0, plan_.buffers.size() > 2 ? 2 : -1, 1);
   double best = 0;
   for (int run = 0; run <= kRuns; ++run) {  // one warms up
     for (size_t i = 0; i < kCacheFloats; i += 16) next[i] += 1.0f;

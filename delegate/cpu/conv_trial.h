@@ -31,10 +31,10 @@ class ConvTrial {
   const KernelTable& kernels_;
   const std::function<SparseFilters()> make_filters_;
   const ConvProblem problem_;
-  Plan plan_;  // buffers only: input, output, addend
+  std::vector<Buffer> buffers_;  // input, output, addend
   ThreadPool* const pool_;
   mutable std::optional<SparseFilters> filters_;
-  mutable std::vector<float> memory_;  // of all buffers, and the one that fills the cache
+  mutable std::vector<float> memory_;  // of a step's buffers, and the one that fills the cache
 };
 
 }  // namespace pconv::cpu

@@ -186,7 +186,9 @@ TEST(ConvTuner, EveryCandidateComputesTheSame) {
     const Tensors inputs = testing::RandomInputs(graph, &builder.rng());
     const Tensors expected = testing::ReferenceOutputs(graph, inputs);
     const auto& layer = std::get<PConv2DNode>(graph.nodes[0].op).layer;
-    for (const KernelTable* kernels : SupportedKernels()) {
+    auto tables = SupportedKernels();
+    if (Float16Kernels() != nullptr) tables.push_back(Float16Kernels());
+    for (const KernelTable* kernels : tables) {
       if (c.block == kernels->lanes) continue;  // runs in the blocked layout
       ConvProblem problem;
       problem.window = spec.window;
@@ -194,6 +196,8 @@ TEST(ConvTuner, EveryCandidateComputesTheSame) {
       problem.group = c.block;
       problem.patterns = layer.num_patterns();
       problem.in_channels = 150;
+      problem.kernels_per_filter =
+          static_cast<double>(layer.num_kernels()) * c.block / spec.out_channels;
       problem.sliceable = true;
       problem.output = BestLaneTiled(graph.values[output].shape[1], graph.values[output].shape[2],
                                      kernels->lanes);
@@ -201,8 +205,11 @@ TEST(ConvTuner, EveryCandidateComputesTheSame) {
       EngineOptions options = Options(Tuning::kFull, Folder("engine"));
       options.isa = kernels->isa;
       options.num_threads = c.threads;
+      const bool float16 = kernels == Float16Kernels();
+      options.precision = float16 ? Precision::kFp16 : Precision::kFp32;
+      const double tolerance = float16 ? 1e-2 : 1e-5;
       const Outcome tuned = RunGraph(&graph, options, inputs);
-      EXPECT_LT(testing::RelativeError(expected[0], tuned.output), 1e-5) << tuned.kernel;
+      EXPECT_LT(testing::RelativeError(expected[0], tuned.output), tolerance) << tuned.kernel;
       const std::set<std::string> keys = KeysIn(options.cache_dir + "/cpu");
       ASSERT_EQ(keys.size(), 1u);
       options.tuning = Tuning::kCached;
@@ -214,7 +221,7 @@ TEST(ConvTuner, EveryCandidateComputesTheSame) {
         const Outcome outcome = RunGraph(&graph, options, inputs);
         EXPECT_NE(outcome.kernel.find(" " + choice.ToString() + ","), std::string::npos)
             << outcome.kernel << ", expected " << choice.ToString();
-        EXPECT_LT(testing::RelativeError(expected[0], outcome.output), 1e-5) << outcome.kernel;
+        EXPECT_LT(testing::RelativeError(expected[0], outcome.output), tolerance) << outcome.kernel;
       }
     }
   }

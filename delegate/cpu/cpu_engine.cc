@@ -115,7 +115,8 @@ class CpuEngine : public Engine {
 // Once per delegate, which owns the cache: a resize makes new engines.
 void TellOfFloat32(PackedCache* cache) {
   cache->GetOrMake<bool>("told of float32", {}, [] {
-    LogWarning("precision fp16: the cpu engine has no float16 kernels and computes in float32");
+    LogWarning(
+        "precision fp16: the cpu engine computes in float32, this CPU has no float16 arithmetic");
     return std::make_shared<const bool>(true);
   });
 }
@@ -125,8 +126,10 @@ void TellOfFloat32(PackedCache* cache) {
 Status CreateCpuEngine(Graph* graph, const EngineOptions& options, PackedCache* cache,
                        std::unique_ptr<Engine>* engine) {
   const cpu::KernelTable* kernels = nullptr;
-  PCONV_RETURN_IF_ERROR(cpu::SelectKernels(options.isa, &kernels));
-  if (options.precision == Precision::kFp16) TellOfFloat32(cache);
+  PCONV_RETURN_IF_ERROR(cpu::SelectKernels(options.isa, options.precision, &kernels));
+  if (options.precision == Precision::kFp16 && kernels != cpu::Float16Kernels()) {
+    TellOfFloat32(cache);
+  }
   if (options.num_threads < 1) {
     return Status::Error("num_threads: found " + std::to_string(options.num_threads) +
                          ", expected at least 1");

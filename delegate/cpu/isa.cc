@@ -1,5 +1,12 @@
 #include "delegate/cpu/isa.h"
 
+#if defined(__aarch64__) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+
+#include "delegate/cpu/float16_kernels.h"
+#endif
+
 #include <string>
 
 namespace pconv::cpu {
@@ -35,6 +42,22 @@ std::vector<const KernelTable*> Detect() {
   return tables;
 }
 
+const KernelTable* DetectFloat16() {
+#if defined(__aarch64__) && defined(__linux__)
+  if ((getauxval(AT_HWCAP) & HWCAP_ASIMDHP) != 0) {
+    auto* table = new KernelTable(kBaselineKernels);
+    table->name = "neon_fp16";
+    table->conv_group[0] = ConvSingleFloat16;
+    table->conv_pattern_3x3 = ConvPattern3x3Float16;
+    table->pattern_rows = kFloat16PatternRows;
+    table->pattern_scratch = kFloat16PatternScratch;
+    table->pair_scratch = kFloat16PairScratch;
+    return table;
+  }
+#endif
+  return nullptr;
+}
+
 }  // namespace
 
 const std::vector<const KernelTable*>& SupportedKernels() {
@@ -42,8 +65,16 @@ const std::vector<const KernelTable*>& SupportedKernels() {
   return *tables;
 }
 
-Status SelectKernels(Isa isa, const KernelTable** table) {
-  const auto& tables = SupportedKernels();
+const KernelTable* Float16Kernels() {
+  static const KernelTable* const table = DetectFloat16();
+  return table;
+}
+
+Status SelectKernels(Isa isa, Precision precision, const KernelTable** table) {
+  auto tables = SupportedKernels();
+  if (precision == Precision::kFp16 && Float16Kernels() != nullptr) {
+    tables.insert(tables.begin(), Float16Kernels());
+  }
   *table = tables.front();
   if (isa == Isa::kAuto) return Status::Ok();
   for (const KernelTable* candidate : tables) {

@@ -10,11 +10,16 @@
 
 namespace pconv::cpu {
 
-// Kernel tables that this CPU can run, best first; never empty.
+// Kernel tables in float32 that this CPU can run, best first; never empty.
 const std::vector<const KernelTable*>& SupportedKernels();
 
-// The best table that `isa` allows. Error if the CPU lacks the instruction set asked for.
-Status SelectKernels(Isa isa, const KernelTable** table);
+// The table whose kernels of 3x3 patterns and of filter pairs add up products in float16; null if
+// this CPU does not compute in float16.
+const KernelTable* Float16Kernels();
+
+// The best table that `isa` and `precision` allow: one in float32 if the CPU does not compute in
+// float16. Error if the CPU lacks the instruction set asked for.
+Status SelectKernels(Isa isa, Precision precision, const KernelTable** table);
 
 }  // namespace pconv::cpu
 

@@ -74,6 +74,10 @@ struct ConvArgs {
   float lo, hi;  // clamp of the result
   int row_begin, row_end, columns;
   int group_begin, group_end;
+  // For kernels that convert their input first: memory of the thread's own and the input channels
+  // of the stream's records.
+  void* scratch;
+  int channel_begin, channel_end;
 };
 using ConvKernel = void (*)(const ConvArgs& args);
 
@@ -306,6 +310,9 @@ struct KernelTable {
   MeanKernel mean;
   GemvKernel gemv;
   SparseGemvKernel sparse_gemv;
+  // Of the kernels of 3x3 patterns and of filter pairs, where they add up products in float16:
+  // bytes of ConvArgs::scratch per input channel. 0: they compute in float32.
+  size_t pattern_scratch = 0, pair_scratch = 0;
 };
 
 #if defined(__x86_64__)

@@ -393,7 +393,7 @@ class Planner {
                       [&](const ConvChoice& c) { return trial.Measure(c); });
     auto step =
         std::make_unique<ConvStep>(kernels_, packer_.PackConv(source, problem, choice), problem,
-                                   choice, RangeOf(task.activation), plan_, input, addend, output);
+                                   choice, RangeOf(task.activation), &plan_, input, addend, output);
     const std::string kernel = step->KernelName();
     AddNode(std::move(step), task, kernel);
   }
