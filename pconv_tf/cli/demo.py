@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=20_000,
         metavar="N",
-        help="training images in one epoch, at most 60000 (default: %(default)s)",
+        help="training images in one epoch, 1280 to 60000 (default: %(default)s)",
     )
     output.add_json_argument(parser)
 

@@ -15,7 +15,7 @@ needs_data = pytest.mark.skipif(
 @pytest.mark.slow
 def test_a_short_demo_writes_files_and_a_consistent_table(tmp_path, capsys):
     folder = tmp_path / "out"
-    assert main(["demo", f"--output={folder}", "--epoch_images=640", "--json"]) == 0
+    assert main(["demo", f"--output={folder}", "--epoch_images=1280", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     dense, twin, pruned = result["rows"]
     assert {path.name for path in folder.iterdir()} == {
@@ -38,7 +38,7 @@ def test_a_short_demo_writes_files_and_a_consistent_table(tmp_path, capsys):
 
 
 def test_too_few_images_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="epoch_images: expected 128 to 60000, found 5"):
+    with pytest.raises(ValueError, match="epoch_images: expected 1280 to 60000, found 5"):
         run(tmp_path, epoch_images=5)
 
 
