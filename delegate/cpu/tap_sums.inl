@@ -39,7 +39,7 @@ __attribute__((noinline)) const char* TapSumsRun(const float* input, size_t plan
         const Vec x = Load(cells + c * kLanes);
         PCONV_UNROLL
         for (int t = 0; t < kTaps; ++t) {
-          MultiplyAdd(acc[r][c][t], x, weights.tap[t]);
+          MultiplyAddTap<1, 1>(acc[r][c][t], x, weights, rec->weights, t);
         }
       }
       cells += row;
