@@ -58,7 +58,7 @@ def stated_compression(name):
 
 
 def weights_kept(layer):
-    kh, kw, channels, filters = layer.kernel.shape
+    _, _, channels, filters = layer.kernel.shape
     constraint = layer.constraint
     if constraint.balance == "filter":
         return layer.entries * kept_kernels(channels, constraint.rate) * filters
