@@ -1,4 +1,4 @@
-"""Random numbers, small .tflite files, and the built delegate."""
+"""Random numbers, Keras, small .tflite files, and the built delegate."""
 
 import os
 import shutil
@@ -16,6 +16,15 @@ def rng():
     seed = int(os.environ.get("PCONV_TEST_SEED", "20200213"))
     print(f"seed: {seed} (set PCONV_TEST_SEED to change it)")
     return np.random.default_rng(seed)
+
+
+@pytest.fixture
+def keras3():
+    """Keras 3, seeded."""
+    import keras
+
+    keras.utils.set_random_seed(7)
+    return keras
 
 
 @pytest.fixture(scope="session")

@@ -9,12 +9,3 @@ def any_keras(request):
     module = pytest.importorskip(request.param)
     module.utils.set_random_seed(7)
     return module
-
-
-@pytest.fixture
-def keras3():
-    """Keras 3, seeded."""
-    import keras
-
-    keras.utils.set_random_seed(7)
-    return keras

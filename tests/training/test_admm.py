@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from pruning_models import compiled, small_cnn, small_data
+from trainable_models import compiled, small_cnn, small_data
 
 import pconv_tf
 from pconv_tf.training.admm import LayerAdmm

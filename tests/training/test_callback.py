@@ -4,7 +4,7 @@ import importlib
 
 import numpy as np
 import pytest
-from pruning_models import compiled, small_cnn, small_data
+from trainable_models import compiled, small_cnn, small_data
 from zeros_watch import assert_zeros_hold, zeros_watch
 
 import pconv_tf

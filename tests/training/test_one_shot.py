@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from pruning_models import small_cnn
+from trainable_models import small_cnn
 
 import pconv_tf
 

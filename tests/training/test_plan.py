@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from pruning_models import compiled, small_cnn, small_data
+from trainable_models import compiled, small_cnn, small_data
 
 import pconv_tf
 from pconv_tf.config import PruningConfig

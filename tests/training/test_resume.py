@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from pruning_models import compiled, small_data
+from trainable_models import compiled, small_data
 
 import pconv_tf
 from pconv_tf.training import checkpoint

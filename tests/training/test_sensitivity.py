@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from pruning_models import small_cnn
+from trainable_models import small_cnn
 
 from pconv_tf.training.sensitivity import LayerSensitivity, Sensitivity, measure
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pruning_models import compiled, small_cnn, small_data
+from trainable_models import compiled, small_cnn, small_data
 from zeros_watch import assert_zeros_hold, zeros_watch
 
 import pconv_tf
@@ -248,7 +248,7 @@ def test_quantisation_aware_training_keeps_the_zeros(rng):
 import os
 before = dict(os.environ)
 import numpy as np, tf_keras, pconv_tf
-from pruning_models import compiled, small_cnn, small_data
+from trainable_models import compiled, small_cnn, small_data
 from pconv_tf.training.schedules import load_schedule
 load_schedule({"class_name": "ConstantSparsity", "config":
                {"target_sparsity": 0.5, "begin_step": 0}})
@@ -338,7 +338,7 @@ def test_tfmot_schedules_in_training(framework):
     code = f"""
 import importlib
 import numpy as np, tensorflow_model_optimization as tfmot, pconv_tf
-from pruning_models import compiled, small_cnn, small_data
+from trainable_models import compiled, small_cnn, small_data
 keras = importlib.import_module({framework!r})
 keras.utils.set_random_seed(1)
 data = small_data(np.random.default_rng(1))

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import yaml
-from pruning_models import compiled, small_cnn, small_data
+from trainable_models import compiled, small_cnn, small_data
 
 import pconv_tf
 from pconv_tf.cli.main import main

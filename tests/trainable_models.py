@@ -1,4 +1,4 @@
-"""Small models and data shared by the training tests."""
+"""Small Keras models to train and prune, and data that they can learn."""
 
 import numpy as np
 
