@@ -4,7 +4,6 @@ import csv
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,6 +37,17 @@ def fit_and_watch(keras, model, data, config):
     assert watch.checks >= 4
     assert_pruned(callback)
     return callback
+
+
+def run_alone(code):
+    """Runs code in a process of its own, since importing tfmot changes what `tf.keras` means."""
+    environment = dict(os.environ)
+    environment.pop("TF_USE_LEGACY_KERAS", None)
+    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 @pytest.mark.parametrize(
@@ -242,8 +252,7 @@ def test_keep_zeros_in_later_training(any_keras, rng):
 
 
 @pytest.mark.slow
-def test_quantisation_aware_training_keeps_the_zeros(rng):
-    """tfmot lives in a process of its own: importing it changes what `tf.keras` means."""
+def test_quantisation_aware_training_keeps_the_zeros():
     code = """
 import os
 before = dict(os.environ)
@@ -273,13 +282,7 @@ for weight, old in zip(aware.trainable_weights, start):
         assert (weight.numpy() != old).any(), weight.name
 assert held == 3, held
 """
-    environment = dict(os.environ)
-    environment.pop("TF_USE_LEGACY_KERAS", None)
-    environment["PYTHONPATH"] = os.pathsep.join([*sys.path, str(Path(__file__).parent)])
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    run_alone(code)
 
 
 def test_a_schedule_drives_the_connectivity_rate(keras3, rng):
@@ -327,8 +330,7 @@ for wrong, text in (({"class_name": "Step", "config": {}}, "among"),
     else:
         raise AssertionError(wrong)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
+    run_alone(code)
 
 
 @pytest.mark.slow
@@ -371,13 +373,7 @@ start = "layer second: connectivity rate 1000"
 assert message.startswith(start) and "keeps none of 128 kernels" in message, message
 assert callback._steps_seen == 0
 """
-    environment = dict(os.environ)
-    environment.pop("TF_USE_LEGACY_KERAS", None)
-    environment["PYTHONPATH"] = os.pathsep.join([*sys.path, str(Path(__file__).parent)])
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    run_alone(code)
 
 
 def test_a_schedule_out_of_range_is_refused(keras3, rng):
