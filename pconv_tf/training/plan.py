@@ -265,8 +265,7 @@ def check_rate(kernel: Kernel, constraint: KernelConstraint) -> None:
     Raises:
         ValueError: It leaves none; the text names the layer.
     """
-    channels = constraint.shape[2]
-    ranked = channels if constraint.balance == "filter" else channels * constraint.groups
+    ranked = constraint.ranked
     try:
         kept_kernels(ranked, constraint.rate)
     except ValueError as error:

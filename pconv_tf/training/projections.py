@@ -57,6 +57,12 @@ class KernelConstraint:
         """Number of filter groups, the last of which may be smaller than `block`."""
         return -(-self.shape[3] // self.block)
 
+    @property
+    def ranked(self) -> int:
+        """Kernels (of groups) that are ranked together, 1/rate of which are kept."""
+        channels = self.shape[2]
+        return channels if self.balance == "filter" else channels * self.groups
+
     def project_pattern(self, weights: Weights) -> Support:
         """Assigns to every kernel the pattern that keeps most of its energy."""
         return Support(self._assign(self.tap_energy(weights))[0], None)
@@ -131,13 +137,12 @@ class KernelConstraint:
     def _select(self, energy: Weights, rate: float) -> npt.NDArray[np.bool_] | None:
         if rate == 1:
             return None
+        keep = kept_kernels(self.ranked, rate)
         if self.balance == "filter":
-            keep = kept_kernels(energy.shape[0], rate)
             selected = np.zeros(energy.shape, dtype=bool)
             largest = np.argpartition(-energy, keep - 1, axis=0)[:keep]
             np.put_along_axis(selected, largest, True, axis=0)
             return selected
-        keep = kept_kernels(energy.size, rate)
         flat = np.zeros(energy.size, dtype=bool)
         flat[np.argpartition(-energy.ravel(), keep - 1)[:keep]] = True
         return flat.reshape(energy.shape)

@@ -13,7 +13,7 @@ import numpy as np
 from pconv_tf.config import ConfigLike, PruningConfig
 from pconv_tf.files import write_atomically
 from pconv_tf.training.layers import find_kernels
-from pconv_tf.training.plan import LayerPlan, bind, make_plan
+from pconv_tf.training.plan import bind, make_plan
 
 RATES = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
 
@@ -136,7 +136,8 @@ def measure(
         config: Pattern sets, balance and blocks are taken from it; its rates are not.
         score: From the model to a number that is better when higher, such as accuracy on a
             validation set.
-        rates: Connectivity rates to try; a layer skips those that leave it no kernel.
+        rates: Connectivity rates to try; a layer skips those above the number of kernels that are
+            ranked together in it, which leave one kernel at most.
         progress: Called with (evaluations done, evaluations in all).
 
     Raises:
@@ -148,7 +149,8 @@ def measure(
         raise ValueError(f"rates: expected numbers of at least 1. Received: {list(rates)!r}")
     plan = bind(make_plan(model, settings), settings)
     layers = [layer for layer in plan.layers if layer.kernel.kind != "depthwise"]
-    tried = [[rate for rate in rates if _leaves_kernels(layer, rate)] for layer in layers]
+    # At a rate of `ranked` one kernel is left; higher ones leave no fewer, or none.
+    tried = [[rate for rate in rates if rate <= layer.constraint.ranked] for layer in layers]
     total = 1 + sum(map(len, tried))
     done = 0
 
@@ -183,10 +185,3 @@ def measure(
     return Sensitivity(
         baseline, tuple(measured), sum(int(np.prod(kernel.shape)) for kernel in others)
     )
-
-
-def _leaves_kernels(layer: LayerPlan, rate: float) -> bool:
-    constraint = layer.constraint
-    channels = constraint.shape[2]
-    ranked = channels if constraint.balance == "filter" else channels * constraint.groups
-    return rate <= ranked

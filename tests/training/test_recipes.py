@@ -60,10 +60,8 @@ def stated_compression(name):
 def weights_kept(layer):
     _, _, channels, filters = layer.kernel.shape
     constraint = layer.constraint
-    if constraint.balance == "filter":
-        return layer.entries * kept_kernels(channels, constraint.rate) * filters
-    kernels = channels * constraint.groups
-    return layer.entries * kept_kernels(kernels, constraint.rate) * filters / constraint.groups
+    share = kept_kernels(constraint.ranked, constraint.rate) / constraint.ranked
+    return layer.entries * channels * filters * share
 
 
 def test_every_recipe_has_a_network():

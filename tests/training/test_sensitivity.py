@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from trainable_models import small_cnn
 
+from pconv_tf.config import PruningConfig
+from pconv_tf.training.plan import make_plan
+from pconv_tf.training.projections import kept_kernels
 from pconv_tf.training.sensitivity import LayerSensitivity, Sensitivity, measure
 
 
@@ -83,6 +86,21 @@ def test_out_of_reach_compressions_are_refused():
         result.suggest(5)
     with pytest.raises(ValueError, match="expected at least 1"):
         result.suggest(0.5)
+
+
+@pytest.mark.parametrize(("balance", "highest"), [("filter", 6), ("layer", 48)])
+def test_rates_that_remove_no_further_kernel_are_skipped(keras3, balance, highest):
+    layers = keras3.layers
+    model = keras3.Sequential([layers.Input((8, 8, 6)), layers.Conv2D(8, 3, name="conv")])
+    config = {"pattern_set": "pconv4", "balance": balance}
+    rates = (1, highest, highest + 1, 2 * highest, 2 * highest + 1)
+    (layer,) = measure(model, config, lambda model: 0.0, rates=rates).layers
+    assert layer.rates == (1, highest)
+    assert layer.kept == (48 * 4, 48 // highest * 4)
+    (planned,) = make_plan(model, PruningConfig.from_any(config)).layers
+    assert [kept_kernels(planned.constraint.ranked, rate) for rate in rates[:-1]][1:] == [1, 1, 1]
+    with pytest.raises(ValueError, match="keeps none"):
+        kept_kernels(planned.constraint.ranked, rates[-1])
 
 
 def test_bad_rates_are_refused(any_keras):
