@@ -66,4 +66,16 @@ size_t PackedCache::size() const {
   return entries_.size();
 }
 
+std::vector<PackedCache::Source> SourcesOf(const FkwView& layer) {
+  const FkwArrays& arrays = layer.arrays();
+  std::vector<PackedCache::Source> sources;
+  for (const UIntArray* array : {&arrays.offset, &arrays.reorder, &arrays.index, &arrays.stride}) {
+    sources.push_back({array->data(), array->bytes()});
+  }
+  sources.push_back({arrays.weight, arrays.weight_bytes()});
+  sources.push_back({arrays.bias, arrays.bias_size * sizeof(float)});
+  if (arrays.scale != nullptr) sources.push_back({arrays.scale, arrays.scale_size * sizeof(float)});
+  return sources;
+}
+
 }  // namespace pconv

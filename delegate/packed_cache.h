@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "tflite_ops/fkw_view.h"
+
 namespace pconv {
 
 // Thread-safe. Owned by the delegate; entries are shared with the engines that use them.
@@ -58,6 +60,9 @@ class PackedCache {
   std::map<Key, Entry> entries_;
   int generation_ = 0;
 };
+
+// All arrays of a layer: what its packed weights are made from.
+std::vector<PackedCache::Source> SourcesOf(const FkwView& layer);
 
 }  // namespace pconv
 

@@ -1,9 +1,11 @@
 #include "delegate/packed_cache.h"
 
 #include <atomic>
+#include <random>
 #include <thread>
 
 #include "gtest/gtest.h"
+#include "tflite_ops/fkw_testing.h"
 
 namespace pconv {
 namespace {
@@ -73,6 +75,40 @@ TEST(PackedCache, ThreadsGetWhatTheyAskFor) {
   cache.NextGeneration();
   cache.NextGeneration();
   EXPECT_EQ(cache.size(), 0u);  // nobody holds any
+}
+
+TEST(PackedCache, SourcesOfALayerAreAllBytesOfItsArrays) {
+  for (const WeightType type : {WeightType::kFloat32, WeightType::kFloat16, WeightType::kInt8}) {
+    std::mt19937 rng(1);
+    testing::RandomLayerSpec spec;
+    spec.weight_type = type;
+    spec.random_index_types = false;
+    testing::OwnedLayer layer = testing::RandomLayer(spec, &rng);
+    layer.offset_type = UIntArray::Type::kUInt16;
+    layer.reorder_type = layer.index_type = UIntArray::Type::kUInt8;
+    layer.stride_type = UIntArray::Type::kUInt32;
+    const FkwView view = layer.View();
+    const FkwArrays& arrays = view.arrays();
+    std::vector<std::pair<const void*, size_t>> expected = {
+        {arrays.offset.data(), 2 * layer.offset.size()},
+        {arrays.reorder.data(), layer.reorder.size()},
+        {arrays.index.data(), layer.index.size()},
+        {arrays.stride.data(), 4 * layer.stride.size()}};
+    if (type == WeightType::kFloat32) {
+      expected.emplace_back(layer.weight_f32.data(), 4 * layer.weight_f32.size());
+    } else if (type == WeightType::kFloat16) {
+      expected.emplace_back(layer.weight_f16.data(), 2 * layer.weight_f16.size());
+    } else {
+      expected.emplace_back(layer.weight_i8.data(), layer.weight_i8.size());
+    }
+    expected.emplace_back(layer.bias.data(), 4 * layer.bias.size());
+    if (type == WeightType::kInt8) {
+      expected.emplace_back(layer.scale.data(), 4 * layer.scale.size());
+    }
+    std::vector<std::pair<const void*, size_t>> found;
+    for (const auto& source : SourcesOf(view)) found.emplace_back(source.data, source.bytes);
+    EXPECT_EQ(found, expected) << "weight type " << static_cast<int>(type);
+  }
 }
 
 }  // namespace

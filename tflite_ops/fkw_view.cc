@@ -124,6 +124,8 @@ Status CheckStride(const UIntArray& stride, const UIntArray& offset, size_t num_
 
 }  // namespace
 
+size_t UIntArray::bytes() const { return size_ * ElementSize(type_); }
+
 uint32_t UIntArray::operator[](size_t i) const {
   switch (type_) {
     case Type::kUInt8:
@@ -135,6 +137,8 @@ uint32_t UIntArray::operator[](size_t i) const {
   }
   return 0;
 }
+
+size_t FkwArrays::weight_bytes() const { return weight_size * ElementSize(weight_type); }
 
 Status FkwView::Create(const PConv2DOptions& options, const FkwArrays& arrays, FkwView* view) {
   PCONV_RETURN_IF_ERROR(ValidatePConv2DOptions(options));

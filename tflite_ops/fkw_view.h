@@ -19,6 +19,7 @@ class UIntArray {
   UIntArray(const void* data, Type type, size_t size) : data_(data), type_(type), size_(size) {}
   size_t size() const { return size_; }
   Type type() const { return type_; }
+  size_t bytes() const;
   const void* data() const { return data_; }
   uint32_t operator[](size_t i) const;
 
@@ -40,6 +41,8 @@ struct FkwArrays {
   size_t bias_size = 0;
   const float* scale = nullptr;  // only with kInt8
   size_t scale_size = 0;
+
+  size_t weight_bytes() const;
 };
 
 // A layer whose every count, index, order and size has been checked once by Create(); accessors do

@@ -3,29 +3,6 @@
 #include <algorithm>
 
 namespace pconv::cpu {
-namespace {
-
-std::vector<PackedCache::Source> SourcesOf(const PConv2DNode& op) {
-  const FkwArrays& arrays = op.layer.arrays();
-  const auto bytes = [](const UIntArray& array) {
-    const size_t element = array.type() == UIntArray::Type::kUInt8    ? 1
-                           : array.type() == UIntArray::Type::kUInt16 ? 2
-                                                                      : 4;
-    return PackedCache::Source{array.data(), array.size() * element};
-  };
-  const size_t weight = arrays.weight_type == WeightType::kFloat32   ? 4
-                        : arrays.weight_type == WeightType::kFloat16 ? 2
-                                                                     : 1;
-  return {bytes(arrays.offset),
-          bytes(arrays.reorder),
-          bytes(arrays.index),
-          bytes(arrays.stride),
-          {arrays.weight, arrays.weight_size * weight},
-          {arrays.bias, arrays.bias_size * sizeof(float)},
-          {arrays.scale, arrays.scale_size * sizeof(float)}};
-}
-
-}  // namespace
 
 PackedCache::Source WeightPacker::SourceOf(int value) const {
   size_t bytes = sizeof(float);
@@ -47,7 +24,7 @@ WeightPacker::ConvSource WeightPacker::SourceOfConv(const Node& node, int in_cha
     problem.kernels_per_filter =
         static_cast<double>(op->layer.num_kernels()) * options.filter_block / options.out_channels;
     problem.sliceable = true;
-    source.constants = SourcesOf(*op);
+    source.constants = SourcesOf(op->layer);
     source.make = [op] { return FromFkw(op->layer); };
     source.text += " outputs " + std::to_string(options.out_channels) + " kernels " +
                    std::to_string(op->layer.num_kernels()) + " block " +
@@ -102,7 +79,7 @@ std::shared_ptr<const FewPixelsWeights> WeightPacker::PackFewPixels(const ConvSo
 }
 
 std::shared_ptr<const SlicedMatrix> WeightPacker::PackSparseMatrix(const PConv2DNode& op) {
-  return Packed<SlicedMatrix>("sliced matrix", SourcesOf(op), [&] {
+  return Packed<SlicedMatrix>("sliced matrix", SourcesOf(op.layer), [&] {
     const int inputs = op.layer.options().in_channels;
     return std::make_shared<SlicedMatrix>(SliceMatrix(MakeSparseMatrix(op.layer), inputs));
   });
@@ -118,7 +95,7 @@ std::shared_ptr<const blocked::PackedConv> WeightPacker::PackBlockedConv(const T
   std::string parameters = " lanes " + std::to_string(lanes) + " chunk " + std::to_string(chunk) +
                            " inputs " + std::to_string(in_channels);
   if (const auto* op = std::get_if<PConv2DNode>(&node.op)) {
-    sources = SourcesOf(*op);
+    sources = SourcesOf(op->layer);
     for (const uint64_t mask : op->layer.options().patterns) {
       parameters += " " + std::to_string(mask);
     }

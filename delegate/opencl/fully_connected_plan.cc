@@ -13,24 +13,6 @@ struct DeviceMatrix {
 
 }  // namespace
 
-std::vector<PackedCache::Source> SourcesOf(const FkwView& layer) {
-  const FkwArrays& arrays = layer.arrays();
-  const auto bytes_of = [](const UIntArray& array) {
-    const size_t widths[] = {1, 2, 4};
-    return array.size() * widths[static_cast<int>(array.type())];
-  };
-  const size_t weight_widths[] = {4, 2, 1};
-  std::vector<PackedCache::Source> sources;
-  for (const UIntArray* array : {&arrays.offset, &arrays.reorder, &arrays.index, &arrays.stride}) {
-    sources.push_back({array->data(), bytes_of(*array)});
-  }
-  sources.push_back(
-      {arrays.weight, arrays.weight_size * weight_widths[static_cast<int>(arrays.weight_type)]});
-  sources.push_back({arrays.bias, arrays.bias_size * sizeof(float)});
-  if (arrays.scale != nullptr) sources.push_back({arrays.scale, arrays.scale_size * sizeof(float)});
-  return sources;
-}
-
 Status PlanSparseFullyConnected(const cpu::Task& task, const FkwView& layer, PlanBuilder* builder) {
   Activations input;
   PCONV_RETURN_IF_ERROR(builder->Rows(task.inputs[0], &input));

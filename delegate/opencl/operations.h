@@ -27,9 +27,6 @@ Status PlanOperation(const cpu::Task& task, const ConcatNode& op, PlanBuilder* b
 Status PlanOperation(const cpu::Task& task, const ReshapeNode& op, PlanBuilder* builder);
 Status PlanOperation(const cpu::Task& task, const SoftmaxNode& op, PlanBuilder* builder);
 
-// Arrays of a layer in the model's file: what packed weights are made from.
-std::vector<PackedCache::Source> SourcesOf(const FkwView& layer);
-
 }  // namespace pconv::opencl
 
 #endif  // PCONV_TF_DELEGATE_OPENCL_OPERATIONS_H_
