@@ -7,6 +7,9 @@
 
 namespace pconv {
 
+// a / b rounded up; a >= 0, b > 0.
+inline int CeilDiv(int a, int b) { return (a + b - 1) / b; }
+
 // Values of TFLite's schema enums, as stored in files.
 enum class Padding : int32_t { kSame = 0, kValid = 1 };
 enum class Activation : int32_t { kNone = 0, kRelu = 1, kReluN1To1 = 2, kRelu6 = 3 };

@@ -4,13 +4,9 @@
 #include <map>
 
 #include "delegate/cpu/blocked/tensor.h"
+#include "tflite_ops/conv_geometry.h"
 
 namespace pconv::cpu {
-namespace {
-
-int CeilDiv(int a, int b) { return (a + b - 1) / b; }
-
-}  // namespace
 
 size_t Layout::plane_floats() const {
   constexpr size_t kLine = 16, kSets = 64;  // floats per cache line, sets of a first-level cache

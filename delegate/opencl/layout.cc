@@ -2,6 +2,8 @@
 
 #include <cstdlib>
 
+#include "tflite_ops/conv_geometry.h"
+
 namespace pconv::opencl {
 
 Layout MakeLayout(int height, int width, int lanes) {
@@ -10,8 +12,8 @@ Layout MakeLayout(int height, int width, int lanes) {
   for (int grid_h = 1; grid_h <= lanes; ++grid_h) {
     const int grid_w = lanes / grid_h;
     Layout layout{height, width, lanes, grid_h, grid_w};
-    layout.tile_h = (height + grid_h - 1) / grid_h;
-    layout.tile_w = (width + grid_w - 1) / grid_w;
+    layout.tile_h = CeilDiv(height, grid_h);
+    layout.tile_w = CeilDiv(width, grid_w);
     // Few vectors first, then short edges, then few rows: the first and last vector of each need
     // their neighbours' lanes.
     const int cost = layout.vectors() * 1024 + layout.tile_h + layout.tile_w;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "tflite_ops/conv_geometry.h"
+
 namespace pconv::opencl {
 
 int64_t PackedConv::bytes() const {
@@ -13,7 +15,7 @@ int64_t PackedConv::bytes() const {
 PackedConv PackConv(const cpu::SparseFilters& filters, const KernelGeometry& geometry, Walk walk,
                     int group, int slice_channels, int window_w, int window_size) {
   PackedConv packed;
-  packed.slices = std::max(1, (filters.in_channels + slice_channels - 1) / slice_channels);
+  packed.slices = std::max(1, CeilDiv(filters.in_channels, slice_channels));
   const int runs = walk == Walk::kPatterns ? static_cast<int>(filters.patterns.size()) : 1;
   for (int slice = 0; slice < packed.slices; ++slice) {
     const uint32_t begin = slice * slice_channels, end = begin + slice_channels;

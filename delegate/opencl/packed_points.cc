@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "delegate/cpu/filter_pairs.h"
+#include "tflite_ops/conv_geometry.h"
 
 namespace pconv::opencl {
 namespace {
@@ -15,7 +16,7 @@ struct List {
 };
 
 int NumSlices(const cpu::SparseFilters& filters, int slice_channels) {
-  return std::max(1, (filters.in_channels + slice_channels - 1) / slice_channels);
+  return std::max(1, CeilDiv(filters.in_channels, slice_channels));
 }
 
 void BeginPart(PackedPoints* packed) {

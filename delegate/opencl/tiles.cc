@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "tflite_ops/conv_geometry.h"
+
 namespace pconv::opencl {
 namespace {
 
@@ -13,8 +15,6 @@ int SliceChannels(int channels, int channel_bytes, int bytes) {
 }
 
 }  // namespace
-
-int CeilDiv(int a, int b) { return (a + b - 1) / b; }
 
 int MostVectors(int filters, int lanes) {
   const int registers = lanes == 8 ? 16 : 32;  // AVX2; AVX-512 and NEON

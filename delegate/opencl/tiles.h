@@ -10,8 +10,6 @@
 
 namespace pconv::opencl {
 
-int CeilDiv(int a, int b);
-
 struct Tile {
   BlockShape block;                                 // per work-item
   int slice_channels = 1;                           // staged at once

@@ -23,7 +23,7 @@ constexpr size_t kAlignFloats = 32;
 size_t Aligned(size_t floats) { return (floats + kAlignFloats - 1) / kAlignFloats * kAlignFloats; }
 
 size_t BandFloats(const Buffer& buffer, int rows) {
-  return static_cast<size_t>(blocked::CeilDiv(buffer.shape.c, buffer.layout.lanes)) *
+  return static_cast<size_t>(CeilDiv(buffer.shape.c, buffer.layout.lanes)) *
          blocked::PlaneFloats(rows - 2 * buffer.layout.ring, buffer.shape.w, buffer.layout.ring,
                               buffer.layout.lanes);
 }

@@ -6,9 +6,9 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace pconv::blocked {
+#include "tflite_ops/conv_geometry.h"
 
-inline int CeilDiv(int a, int b) { return (a + b - 1) / b; }
+namespace pconv::blocked {
 
 // Floats from one plane to the next. Planes of a power-of-two size would put the same pixel of all
 // channel blocks into one set of the caches, so they end on an odd number of vectors.
