@@ -146,8 +146,7 @@ Status FkwView::Create(const PConv2DOptions& options, const FkwArrays& arrays, F
   const size_t out_channels = options.out_channels;
   const size_t num_groups = (out_channels + block - 1) / block;
   const size_t num_patterns = options.patterns.size();
-  size_t num_taps = 0;
-  for (uint64_t mask = options.patterns[0]; mask != 0; mask &= mask - 1) ++num_taps;
+  const size_t num_taps = TapsOf(options.patterns[0]).size();
 
   PCONV_RETURN_IF_ERROR(CheckStorage("offset", arrays.offset));
   PCONV_RETURN_IF_ERROR(CheckStorage("reorder", arrays.reorder));

@@ -15,11 +15,7 @@ Status CheckRange(const char* key, int64_t found, int64_t lowest, int64_t highes
                        ", expected " + std::to_string(lowest) + " to " + std::to_string(highest));
 }
 
-int CountTaps(uint64_t mask) {
-  int taps = 0;
-  for (; mask != 0; mask &= mask - 1) ++taps;
-  return taps;
-}
+int CountTaps(uint64_t mask) { return static_cast<int>(TapsOf(mask).size()); }
 
 Status ValidatePatterns(const PConv2DOptions& options) {
   const auto& patterns = options.patterns;
@@ -120,6 +116,14 @@ Status ParsePads(KeyReader* keys, Window* window) {
 }
 
 }  // namespace
+
+std::vector<int> TapsOf(uint64_t mask) {
+  std::vector<int> taps;
+  for (int bit = 0; bit < 64; ++bit) {
+    if ((mask >> bit & 1) != 0) taps.push_back(bit);
+  }
+  return taps;
+}
 
 Status ValidatePConv2DOptions(const PConv2DOptions& options) {
   const Window& w = options.window;

@@ -30,6 +30,9 @@ struct PConv2DOptions {
   std::vector<uint64_t> patterns;  // bit r * kernel_w + c = tap at row r, column c
 };
 
+// Bits of a pattern's mask, ascending: the taps it keeps in storage order.
+std::vector<int> TapsOf(uint64_t mask);
+
 // Checks every field; the error names the key, what was found and what is accepted.
 Status ValidatePConv2DOptions(const PConv2DOptions& options);
 

@@ -26,6 +26,12 @@ Status Parse(const std::vector<uint8_t>& bytes, PConv2DOptions* options) {
   return ParsePConv2DOptions(bytes.data(), bytes.size(), options);
 }
 
+TEST(TapsOf, ListsBitsInAscendingOrder) {
+  EXPECT_EQ(TapsOf(0), std::vector<int>());
+  EXPECT_EQ(TapsOf(0b100011010), (std::vector<int>{1, 3, 4, 8}));
+  EXPECT_EQ(TapsOf(uint64_t{1} << 63 | 1), (std::vector<int>{0, 63}));
+}
+
 TEST(PConv2DOptions, RoundTrip) {
   const PConv2DOptions expected = Example();
   PConv2DOptions found;

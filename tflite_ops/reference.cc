@@ -54,10 +54,8 @@ void ReferencePConv2D(const FkwView& layer, const NhwcShape& input_shape, const 
   };
   std::vector<std::vector<Tap>> taps(layer.num_patterns());
   for (int p = 0; p < layer.num_patterns(); ++p) {
-    for (int bit = 0; bit < window.kernel_h * window.kernel_w; ++bit) {
-      if ((options.patterns[p] >> bit) & 1) {
-        taps[p].push_back({bit / window.kernel_w, bit % window.kernel_w});
-      }
+    for (const int bit : TapsOf(options.patterns[p])) {
+      taps[p].push_back({bit / window.kernel_w, bit % window.kernel_w});
     }
   }
 

@@ -5,6 +5,8 @@
 #include <numeric>
 #include <utility>
 
+#include "tflite_ops/conv_geometry.h"
+
 namespace pconv::cpu {
 namespace {
 
@@ -12,14 +14,6 @@ std::vector<int> AllTaps(int taps) {
   std::vector<int> all(taps);
   std::iota(all.begin(), all.end(), 0);
   return all;
-}
-
-std::vector<int> TapsOf(uint64_t mask) {
-  std::vector<int> taps;
-  for (int bit = 0; bit < 64; ++bit) {
-    if ((mask >> bit) & 1) taps.push_back(bit);
-  }
-  return taps;
 }
 
 }  // namespace
@@ -275,7 +269,7 @@ SlicedMatrix SliceMatrix(const SparseMatrix& matrix, int inputs) {
   sliced.block = matrix.block;
   sliced.outputs = matrix.outputs;
   sliced.bias = matrix.bias;
-  sliced.slices.resize(std::max(1, (inputs + SlicedMatrix::kInputs - 1) / SlicedMatrix::kInputs));
+  sliced.slices.resize(std::max(1, CeilDiv(inputs, SlicedMatrix::kInputs)));
   for (SlicedMatrix::Slice& slice : sliced.slices) slice.entry_begin.push_back(0);
   for (int block = 0; block < matrix.blocks(); ++block) {
     for (uint32_t e = matrix.entry_begin[block]; e < matrix.entry_begin[block + 1]; ++e) {

@@ -11,6 +11,7 @@
 #include "delegate/opencl/packed_points.h"
 #include "delegate/opencl/tile_tuner.h"
 #include "delegate/opencl/tiles.h"
+#include "tflite_ops/conv_geometry.h"
 
 namespace pconv::opencl {
 namespace {
@@ -405,10 +406,7 @@ Status PlanOperation(const cpu::Task& task, const PConv2DNode& op, PlanBuilder* 
   weights.kept = static_cast<double>(op.layer.num_kernels()) /
                  (static_cast<double>(op.layer.num_groups()) * in.back());
   for (const uint64_t mask : op.layer.options().patterns) {
-    weights.patterns.emplace_back();
-    for (int bit = 0; bit < 64; ++bit) {
-      if (mask >> bit & 1) weights.patterns.back().push_back(bit);
-    }
+    weights.patterns.push_back(TapsOf(mask));
   }
   return ConvPlanner(task, weights, builder).Plan();
 }

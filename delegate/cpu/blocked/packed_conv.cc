@@ -242,12 +242,8 @@ PackedConv PackFkw(const FkwView& layer, int lanes, int chunk_channels) {
   const PConv2DOptions& options = layer.options();
   Packer packer(options.out_channels, options.in_channels, options.window, lanes, chunk_channels);
   const int groups = CeilDiv(options.out_channels, lanes);
-  std::vector<std::vector<int>> taps(options.patterns.size());
-  for (size_t p = 0; p < taps.size(); ++p) {
-    for (int bit = 0; bit < 64; ++bit) {
-      if (options.patterns[p] >> bit & 1) taps[p].push_back(bit);
-    }
-  }
+  std::vector<std::vector<int>> taps;
+  for (const uint64_t mask : options.patterns) taps.push_back(TapsOf(mask));
   // Where each filter lies: FKR stores groups of filter_block filters in any order.
   std::vector<int> position(options.out_channels);
   for (int i = 0; i < options.out_channels; ++i) position[layer.FilterAt(i)] = i;
