@@ -104,9 +104,7 @@ Family LayoutChoice::ChooseFamily(const Task& task) const {
                                                                          : Family::kNhwc;
   }
   if (const auto* pad = std::get_if<PadNode>(&node.op)) {
-    const bool spatial = pad->pads.size() == 4 && pad->pads[0] == std::pair<int, int>(0, 0) &&
-                         pad->pads[3] == std::pair<int, int>(0, 0);
-    return spatial && IsTiled(task.inputs[0]) ? Family::kLaneTiled : Family::kNhwc;
+    return IsSpatialPad(*pad) && IsTiled(task.inputs[0]) ? Family::kLaneTiled : Family::kNhwc;
   }
   return Family::kNhwc;
 }

@@ -22,12 +22,6 @@ Uses CountUses(const Graph& graph) {
   return uses;
 }
 
-// Padding of nothing but height and width.
-bool IsSpatialPad(const PadNode& pad) {
-  return pad.pads.size() == 4 && pad.pads[0] == std::pair<int, int>(0, 0) &&
-         pad.pads[3] == std::pair<int, int>(0, 0);
-}
-
 // Whether zeros around a value change no maximum over it.
 bool IsRectified(const Graph& graph, const Uses& uses, int value) {
   const int producer = uses.producer[value];
@@ -68,6 +62,11 @@ bool IsConv(const Node& node) {
   return std::holds_alternative<PConv2DNode>(node.op) ||
          std::holds_alternative<Conv2DNode>(node.op) ||
          std::holds_alternative<DepthwiseConv2DNode>(node.op);
+}
+
+bool IsSpatialPad(const PadNode& pad) {
+  return pad.pads.size() == 4 && pad.pads[0] == std::pair<int, int>(0, 0) &&
+         pad.pads[3] == std::pair<int, int>(0, 0);
 }
 
 std::vector<Task> FuseNodes(const Graph& graph) {

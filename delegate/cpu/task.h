@@ -22,6 +22,8 @@ struct Task {
 const Window* WindowOf(const Node& node);
 Activation ActivationOf(const Node& node);
 bool IsConv(const Node& node);
+// Padding of nothing but height and width.
+bool IsSpatialPad(const PadNode& pad);
 
 // One task per node, except that
 //  - padding of height and width goes into the one convolution that reads it, or maximum over
