@@ -1,4 +1,5 @@
-// 3x3 convolution of images of few vectors per channel, such as those of 14x14 pixels and less.
+// 3x3 convolution of images of one or four vectors per channel: with 16 lanes up to 4x4 and 8x8
+// pixels.
 #ifndef PCONV_TF_DELEGATE_CPU_TAP_SUMS_STEP_H_
 #define PCONV_TF_DELEGATE_CPU_TAP_SUMS_STEP_H_
 
