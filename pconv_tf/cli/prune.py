@@ -9,6 +9,10 @@ train and prune; without training; propose a rate for each layer:
 --data is the name of a data set in keras.datasets, or an .npz file with the
 arrays x_train, y_train and, for scores, x_test, y_test. Images of bytes are
 scaled to 0..1.
+
+Loss, metrics and optimizer are those of the model file, except for what
+--loss, --from_logits and --learning_rate change. A file that holds none needs
+--loss; its optimizer is Adam at 0.001 unless told otherwise.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ import argparse
 import contextlib
 import dataclasses
 import json
+import math
 import sys
 import tempfile
 from collections.abc import Callable
@@ -49,13 +54,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--data", metavar="NAME|FILE", help="training data; not needed with --one_shot")
     add("--epochs", type=int, metavar="N", help="epochs in all (default: those of the recipe)")
     add("--batch_size", type=int, default=128, metavar="N", help="images a step (%(default)s)")
-    add("--learning_rate", type=float, metavar="R", help="compile anew with Adam at this rate")
+    add("--learning_rate", type=float, metavar="R", help="train with Adam at this rate")
     add(
         "--loss",
         metavar="NAME",
-        help="compile anew with this Keras loss, for instance sparse_categorical_crossentropy",
+        help="train with this Keras loss, for instance sparse_categorical_crossentropy",
     )
-    add("--from_logits", action="store_true", help="the model ends in logits, not probabilities")
+    add(
+        "--from_logits",
+        action="store_true",
+        help="the model ends in logits, not probabilities; its loss or --loss is to take them",
+    )
     add("--checkpoint_dir", metavar="DIR", help="keep a checkpoint here, and resume from it")
     add("--seed", type=int, default=0, metavar="N", help="seed of the training (%(default)s)")
     add("--one_shot", action="store_true", help="project the weights at once, without training")
@@ -77,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     keras, model = _load_model(args)
     data = None if args.data is None else _load_data(args.data)
     keras.utils.set_random_seed(args.seed)
-    if args.loss is not None or args.learning_rate is not None:
+    if args.loss is not None or args.learning_rate is not None or args.from_logits:
         _compile(keras, model, args)
     if args.suggest is not None:
         assert data is not None
@@ -98,6 +107,18 @@ def _check(args: argparse.Namespace) -> None:
         raise ValueError("--one_shot and --suggest exclude one another")
     if args.plot is not None and args.suggest is None:
         raise ValueError("--plot: only --suggest has something to draw")
+    if args.epochs is not None and args.epochs < 1:
+        raise ValueError(f"--epochs: expected at least 1. Received: {args.epochs}")
+    if args.batch_size < 1:
+        raise ValueError(f"--batch_size: expected at least 1. Received: {args.batch_size}")
+    if args.learning_rate is not None and not 0 < args.learning_rate < math.inf:
+        raise ValueError(
+            f"--learning_rate: expected a finite number above 0. Received: {args.learning_rate:g}"
+        )
+    if args.suggest is not None and not 1 <= args.suggest < math.inf:
+        raise ValueError(
+            f"--suggest: expected a finite number of at least 1. Received: {args.suggest:g}"
+        )
 
 
 def _load_model(args: argparse.Namespace) -> tuple[Any, Any]:
@@ -159,28 +180,47 @@ def _images(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _compile(keras: Any, model: Any, args: argparse.Namespace) -> None:
-    loss: Any = args.loss or getattr(model, "loss", None)
-    if loss is None:
-        raise ValueError("--loss: missing; the model file holds no training configuration")
-    metrics = []
+    """Compiles anew as the flags say; what they leave open stays as the model file has it."""
+    settings: dict[str, Any] = {}
+    if _is_compiled(model):
+        settings = keras.saving.deserialize_keras_object(model.get_compile_config())
+        settings["optimizer"] = model.optimizer  # With its moments.
     if args.loss is not None:
         try:
-            loss = keras.losses.get(args.loss)
+            settings["loss"] = keras.losses.get(args.loss)
         except ValueError as error:
             raise ValueError(f"--loss: Keras has no loss named {args.loss}") from error
-        if "crossentropy" in args.loss:
-            metrics = ["accuracy"]
+        if "crossentropy" in args.loss and not settings.get("metrics"):
+            settings["metrics"] = ["accuracy"]
+    if settings.get("loss") is None:
+        raise ValueError("--loss: missing; the model file holds no training configuration")
     if args.from_logits:
-        named = loss if isinstance(loss, str) else getattr(loss, "__name__", "")
-        classes = {
-            "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,
-            "categorical_crossentropy": keras.losses.CategoricalCrossentropy,
-            "binary_crossentropy": keras.losses.BinaryCrossentropy,
-        }
-        if named not in classes:
-            raise ValueError(f"--from_logits: needs --loss to be one of {', '.join(classes)}")
-        loss = classes[named](from_logits=True)
-    model.compile(keras.optimizers.Adam(args.learning_rate or 1e-3), loss, metrics=metrics)
+        settings["loss"] = _from_logits(keras, settings["loss"])
+    if args.learning_rate is not None or "optimizer" not in settings:
+        rate = 1e-3 if args.learning_rate is None else args.learning_rate
+        settings["optimizer"] = keras.optimizers.Adam(rate)
+    model.compile(**settings)
+
+
+def _from_logits(keras: Any, loss: Any) -> Any:
+    """The same loss of logits."""
+    classes = {
+        "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,
+        "categorical_crossentropy": keras.losses.CategoricalCrossentropy,
+        "binary_crossentropy": keras.losses.BinaryCrossentropy,
+    }
+    if isinstance(loss, str):
+        loss = keras.losses.get(loss)
+    name = getattr(loss, "__name__", type(loss).__name__)
+    if name in classes:
+        return classes[name](from_logits=True)
+    settings = loss.get_config() if isinstance(loss, keras.losses.Loss) else {}
+    if "from_logits" not in settings:
+        raise ValueError(
+            "--from_logits: expected a loss that takes logits, from --loss or the model file, "
+            f"for instance {', '.join(classes)}. Found: {name}"
+        )
+    return type(loss).from_config(settings | {"from_logits": True})
 
 
 def _prune(model: Any, config: PruningConfig, data: _Data | None, args: argparse.Namespace) -> int:
@@ -204,7 +244,7 @@ def _prune(model: Any, config: PruningConfig, data: _Data | None, args: argparse
             model.fit(
                 epochs_of(data.x_train, data.y_train, args.batch_size, args.seed, first_epoch),
                 steps_per_epoch=-(-len(data.x_train) // args.batch_size),
-                epochs=args.epochs or config.total_epochs,
+                epochs=config.total_epochs if args.epochs is None else args.epochs,
                 shuffle=False,
                 callbacks=[callback],
                 verbose=1 if sys.stderr.isatty() else 2,

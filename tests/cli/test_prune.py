@@ -76,6 +76,97 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(files, capfd, monkeyp
         np.testing.assert_array_equal(weight.numpy(), same.numpy(), err_msg=weight.path)
 
 
+@pytest.fixture(params=["keras", "tf_keras"])
+def trained_with_sgd(files, request):
+    """Saves and loads models of either Keras; the one saved first has a loss of probabilities."""
+    keras = pytest.importorskip(request.param)
+    keras.utils.set_random_seed(7)
+    path = files / "net.keras"
+
+    def save(loss="sparse_categorical_crossentropy"):
+        model = small_cnn(keras)
+        top2 = keras.metrics.SparseTopKCategoricalAccuracy(k=2, name="top2")
+        model.compile(keras.optimizers.SGD(0.25), loss, metrics=["accuracy", top2])
+        model.save(path)
+
+    def prune(*more):
+        out = files / "out.keras"
+        flags = ["--tf_keras"] if keras.__name__ == "tf_keras" else []
+        more = [*more, *flags, f"--data={files / 'data.npz'}", f"--output={out}", "--json"]
+        status = main(arguments(files, *more))
+        return keras.models.load_model(out) if status == 0 else None
+
+    return keras, save, prune
+
+
+def test_learning_rate_alone_changes_the_optimizer_alone(trained_with_sgd, capfd):
+    _, save, prune = trained_with_sgd
+    save()
+    model = prune("--learning_rate=0.003")
+    assert {"loss", "accuracy", "top2"} == set(json.loads(capfd.readouterr().out)["after"])
+    assert type(model.optimizer).__name__ == "Adam"
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.003)
+    assert loss_name(model) == "sparse_categorical_crossentropy"
+
+
+@pytest.mark.parametrize("given", ["flag", "function", "class"])
+def test_from_logits_alone_changes_the_loss_alone(trained_with_sgd, capfd, given):
+    keras, save, prune = trained_with_sgd
+    flags = []
+    if given == "flag":
+        save("mse")
+        flags = ["--loss=sparse_categorical_crossentropy"]
+    elif given == "class":
+        save(keras.losses.SparseCategoricalCrossentropy(ignore_class=3))
+    else:
+        save()
+    model = prune("--from_logits", *flags)
+    assert {"loss", "accuracy", "top2"} == set(json.loads(capfd.readouterr().out)["after"])
+    assert type(model.optimizer).__name__ == "SGD"
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.25)
+    config = model.loss.get_config()
+    assert config["from_logits"] is True
+    assert config["ignore_class"] == (3 if given == "class" else None)
+
+
+def test_from_logits_needs_a_loss_that_takes_them(trained_with_sgd, capfd):
+    _, save, prune = trained_with_sgd
+    save("mse")
+    assert prune("--from_logits") is None
+    error = capfd.readouterr().err
+    assert "--from_logits: expected a loss that takes logits" in error
+    assert "Found: mean_squared_error" in error and "Traceback" not in error
+
+
+def test_loss_alone_keeps_the_metrics_and_the_optimizer(trained_with_sgd, capfd):
+    _, save, prune = trained_with_sgd
+    save("mse")
+    model = prune("--loss=sparse_categorical_crossentropy")
+    assert {"loss", "accuracy", "top2"} == set(json.loads(capfd.readouterr().out)["after"])
+    assert type(model.optimizer).__name__ == "SGD"
+    assert loss_name(model) == "sparse_categorical_crossentropy"
+
+
+def test_a_model_without_a_loss_needs_one(files, keras3, capfd):
+    small_cnn(keras3).save(files / "net.keras")
+    out = files / "out.keras"
+    more = [f"--data={files / 'data.npz'}", f"--output={out}", "--json"]
+    for flags in ([], ["--learning_rate=0.1"], ["--from_logits"]):
+        assert main(arguments(files, *more, *flags)) == 2
+        error = capfd.readouterr().err
+        assert "--loss: missing; the model file holds no training configuration" in error
+    flags = ["--loss=sparse_categorical_crossentropy", "--from_logits"]
+    assert main(arguments(files, *more, *flags)) == 0
+    assert set(json.loads(capfd.readouterr().out)["after"]) == {"loss", "accuracy"}
+    optimizer = keras3.models.load_model(out).optimizer
+    assert type(optimizer).__name__ == "Adam"
+    assert float(optimizer.learning_rate) == pytest.approx(1e-3)
+
+
+def loss_name(model):
+    return getattr(model.loss, "__name__", model.loss)
+
+
 def test_one_shot_needs_no_data(files, capfd):
     out = files / "pruned.keras"
     assert main(arguments(files, "--one_shot", f"--output={out}")) == 0
@@ -116,6 +207,14 @@ def test_suggestion_is_a_recipe(files, capfd):
         (["--output=x.keras", "--one_shot", "--suggest=2"], "exclude"),
         (["--output=x.keras", "--data=DATA", "--loss=none"], "no loss named none"),
         (["--output=x.keras", "--data=DATA", "--epochs=1"], "at least"),
+        (["--output=x.keras", "--data=DATA", "--epochs=0"], "--epochs: expected at least 1. Rec"),
+        (["--output=x.keras", "--data=DATA", "--batch_size=0"], "--batch_size: expected at least"),
+        (
+            ["--output=x.keras", "--data=DATA", "--learning_rate=0"],
+            "--learning_rate: expected a finite number above 0. Received: 0",
+        ),
+        (["--output=x.keras", "--data=DATA", "--learning_rate=nan"], "above 0. Received: nan"),
+        (["--data=DATA", "--suggest=0.5"], "--suggest: expected a finite number of at least 1"),
     ],
 )
 def test_mistakes_end_with_one_line(files, capfd, monkeypatch, more, message):
