@@ -86,7 +86,9 @@ def run(args: argparse.Namespace) -> int:
     keras, model = _load_model(args)
     data = None if args.data is None else _load_data(args.data)
     keras.utils.set_random_seed(args.seed)
-    if args.loss is not None or args.learning_rate is not None or args.from_logits:
+    changed = args.loss is not None or args.learning_rate is not None or args.from_logits
+    # An optimizer that Keras 3 reads from .h5 knows none of the weights and cannot train.
+    if changed or (_is_compiled(model) and args.model.endswith(".h5")):
         _compile(keras, model, args)
     if args.suggest is not None:
         assert data is not None
@@ -184,7 +186,6 @@ def _compile(keras: Any, model: Any, args: argparse.Namespace) -> None:
     settings: dict[str, Any] = {}
     if _is_compiled(model):
         settings = keras.saving.deserialize_keras_object(model.get_compile_config())
-        settings["optimizer"] = model.optimizer  # With its moments.
     if args.loss is not None:
         try:
             settings["loss"] = keras.losses.get(args.loss)

@@ -77,30 +77,29 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(files, capfd, monkeyp
 
 
 @pytest.fixture(params=["keras", "tf_keras"])
-def trained_with_sgd(files, request):
-    """Saves and loads models of either Keras; the one saved first has a loss of probabilities."""
+def saved_with_sgd(files, request):
+    """A Keras, a function that saves a model, and one that prunes it and loads the result."""
     keras = pytest.importorskip(request.param)
     keras.utils.set_random_seed(7)
-    path = files / "net.keras"
 
-    def save(loss="sparse_categorical_crossentropy"):
+    def save(loss="sparse_categorical_crossentropy", name="net.keras"):
         model = small_cnn(keras)
         top2 = keras.metrics.SparseTopKCategoricalAccuracy(k=2, name="top2")
         model.compile(keras.optimizers.SGD(0.25), loss, metrics=["accuracy", top2])
-        model.save(path)
+        model.save(files / name)
 
-    def prune(*more):
+    def prune(*more, model="net.keras"):
         out = files / "out.keras"
         flags = ["--tf_keras"] if keras.__name__ == "tf_keras" else []
         more = [*more, *flags, f"--data={files / 'data.npz'}", f"--output={out}", "--json"]
-        status = main(arguments(files, *more))
+        status = main(arguments(files, *more, model=model))
         return keras.models.load_model(out) if status == 0 else None
 
     return keras, save, prune
 
 
-def test_learning_rate_alone_changes_the_optimizer_alone(trained_with_sgd, capfd):
-    _, save, prune = trained_with_sgd
+def test_learning_rate_alone_changes_the_optimizer_alone(saved_with_sgd, capfd):
+    _, save, prune = saved_with_sgd
     save()
     model = prune("--learning_rate=0.003")
     assert {"loss", "accuracy", "top2"} == set(json.loads(capfd.readouterr().out)["after"])
@@ -110,8 +109,8 @@ def test_learning_rate_alone_changes_the_optimizer_alone(trained_with_sgd, capfd
 
 
 @pytest.mark.parametrize("given", ["flag", "function", "class"])
-def test_from_logits_alone_changes_the_loss_alone(trained_with_sgd, capfd, given):
-    keras, save, prune = trained_with_sgd
+def test_from_logits_alone_changes_the_loss_alone(saved_with_sgd, capfd, given):
+    keras, save, prune = saved_with_sgd
     flags = []
     if given == "flag":
         save("mse")
@@ -129,8 +128,8 @@ def test_from_logits_alone_changes_the_loss_alone(trained_with_sgd, capfd, given
     assert config["ignore_class"] == (3 if given == "class" else None)
 
 
-def test_from_logits_needs_a_loss_that_takes_them(trained_with_sgd, capfd):
-    _, save, prune = trained_with_sgd
+def test_from_logits_needs_a_loss_that_takes_them(saved_with_sgd, capfd):
+    _, save, prune = saved_with_sgd
     save("mse")
     assert prune("--from_logits") is None
     error = capfd.readouterr().err
@@ -138,13 +137,23 @@ def test_from_logits_needs_a_loss_that_takes_them(trained_with_sgd, capfd):
     assert "Found: mean_squared_error" in error and "Traceback" not in error
 
 
-def test_loss_alone_keeps_the_metrics_and_the_optimizer(trained_with_sgd, capfd):
-    _, save, prune = trained_with_sgd
+def test_loss_alone_keeps_the_metrics_and_the_optimizer(saved_with_sgd, capfd):
+    _, save, prune = saved_with_sgd
     save("mse")
     model = prune("--loss=sparse_categorical_crossentropy")
     assert {"loss", "accuracy", "top2"} == set(json.loads(capfd.readouterr().out)["after"])
     assert type(model.optimizer).__name__ == "SGD"
     assert loss_name(model) == "sparse_categorical_crossentropy"
+
+
+@pytest.mark.parametrize("flags", [[], ["--from_logits"]], ids=["own loss", "changed loss"])
+def test_h5_files_train_with_their_own_optimizer(saved_with_sgd, capfd, flags):
+    _, save, prune = saved_with_sgd
+    save(name="net.h5")
+    model = prune(*flags, model="net.h5")
+    assert model is not None, capfd.readouterr().err
+    assert type(model.optimizer).__name__ == "SGD"
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.25)
 
 
 def test_a_model_without_a_loss_needs_one(files, keras3, capfd):
