@@ -23,6 +23,15 @@ struct OwnedDelegate {
   TfLiteDelegate* const delegate;
 };
 
+// Gives the test model to the delegate and runs it once.
+void RunTestModel(TfLiteDelegate* delegate, FakeRuntime* runtime) {
+  std::mt19937 rng(1);
+  testing::AddTestModel(&rng, runtime);
+  ASSERT_EQ(runtime->Apply(delegate), kTfLiteOk);
+  ASSERT_EQ(runtime->Allocate(), kTfLiteOk);
+  ASSERT_EQ(runtime->Invoke(), kTfLiteOk);
+}
+
 TEST(Delegate, ClaimsTheWholeModel) {
   std::mt19937 rng(1);
   OwnedDelegate owned;
@@ -106,7 +115,6 @@ class RecordingProfiler : public tflite::Profiler {
 // benchmark_model installs its profiler between the preparation and the first run.
 TEST(Delegate, ReportsEveryOperationToTheProfiler) {
   for (const Backend backend : {Backend::kReference, Backend::kCpu}) {
-    std::mt19937 rng(1);
     DelegateOptions options;
     options.backend = backend;
     OwnedDelegate owned(options);
@@ -115,10 +123,7 @@ TEST(Delegate, ReportsEveryOperationToTheProfiler) {
     ::testing::internal::CaptureStderr();
     {
       FakeRuntime runtime;
-      testing::AddTestModel(&rng, &runtime);
-      ASSERT_EQ(runtime.Apply(owned.delegate), kTfLiteOk);
-      ASSERT_EQ(runtime.Allocate(), kTfLiteOk);
-      ASSERT_EQ(runtime.Invoke(), kTfLiteOk);
+      ASSERT_NO_FATAL_FAILURE(RunTestModel(owned.delegate, &runtime));
       EXPECT_TRUE(profiler.tags.empty());
       runtime.context()->profiler = static_cast<tflite::Profiler*>(&profiler);
       ASSERT_EQ(runtime.Invoke(), kTfLiteOk) << runtime.errors();
@@ -140,7 +145,6 @@ TEST(Delegate, ReportsEveryOperationToTheProfiler) {
 }
 
 TEST(Delegate, PrintsTimesAndMemory) {
-  std::mt19937 rng(1);
   DelegateOptions options;
   options.profile = true;
   options.backend = Backend::kCpu;
@@ -148,10 +152,7 @@ TEST(Delegate, PrintsTimesAndMemory) {
   ::testing::internal::CaptureStderr();
   {
     FakeRuntime runtime;
-    testing::AddTestModel(&rng, &runtime);
-    ASSERT_EQ(runtime.Apply(owned.delegate), kTfLiteOk);
-    ASSERT_EQ(runtime.Allocate(), kTfLiteOk);
-    ASSERT_EQ(runtime.Invoke(), kTfLiteOk);
+    ASSERT_NO_FATAL_FAILURE(RunTestModel(owned.delegate, &runtime));
     ASSERT_EQ(runtime.Invoke(), kTfLiteOk);
   }
   const std::string log = ::testing::internal::GetCapturedStderr();
