@@ -111,8 +111,10 @@ std::vector<Tile> PointTiles(const ConvShape& conv, int lanes, double kept, bool
     const BlockShape block = ChoosePointBlock(conv.out_h, conv.out_w, std::min(vectors, most));
     const int channel_bytes = block.size() * vector_bytes;
     const int fitting = kCacheBytes / channel_bytes;
-    const int wanted = std::max(
-        fitting, std::min(kMostBytes / channel_bytes, static_cast<int>(kFewKernels / kept)));
+    // `kept` may be 0: compared before the conversion to int.
+    const int few =
+        static_cast<int>(std::min<double>(kMostBytes / channel_bytes, kFewKernels / kept));
+    const int wanted = std::max(fitting, few);
     for (const int channels : {wanted, 2 * wanted}) {
       const Tile tile{block, may_slice ? CeilDiv(conv.in_channels,
                                                  CeilDiv(conv.in_channels, std::max(1, channels)))
