@@ -1,0 +1,329 @@
+// What a node of a TFLite model becomes, and why it is left to the runtime.
+#include "delegate/node_reader.h"
+
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "tflite_ops/fake_runtime.h"
+
+namespace pconv {
+namespace {
+
+using testing::FakeRuntime;
+
+Status Read(FakeRuntime* runtime, int index, Node* result) {
+  TfLiteNode* node = nullptr;
+  TfLiteRegistration* registration = nullptr;
+  TfLiteContext* context = runtime->context();
+  EXPECT_EQ(context->GetNodeAndRegistration(context, index, &node, &registration), kTfLiteOk);
+  return ReadNode(context, *node, *registration, result);
+}
+
+// The message of the refusal; empty if the node was taken.
+std::string RefusalOf(FakeRuntime* runtime, int index) {
+  Node node;
+  return Read(runtime, index, &node).message();
+}
+
+template <typename Op>
+Op Taken(FakeRuntime* runtime, int index) {
+  Node node;
+  const Status status = Read(runtime, index, &node);
+  EXPECT_TRUE(status.ok()) << status.message();
+  EXPECT_TRUE(std::holds_alternative<Op>(node.op));
+  return std::holds_alternative<Op>(node.op) ? std::get<Op>(node.op) : Op();
+}
+
+std::vector<float> Zeros(int n) { return std::vector<float>(n, 0.0f); }
+
+// One node of each kind that has parameters or constants. All indices are of tensors.
+struct Model {
+  Model() {
+    in = runtime.AddActivation({1, 9, 11, 4}, "in");
+    out = runtime.AddActivation({1, 5, 4, 6}, "out");
+    filter = runtime.AddConstant({6, 3, 5, 4}, Zeros(6 * 3 * 5 * 4));
+    bias = runtime.AddConstant({6}, Zeros(6));
+  }
+  int AddConv(const TfLiteConvParams& params) {
+    return runtime.AddBuiltinNode(kTfLiteBuiltinConv2d, {in, filter, bias}, {out}, params);
+  }
+  FakeRuntime runtime;
+  int in, out, filter, bias;
+};
+
+// {padding, stride of width, of height, activation, dilation of width, of height}
+constexpr TfLiteConvParams kConv = {kTfLitePaddingSame, 3, 2, kTfLiteActRelu6, 5, 4};
+
+TEST(NodeReader, ReadsEveryFieldOfAConvolution) {
+  Model model;
+  Node node;
+  ASSERT_TRUE(Read(&model.runtime, model.AddConv(kConv), &node).ok());
+  EXPECT_EQ(node.name, "out");
+  EXPECT_EQ(node.inputs, std::vector<int>{model.in});
+  EXPECT_EQ(node.output, model.out);
+  const auto& op = std::get<Conv2DNode>(node.op);
+  EXPECT_EQ(op.window.kernel_h, 3);
+  EXPECT_EQ(op.window.kernel_w, 5);
+  EXPECT_EQ(op.window.stride_h, 2);
+  EXPECT_EQ(op.window.stride_w, 3);
+  EXPECT_EQ(op.window.dilation_h, 4);
+  EXPECT_EQ(op.window.dilation_w, 5);
+  EXPECT_EQ(op.window.padding, Padding::kSame);
+  EXPECT_EQ(op.activation, Activation::kRelu6);
+  EXPECT_EQ(op.filter, model.filter);
+  EXPECT_EQ(op.bias, model.bias);
+}
+
+TEST(NodeReader, BiasMayBeAbsent) {
+  Model model;
+  const int without = model.runtime.AddBuiltinNode(kTfLiteBuiltinConv2d, {model.in, model.filter},
+                                                   {model.out}, kConv);
+  const int optional = model.runtime.AddBuiltinNode(
+      kTfLiteBuiltinConv2d, {model.in, model.filter, kTfLiteOptionalTensor}, {model.out}, kConv);
+  EXPECT_EQ(Taken<Conv2DNode>(&model.runtime, without).bias, -1);
+  EXPECT_EQ(Taken<Conv2DNode>(&model.runtime, optional).bias, -1);
+}
+
+TEST(NodeReader, RefusesWhatAConvolutionCannotBe) {
+  const struct {
+    std::function<void(Model*, TfLiteNode*, TfLiteConvParams*)> spoil;
+    const char* refusal;
+  } cases[] = {
+      {[](Model* m, auto*, auto*) { m->runtime.tensor(m->in).type = kTfLiteInt8; },
+       "input 0 is int8, expected float32"},
+      {[](Model* m, auto*, auto*) { m->runtime.tensor(m->out).type = kTfLiteFloat16; },
+       "output is float16, expected float32"},
+      {[](Model* m, auto*, auto*) { m->runtime.tensor(m->filter).type = kTfLiteFloat16; },
+       "input 1 is float16, expected float32"},
+      {[](Model* m, auto*, auto*) { m->runtime.tensor(m->in).is_variable = true; },
+       "input 0 is no plain tensor"},
+      {[](Model* m, auto*, auto*) {
+         m->runtime.tensor(m->filter).sparsity = reinterpret_cast<TfLiteSparsity*>(m);
+       },
+       "input 1 is no plain tensor"},
+      {[](Model* m, auto*, auto*) {
+         m->runtime.tensor(m->filter).allocation_type = kTfLiteArenaRw;
+         m->runtime.tensor(m->filter).data.raw = nullptr;
+       },
+       "input 1 is not constant"},
+      {[](Model* m, TfLiteNode* node, auto*) { node->inputs->data[0] = m->filter; },
+       "input 0 is constant"},
+      {[](Model* m, auto*, auto*) { m->runtime.tensor(m->in).dims->size = 3; },
+       "input 0 has rank 3, expected 4"},
+      {[](Model* m, auto*, auto*) { m->runtime.tensor(m->filter).dims->size = 3; },
+       "input 1 has rank 3, expected 4"},
+      {[](Model* m, auto*, auto*) { m->runtime.tensor(m->filter).dims->data[0] = 0; },
+       "input 1 is empty"},
+      {[](Model* m, auto*, auto*) { m->runtime.tensor(m->filter).dims->data[0] = 7; },
+       "input 1 has 1440 bytes, which is not what its shape needs"},
+      {[](Model* m, auto*, auto*) { m->runtime.tensor(m->filter).dims->data[0] = 1 << 30; },
+       "input 1 has 1440 bytes, which is not what its shape needs"},
+      {[](Model* m, auto*, auto*) {
+         m->runtime.tensor(m->bias).dims->data[0] = 5;
+         m->runtime.tensor(m->bias).bytes = 20;
+       },
+       "bias has 5 elements, expected 6"},
+      {[](Model*, TfLiteNode* node, auto*) { node->inputs->size = 1; },
+       "has 1 inputs, expected 2 to 3"},
+      {[](Model*, TfLiteNode* node, auto*) { node->inputs->size = 0; },
+       "has 0 inputs, expected 2 to 3"},
+      {[](Model*, TfLiteNode* node, auto*) { node->inputs->data[1] = kTfLiteOptionalTensor; },
+       "input 1 is absent"},
+      {[](Model*, TfLiteNode* node, auto*) { node->inputs->data[0] = 1000; }, "input 0 is absent"},
+      {[](Model*, TfLiteNode* node, auto*) { node->outputs->size = 0; },
+       "has 0 outputs, expected 1"},
+      {[](Model*, TfLiteNode* node, auto*) { node->outputs->data[0] = 1000; }, "output is absent"},
+      {[](Model*, TfLiteNode* node, auto*) { node->builtin_data = nullptr; }, "has no parameters"},
+      {[](Model*, auto*, TfLiteConvParams* params) { params->activation = kTfLiteActTanh; },
+       "fused activation 4 is not supported"},
+      {[](Model*, auto*, TfLiteConvParams* params) { params->padding = kTfLitePaddingUnknown; },
+       "padding 0 is unknown"},
+      {[](Model*, auto*, TfLiteConvParams* params) { params->stride_height = 0; },
+       "kernel size, stride or dilation is out of range"},
+      {[](Model*, auto*, TfLiteConvParams* params) { params->dilation_width_factor = 1 << 20; },
+       "kernel size, stride or dilation is out of range"},
+  };
+  for (const auto& c : cases) {
+    Model model;
+    const int index = model.AddConv(kConv);
+    TfLiteNode& node = model.runtime.node(index);
+    c.spoil(&model, &node, static_cast<TfLiteConvParams*>(node.builtin_data));
+    EXPECT_EQ(RefusalOf(&model.runtime, index), c.refusal);
+  }
+}
+
+TEST(NodeReader, LeavesUnknownOperations) {
+  Model model;
+  constexpr int kCumsum = 128;
+  const int builtin = model.runtime.AddBuiltinNode(kCumsum, {model.in}, {model.out}, 0);
+  const int bare = model.runtime.AddBuiltinNode(kCumsum, {}, {model.out}, 0);
+  const int custom = model.runtime.AddCustomNode("PConv2DX", {model.in}, {model.out}, {});
+  model.runtime.node(bare).builtin_data = nullptr;
+  EXPECT_EQ(RefusalOf(&model.runtime, builtin), "operation is not supported");
+  EXPECT_EQ(RefusalOf(&model.runtime, bare), "has no parameters");
+  EXPECT_EQ(RefusalOf(&model.runtime, custom), "has no parameters");
+}
+
+TEST(NodeReader, NamesOperations) {
+  TfLiteRegistration registration = {};
+  registration.builtin_code = kTfLiteBuiltinMaxPool2d;
+  EXPECT_EQ(TfLiteOpName(registration), "MAX_POOL_2D");
+  registration.builtin_code = 128;
+  EXPECT_EQ(TfLiteOpName(registration), "builtin operation 128");
+  registration.custom_name = "PConv2D";
+  EXPECT_EQ(TfLiteOpName(registration), "custom PConv2D");
+  EXPECT_TRUE(IsPConv2D(registration));
+  registration.custom_name = "PConv2DX";
+  EXPECT_FALSE(IsPConv2D(registration));
+}
+
+TEST(NodeReader, DepthwiseConvolutionMultipliesChannels) {
+  const auto read = [](int in_channels, int out_channels, Node* node) {
+    FakeRuntime runtime;
+    const int in = runtime.AddActivation({1, 9, 9, in_channels}, "in");
+    const int out = runtime.AddActivation({1, 9, 9, out_channels}, "out");
+    const int filter = runtime.AddConstant({1, 3, 3, out_channels}, Zeros(9 * out_channels));
+    // The parameter of that name is not what counts: old converters left it 0.
+    const TfLiteDepthwiseConvParams params{kTfLitePaddingValid, 1, 1, 0, kTfLiteActNone, 1, 1};
+    return Read(&runtime,
+                runtime.AddBuiltinNode(kTfLiteBuiltinDepthwiseConv2d, {in, filter}, {out}, params),
+                node);
+  };
+  Node node;
+  ASSERT_TRUE(read(4, 12, &node).ok());
+  EXPECT_EQ(std::get<DepthwiseConv2DNode>(node.op).depth_multiplier, 3);
+  EXPECT_EQ(std::get<DepthwiseConv2DNode>(node.op).window.padding, Padding::kValid);
+  EXPECT_EQ(read(5, 12, &node).message(), "filter has 12 channels, input 5");
+  EXPECT_EQ(read(0, 12, &node).message(), "filter has 12 channels, input 0");
+}
+
+TEST(NodeReader, MeanIsOverHeightAndWidthOnly) {
+  const auto refusal = [](const std::vector<int>& axes) {
+    Model model;
+    return RefusalOf(&model.runtime,
+                     model.runtime.AddBuiltinNode(kTfLiteBuiltinMean,
+                                                  {model.in, model.runtime.AddConstant(axes)},
+                                                  {model.out}, TfLiteReducerParams{true}));
+  };
+  for (const std::vector<int>& axes :
+       std::vector<std::vector<int>>{{1, 2}, {2, 1}, {-3, -2}, {-2, 1}, {1, 2, 1}}) {
+    EXPECT_EQ(refusal(axes), "") << axes[0];
+  }
+  for (const std::vector<int>& axes :
+       std::vector<std::vector<int>>{{}, {1}, {1, 3}, {0, 1, 2}, {1, 2, 3}, {-1, -2}}) {
+    EXPECT_EQ(refusal(axes), "axes are not height and width") << axes.size();
+  }
+}
+
+TEST(NodeReader, ReadsPadsOfBothWidths) {
+  const auto read = [](TfLiteType type, const void* pads, size_t bytes, Node* node) {
+    Model model;
+    const int constant = model.runtime.AddConstant(type, {4, 2}, pads, bytes);
+    return Read(
+        &model.runtime,
+        model.runtime.AddBuiltinNode(kTfLiteBuiltinPad, {model.in, constant}, {model.out}, 0),
+        node);
+  };
+  std::vector<int32_t> narrow = {0, 0, 1, 2, 3, 4, 0, 0};
+  std::vector<int64_t> wide(narrow.begin(), narrow.end());
+  const std::vector<std::pair<int, int>> expected = {{0, 0}, {1, 2}, {3, 4}, {0, 0}};
+  Node node;
+  ASSERT_TRUE(read(kTfLiteInt32, narrow.data(), 32, &node).ok());
+  EXPECT_EQ(std::get<PadNode>(node.op).pads, expected);
+  ASSERT_TRUE(read(kTfLiteInt64, wide.data(), 64, &node).ok());
+  EXPECT_EQ(std::get<PadNode>(node.op).pads, expected);
+  EXPECT_EQ(read(kTfLiteInt32, narrow.data(), 28, &node).message(),
+            "has 7 pads for an input of rank 4");
+  EXPECT_EQ(read(kTfLiteInt8, narrow.data(), 8, &node).message(),
+            "input 1 is int8, expected int32 or int64");
+  narrow[3] = -1;
+  EXPECT_EQ(read(kTfLiteInt32, narrow.data(), 32, &node).message(), "pad -1 is out of range");
+  wide[3] = int64_t{1} << 32;  // 0 in 32 bits
+  EXPECT_EQ(read(kTfLiteInt64, wide.data(), 64, &node).message(), "pad 4294967296 is out of range");
+}
+
+TEST(NodeReader, ReshapeTakesItsShapeFromWhereItIsKnown) {
+  Model model;
+  FakeRuntime& runtime = model.runtime;
+  const auto reshape = [&](int shape) {
+    return runtime.AddBuiltinNode(kTfLiteBuiltinReshape, {model.in, shape}, {model.out}, 0);
+  };
+  EXPECT_EQ(Taken<ReshapeNode>(&runtime, reshape(runtime.AddConstant({-1, 396}))).shape,
+            (Shape{-1, 396}));
+  // Computed when the model runs, and absent.
+  const int computed = runtime.AddActivation({2}, "shape");
+  EXPECT_EQ(Taken<ReshapeNode>(&runtime, reshape(computed)).shape, (Shape{1, 5, 4, 6}));
+  EXPECT_EQ(Taken<ReshapeNode>(&runtime, reshape(kTfLiteOptionalTensor)).shape,
+            (Shape{1, 5, 4, 6}));
+  const int signature[] = {2, -1, 120};  // a TfLiteIntArray
+  runtime.tensor(model.out).dims_signature = reinterpret_cast<const TfLiteIntArray*>(signature);
+  EXPECT_EQ(Taken<ReshapeNode>(&runtime, reshape(computed)).shape, (Shape{-1, 120}));
+  const int unknown[] = {2, -1, -1};
+  runtime.tensor(model.out).dims_signature = reinterpret_cast<const TfLiteIntArray*>(unknown);
+  EXPECT_EQ(RefusalOf(&runtime, reshape(computed)), "new shape is not known");
+
+  EXPECT_EQ(RefusalOf(&runtime, reshape(runtime.AddConstant({-1, -1}))), "new shape is not known");
+  EXPECT_EQ(RefusalOf(&runtime, reshape(runtime.AddConstant({0, 396}))), "new shape is not known");
+  EXPECT_EQ(RefusalOf(&runtime, reshape(runtime.AddConstant({-2, 396}))),
+            "dimension -2 is out of range");
+  const int64_t huge = int64_t{std::numeric_limits<int>::max()} + 1;
+  EXPECT_EQ(RefusalOf(&runtime, reshape(runtime.AddConstant(kTfLiteInt64, {1}, &huge, 8))),
+            "dimension 2147483648 is out of range");
+}
+
+TEST(NodeReader, ConcatenationCountsItsAxisFromEitherEnd) {
+  Model model;
+  const auto concat = [&](int axis, int second) {
+    return model.runtime.AddBuiltinNode(kTfLiteBuiltinConcatenation, {model.in, second},
+                                        {model.out},
+                                        TfLiteConcatenationParams{axis, kTfLiteActNone});
+  };
+  EXPECT_EQ(Taken<ConcatNode>(&model.runtime, concat(-4, model.in)).axis, 0);
+  EXPECT_EQ(Taken<ConcatNode>(&model.runtime, concat(3, model.in)).axis, 3);
+  EXPECT_EQ(RefusalOf(&model.runtime, concat(4, model.in)), "axis 4 is outside rank 4");
+  EXPECT_EQ(RefusalOf(&model.runtime, concat(-5, model.in)), "axis -5 is outside rank 4");
+  EXPECT_EQ(RefusalOf(&model.runtime, concat(3, model.filter)), "input 1 is constant");
+}
+
+TEST(NodeReader, OneOperandMayBeConstant) {
+  Model model;
+  const auto add = [&](int a, int b) {
+    return model.runtime.AddBuiltinNode(kTfLiteBuiltinSub, {a, b}, {model.out},
+                                        TfLiteSubParams{kTfLiteActRelu});
+  };
+  Node node;
+  ASSERT_TRUE(Read(&model.runtime, add(model.bias, model.in), &node).ok());
+  EXPECT_EQ(node.inputs, (std::vector<int>{model.bias, model.in}));
+  EXPECT_EQ(std::get<BinaryNode>(node.op).kind, BinaryKind::kSub);
+  EXPECT_EQ(std::get<BinaryNode>(node.op).activation, Activation::kRelu);
+  EXPECT_EQ(RefusalOf(&model.runtime, add(model.bias, model.bias)), "both inputs are constant");
+  model.runtime.tensor(model.bias).bytes = 20;
+  EXPECT_EQ(RefusalOf(&model.runtime, add(model.in, model.bias)),
+            "input 1 has 20 bytes, which is not what its shape needs");
+}
+
+TEST(NodeReader, RefusesShuffledWeightsAndScalars) {
+  Model model;
+  const int matrix = model.runtime.AddConstant({2, 3}, Zeros(6));
+  const auto fully_connected = [&](int format) {
+    return model.runtime.AddBuiltinNode(kTfLiteBuiltinFullyConnected, {model.in, matrix},
+                                        {model.out},
+                                        TfLiteFullyConnectedParams{kTfLiteActNone, format, true});
+  };
+  EXPECT_TRUE(Taken<FullyConnectedNode>(&model.runtime, fully_connected(0)).keep_num_dims);
+  EXPECT_EQ(RefusalOf(&model.runtime, fully_connected(1)), "weights are shuffled");
+  const int scalar = model.runtime.AddActivation({}, "scalar");
+  EXPECT_EQ(RefusalOf(&model.runtime,
+                      model.runtime.AddBuiltinNode(kTfLiteBuiltinSoftmax, {scalar}, {model.out},
+                                                   TfLiteSoftmaxParams{1.0f})),
+            "input is a scalar");
+}
+
+}  // namespace
+}  // namespace pconv

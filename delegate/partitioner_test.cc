@@ -1,0 +1,166 @@
+#include "delegate/partitioner.h"
+
+#include <random>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "tflite_ops/fake_runtime.h"
+
+namespace pconv {
+namespace {
+
+using testing::FakeRuntime;
+
+class PartitionerTest : public ::testing::Test {
+ protected:
+  int Image(const std::string& name) { return runtime_.AddActivation({1, 4, 4, 8}, name); }
+
+  // Nodes with one input of 8 channels; they return their output.
+  int PConv(int input) {
+    testing::OwnedLayer layer = testing::RandomLayer({}, &rng_);
+    const int output = Image("pconv");
+    runtime_.AddCustomNode("PConv2D", runtime_.AddLayerInputs(input, &layer), {output},
+                           testing::EncodeOptions(layer.options));
+    return output;
+  }
+  int Builtin(int code, int input) {
+    const int output = Image("builtin");
+    runtime_.AddBuiltinNode(code, {input}, {output}, 0);
+    return output;
+  }
+  int Foreign(int input) {
+    const int output = Image("foreign");
+    runtime_.AddCustomNode("Foreign", {input}, {output}, {});
+    return output;
+  }
+  // An integer vector that the runtime computes.
+  int Integers(int code, const std::vector<int>& inputs) {
+    const int output = runtime_.AddActivation({4}, "integers");
+    runtime_.tensor(output).type = kTfLiteInt32;
+    runtime_.AddBuiltinNode(code, inputs, {output}, 0);
+    return output;
+  }
+  int Reshape(int input, int shape) {
+    const int output = Image("reshape");
+    runtime_.AddBuiltinNode(kTfLiteBuiltinReshape, {input, shape}, {output}, 0);
+    return output;
+  }
+
+  // The report's lines without the nodes' names.
+  std::vector<std::string> Fates(Claim claim = Claim::kAll) {
+    const Status status = PartitionModel(runtime_.context(), claim, &partition_);
+    EXPECT_TRUE(status.ok()) << status.message();
+    EXPECT_EQ(partition_.num_model_nodes, runtime_.num_nodes());
+    std::vector<std::string> fates;
+    for (const std::string& line : partition_.report) {
+      fates.push_back(line.substr(line.find(": ") + 2));
+    }
+    return fates;
+  }
+
+  std::mt19937 rng_{1};
+  FakeRuntime runtime_;
+  Partition partition_;
+};
+
+const std::string kClaimed = "claimed", kShape = "claimed (shape of a reshape)",
+                  kApart = "refused, not connected to a PConv2D",
+                  kForeign = "refused, has no parameters";
+
+using Lines = std::vector<std::string>;
+
+TEST_F(PartitionerTest, AForeignNodeMakesTwoPartitions) {
+  int x = Image("in");
+  for (const int code : {kTfLiteBuiltinRelu, kTfLiteBuiltinRelu6}) {
+    x = Foreign(PConv(Builtin(code, x)));
+  }
+  Builtin(kTfLiteBuiltinRelu, x);
+  EXPECT_EQ(Fates(), (Lines{kClaimed, kClaimed, kForeign, kClaimed, kClaimed, kForeign, kApart}));
+  EXPECT_EQ(partition_.num_pconv, 2);
+  EXPECT_EQ(partition_.nodes.size(), 4u);
+  EXPECT_EQ(partition_.nodes.at(3).model_index, 3);
+  EXPECT_EQ(partition_.report[2], "node 2 custom Foreign: refused, has no parameters");
+}
+
+TEST_F(PartitionerTest, ClaimsNoMoreThanItIsTold) {
+  Builtin(kTfLiteBuiltinRelu, PConv(Image("in")));
+  EXPECT_EQ(Fates(Claim::kPConv), (Lines{kClaimed, "refused, claim is pconv"}));
+  EXPECT_EQ(Fates(), (Lines{kClaimed, kClaimed}));
+}
+
+TEST_F(PartitionerTest, LeavesOtherTypes) {
+  const int x = PConv(Image("in"));
+  const int quantized = Builtin(kTfLiteBuiltinRelu, x);
+  runtime_.tensor(quantized).type = kTfLiteInt8;
+  Builtin(kTfLiteBuiltinTanh, quantized);
+  Builtin(kTfLiteBuiltinTanh, x);
+  EXPECT_EQ(Fates(), (Lines{kClaimed, "refused, output is int8, expected float32",
+                            "refused, input 0 is int8, expected float32", kClaimed}));
+}
+
+TEST_F(PartitionerTest, LeavesModelsWithoutPConv2D) {
+  EXPECT_EQ(Fates(), Lines{});
+  Builtin(kTfLiteBuiltinTanh, Builtin(kTfLiteBuiltinRelu, Image("in")));
+  EXPECT_EQ(Fates(), (Lines{kApart, kApart}));
+  EXPECT_EQ(partition_.num_pconv, 0);
+  EXPECT_TRUE(partition_.nodes.empty());
+}
+
+// Siblings that read the same tensor are not connected by it, only by what one of them computes.
+TEST_F(PartitionerTest, AnInputConnectsNothing) {
+  const int in = Image("in");
+  PConv(in);
+  Builtin(kTfLiteBuiltinRelu, in);
+  EXPECT_EQ(Fates(), (Lines{kClaimed, kApart}));
+}
+
+TEST_F(PartitionerTest, TakesNodesThatOnlyComputeTheShapeOfAReshape) {
+  const int x = PConv(Image("in"));
+  const int shape = Integers(kTfLiteBuiltinShape, {x});
+  const int batch = Integers(kTfLiteBuiltinStridedSlice, {shape});
+  Reshape(x, Integers(kTfLiteBuiltinPack, {batch}));
+  EXPECT_EQ(Fates(), (Lines{kClaimed, kShape, kShape, kShape, kClaimed}));
+  EXPECT_EQ(partition_.shape_nodes, (std::set<int>{1, 2, 3}));
+  EXPECT_EQ(partition_.nodes.count(2), 0u);
+}
+
+TEST_F(PartitionerTest, LeavesShapesThatOthersRead) {
+  const int x = PConv(Image("in"));
+  const int shape = Integers(kTfLiteBuiltinShape, {x});
+  Reshape(x, Integers(kTfLiteBuiltinPack, {shape}));
+  Foreign(shape);
+  Integers(kTfLiteBuiltinShape, {x});  // an output of the model
+  const Lines fates = Fates();
+  EXPECT_EQ(fates[1].find("refused"), 0u) << fates[1];
+  EXPECT_EQ(fates[2], kShape);
+  EXPECT_EQ(fates[5].find("refused"), 0u) << fates[5];
+}
+
+TEST_F(PartitionerTest, LeavesShapesOfReshapesThatItLeaves) {
+  const int x = PConv(Image("in"));
+  const int shape = Integers(kTfLiteBuiltinShape, {x});
+  const int reshaped = Reshape(x, shape);
+  runtime_.tensor(reshaped).type = kTfLiteInt8;
+  const Lines fates = Fates();
+  EXPECT_EQ(fates[0], kClaimed);
+  EXPECT_EQ(fates[1].find("refused"), 0u) << fates[1];
+}
+
+TEST_F(PartitionerTest, TellsTheRuntimesFailures) {
+  PConv(Image("in"));
+  const auto nodes = runtime_.context()->GetNodeAndRegistration;
+  runtime_.context()->GetNodeAndRegistration = [](TfLiteContext*, int, TfLiteNode**,
+                                                  TfLiteRegistration**) { return kTfLiteError; };
+  EXPECT_EQ(PartitionModel(runtime_.context(), Claim::kAll, &partition_).message(),
+            "the runtime gives no node 0");
+  runtime_.context()->GetNodeAndRegistration = nodes;
+  runtime_.context()->GetExecutionPlan = [](TfLiteContext*, TfLiteIntArray**) {
+    return kTfLiteError;
+  };
+  EXPECT_EQ(PartitionModel(runtime_.context(), Claim::kAll, &partition_).message(),
+            "the runtime gives no execution plan");
+}
+
+}  // namespace
+}  // namespace pconv
