@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -106,7 +107,7 @@ def candidate_count(kernel_size: tuple[int, int], entries: int, centre: bool) ->
 
 
 def mine(
-    energy: npt.NDArray[np.float32],
+    energies: Sequence[npt.NDArray[np.float32]],
     kernel_size: tuple[int, int],
     count: int,
     entries: int,
@@ -120,8 +121,9 @@ def mine(
     refinement that alternates assignment and re-selection of taps; it never lowers the kept energy.
 
     Args:
-        energy: float32 [kh * kw, N], the squared taps of N kernels (or sums over kernels that share
-            a pattern).
+        energies: For every layer float32 [kh * kw, N], the squared taps of its N kernels (or sums
+            over kernels that share a pattern). Layers are taken one at a time, so that no other
+            array is as large as all of them together.
         kernel_size: (kh, kw).
         count: Patterns wanted. Fewer come back when the kernels vote for fewer.
         entries: Taps kept by a pattern.
@@ -139,19 +141,19 @@ def mine(
             f"pattern_set: natural{count} asks for more patterns than the {candidates} candidates "
             f"of {entries} taps in a {size} kernel"
         )
-    if energy.shape[1] == 0:
+    if not any(energy.shape[1] for energy in energies):
         raise ValueError(f"pattern_set: no {size} kernel to mine patterns from")
-    votes = top_taps(energy, kernel_size, entries, centre)
-    bits, frequency = np.unique(mask_bits(votes), return_counts=True)
+    votes = [mask_bits(top_taps(energy, kernel_size, entries, centre)) for energy in energies]
+    bits, frequency = np.unique(np.concatenate(votes), return_counts=True)
     # A stable sort of ascending bit masks: ties go to the smaller one on every machine.
-    masks = _masks_of(bits[np.argsort(-frequency, kind="stable")[:count]], votes.shape[0])
+    masks = _masks_of(bits[np.argsort(-frequency, kind="stable")[:count]], math.prod(kernel_size))
     if candidates > _COUNTABLE:
-        masks = _refine(energy, masks, kernel_size, entries, centre)
+        masks = _refine(energies, masks, kernel_size, entries, centre)
     return PatternSet(np.ascontiguousarray(masks.T).reshape(-1, *kernel_size))
 
 
 def top_taps(
-    energy: npt.NDArray[np.float32], kernel_size: tuple[int, int], entries: int, centre: bool
+    energy: npt.NDArray[np.floating[Any]], kernel_size: tuple[int, int], entries: int, centre: bool
 ) -> npt.NDArray[np.bool_]:
     """For each column of `energy` [kh * kw, N], the mask of its `entries` largest taps."""
     ranked = energy
@@ -179,17 +181,21 @@ def _masks_of(bits: npt.NDArray[np.int64], taps: int) -> npt.NDArray[np.bool_]:
 
 
 def _refine(
-    energy: npt.NDArray[np.float32],
+    energies: Sequence[npt.NDArray[np.float32]],
     masks: npt.NDArray[np.bool_],
     kernel_size: tuple[int, int],
     entries: int,
     centre: bool,
 ) -> npt.NDArray[np.bool_]:
     for _ in range(_REFINEMENTS):
-        nearest = np.argmax(masks.T.astype(np.float32) @ energy, axis=0)
-        used = np.unique(nearest)
-        totals = np.stack([energy[:, nearest == p].sum(axis=1) for p in used], axis=1)
-        refined = np.unique(mask_bits(top_taps(totals, kernel_size, entries, centre)))
+        totals = np.zeros(masks.shape)  # By pattern, the energy of the kernels that it suits best.
+        used = np.zeros(masks.shape[1], dtype=bool)
+        for energy in energies:
+            nearest = np.argmax(masks.T.astype(np.float32) @ energy, axis=0)
+            for p in np.unique(nearest):
+                totals[:, p] += energy[:, nearest == p].sum(axis=1)
+                used[p] = True
+        refined = np.unique(mask_bits(top_taps(totals[:, used], kernel_size, entries, centre)))
         if np.array_equal(refined, np.sort(mask_bits(masks))):
             break
         masks = _masks_of(refined, masks.shape[0])

@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 from pconv_tf.config import LayerOverride, PatternSpec, PruningConfig, natural_count
 from pconv_tf.training import patterns
 from pconv_tf.training.grouping import similar_filters
@@ -109,8 +107,8 @@ def bind(plan: Plan, config: PruningConfig) -> Plan:
     sets: dict[tuple[int, tuple[int, int], int], patterns.PatternSet] = {}
     for key, members in mined.items():
         count, size, entries = key
-        energy = np.concatenate([_surviving_energy(layer) for layer in members], axis=1)
-        sets[key] = patterns.mine(energy, size, count, entries, centre=not config.mine_centreless)
+        energies = [_surviving_energy(layer) for layer in members]
+        sets[key] = patterns.mine(energies, size, count, entries, centre=not config.mine_centreless)
 
     def completed(layer: LayerPlan) -> LayerPlan:
         key = _mining_key(layer)

@@ -41,17 +41,17 @@ def test_mining_finds_the_planted_patterns(rng):
     for column in range(600):
         bits = planted[0 if column < 300 else 1 if column < 500 else 2]
         energy[[t for t in range(9) if bits >> t & 1], column] += 1
-    mined = patterns.mine(energy, (3, 3), 3, 4)
+    mined = patterns.mine([energy], (3, 3), 3, 4)
     assert mined.bits == planted
-    assert patterns.mine(energy, (3, 3), 2, 4).bits == planted[:2]
+    assert patterns.mine([energy], (3, 3), 2, 4).bits == planted[:2]
 
 
 def test_mining_without_the_centre(rng):
     energy = rng.random((9, 100), dtype=np.float32) * 1e-3
     border = [0, 1, 2, 3]
     energy[border] += 1
-    assert patterns.mine(energy, (3, 3), 1, 4, centre=False).bits == [0b1111]
-    forced = patterns.mine(energy, (3, 3), 1, 4, centre=True)
+    assert patterns.mine([energy], (3, 3), 1, 4, centre=False).bits == [0b1111]
+    forced = patterns.mine([energy], (3, 3), 1, 4, centre=True)
     assert forced.masks[0, 1, 1]
 
 
@@ -64,7 +64,7 @@ def test_mined_patterns_win_the_vote(rng):
     candidates = [(4, *rest) for rest in combinations(border, 3)]
     kept = np.stack([energy[list(c)].sum(axis=0) for c in candidates])
     votes = np.bincount(kept.argmax(axis=0), minlength=56)
-    mined = patterns.mine(energy, (3, 3), 8, 4)
+    mined = patterns.mine([energy], (3, 3), 8, 4)
     won = [votes[candidates.index((4, *[t for t in border if b >> t & 1]))] for b in mined.bits]
     assert won == sorted(votes, reverse=True)[:8]
 
@@ -73,7 +73,7 @@ def test_mined_patterns_win_the_vote(rng):
 def test_large_kernels_get_sets_that_beat_random_ones(rng, size, entries):
     taps = size[0] * size[1]
     energy = np.square(rng.normal(size=(taps, 400))).astype(np.float32)
-    mined = patterns.mine(energy, size, 8, entries)
+    mined = patterns.mine([energy], size, 8, entries)
     assert mined.entries == entries and mined.masks[:, size[0] // 2, size[1] // 2].all()
 
     def kept(masks):
@@ -89,10 +89,23 @@ def test_large_kernels_get_sets_that_beat_random_ones(rng, size, entries):
         assert kept(mined.masks) > kept(drawn)
 
 
+@pytest.mark.parametrize(("size", "entries"), [((3, 3), 4), ((5, 5), 10)])
+def test_layers_vote_together(rng, size, entries):
+    energy = np.square(rng.normal(size=(size[0] * size[1], 400))).astype(np.float32)
+    parts = [energy[:, :10], energy[:, 10:10], energy[:, 10:]]
+    assert patterns.mine(parts, size, 8, entries) == patterns.mine([energy], size, 8, entries)
+
+
+@pytest.mark.parametrize(("size", "entries"), [((3, 3), 4), ((5, 5), 10)])
+def test_kernels_of_zeros_vote_too(size, entries):
+    energy = np.zeros((size[0] * size[1], 3), np.float32)
+    assert len(patterns.mine([energy], size, 8, entries)) == 1
+
+
 def test_too_many_patterns_are_refused(rng):
     energy = rng.random((9, 10), dtype=np.float32)
     with pytest.raises(ValueError, match="natural57 asks for more patterns than the 56 candidates"):
-        patterns.mine(energy, (3, 3), 57, 4)
+        patterns.mine([energy], (3, 3), 57, 4)
 
 
 def test_only_surviving_kernels_vote(keras3, rng):
