@@ -431,6 +431,7 @@ Status ReadBuiltin(int code, const NodeInputs& inputs, const TfLiteNode& node,
     default:
       break;
   }
+  if (BuiltinNames().count(code) == 0) return Status::Error("operation is not supported");
   if (node.builtin_data == nullptr) return Status::Error("has no parameters");
   switch (code) {
     case kTfLiteBuiltinConv2d:

@@ -1,5 +1,6 @@
 #include "delegate/partitioner.h"
 
+#include <algorithm>
 #include <numeric>
 
 #include "delegate/node_reader.h"
@@ -70,15 +71,12 @@ void KeepConnected(const std::vector<ModelNode>& plan, std::map<int, Node>* read
   }
 }
 
-// SHAPE, STRIDED_SLICE and PACK whose results only serve claimed reshapes, directly or not.
-std::set<int> FindShapeNodes(const std::vector<ModelNode>& plan,
-                             const std::map<int, Node>& claimed) {
-  std::map<int, std::vector<const ModelNode*>> consumers;
-  for (const ModelNode& node : plan) {
-    for (int i = 0; i < node.node->inputs->size; ++i) {
-      consumers[node.node->inputs->data[i]].push_back(&node);
-    }
-  }
+using Consumers = std::map<int, std::vector<const ModelNode*>>;  // by tensor
+
+// SHAPE, STRIDED_SLICE and PACK, but those `left` to the runtime, whose results only serve claimed
+// reshapes, directly or not.
+std::set<int> ServeOnlyReshapes(const std::vector<ModelNode>& plan, const Consumers& consumers,
+                                const std::map<int, Node>& claimed, const std::set<int>& left) {
   std::set<int> found;
   for (auto it = plan.rbegin(); it != plan.rend(); ++it) {
     const int code = it->registration->builtin_code;
@@ -86,11 +84,13 @@ std::set<int> FindShapeNodes(const std::vector<ModelNode>& plan,
         code != kTfLiteBuiltinPack) {
       continue;
     }
-    bool serves_only_reshapes = true;
+    bool serves_only_reshapes = left.count(it->index) == 0;
     int num_consumers = 0;
     for (int i = 0; i < it->node->outputs->size; ++i) {
       const int output = it->node->outputs->data[i];
-      for (const ModelNode* consumer : consumers[output]) {
+      const auto readers = consumers.find(output);
+      if (readers == consumers.end()) continue;
+      for (const ModelNode* consumer : readers->second) {
         ++num_consumers;
         const bool is_claimed_reshape =
             consumer->registration->builtin_code == kTfLiteBuiltinReshape &&
@@ -101,6 +101,56 @@ std::set<int> FindShapeNodes(const std::vector<ModelNode>& plan,
     if (serves_only_reshapes && num_consumers > 0) found.insert(it->index);
   }
   return found;
+}
+
+// Each node's partition: the runtime and the delegate take turns, and every turn takes all nodes of
+// its kind that can run by then.
+std::map<int, int> FindTurns(const std::vector<ModelNode>& plan, const std::map<int, Node>& claimed,
+                             const std::set<int>& shape_nodes) {
+  const auto is_claimed = [&](const ModelNode& node) {
+    return claimed.count(node.index) != 0 || shape_nodes.count(node.index) != 0;
+  };
+  std::map<int, int> turns, turn_of_tensor;
+  for (const ModelNode& node : plan) {
+    int turn = 0;
+    for (int i = 0; i < node.node->inputs->size; ++i) {
+      const auto input = turn_of_tensor.find(node.node->inputs->data[i]);
+      if (input != turn_of_tensor.end()) turn = std::max(turn, input->second);
+    }
+    const bool is_even = is_claimed(node) == is_claimed(plan[0]);
+    if (is_even != (turn % 2 == 0)) ++turn;
+    turns[node.index] = turn;
+    for (int i = 0; i < node.node->outputs->size; ++i) {
+      turn_of_tensor[node.node->outputs->data[i]] = turn;
+    }
+  }
+  return turns;
+}
+
+// Shape nodes in the partition of all that they serve: nobody computes what leaves a partition.
+std::set<int> FindShapeNodes(const std::vector<ModelNode>& plan,
+                             const std::map<int, Node>& claimed) {
+  Consumers consumers;
+  for (const ModelNode& node : plan) {
+    for (int i = 0; i < node.node->inputs->size; ++i) {
+      consumers[node.node->inputs->data[i]].push_back(&node);
+    }
+  }
+  std::set<int> left;
+  for (;;) {
+    const std::set<int> found = ServeOnlyReshapes(plan, consumers, claimed, left);
+    const std::map<int, int> turns = FindTurns(plan, claimed, found);
+    const size_t left_before = left.size();
+    for (const ModelNode& node : plan) {
+      if (found.count(node.index) == 0) continue;
+      for (int i = 0; i < node.node->outputs->size; ++i) {
+        for (const ModelNode* consumer : consumers[node.node->outputs->data[i]]) {
+          if (turns.at(consumer->index) != turns.at(node.index)) left.insert(node.index);
+        }
+      }
+    }
+    if (left.size() == left_before) return found;
+  }
 }
 
 }  // namespace

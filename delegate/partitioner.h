@@ -17,8 +17,8 @@ namespace pconv {
 struct Partition {
   // Claimed nodes by their index in the model, with tensor indices in place of value indices.
   std::map<int, Node> nodes;
-  // Integer nodes that only compute the shape of a claimed reshape; claimed and left out, because
-  // the graph infers that shape itself.
+  // Integer nodes that only compute the shape of claimed reshapes in their own partition; claimed
+  // and left out, because the graph infers that shape itself.
   std::set<int> shape_nodes;
   int num_pconv = 0;  // PConv2D among `nodes`
   int num_model_nodes = 0;

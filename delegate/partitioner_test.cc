@@ -66,7 +66,7 @@ class PartitionerTest : public ::testing::Test {
 
 const std::string kClaimed = "claimed", kShape = "claimed (shape of a reshape)",
                   kApart = "refused, not connected to a PConv2D",
-                  kForeign = "refused, has no parameters";
+                  kForeign = "refused, operation is not supported";
 
 using Lines = std::vector<std::string>;
 
@@ -80,7 +80,7 @@ TEST_F(PartitionerTest, AForeignNodeMakesTwoPartitions) {
   EXPECT_EQ(partition_.num_pconv, 2);
   EXPECT_EQ(partition_.nodes.size(), 4u);
   EXPECT_EQ(partition_.nodes.at(3).model_index, 3);
-  EXPECT_EQ(partition_.report[2], "node 2 custom Foreign: refused, has no parameters");
+  EXPECT_EQ(partition_.report[2], "node 2 custom Foreign: refused, operation is not supported");
 }
 
 TEST_F(PartitionerTest, ClaimsNoMoreThanItIsTold) {
@@ -135,6 +135,27 @@ TEST_F(PartitionerTest, LeavesShapesThatOthersRead) {
   EXPECT_EQ(fates[1].find("refused"), 0u) << fates[1];
   EXPECT_EQ(fates[2], kShape);
   EXPECT_EQ(fates[5].find("refused"), 0u) << fates[5];
+}
+
+// The partition before the foreign node would hand over a shape that nobody computes.
+TEST_F(PartitionerTest, LeavesShapesThatALaterPartitionReads) {
+  const int in = Image("in");
+  const int x = PConv(Foreign(PConv(in)));
+  const int first = Integers(kTfLiteBuiltinPack, {Integers(kTfLiteBuiltinShape, {in})});
+  Reshape(x, first);
+  const int second = Integers(kTfLiteBuiltinPack, {Integers(kTfLiteBuiltinShape, {x})});
+  Reshape(x, second);
+  const std::string integers = "refused, output is int32, expected float32";
+  EXPECT_EQ(Fates(), (Lines{kClaimed, kForeign, kClaimed, integers, integers, kClaimed, kShape,
+                            kShape, kClaimed}));
+}
+
+// The runtime begins with the foreign node, so that all others are in one partition after it.
+TEST_F(PartitionerTest, TakesShapesBesideAForeignNode) {
+  const int in = Image("in");
+  const int x = PConv(Foreign(in));
+  Reshape(x, Integers(kTfLiteBuiltinShape, {in}));
+  EXPECT_EQ(Fates(), (Lines{kForeign, kClaimed, kShape, kClaimed}));
 }
 
 TEST_F(PartitionerTest, LeavesShapesOfReshapesThatItLeaves) {

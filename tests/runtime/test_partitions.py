@@ -35,3 +35,37 @@ def test_one_partition(name, rng, capfd):
     assert int(pruned) > 8
     assert len(re.findall(r"partition of \d+ nodes on the cpu engine", log)) == 1
     assert np.isfinite(interpreter(np.ones((1, 32, 32, 3), np.float32))).all()
+
+
+class _Sine(keras.layers.Layer):
+    """An operation that the delegate leaves to the runtime."""
+
+    def call(self, x):
+        return keras.ops.sin(x)
+
+
+class _FlattenAs(keras.layers.Layer):
+    """Flattens features with the number of images of another tensor."""
+
+    def call(self, x, features):
+        return keras.ops.reshape(features, (keras.ops.shape(x)[0], 8 * 8 * 16))
+
+    def compute_output_shape(self, x_shape, features_shape):
+        return (x_shape[0], 8 * 8 * 16)
+
+
+def test_shape_that_an_earlier_partition_could_compute(rng, capfd):
+    """The shape of the model's input, for a RESHAPE behind the sine, is left to the runtime."""
+    inputs = keras.Input((8, 8, 16))
+    x = keras.layers.Conv2D(16, 3, padding="same")(inputs)
+    x = keras.layers.Conv2D(16, 3, padding="same")(_Sine()(x))
+    model = prune(keras.Model(inputs, _FlattenAs()(inputs, x)), rng)
+    converted = pconv_tf.convert(model, force=True, quiet=True)
+    capfd.readouterr()
+    interpreter = pconv_tf.Interpreter(converted, options={"verbose": True, "backend": "cpu"})
+    log = capfd.readouterr().err
+    assert len(re.findall(r"partition of \d+ nodes on the cpu engine", log)) == 2
+    assert re.search(r"SHAPE: refused", log)
+    assert re.search(r"RESHAPE: claimed", log)
+    images = rng.standard_normal((3, 8, 8, 16)).astype(np.float32)
+    np.testing.assert_allclose(interpreter(images), np.asarray(model(images)), rtol=1e-4, atol=1e-4)
