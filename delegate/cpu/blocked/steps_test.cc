@@ -4,7 +4,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <memory>
 #include <string>
 
@@ -17,19 +16,11 @@ namespace {
 
 using testing::GraphBuilder;
 using testing::RandomLayerSpec;
+using testing::Seed;
 using testing::Tensors;
 
-uint32_t Seed() {
-  const char* text = std::getenv("PCONV_TEST_SEED");
-  return text == nullptr ? 20240607 : static_cast<uint32_t>(std::strtoul(text, nullptr, 10));
-}
-
 Window MakeWindow(int kernel, int stride = 1, Padding padding = Padding::kSame) {
-  Window window;
-  window.kernel_h = window.kernel_w = kernel;
-  window.stride_h = window.stride_w = stride;
-  window.padding = padding;
-  return window;
+  return testing::MakeWindow(kernel, kernel, stride, padding);
 }
 
 RandomLayerSpec Shared(int kernel, int out_channels, int stride = 1) {
