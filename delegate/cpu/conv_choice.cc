@@ -8,6 +8,8 @@ namespace {
 constexpr int kFirstLevelCache = 28 * 1024;    // of 32 to 48 KiB
 constexpr double kKernelsPerSlice = 20;        // of a filter, at least
 constexpr int kSecondLevelCache = 800 * 1024;  // of 1 MiB
+// Larger inputs do not stay in the second-level cache: their next window is fetched ahead.
+constexpr double kPrefetchedBytes = 3 << 20;
 // Products that a filter adds up in float16, on average, before the sum becomes float32.
 constexpr double kFloat16Products = 128;
 
@@ -80,6 +82,18 @@ bool InPairs(const KernelTable& kernels, const ConvProblem& problem, const ConvC
          (kernels.pair_scratch == 0 || problem.sliceable);
 }
 
+// What a window reads of all channels must be one slice.
+bool MayPrefetch(const KernelTable& kernels, const ConvProblem& problem, const ConvChoice& choice) {
+  return choice.pattern_kernel && kernels.pattern_scratch == 0 &&
+         choice.slice_channels >= problem.in_channels;
+}
+
+double InputBytes(const ConvProblem& problem) {
+  const Layout& output = problem.output;
+  return static_cast<double>(problem.in_channels) * output.tile_h * problem.window.stride_h *
+         output.tile_w * problem.window.stride_w * output.lanes * sizeof(float);
+}
+
 // What follows from the rest: pairs, and the bound on sums in float16.
 void Complete(const KernelTable& kernels, const ConvProblem& problem, ConvChoice* choice) {
   choice->pairs = InPairs(kernels, problem, *choice);
@@ -94,7 +108,7 @@ void Complete(const KernelTable& kernels, const ConvProblem& problem, ConvChoice
 bool SameChoice(const ConvChoice& a, const ConvChoice& b) {
   return a.pattern_kernel == b.pattern_kernel && a.block_rows == b.block_rows &&
          a.block_columns == b.block_columns && a.slice_channels == b.slice_channels &&
-         a.split_rows == b.split_rows;
+         a.split_rows == b.split_rows && a.prefetch == b.prefetch;
 }
 
 }  // namespace
@@ -102,7 +116,8 @@ bool SameChoice(const ConvChoice& a, const ConvChoice& b) {
 std::string ConvChoice::ToString() const {
   return std::string(pattern_kernel ? "pattern" : "general") + " " + std::to_string(block_rows) +
          "x" + std::to_string(block_columns) + " slices of " + std::to_string(slice_channels) +
-         (split_rows ? " by rows" : " by filters") + (pairs ? " in pairs" : "");
+         (split_rows ? " by rows" : " by filters") + (prefetch ? " fetched ahead" : "") +
+         (pairs ? " in pairs" : "");
 }
 
 bool StreamHasRuns(const ConvProblem& problem, const ConvChoice& choice) {
@@ -138,6 +153,7 @@ ConvChoice DefaultConvChoice(const KernelTable& kernels, const ConvProblem& prob
   choice.block_columns = block.columns;
   choice.split_rows = RowsSplitEvenly(output.tile_h, problem.num_threads);
   Complete(kernels, problem, &choice);
+  choice.prefetch = MayPrefetch(kernels, problem, choice) && InputBytes(problem) > kPrefetchedBytes;
   return choice;
 }
 
@@ -149,8 +165,12 @@ std::vector<ConvChoice> ConvCandidates(const KernelTable& kernels, const ConvPro
       if (split_rows && (problem.num_threads == 1 || output.tile_h < problem.num_threads)) continue;
       ConvChoice choice = {pattern, block.rows, block.columns, slice_channels, split_rows};
       Complete(kernels, problem, &choice);
-      const auto same = [&](const ConvChoice& other) { return SameChoice(choice, other); };
-      if (std::none_of(candidates.begin(), candidates.end(), same)) candidates.push_back(choice);
+      for (const bool prefetch : {false, true}) {
+        if (prefetch && !MayPrefetch(kernels, problem, choice)) continue;
+        choice.prefetch = prefetch;
+        const auto same = [&](const ConvChoice& other) { return SameChoice(choice, other); };
+        if (std::none_of(candidates.begin(), candidates.end(), same)) candidates.push_back(choice);
+      }
     }
   };
   if (FitsPatternKernel(kernels, problem)) {

@@ -30,6 +30,7 @@ struct ConvChoice {
   int block_rows = 1, block_columns = 1;
   int slice_channels = 1;   // input channels per slice
   bool split_rows = false;  // threads take rows, else filters
+  bool prefetch = false;    // the input of the next register block is fetched ahead
   bool pairs = false;       // filters are computed in pairs (FilterPair)
 
   std::string ToString() const;

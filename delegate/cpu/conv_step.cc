@@ -10,9 +10,6 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-// Larger inputs do not stay in the second-level cache and are fetched ahead.
-constexpr size_t kPrefetchedBytes = 3 << 20;
-
 // Blocks in which an output goes through cache: two register blocks of the largest size, an even
 // number of rows and columns.
 constexpr int kBlockRows = 4, kBlockColumns = 2 * kPatternColumns;
@@ -188,16 +185,14 @@ size_t ConvStep::ScratchFloats() const {
 }
 
 void ConvStep::RunImage(const ConvArgs& args, const Pooled& pooled) const {
-  const bool ahead = choice_.pattern_kernel && weights_->slices.size() == 1 &&
-                     input_.floats() * sizeof(float) > kPrefetchedBytes;
-  if (!ahead && pool_ == nullptr) return RunPart(args);
+  if (!choice_.prefetch && pool_ == nullptr) return RunPart(args);
   // Down the image in strips of a few columns: of what a block reads, the next one reads most
   // again.
   for (int x = 0; x < args.columns; x += kBlockColumns) {
     ConvArgs part = args;
     part.input += x * args.input_column;
     part.columns = std::min(kBlockColumns, args.columns - x);
-    if (ahead) part.prefetch_channels = input_.shape.c;
+    if (choice_.prefetch) part.prefetch_channels = input_.shape.c;
     if (args.addend != nullptr) part.addend += x * static_cast<size_t>(output_.layout.lanes);
     if (pool_ == nullptr) {
       part.output += x * static_cast<size_t>(output_.layout.lanes);

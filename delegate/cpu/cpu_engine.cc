@@ -1,28 +1,15 @@
 #include "delegate/cpu/cpu_engine.h"
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-
 #include <chrono>
-#include <cstdlib>
 
 #include "delegate/cpu/isa.h"
+#include "delegate/cpu/plan_memory.h"
 #include "delegate/cpu/planner.h"
 #include "delegate/cpu/thread_pool.h"
 #include "delegate/log.h"
 
 namespace pconv {
 namespace {
-
-using cpu::Buffer;
-using cpu::Step;
-
-constexpr size_t kAlignment = 128, kHugePage = 2 << 20;
-
-struct FreeDeleter {
-  void operator()(void* p) const { std::free(p); }
-};
 
 class CpuEngine : public Engine {
  public:
@@ -37,43 +24,16 @@ class CpuEngine : public Engine {
   Status Resize() override {
     PCONV_RETURN_IF_ERROR(
         cpu::MakePlan({graph_, kernels_, &options_, cache_, &pool_}, &plan_, &weight_bytes_));
-    const size_t needed = plan_.arena_floats * sizeof(float);
-    const size_t alignment = needed < kHugePage ? kAlignment : kHugePage;
-    const size_t bytes = (needed + alignment - 1) / alignment * alignment;
-    arena_.reset(bytes == 0 ? nullptr : static_cast<float*>(std::aligned_alloc(alignment, bytes)));
-#if defined(__linux__)
-    // Windows of many channels lie on more pages than the first-level TLB has. May be refused.
-    if (arena_ != nullptr && alignment == kHugePage) madvise(arena_.get(), bytes, MADV_HUGEPAGE);
-#endif
-    arena_bytes_ = static_cast<int64_t>(bytes);
-    if (bytes > 0 && arena_ == nullptr) {
-      return Status::Error("out of memory: " + std::to_string(bytes) +
-                           " bytes for intermediate tensors");
-    }
-    context_.pool = &pool_;
-    context_.data.assign(plan_.buffers.size(), nullptr);
-    for (size_t i = 0; i < plan_.buffers.size(); ++i) {
-      const Buffer& buffer = plan_.buffers[i];
-      if (buffer.place == Buffer::Place::kArena) context_.data[i] = arena_.get() + buffer.offset;
-      if (buffer.place == Buffer::Place::kConstant) {
-        context_.data[i] = const_cast<float*>(buffer.constant);
-      }
-    }
+    PCONV_RETURN_IF_ERROR(memory_.Allocate(plan_, &pool_));
     if (options_.verbose) Explain();
     return Status::Ok();
   }
 
   Status Run(const std::vector<const float*>& inputs, const std::vector<float*>& outputs) override {
-    for (size_t i = 0; i < plan_.buffers.size(); ++i) {
-      const Buffer& buffer = plan_.buffers[i];
-      if (buffer.place == Buffer::Place::kInput) {
-        context_.data[i] = const_cast<float*>(inputs[buffer.index]);
-      } else if (buffer.place == Buffer::Place::kOutput) {
-        context_.data[i] = outputs[buffer.index];
-      }
-    }
+    memory_.Bind(plan_, inputs, outputs);
+    const cpu::RunContext& context = memory_.context();
     if (!options_.profile) {
-      for (const auto& step : plan_.steps) step->Run(context_);
+      for (const auto& step : plan_.steps) step->Run(context);
       return Status::Ok();
     }
     profile_.clear();
@@ -84,14 +44,14 @@ class CpuEngine : public Engine {
     };
     for (const auto& step : plan_.steps) {
       const double begin = since_start();
-      step->Run(context_);
+      step->Run(context);
       profile_.push_back({step->name, step->kernel, step->node, begin, since_start()});
     }
     return Status::Ok();
   }
 
   const std::vector<ProfileRow>& profile() const override { return profile_; }
-  int64_t arena_bytes() const override { return arena_bytes_; }
+  int64_t arena_bytes() const override { return memory_.arena_bytes(); }
   int64_t weight_bytes() const override { return weight_bytes_; }
 
  private:
@@ -106,9 +66,8 @@ class CpuEngine : public Engine {
   const cpu::KernelTable* kernels_;
   cpu::ThreadPool pool_;
   cpu::Plan plan_;
-  cpu::RunContext context_;
-  std::unique_ptr<float, FreeDeleter> arena_;
-  int64_t arena_bytes_ = 0, weight_bytes_ = 0;
+  cpu::PlanMemory memory_;
+  int64_t weight_bytes_ = 0;
   std::vector<ProfileRow> profile_;
 };
 

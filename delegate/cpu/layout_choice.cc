@@ -20,33 +20,51 @@ bool IsPixel(const Shape& shape) {  // an image of one pixel, or a matrix
   return shape.size() == 2 || (shape.size() == 4 && shape[1] == 1 && shape[2] == 1);
 }
 
+// A 1x1 convolution of an image of one pixel.
+bool IsMatrixProduct(const Graph& graph, const Task& task) {
+  const Node& node = graph.nodes[task.main];
+  const Window::Pads& pads = task.window.pads;
+  const Shape& input = graph.values[task.inputs[0]].shape;
+  const bool unit = task.window.kernel_h == 1 && task.window.kernel_w == 1 &&
+                    pads.top + pads.bottom + pads.left + pads.right == 0;
+  const bool depthwise = std::holds_alternative<DepthwiseConv2DNode>(node.op);
+  const auto* dense = std::get_if<Conv2DNode>(&node.op);
+  const bool grouped = dense != nullptr && graph.values[dense->filter].shape[3] != input.back();
+  return unit && !depthwise && !grouped && task.addend < 0 && IsPixel(input) &&
+         IsPixel(graph.values[task.output].shape);
+}
+
 }  // namespace
 
+std::vector<Family> ImageLayouts(const Graph& graph, const std::vector<Task>& tasks,
+                                 const blocked::Kernels& blocked_kernels) {
+  double work[2] = {0, 0};
+  for (const Task& task : tasks) {
+    const auto* op = std::get_if<PConv2DNode>(&graph.nodes[task.main].op);
+    if (op == nullptr || IsMatrixProduct(graph, task)) continue;
+    const int block = op->layer.options().filter_block;
+    const Shape& shape = graph.values[task.output].shape;
+    const bool shared = block > 1 && block % blocked_kernels.lanes == 0;
+    work[shared] += static_cast<double>(op->layer.num_kernels()) * op->layer.num_taps() * block *
+                    shape[1] * shape[2];
+  }
+  if (work[1] == 0) return {Family::kLaneTiled};
+  if (work[1] > work[0]) return {Family::kBlocked, Family::kLaneTiled};
+  return {Family::kLaneTiled, Family::kBlocked};
+}
+
 LayoutChoice::LayoutChoice(const Graph& graph, const std::vector<Task>& tasks,
-                           const KernelTable& kernels, const blocked::Kernels& blocked_kernels)
+                           const KernelTable& kernels, const blocked::Kernels& blocked_kernels,
+                           Family images)
     : graph_(graph),
       tasks_(tasks),
       lanes_(kernels.lanes),
       blocked_lanes_(blocked_kernels.lanes),
+      images_(images),
       home_(graph.values.size()) {
-  images_ = ChooseImageFamily();
   ChooseFamilies();
   ChooseHalos();
   ChooseRings();
-}
-
-Family LayoutChoice::ChooseImageFamily() const {
-  double work[2] = {0, 0};
-  for (const Task& task : tasks_) {
-    const auto* op = std::get_if<PConv2DNode>(&MainNode(task).op);
-    if (op == nullptr || ChooseFamily(task) == Family::kFullyConnected) continue;
-    const int block = op->layer.options().filter_block;
-    const Shape& shape = ShapeOf(task.output);
-    const bool shared = block > 1 && block % blocked_lanes_ == 0;
-    work[shared] += static_cast<double>(op->layer.num_kernels()) * op->layer.num_taps() * block *
-                    shape[1] * shape[2];
-  }
-  return work[1] > work[0] ? Family::kBlocked : Family::kLaneTiled;
 }
 
 void LayoutChoice::ChooseFamilies() {
@@ -67,18 +85,7 @@ Family LayoutChoice::ChooseFamily(const Task& task) const {
   const Node& node = MainNode(task);
   const Shape& output = ShapeOf(task.output);
   if (IsConv(node)) {
-    const Window::Pads& pads = task.window.pads;
-    const bool unit = task.window.kernel_h == 1 && task.window.kernel_w == 1 &&
-                      pads.top + pads.bottom + pads.left + pads.right == 0;
-    const bool depthwise = std::holds_alternative<DepthwiseConv2DNode>(node.op);
-    const auto* dense = std::get_if<Conv2DNode>(&node.op);
-    const bool grouped =
-        dense != nullptr && ShapeOf(dense->filter)[3] != ShapeOf(task.inputs[0]).back();
-    if (unit && !depthwise && !grouped && task.addend < 0 && IsPixel(ShapeOf(task.inputs[0])) &&
-        IsPixel(output)) {
-      return Family::kFullyConnected;
-    }
-    return Family::kLaneTiled;
+    return IsMatrixProduct(graph_, task) ? Family::kFullyConnected : Family::kLaneTiled;
   }
   if (std::holds_alternative<FullyConnectedNode>(node.op)) return Family::kFullyConnected;
   if (std::holds_alternative<Pool2DNode>(node.op)) return Family::kLaneTiled;

@@ -15,11 +15,17 @@ namespace pconv::cpu {
 // How a task is computed.
 enum class Family { kNhwc, kLaneTiled, kBlocked, kFullyConnected };
 
+// The layouts worth considering for the images of a plan, kLaneTiled or kBlocked, that of the rule
+// first. Images lie lane-tiled, except where most of the sparse work has masks that whole vectors
+// of filters share; where no masks are shared so, nothing else is considered.
+std::vector<Family> ImageLayouts(const Graph& graph, const std::vector<Task>& tasks,
+                                 const blocked::Kernels& blocked_kernels);
+
 class LayoutChoice {
  public:
-  // The graph and the tasks must outlive the choice.
+  // `images`: one of ImageLayouts(). The graph and the tasks must outlive the choice.
   LayoutChoice(const Graph& graph, const std::vector<Task>& tasks, const KernelTable& kernels,
-               const blocked::Kernels& blocked_kernels);
+               const blocked::Kernels& blocked_kernels, Family images);
 
   Family FamilyOf(size_t task) const { return families_[task]; }
   // The layout that the value's producer writes.
@@ -38,9 +44,6 @@ class LayoutChoice {
   const Node& MainNode(const Task& task) const { return graph_.nodes[task.main]; }
   bool IsBlocked(int value) const { return home_[value].kind == LayoutKind::kBlocked; }
 
-  // Images lie lane-tiled, except where most of the sparse work has masks that whole vectors of
-  // filters share.
-  Family ChooseImageFamily() const;
   void ChooseFamilies();
   Family ChooseFamily(const Task& task) const;
   Family ChooseBlockedFamily(const Task& task) const;
@@ -59,9 +62,9 @@ class LayoutChoice {
   const Graph& graph_;
   const std::vector<Task>& tasks_;
   int lanes_, blocked_lanes_;
-  Family images_ = Family::kLaneTiled;  // of the whole plan
-  std::vector<Family> families_;        // per task
-  std::vector<Layout> home_;            // per value
+  Family images_;
+  std::vector<Family> families_;  // per task
+  std::vector<Layout> home_;      // per value
 };
 
 }  // namespace pconv::cpu

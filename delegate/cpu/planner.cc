@@ -1,6 +1,7 @@
 #include "delegate/cpu/planner.h"
 
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -8,15 +9,16 @@
 #include "delegate/cpu/blocked/strip_step.h"
 #include "delegate/cpu/conv_step.h"
 #include "delegate/cpu/conv_trial.h"
-#include "delegate/cpu/conv_tuner.h"
 #include "delegate/cpu/depthwise_step.h"
 #include "delegate/cpu/few_pixels_step.h"
 #include "delegate/cpu/layout_choice.h"
 #include "delegate/cpu/layout_step.h"
 #include "delegate/cpu/nhwc_steps.h"
+#include "delegate/cpu/plan_trial.h"
 #include "delegate/cpu/tap_sums_step.h"
 #include "delegate/cpu/task.h"
 #include "delegate/cpu/tiled_steps.h"
+#include "delegate/cpu/tuner.h"
 #include "delegate/cpu/weight_packer.h"
 
 namespace pconv::cpu {
@@ -31,17 +33,19 @@ ImageShape ImageShapeOf(const Shape& shape) {
 
 class Planner {
  public:
-  Planner(const PlannerContext& context, Plan* plan)
+  // `tasks`: those of the graph. `images`: one of ImageLayouts().
+  Planner(const PlannerContext& context, const std::vector<Task>& tasks, Family images,
+          Tuner* tuner, Plan* plan)
       : graph_(*context.graph),
         kernels_(*context.kernels),
         options_(*context.options),
         blocked_kernels_(BlockedKernels(kernels_.isa)),
         plan_(*plan),
-        tasks_(FuseNodes(graph_)),
-        layouts_(graph_, tasks_, kernels_, blocked_kernels_),
+        tasks_(tasks),
+        layouts_(graph_, tasks_, kernels_, blocked_kernels_, images),
         packer_(graph_, blocked_kernels_, *context.cache),
         pool_(*context.pool),
-        tuner_(options_, CpuModel() + " " + kernels_.name),
+        tuner_(*tuner),
         buffers_(graph_.values.size()) {}
 
   Status Build(int64_t* weight_bytes) {
@@ -388,9 +392,12 @@ class Planner {
     }
     const ConvTrial trial(kernels_, source.make, problem, plan_.buffers[input],
                           plan_.buffers[output], addend >= 0, &pool_);
-    const ConvChoice choice =
-        tuner_.Choose(source.text + trial.Describe(), ConvCandidates(kernels_, problem),
-                      [&](const ConvChoice& c) { return trial.Measure(c); });
+    const std::vector<ConvChoice> candidates = ConvCandidates(kernels_, problem);
+    std::vector<std::string> names;
+    for (const ConvChoice& candidate : candidates) names.push_back(candidate.ToString());
+    const ConvChoice& choice =
+        candidates[tuner_.Choose(source.text + trial.Describe(), names,
+                                 [&](size_t i) { return trial.Measure(candidates[i]); })];
     auto step =
         std::make_unique<ConvStep>(kernels_, packer_.PackConv(source, problem, choice), problem,
                                    choice, RangeOf(task.activation), &plan_, input, addend, output);
@@ -403,19 +410,59 @@ class Planner {
   const EngineOptions& options_;
   const blocked::Kernels& blocked_kernels_;
   Plan& plan_;
-  std::vector<Task> tasks_;
+  const std::vector<Task>& tasks_;
   LayoutChoice layouts_;
   WeightPacker packer_;
   ThreadPool& pool_;
-  ConvTuner tuner_;
+  Tuner& tuner_;
   std::vector<std::vector<int>> buffers_;  // per value, home first
 };
+
+// All that the time of a whole plan depends on besides the machine.
+std::string DescribePlan(const PlannerContext& context, const std::vector<Task>& tasks) {
+  const Graph& graph = *context.graph;
+  std::string text = "images of a plan, threads " + std::to_string(context.options->num_threads);
+  for (const Task& task : tasks) {
+    const Node& node = graph.nodes[task.main];
+    text += std::string("; ") + OpName(node);
+    if (const auto* op = std::get_if<PConv2DNode>(&node.op)) {
+      text += " kernels " + std::to_string(op->layer.num_kernels()) + " block " +
+              std::to_string(op->layer.options().filter_block);
+    }
+    if (const Window* window = WindowOf(node)) {
+      text +=
+          " window " + std::to_string(window->kernel_h) + "x" + std::to_string(window->kernel_w);
+    }
+    for (const int dim : graph.values[task.output].shape) text += " " + std::to_string(dim);
+  }
+  return text;
+}
 
 }  // namespace
 
 Status MakePlan(const PlannerContext& context, Plan* plan, int64_t* weight_bytes) {
+  const Graph& graph = *context.graph;
+  const std::vector<Task> tasks = FuseNodes(graph);
+  Tuner tuner(*context.options, CpuModel() + " " + context.kernels->name);
+  const std::vector<Family> layouts =
+      ImageLayouts(graph, tasks, BlockedKernels(context.kernels->isa));
+  std::vector<std::string> names;
+  for (const Family images : layouts) {
+    names.push_back(images == Family::kBlocked ? "blocked" : "lane-tiled");
+  }
+  const auto measure = [&](size_t i) {
+    PackedCache cache;  // for this plan alone: only the chosen one's weights stay
+    PlannerContext trial = context;
+    trial.cache = &cache;
+    Plan candidate;
+    int64_t bytes = 0;
+    const Status status = Planner(trial, tasks, layouts[i], &tuner, &candidate).Build(&bytes);
+    return status.ok() ? MeasurePlan(candidate, context.pool)
+                       : std::numeric_limits<double>::infinity();
+  };
+  const Family images = layouts[tuner.Choose(DescribePlan(context, tasks), names, measure)];
   *plan = Plan();
-  return Planner(context, plan).Build(weight_bytes);
+  return Planner(context, tasks, images, &tuner, plan).Build(weight_bytes);
 }
 
 }  // namespace pconv::cpu

@@ -1,5 +1,5 @@
 // Tuning: what is measured, what is kept on disk, and that every choice computes the same.
-#include "delegate/cpu/conv_tuner.h"
+#include "delegate/cpu/tuner.h"
 
 #include <dirent.h>
 #include <gtest/gtest.h>
@@ -10,7 +10,11 @@
 #include <iterator>
 #include <memory>
 #include <set>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "delegate/cpu/conv_choice.h"
 #include "delegate/cpu/cpu_engine.h"
 #include "delegate/cpu/isa.h"
 #include "delegate/graph_testing.h"
@@ -23,7 +27,7 @@ using ::pconv::testing::RandomLayerSpec;
 using ::pconv::testing::Tensors;
 
 std::string Folder(const std::string& name) {
-  std::string folder = ::testing::TempDir() + "/conv_tuner_" + name + "_XXXXXX";
+  std::string folder = ::testing::TempDir() + "/tuner_" + name + "_XXXXXX";
   return mkdtemp(folder.data());
 }
 
@@ -34,81 +38,77 @@ EngineOptions Options(Tuning tuning, const std::string& folder) {
   return options;
 }
 
-std::vector<ConvChoice> ThreeChoices() {
-  return {{false, 1, 7, 64, false}, {false, 2, 4, 32, false}, {true, 3, 7, 16, true}};
-}
+const std::vector<std::string> kCandidates = {"a 1x7", "b 2x4", "c 3x7"};
 
 // Chooses among the three with times that make the last the fastest, and counts measurements.
-ConvChoice ChooseOf(const EngineOptions& options, const std::string& machine, int* measured) {
-  ConvTuner tuner(options, machine);
-  return tuner.Choose("layer", ThreeChoices(), [&](const ConvChoice& choice) {
+std::string ChooseOf(const EngineOptions& options, const std::string& machine, int* measured) {
+  Tuner tuner(options, machine);
+  return kCandidates[tuner.Choose("layer", kCandidates, [&](size_t i) {
     ++*measured;
-    return static_cast<double>(choice.slice_channels);
-  });
+    return 4.0 - static_cast<double>(i);
+  })];
 }
 
-TEST(ConvTuner, MeasuresOnceAndRemembers) {
+TEST(Tuner, MeasuresOnceAndRemembers) {
   const std::string folder = Folder("remembers");
-  const std::string model = ThreeChoices()[0].ToString(), best = ThreeChoices()[2].ToString();
+  const std::string model = kCandidates[0], best = kCandidates[2];
   int measured = 0;
-  EXPECT_EQ(ChooseOf(Options(Tuning::kOff, folder), "a", &measured).ToString(), model);
-  EXPECT_EQ(ChooseOf(Options(Tuning::kCached, folder), "a", &measured).ToString(), model);
+  EXPECT_EQ(ChooseOf(Options(Tuning::kOff, folder), "a", &measured), model);
+  EXPECT_EQ(ChooseOf(Options(Tuning::kCached, folder), "a", &measured), model);
   EXPECT_EQ(measured, 0);
-  EXPECT_EQ(ChooseOf(Options(Tuning::kFull, folder), "a", &measured).ToString(), best);
+  EXPECT_EQ(ChooseOf(Options(Tuning::kFull, folder), "a", &measured), best);
   EXPECT_EQ(measured, 3);
   // Later starts.
-  EXPECT_EQ(ChooseOf(Options(Tuning::kFull, folder), "a", &measured).ToString(), best);
-  EXPECT_EQ(ChooseOf(Options(Tuning::kCached, folder), "a", &measured).ToString(), best);
-  EXPECT_EQ(ChooseOf(Options(Tuning::kOff, folder), "a", &measured).ToString(), model);
+  EXPECT_EQ(ChooseOf(Options(Tuning::kFull, folder), "a", &measured), best);
+  EXPECT_EQ(ChooseOf(Options(Tuning::kCached, folder), "a", &measured), best);
+  EXPECT_EQ(ChooseOf(Options(Tuning::kOff, folder), "a", &measured), model);
   EXPECT_EQ(measured, 3);
   // Another CPU has results of its own.
-  EXPECT_EQ(ChooseOf(Options(Tuning::kCached, folder), "b", &measured).ToString(), model);
-  EXPECT_EQ(ChooseOf(Options(Tuning::kFull, folder), "b", &measured).ToString(), best);
+  EXPECT_EQ(ChooseOf(Options(Tuning::kCached, folder), "b", &measured), model);
+  EXPECT_EQ(ChooseOf(Options(Tuning::kFull, folder), "b", &measured), best);
   EXPECT_EQ(measured, 6);
 }
 
-TEST(ConvTuner, LayersOfOnePlanShareAResultWithoutCacheFolder) {
+TEST(Tuner, LayersOfOnePlanShareAResultWithoutCacheFolder) {
   int measured = 0;
-  ConvTuner tuner(Options(Tuning::kFull, ""), "a");
+  Tuner tuner(Options(Tuning::kFull, ""), "a");
   for (int i = 0; i < 2; ++i) {
-    tuner.Choose("layer", ThreeChoices(), [&](const ConvChoice&) { return ++measured; });
+    tuner.Choose("layer", kCandidates, [&](size_t) { return ++measured; });
   }
   EXPECT_EQ(measured, 3);
 }
 
-TEST(ConvTuner, KeepsTheCostModelsChoiceUnlessAnotherIsClearlyFaster) {
-  ConvTuner tuner(Options(Tuning::kFull, ""), "a");
+TEST(Tuner, KeepsTheCostModelsChoiceUnlessAnotherIsClearlyFaster) {
+  Tuner tuner(Options(Tuning::kFull, ""), "a");
   double time = 100;
-  const ConvChoice choice =
-      tuner.Choose("layer", ThreeChoices(), [&](const ConvChoice&) { return time -= 1; });
-  EXPECT_EQ(choice.ToString(), ThreeChoices()[0].ToString());
+  EXPECT_EQ(tuner.Choose("layer", kCandidates, [&](size_t) { return time -= 1; }), 0u);
 }
 
-TEST(ConvTuner, IgnoresStaleAndDamagedResults) {
+TEST(Tuner, IgnoresStaleAndDamagedResults) {
   const std::string folder = Folder("stale");
   const EngineOptions cached = Options(Tuning::kCached, folder);
   const DiskCache cache(folder + "/cpu");
-  const std::string key = ConvTuner(cached, "a").KeyOf("layer");
-  const std::string model = ThreeChoices()[0].ToString(), best = ThreeChoices()[2].ToString();
+  const std::string key = Tuner(cached, "a").KeyOf("layer");
+  const std::string model = kCandidates[0], best = kCandidates[2];
   int measured = 0;
   for (const std::string& value :
-       {"version 0: " + best, "version " + std::to_string(ConvTuner::kVersion) + ": rubbish",
+       {"version 0: " + best, "version " + std::to_string(Tuner::kVersion) + ": rubbish",
         std::string()}) {
     cache.Store(key, value);
     ::testing::internal::CaptureStderr();
-    EXPECT_EQ(ChooseOf(cached, "a", &measured).ToString(), model) << value;
+    EXPECT_EQ(ChooseOf(cached, "a", &measured), model) << value;
     EXPECT_NE(::testing::internal::GetCapturedStderr().find("another version"), std::string::npos);
   }
-  cache.Store(key, ConvTuner::ValueOf(ThreeChoices()[2]));
-  EXPECT_EQ(ChooseOf(cached, "a", &measured).ToString(), best);
+  cache.Store(key, Tuner::ValueOf(best));
+  EXPECT_EQ(ChooseOf(cached, "a", &measured), best);
   std::ofstream(cache.Path(key), std::ios::app) << "x";
   ::testing::internal::CaptureStderr();
-  EXPECT_EQ(ChooseOf(cached, "a", &measured).ToString(), model);
+  EXPECT_EQ(ChooseOf(cached, "a", &measured), model);
   EXPECT_NE(::testing::internal::GetCapturedStderr().find("damaged"), std::string::npos);
   EXPECT_EQ(measured, 0);
   // Measuring again replaces it.
   ChooseOf(Options(Tuning::kFull, folder), "a", &measured);
-  EXPECT_EQ(ChooseOf(cached, "a", &measured).ToString(), best);
+  EXPECT_EQ(ChooseOf(cached, "a", &measured), best);
   EXPECT_EQ(measured, 3);
 }
 
@@ -158,7 +158,7 @@ struct Case {
   int size, kernel, taps, stride, block, threads;
 };
 
-TEST(ConvTuner, EveryCandidateComputesTheSame) {
+TEST(Tuner, EveryCandidateComputesTheSame) {
   uint32_t seed = 7;
   for (const Case c : std::vector<Case>{{28, 3, 4, 1, 1, 1},
                                         {28, 3, 4, 1, 1, 3},
@@ -217,12 +217,49 @@ TEST(ConvTuner, EveryCandidateComputesTheSame) {
       const std::vector<ConvChoice> candidates = ConvCandidates(*kernels, problem);
       EXPECT_GT(candidates.size(), 1u);
       for (const ConvChoice& choice : candidates) {
-        DiskCache(options.cache_dir + "/cpu").Store(*keys.begin(), ConvTuner::ValueOf(choice));
+        DiskCache(options.cache_dir + "/cpu")
+            .Store(*keys.begin(), Tuner::ValueOf(choice.ToString()));
         const Outcome outcome = RunGraph(&graph, options, inputs);
         EXPECT_NE(outcome.kernel.find(" " + choice.ToString() + ","), std::string::npos)
             << outcome.kernel << ", expected " << choice.ToString();
         EXPECT_LT(testing::RelativeError(expected[0], outcome.output), tolerance) << outcome.kernel;
       }
+    }
+  }
+}
+
+TEST(Tuner, MeasuresBothLayoutsWhereMasksAreShared) {
+  for (const KernelTable* kernels : SupportedKernels()) {
+    GraphBuilder builder(/*seed=*/5);
+    RandomLayerSpec spec;
+    spec.window.kernel_h = spec.window.kernel_w = 3;
+    spec.window.padding = Padding::kSame;
+    spec.num_taps = 4;
+    spec.out_channels = 32;
+    spec.density = 0.4;
+    spec.filter_block = kernels->lanes;
+    const int hidden = builder.PConv2D(builder.Input({1, 12, 12, 16}), spec);
+    builder.Output(builder.PConv2D(hidden, spec));
+    Graph& graph = builder.graph();
+    const Tensors inputs = testing::RandomInputs(graph, &builder.rng());
+    const Tensors expected = testing::ReferenceOutputs(graph, inputs);
+    EngineOptions options = Options(Tuning::kFull, Folder("layouts"));
+    options.isa = kernels->isa;
+    const Outcome tuned = RunGraph(&graph, options, inputs);
+    std::string plan;
+    for (const std::string& key : KeysIn(options.cache_dir + "/cpu")) {
+      if (key.find("images of a plan") != std::string::npos) plan = key;
+    }
+    ASSERT_FALSE(plan.empty());
+    options.tuning = Tuning::kCached;
+    EXPECT_EQ(RunGraph(&graph, options, inputs).kernel, tuned.kernel);
+    const DiskCache cache(options.cache_dir + "/cpu");
+    for (const auto& [stored, kernel] : std::vector<std::pair<std::string, std::string>>{
+             {"lane-tiled", " lane_tiled_"}, {"blocked", " blocked_"}}) {
+      cache.Store(plan, Tuner::ValueOf(stored));
+      const Outcome outcome = RunGraph(&graph, options, inputs);
+      EXPECT_NE(outcome.kernel.find(kernel), std::string::npos) << outcome.kernel;
+      EXPECT_LT(testing::RelativeError(expected[0], outcome.output), 1e-5) << outcome.kernel;
     }
   }
 }

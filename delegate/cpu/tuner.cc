@@ -1,4 +1,4 @@
-#include "delegate/cpu/conv_tuner.h"
+#include "delegate/cpu/tuner.h"
 
 #include <fstream>
 #include <utility>
@@ -26,47 +26,47 @@ std::string CpuModel() {
   return model;
 }
 
-ConvTuner::ConvTuner(const EngineOptions& options, std::string machine)
+Tuner::Tuner(const EngineOptions& options, std::string machine)
     : tuning_(options.tuning),
       machine_(std::move(machine)),
       cache_(options.cache_dir.empty() || options.tuning == Tuning::kOff
                  ? std::string()
                  : options.cache_dir + "/cpu") {}
 
-std::string ConvTuner::KeyOf(const std::string& layer) const {
-  return "cpu engine, " + machine_ + ", " + layer;
+std::string Tuner::KeyOf(const std::string& problem) const {
+  return "cpu engine, " + machine_ + ", " + problem;
 }
 
-std::string ConvTuner::ValueOf(const ConvChoice& choice) {
-  return "version " + std::to_string(kVersion) + ": " + choice.ToString();
+std::string Tuner::ValueOf(const std::string& candidate) {
+  return "version " + std::to_string(kVersion) + ": " + candidate;
 }
 
-ConvChoice ConvTuner::Choose(const std::string& layer, const std::vector<ConvChoice>& candidates,
-                             const std::function<double(const ConvChoice&)>& measure) {
-  if (tuning_ == Tuning::kOff || candidates.size() == 1) return candidates[0];
-  if (const auto known = known_.find(layer); known != known_.end()) return known->second;
-  const std::string key = KeyOf(layer);
+size_t Tuner::Choose(const std::string& problem, const std::vector<std::string>& candidates,
+                     const std::function<double(size_t)>& measure) {
+  if (tuning_ == Tuning::kOff || candidates.size() == 1) return 0;
+  if (const auto known = known_.find(problem); known != known_.end()) return known->second;
+  const std::string key = KeyOf(problem);
   std::string value;
   if (cache_.Load(key, &value)) {
-    for (const ConvChoice& choice : candidates) {
-      if (ValueOf(choice) == value) return known_.emplace(layer, choice).first->second;
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      if (ValueOf(candidates[i]) == value) return known_[problem] = i;
     }
     if (!std::exchange(warned_, true)) {
       LogWarning("ignores tuning results of another version, for instance '" + value + "'");
     }
   }
-  if (tuning_ == Tuning::kCached) return known_.emplace(layer, candidates[0]).first->second;
-  ConvChoice best = candidates[0];
+  if (tuning_ == Tuning::kCached) return known_[problem] = 0;
+  size_t best = 0;
   double best_time = kGain * measure(best);
   for (size_t i = 1; i < candidates.size(); ++i) {
-    const double time = measure(candidates[i]);
+    const double time = measure(i);
     if (time < best_time) {
       best_time = time;
-      best = candidates[i];
+      best = i;
     }
   }
-  cache_.Store(key, ValueOf(best));
-  return known_.emplace(layer, best).first->second;
+  cache_.Store(key, ValueOf(candidates[best]));
+  return known_[problem] = best;
 }
 
 }  // namespace pconv::cpu
