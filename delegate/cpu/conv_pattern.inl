@@ -12,56 +12,7 @@ constexpr int kPatternRows = 2;
 #if PCONV_LANES > 4 || defined(__aarch64__)
 #define PCONV_HAS_PATTERN_KERNEL 1
 
-// The weights of the four taps, and acc += x * weight of tap t. In assembler, because compilers
-// otherwise fold the shared load back into every multiplication or copy accumulators around.
 using PatternVec = Vec;
-#if defined(__aarch64__)
-struct TapWeights {
-  Vec all;  // one register: the instruction selects the lane
-};
-PCONV_INLINE TapWeights LoadTapWeights(const float* p) { return {LoadUnaligned(p)}; }
-template <int R, int C>
-PCONV_INLINE void MultiplyAddTap(Vec& acc, Vec x, const TapWeights& w, const float*, int t) {
-  switch (t) {
-    case 0:
-      asm("fmla %0.4s, %1.4s, %2.s[0]" : "+w"(acc) : "w"(x), "w"(w.all));
-      break;
-    case 1:
-      asm("fmla %0.4s, %1.4s, %2.s[1]" : "+w"(acc) : "w"(x), "w"(w.all));
-      break;
-    case 2:
-      asm("fmla %0.4s, %1.4s, %2.s[2]" : "+w"(acc) : "w"(x), "w"(w.all));
-      break;
-    default:
-      asm("fmla %0.4s, %1.4s, %2.s[3]" : "+w"(acc) : "w"(x), "w"(w.all));
-  }
-}
-#else
-struct TapWeights {
-  Vec tap[4];
-};
-PCONV_INLINE TapWeights LoadTapWeights(const float* p) {
-  return {{Broadcast(p[0]), Broadcast(p[1]), Broadcast(p[2]), Broadcast(p[3])}};
-}
-// A weight from memory, which needs no register: a block of four rows has none left.
-PCONV_INLINE void MultiplyAddBroadcast(Vec& acc, Vec x, const float* w) {
-#if PCONV_LANES == 16
-  asm("vfmadd231ps %2%{1to16%}, %1, %0" : "+v"(acc) : "v"(x), "m"(*w));
-#else
-  acc += x * *w;
-#endif
-}
-template <int R, int C>
-PCONV_INLINE void MultiplyAddTap(Vec& acc, Vec x, const TapWeights& w, const float* memory, int t) {
-  constexpr int kInRegisters = R * C + 5 <= kRegisters ? 4 : 3;
-  if (t < kInRegisters) {
-    MultiplyAdd(acc, x, w.tap[t]);
-  } else {
-    MultiplyAddBroadcast(acc, x, memory + t);
-  }
-}
-#endif
-
 #include "delegate/cpu/pattern_run.inl"
 
 // Fetches the input of the next register block into the second-level cache, a share per filter.

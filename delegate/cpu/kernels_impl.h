@@ -20,105 +20,10 @@
 namespace pconv::cpu {
 namespace {
 
-// ---- Groups of filters, any taps ---------------------------------------------------------------
+#include "delegate/cpu/tap_weights.inl"
 
-// One row of B output vectors for one group of G filters. S: input_column in vectors, 0 if only
-// known at run time.
-template <int G, int B, int S>
-void ConvRow(const ConvArgs& a, int group, const float* input, size_t output_offset,
-             size_t addend_offset) {
-  const size_t step = S > 0 ? S * kLanes : a.input_column;
-  const uint32_t* filters = a.stream.filters + group * G;
-  Vec acc[G][B];
-  PCONV_UNROLL
-  for (int g = 0; g < G; ++g) {
-    const float* old =
-        a.output + (filters[g] == kNoFilter ? 0 : filters[g]) * a.output_plane + output_offset;
-    const Vec bias = Broadcast(a.stream.bias[group * G + g]);
-    const float* addend = a.addend == nullptr
-                              ? nullptr
-                              : a.addend +
-                                    (filters[g] == kNoFilter ? 0 : filters[g]) * a.addend_plane +
-                                    addend_offset;
-    PCONV_UNROLL
-    for (int b = 0; b < B; ++b) {
-      acc[g][b] = a.accumulate        ? Load(old + b * kLanes)
-                  : addend != nullptr ? bias + Load(addend + b * kLanes)
-                                      : bias;
-    }
-  }
-  const char* record = a.stream.records + a.stream.record_begin[group];
-  const size_t record_bytes = 4 + 4 * static_cast<size_t>(a.taps) * G;
-  for (uint32_t r = a.stream.run_begin[group]; r < a.stream.run_begin[group + 1]; ++r) {
-    const KernelRun run = a.stream.runs[r];
-    const size_t* offsets = a.tap_offset + static_cast<size_t>(run.pattern) * a.taps;
-    for (uint32_t k = 0; k < run.count; ++k, record += record_bytes) {
-      const Record* rec = reinterpret_cast<const Record*>(record);
-      const float* plane = input + rec->channel * a.input_plane;
-      for (int t = 0; t < a.taps; ++t) {
-        const float* cell = plane + offsets[t];
-        const float* w = rec->weights + t * G;
-        Vec weight[G];
-        PCONV_UNROLL
-        for (int g = 0; g < G; ++g) weight[g] = Broadcast(w[g]);
-        PCONV_UNROLL
-        for (int b = 0; b < B; ++b) {
-          const Vec cells = Load(cell + b * step);
-          const Vec x = kRegisters == 32 ? Pinned(cells) : cells;
-          PCONV_UNROLL
-          for (int g = 0; g < G; ++g) acc[g][b] += x * weight[g];
-        }
-      }
-    }
-  }
-  const Vec lo = Broadcast(a.lo), hi = Broadcast(a.hi);
-  PCONV_UNROLL
-  for (int g = 0; g < G; ++g) {
-    if (filters[g] == kNoFilter) continue;
-    float* out = a.output + filters[g] * a.output_plane + output_offset;
-    PCONV_UNROLL
-    for (int b = 0; b < B; ++b) Store(out + b * kLanes, Clamp(acc[g][b], lo, hi));
-  }
-}
-
-template <int G, int B, int S>
-struct ConvRowDispatch {
-  static void Run(int columns, const ConvArgs& a, int group, const float* input, size_t output,
-                  size_t addend) {
-    if (columns >= B) {
-      ConvRow<G, B, S>(a, group, input, output, addend);
-    } else if constexpr (B > 1) {
-      ConvRowDispatch<G, B - 1, S>::Run(columns, a, group, input, output, addend);
-    }
-  }
-};
-
-template <int G, int S>
-void ConvGroupStep(const ConvArgs& a) {
-  constexpr int kBlock = kRegisters == 32 ? 7 : (G == 4 ? 3 : G == 2 ? 5 : 7);
-  for (int y = a.row_begin; y < a.row_end; ++y) {
-    for (int x = 0; x < a.columns; x += kBlock) {
-      const float* input = a.input + y * a.input_row + x * a.input_column;
-      const size_t output = y * a.output_row + x * static_cast<size_t>(kLanes);
-      const size_t addend = y * a.addend_row + x * static_cast<size_t>(kLanes);
-      for (int group = a.group_begin; group < a.group_end; ++group) {
-        ConvRowDispatch<G, kBlock, S>::Run(a.columns - x, a, group, input, output, addend);
-      }
-    }
-  }
-}
-
-template <int G>
-void ConvGroup(const ConvArgs& a) {
-  if (a.input_column == kLanes) {
-    ConvGroupStep<G, 1>(a);
-  } else if (a.input_column == 2 * kLanes) {
-    ConvGroupStep<G, 2>(a);
-  } else {
-    ConvGroupStep<G, 0>(a);
-  }
-}
-
+// These use it.
+#include "delegate/cpu/conv_group.inl"
 #include "delegate/cpu/conv_pattern.inl"
 
 #if PCONV_LANES == 16
