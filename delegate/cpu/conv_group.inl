@@ -108,12 +108,14 @@ void ConvGroupOf(const ConvArgs& a) {
 
 template <int G>
 void ConvGroup(const ConvArgs& a) {
-  const bool one_tap = a.taps == 1;
-  if (a.input_column == kLanes) {
-    one_tap ? ConvGroupOf<G, 1, 1>(a) : ConvGroupOf<G, 1, 0>(a);
-  } else if (a.input_column == 2 * kLanes) {
-    one_tap ? ConvGroupOf<G, 2, 1>(a) : ConvGroupOf<G, 2, 0>(a);
-  } else {
-    ConvGroupOf<G, 0, 0>(a);
+  if constexpr (G == 4) {  // with bodies of their own, as dense layers are computed so too
+    const bool one_tap = a.taps == 1;
+    if (a.input_column == kLanes) {
+      return one_tap ? ConvGroupOf<G, 1, 1>(a) : ConvGroupOf<G, 1, 0>(a);
+    }
+    if (a.input_column == 2 * kLanes) {
+      return one_tap ? ConvGroupOf<G, 2, 1>(a) : ConvGroupOf<G, 2, 0>(a);
+    }
   }
+  ConvGroupOf<G, 0, 0>(a);
 }
