@@ -169,7 +169,12 @@ TEST(Tuner, EveryCandidateComputesTheSame) {
                                         {7, 1, 1, 1, 1, 1},
                                         {28, 1, 1, 2, 1, 1},
                                         {28, 5, 6, 1, 1, 1},
-                                        {28, 3, 4, 1, 4, 2}}) {
+                                        {28, 3, 4, 1, 4, 2},
+                                        // Tiles of two and three columns: two rows at a time.
+                                        {7, 1, 1, 1, 4, 1},
+                                        {12, 1, 1, 1, 4, 2},
+                                        {12, 3, 4, 1, 4, 1},
+                                        {14, 1, 1, 2, 4, 1}}) {
     GraphBuilder builder(++seed);
     RandomLayerSpec spec;
     spec.window.kernel_h = spec.window.kernel_w = c.kernel;
