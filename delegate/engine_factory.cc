@@ -81,7 +81,9 @@ class GpuElseHostEngine : public Engine {
     const Status status = engine_->Run(inputs, outputs);
     if (status.ok() || is_host_) return status;
     refusal_->Refuse(status.message());
-    PCONV_RETURN_IF_ERROR(make_host_(&engine_));
+    std::unique_ptr<Engine> host;
+    PCONV_RETURN_IF_ERROR(make_host_(&host));
+    engine_ = std::move(host);
     is_host_ = true;
     return engine_->Run(inputs, outputs);
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
+#include <memory>
 #include <vector>
 
 #include "delegate/cpu/plan_memory.h"
@@ -10,39 +11,62 @@
 namespace pconv::cpu {
 namespace {
 
-constexpr int kRuns = 7;
+constexpr int kRounds = 5, kRuns = 3;
 
-// Values for all buffers of a place, in the graph's order.
-std::vector<std::vector<float>> ValuesOf(const Plan& plan, Buffer::Place place) {
-  std::vector<std::vector<float>> values;
-  for (const Buffer& buffer : plan.buffers) {
-    if (buffer.place != place) continue;
-    if (values.size() <= static_cast<size_t>(buffer.index)) values.resize(buffer.index + 1);
-    values[buffer.index].assign(buffer.floats(), 0.5f);
+// A plan with memory and values of its own.
+class Trial {
+ public:
+  Trial(const Plan& plan, ThreadPool* pool) : plan_(plan) {
+    allocated_ = memory_.Allocate(plan, pool).ok();
+    std::vector<const float*> from;
+    std::vector<float*> to;
+    AddValues(Buffer::Place::kInput, &from);
+    AddValues(Buffer::Place::kOutput, &to);
+    if (allocated_) memory_.Bind(plan, from, to);
   }
-  return values;
-}
+
+  void Run() {
+    if (!allocated_) return;
+    const auto begin = std::chrono::steady_clock::now();
+    for (const auto& step : plan_.steps) step->Run(memory_.context());
+    const std::chrono::duration<double> time = std::chrono::steady_clock::now() - begin;
+    least_ = std::min(least_, time.count());
+  }
+  double least() const { return least_; }
+
+ private:
+  // For all buffers of a place, in the graph's order.
+  template <typename T>
+  void AddValues(Buffer::Place place, std::vector<T>* pointers) {
+    for (const Buffer& buffer : plan_.buffers) {
+      if (buffer.place != place) continue;
+      const size_t index = buffer.index;
+      if (pointers->size() <= index) pointers->resize(index + 1, nullptr);
+      values_.emplace_back(buffer.floats(), 0.5f);
+      (*pointers)[index] = values_.back().data();
+    }
+  }
+
+  const Plan& plan_;
+  PlanMemory memory_;
+  bool allocated_;
+  std::vector<std::vector<float>> values_;
+  double least_ = std::numeric_limits<double>::infinity();
+};
 
 }  // namespace
 
-double MeasurePlan(const Plan& plan, ThreadPool* pool) {
-  double best = std::numeric_limits<double>::infinity();
-  PlanMemory memory;
-  if (!memory.Allocate(plan, pool).ok()) return best;
-  const auto inputs = ValuesOf(plan, Buffer::Place::kInput);
-  auto outputs = ValuesOf(plan, Buffer::Place::kOutput);
-  std::vector<const float*> from;
-  for (const std::vector<float>& input : inputs) from.push_back(input.data());
-  std::vector<float*> to;
-  for (std::vector<float>& output : outputs) to.push_back(output.data());
-  memory.Bind(plan, from, to);
-  for (int run = 0; run <= kRuns; ++run) {  // one warms up
-    const auto begin = std::chrono::steady_clock::now();
-    for (const auto& step : plan.steps) step->Run(memory.context());
-    const std::chrono::duration<double> time = std::chrono::steady_clock::now() - begin;
-    if (run > 0) best = std::min(best, time.count());
+std::vector<double> MeasurePlans(const std::vector<Plan>& plans, ThreadPool* pool) {
+  std::vector<std::unique_ptr<Trial>> trials;
+  for (const Plan& plan : plans) trials.push_back(std::make_unique<Trial>(plan, pool));
+  for (int round = 0; round < kRounds; ++round) {
+    for (const auto& trial : trials) {
+      for (int run = 0; run < kRuns; ++run) trial->Run();
+    }
   }
-  return best;
+  std::vector<double> times;
+  for (const auto& trial : trials) times.push_back(trial->least());
+  return times;
 }
 
 }  // namespace pconv::cpu

@@ -1,15 +1,18 @@
-// Measures a whole plan.
+// Measures whole plans.
 #ifndef PCONV_TF_DELEGATE_CPU_PLAN_TRIAL_H_
 #define PCONV_TF_DELEGATE_CPU_PLAN_TRIAL_H_
+
+#include <vector>
 
 #include "delegate/cpu/step.h"
 #include "delegate/cpu/thread_pool.h"
 
 namespace pconv::cpu {
 
-// The least time of several runs on constant inputs, in seconds; infinity if there is not enough
-// memory.
-double MeasurePlan(const Plan& plan, ThreadPool* pool);
+// The least time of several runs of each on constant inputs, in seconds; infinity where there is
+// not enough memory. The plans take turns, so that a machine that is slow for a while is slow for
+// all.
+std::vector<double> MeasurePlans(const std::vector<Plan>& plans, ThreadPool* pool);
 
 }  // namespace pconv::cpu
 

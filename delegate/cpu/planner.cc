@@ -438,6 +438,26 @@ std::string DescribePlan(const PlannerContext& context, const std::vector<Task>&
   return text;
 }
 
+// The time of the plan with each of `layouts`; infinity where there is none.
+std::vector<double> MeasureLayouts(const PlannerContext& context, const std::vector<Task>& tasks,
+                                   const std::vector<Family>& layouts, Tuner* tuner) {
+  PackedCache cache;  // for these plans alone: only the chosen one's weights stay
+  PlannerContext trial = context;
+  trial.cache = &cache;
+  std::vector<Plan> plans(layouts.size());
+  std::vector<bool> built;
+  for (size_t i = 0; i < layouts.size(); ++i) {
+    int64_t bytes = 0;
+    built.push_back(Planner(trial, tasks, layouts[i], tuner, &plans[i]).Build(&bytes).ok());
+    if (!built[i]) plans[i] = Plan();  // nothing of half a plan may run
+  }
+  std::vector<double> times = MeasurePlans(plans, context.pool);
+  for (size_t i = 0; i < times.size(); ++i) {
+    if (!built[i]) times[i] = std::numeric_limits<double>::infinity();
+  }
+  return times;
+}
+
 }  // namespace
 
 Status MakePlan(const PlannerContext& context, Plan* plan, int64_t* weight_bytes) {
@@ -450,15 +470,11 @@ Status MakePlan(const PlannerContext& context, Plan* plan, int64_t* weight_bytes
   for (const Family images : layouts) {
     names.push_back(images == Family::kBlocked ? "blocked" : "lane-tiled");
   }
+  // Of all of them at once, the first time that one is asked for.
+  std::vector<double> times;
   const auto measure = [&](size_t i) {
-    PackedCache cache;  // for this plan alone: only the chosen one's weights stay
-    PlannerContext trial = context;
-    trial.cache = &cache;
-    Plan candidate;
-    int64_t bytes = 0;
-    const Status status = Planner(trial, tasks, layouts[i], &tuner, &candidate).Build(&bytes);
-    return status.ok() ? MeasurePlan(candidate, context.pool)
-                       : std::numeric_limits<double>::infinity();
+    if (times.empty()) times = MeasureLayouts(context, tasks, layouts, &tuner);
+    return times[i];
   };
   const Family images = layouts[tuner.Choose(DescribePlan(context, tasks), names, measure)];
   *plan = Plan();
