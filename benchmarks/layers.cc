@@ -49,6 +49,7 @@ bool Measure(const LayerShape& shape, const EngineOptions& options, int runs) {
   spec.num_taps = shape.taps;
   spec.density = shape.density;
   spec.filter_block = shape.filter_block;
+  spec.consecutive_groups = true;
   const int input = builder.Input({1, shape.size, shape.size, shape.in_channels});
   const int output = builder.PConv2D(input, spec);
   builder.Output(output);

@@ -158,7 +158,16 @@ OwnedLayer RandomLayer(const RandomLayerSpec& spec, std::mt19937* rng) {
 
   layer.reorder.resize(spec.out_channels);
   std::iota(layer.reorder.begin(), layer.reorder.end(), 0u);
-  std::shuffle(layer.reorder.begin(), layer.reorder.end(), *rng);
+  if (spec.consecutive_groups) {
+    std::vector<uint32_t> order(full_groups);
+    std::iota(order.begin(), order.end(), 0u);
+    std::shuffle(order.begin(), order.end(), *rng);
+    for (int o = 0; o < full_groups * block; ++o) {
+      layer.reorder[o] = order[o / block] * block + o % block;
+    }
+  } else {
+    std::shuffle(layer.reorder.begin(), layer.reorder.end(), *rng);
+  }
 
   std::uniform_real_distribution<float> weight(-spec.weight_bound, spec.weight_bound);
   layer.offset.push_back(0);

@@ -45,6 +45,8 @@ struct RandomLayerSpec {
   float weight_bound = 1.0f;  // weights are uniform in [-weight_bound, weight_bound]
   WeightType weight_type = WeightType::kFloat32;
   bool random_index_types = true;
+  // Filters of a group follow one another, as where training shares masks; else they are any.
+  bool consecutive_groups = false;
 };
 // Filters in FKR order (by length; a ragged last group stays last).
 OwnedLayer RandomLayer(const RandomLayerSpec& spec, std::mt19937* rng);
