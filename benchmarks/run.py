@@ -175,7 +175,6 @@ def _section(case: Case, threads: int, entry: dict[str, Any]) -> list[str]:
     subject = entry["subject"]
     pruning = ", ".join(f"{key} {value}" for key, value in subject["pruning"].items())
     size = subject["bytes"]
-    flags = "".join(f" --{key}={value}" for key, value in case.pruning.items())
     lines = [
         f"{pruning}: 1/{1 / subject['conv_weights_kept']:.1f} of the convolutions' weights kept; "
         f"file {size['dense'] / 1e6:.1f} MB dense, {size['pconv'] / 1e6:.1f} MB FKW. "
@@ -196,8 +195,16 @@ def _section(case: Case, threads: int, entry: dict[str, Any]) -> list[str]:
     notes += [f"- Note: {warning}" for warning in entry["warnings"]]
     if notes:
         lines += ["", *notes]
+    return [*lines, "", f"`{_command(case, threads, entry)}`"]
+
+
+def _command(case: Case, threads: int, entry: dict[str, Any]) -> str:
+    """What measures a section again; what differs by layer has no flag."""
+    if any(isinstance(value, dict) for value in case.pruning.values()):
+        return f'python -m benchmarks.run "--networks={case.key}" --threads={threads}'
+    flags = "".join(f" --{key}={value}" for key, value in case.pruning.items())
     flags += f" --num_threads={threads} --peers={_peers(entry)}"
-    return [*lines, "", f"`pconv-tf compare --network={case.network}{flags}`"]
+    return f"pconv-tf compare --network={case.network}{flags}"
 
 
 def _peers(*entries: dict[str, Any]) -> str:

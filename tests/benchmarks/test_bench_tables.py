@@ -75,6 +75,14 @@ def test_tables_are_written_from_the_json(folder, monkeypatch, rival_ms, faster)
     assert "`pconv-tf compare --network=vgg16_conv --peers=openvino,mnn`" in readme
 
 
+def test_what_has_no_flag_is_measured_again_by_name(folder, monkeypatch):
+    case = next(case for case in bench.CASES if "per_layer" in case.pruning)
+    bench.RESULTS.write_text(json.dumps({f"{case.key} @1": _entry(5.0)}))
+    assert _run(monkeypatch, "--render") == 0
+    last = bench.DOCUMENT.read_text().splitlines()[-1]
+    assert last == f'`python -m benchmarks.run "--networks={case.key}" --threads=1`'
+
+
 def test_a_readme_without_marks_is_refused(folder, monkeypatch):
     bench.README.write_text("nothing here")
     with pytest.raises(SystemExit, match="expected the marks"):
