@@ -26,8 +26,7 @@ Block SingleFilterBlock(const Layout& output, int taps) {
 // The same for pairs in float16, as many cells as fit their scratch memory, or almost.
 Block Float16PairBlock(const Layout& output, const KernelTable& kernels) {
   const int cells = static_cast<int>(kernels.pair_scratch) / (2 * kernels.lanes);
-  const int blocks = (output.tile_w + cells - 1) / cells;
-  const int columns = (output.tile_w + blocks - 1) / blocks;
+  const int columns = CeilDiv(output.tile_w, CeilDiv(output.tile_w, cells));
   return {std::min(cells / columns, output.tile_h), columns};
 }
 
@@ -41,8 +40,7 @@ bool FitsPatternKernel(const KernelTable& kernels, const ConvProblem& problem) {
 
 // At most `most` input channels per slice, all slices about equal.
 int EvenSlice(const ConvProblem& problem, int most) {
-  const int slices = (problem.in_channels + most - 1) / most;
-  return (problem.in_channels + slices - 1) / slices;
+  return CeilDiv(problem.in_channels, CeilDiv(problem.in_channels, most));
 }
 
 // Input channels per slice, so that what a block of outputs reads fits into `cache_bytes`.
@@ -73,7 +71,7 @@ int SingleFilterSlice(const ConvProblem& problem, Block block, int cache_bytes) 
 // By rows only if every thread gets as many, and enough for a register block.
 bool RowsSplitEvenly(int rows, int num_threads) {
   return num_threads > 1 && rows >= 3 * num_threads &&
-         (rows + num_threads - 1) / num_threads * num_threads <= rows * 1.05;
+         CeilDiv(rows, num_threads) * num_threads <= rows * 1.05;
 }
 
 bool InPairs(const KernelTable& kernels, const ConvProblem& problem, const ConvChoice& choice) {

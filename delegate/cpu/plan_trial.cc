@@ -17,16 +17,16 @@ constexpr int kRounds = 5, kRuns = 3;
 class Trial {
  public:
   Trial(const Plan& plan, ThreadPool* pool) : plan_(plan) {
-    allocated_ = memory_.Allocate(plan, pool).ok();
+    runs_ = !plan.steps.empty() && memory_.Allocate(plan, pool).ok();
     std::vector<const float*> from;
     std::vector<float*> to;
     AddValues(Buffer::Place::kInput, &from);
     AddValues(Buffer::Place::kOutput, &to);
-    if (allocated_) memory_.Bind(plan, from, to);
+    if (runs_) memory_.Bind(plan, from, to);
   }
 
   void Run() {
-    if (!allocated_) return;
+    if (!runs_) return;
     const auto begin = std::chrono::steady_clock::now();
     for (const auto& step : plan_.steps) step->Run(memory_.context());
     const std::chrono::duration<double> time = std::chrono::steady_clock::now() - begin;
@@ -49,7 +49,7 @@ class Trial {
 
   const Plan& plan_;
   PlanMemory memory_;
-  bool allocated_;
+  bool runs_;
   std::vector<std::vector<float>> values_;
   double least_ = std::numeric_limits<double>::infinity();
 };

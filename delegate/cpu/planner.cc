@@ -1,7 +1,6 @@
 #include "delegate/cpu/planner.h"
 
 #include <algorithm>
-#include <limits>
 #include <string>
 #include <utility>
 
@@ -445,17 +444,12 @@ std::vector<double> MeasureLayouts(const PlannerContext& context, const std::vec
   PlannerContext trial = context;
   trial.cache = &cache;
   std::vector<Plan> plans(layouts.size());
-  std::vector<bool> built;
   for (size_t i = 0; i < layouts.size(); ++i) {
     int64_t bytes = 0;
-    built.push_back(Planner(trial, tasks, layouts[i], tuner, &plans[i]).Build(&bytes).ok());
-    if (!built[i]) plans[i] = Plan();  // nothing of half a plan may run
+    const Status status = Planner(trial, tasks, layouts[i], tuner, &plans[i]).Build(&bytes);
+    if (!status.ok()) plans[i] = Plan();  // nothing of half a plan may run
   }
-  std::vector<double> times = MeasurePlans(plans, context.pool);
-  for (size_t i = 0; i < times.size(); ++i) {
-    if (!built[i]) times[i] = std::numeric_limits<double>::infinity();
-  }
-  return times;
+  return MeasurePlans(plans, context.pool);
 }
 
 }  // namespace
