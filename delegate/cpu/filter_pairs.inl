@@ -49,10 +49,7 @@ void PairBlock(const ConvArgs& a, int y, int x) {
         Vec sum = sums.at[0][r][c];
         PCONV_UNROLL
         for (int s = 1; s < kSets; ++s) sum += sums.at[s][r][c];
-        float* const cell = out + r * a.output_row + c * kLanes;
-        Store(cell, Clamp(sum, lo, hi));
-        // The next block's: large images would wait for every line to be allocated.
-        if (R * C > 4 && !a.accumulate) __builtin_prefetch(cell + C * kLanes, /*write=*/1);
+        Store(out + r * a.output_row + c * kLanes, Clamp(sum, lo, hi));
       }
     }
   };
@@ -60,9 +57,18 @@ void PairBlock(const ConvArgs& a, int y, int x) {
     return cells + channel * a.input_plane;
   };
 
-  // Addends of different filters lie far apart.
-  const auto fetch_addend = [&](uint32_t filter) __attribute__((always_inline)) {
+  // The output, and what is added to it: those of different filters lie far apart.
+  const auto fetch = [&](uint32_t filter) __attribute__((always_inline)) {
     if (filter == kNoFilter) return;
+    const float* const out = a.output + filter * a.output_plane + offset;
+    PCONV_UNROLL
+    for (int r = 0; r < R; ++r) {
+      PCONV_UNROLL
+      for (int c = 0; c < C; ++c) {
+        __builtin_prefetch(out + r * a.output_row + c * kLanes, /*write=*/1);
+      }
+    }
+    if (addends == nullptr || a.accumulate) return;
     const float* const addend = addends + filter * a.addend_plane;
     PCONV_UNROLL
     for (int r = 0; r < R; ++r) {
@@ -73,9 +79,9 @@ void PairBlock(const ConvArgs& a, int y, int x) {
 
   for (int i = a.group_begin; i < a.group_end; ++i) {
     const FilterPair& pair = a.stream.pairs[i];
-    if (R * C > 4 && addends != nullptr && !a.accumulate && i + 1 < a.group_end) {
-      fetch_addend(a.stream.pairs[i + 1].filters[0]);
-      fetch_addend(a.stream.pairs[i + 1].filters[1]);
+    if (R * C > 4 && i + 1 < a.group_end) {
+      fetch(a.stream.pairs[i + 1].filters[0]);
+      fetch(a.stream.pairs[i + 1].filters[1]);
     }
     const bool both = pair.filters[1] != kNoFilter;
     Sums first, second;
