@@ -89,7 +89,7 @@ void PairBlock(const ConvArgs& a, int y, int x) {
     start(second, pair.filters[both], pair.bias[1]);
     // About what a pair takes: in a network the records come from the third-level cache or memory.
     PCONV_UNROLL
-    for (int line = 0; line < 4; ++line) __builtin_prefetch(record + 1024 + 64 * line);
+    for (int line = 0; line < 4; ++line) __builtin_prefetch(record + 3072 + 64 * line);
     const auto add_shared = [&](int s, const char* at) __attribute__((always_inline)) {
       const OneTap tap = FetchOneTap(at);
       const Vec other = Broadcast(reinterpret_cast<const Record*>(at)->weights[1]);

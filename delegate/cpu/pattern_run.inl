@@ -39,7 +39,7 @@ constexpr bool Reads(unsigned mask, int b, int rows, int columns, int r, int c) 
 template <unsigned kMask, int R, int C>
 PCONV_INLINE const char* PatternRun(PatternVec (&acc)[R][C], const char* input, size_t plane,
                                     size_t row, const char* record, uint32_t count) {
-  constexpr size_t kRecordBytes = 20, kPrefetch = 1024;
+  constexpr size_t kRecordBytes = 20, kPrefetch = 3072;
   const char* const end = record + kRecordBytes * count;
   do {
     PCONV_MCA_BEGIN(kMask, R, C);

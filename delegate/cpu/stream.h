@@ -80,9 +80,10 @@ struct SparseMatrix {
 };
 SparseMatrix MakeSparseMatrix(const FkwView& layer);
 
-// The same in slices of inputs that stay in the first-level cache, where each is read at random.
+// The same in slices of inputs that stay in the first-level cache, where each is read at random
+// while weights and indices stream through it.
 struct SlicedMatrix {
-  static constexpr int kInputs = 8192;  // per slice
+  static constexpr int kInputs = 2048;  // per slice
   struct Slice {
     std::vector<uint32_t> entry_begin;
     std::vector<uint16_t> index;  // from the slice's first input
