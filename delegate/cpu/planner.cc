@@ -1,19 +1,22 @@
 #include "delegate/cpu/planner.h"
 
 #include <algorithm>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
+#include "delegate/cpu/blocked/conv_choice.h"
 #include "delegate/cpu/blocked/steps.h"
 #include "delegate/cpu/blocked/strip_step.h"
 #include "delegate/cpu/conv_step.h"
-#include "delegate/cpu/conv_trial.h"
 #include "delegate/cpu/depthwise_step.h"
 #include "delegate/cpu/few_pixels_step.h"
 #include "delegate/cpu/layout_choice.h"
 #include "delegate/cpu/layout_step.h"
 #include "delegate/cpu/nhwc_steps.h"
 #include "delegate/cpu/plan_trial.h"
+#include "delegate/cpu/step_trial.h"
 #include "delegate/cpu/tap_sums_step.h"
 #include "delegate/cpu/task.h"
 #include "delegate/cpu/tiled_steps.h"
@@ -292,6 +295,33 @@ class Planner {
     }
   }
 
+  Status AddBlockedConv(const Task& task, int input, int addend, int output) {
+    const WeightPacker::BlockedSource source = packer_.SourceOfBlockedConv(task);
+    const std::vector<BlockedConvChoice> candidates = BlockedConvCandidates(
+        task.window, ShapeOf(task.inputs[0])[3], blocked_kernels_.lanes, options_.num_threads);
+    const ActivationRange range = RangeOf(task.activation);
+    const StepTrial trial(plan_.buffers[input], plan_.buffers[output], addend >= 0, &pool_);
+    const auto measure = [&](const BlockedConvChoice& candidate) {
+      return trial.Measure([&](Plan* plan) {
+        std::unique_ptr<Step> step;
+        auto weights = std::make_shared<blocked::PackedConv>(source.make(candidate.chunk_channels));
+        const Status status = BlockedConvStep::Create(
+            blocked_kernels_, weights, task.window, candidate, range, plan, StepTrial::kInput,
+            trial.addend(), StepTrial::kOutput, options_.num_threads, &step);
+        return status.ok() ? std::move(step) : nullptr;
+      });
+    };
+    const BlockedConvChoice& choice =
+        Choose(source.text + trial.Describe(task.window), candidates, measure);
+    std::unique_ptr<Step> step;
+    PCONV_RETURN_IF_ERROR(BlockedConvStep::Create(
+        blocked_kernels_, packer_.PackBlockedConv(source, choice.chunk_channels), task.window,
+        choice, range, &plan_, input, addend, output, options_.num_threads, &step));
+    AddNode(std::move(step), task,
+            std::string("blocked_") + blocked_kernels_.name + " " + choice.ToString());
+    return Status::Ok();
+  }
+
   Status AddBlocked(const Task& task) {
     const Node& node = MainNode(task);
     const std::string isa = std::string("blocked_") + blocked_kernels_.name;
@@ -310,9 +340,7 @@ class Planner {
                                                     packer_.PackBlockedDepthwise(*depthwise),
                                                     task.window, range, plan_, inputs[0], output);
     } else if (IsConv(node)) {
-      PCONV_RETURN_IF_ERROR(BlockedConvStep::Create(blocked_kernels_, packer_.PackBlockedConv(task),
-                                                    task.window, range, &plan_, inputs[0], addend,
-                                                    output, options_.num_threads, &step));
+      return AddBlockedConv(task, inputs[0], addend, output);
     } else if (const auto* op = std::get_if<Pool2DNode>(&node.op)) {
       step = std::make_unique<BlockedPoolStep>(blocked_kernels_, op->kind == PoolKind::kAverage,
                                                task.window, range, plan_, inputs[0], output);
@@ -389,19 +417,35 @@ class Planner {
               task, std::string("tap_sums_") + kernels_.name + ", " + tiles.ToString());
       return;
     }
-    const ConvTrial trial(kernels_, source.make, problem, plan_.buffers[input],
-                          plan_.buffers[output], addend >= 0, &pool_);
+    const StepTrial trial(plan_.buffers[input], plan_.buffers[output], addend >= 0, &pool_);
+    std::optional<SparseFilters> filters;  // for all measurements
+    const auto measure = [&](const ConvChoice& candidate) {
+      if (!filters.has_value()) filters = source.make();
+      return trial.Measure([&](Plan* plan) {
+        auto weights = std::make_shared<PackedConv>(PackFilters(*filters, problem, candidate));
+        return std::make_unique<ConvStep>(kernels_, weights, problem, candidate,
+                                          RangeOf(task.activation), plan, StepTrial::kInput,
+                                          trial.addend(), StepTrial::kOutput);
+      });
+    };
     const std::vector<ConvChoice> candidates = ConvCandidates(kernels_, problem);
-    std::vector<std::string> names;
-    for (const ConvChoice& candidate : candidates) names.push_back(candidate.ToString());
     const ConvChoice& choice =
-        candidates[tuner_.Choose(source.text + trial.Describe(), names,
-                                 [&](size_t i) { return trial.Measure(candidates[i]); })];
+        Choose(source.text + trial.Describe(task.window), candidates, measure);
     auto step =
         std::make_unique<ConvStep>(kernels_, packer_.PackConv(source, problem, choice), problem,
                                    choice, RangeOf(task.activation), &plan_, input, addend, output);
     const std::string kernel = step->KernelName();
     AddNode(std::move(step), task, kernel);
+  }
+
+  // The candidate that the tuner takes for `problem`. `measure` gives a candidate's time.
+  template <typename Candidate, typename Measure>
+  const Candidate& Choose(const std::string& problem, const std::vector<Candidate>& candidates,
+                          const Measure& measure) {
+    std::vector<std::string> names;
+    for (const Candidate& candidate : candidates) names.push_back(candidate.ToString());
+    return candidates[tuner_.Choose(problem, names,
+                                    [&](size_t i) { return measure(candidates[i]); })];
   }
 
   const Graph& graph_;

@@ -14,6 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "delegate/cpu/blocked/conv_choice.h"
+#include "delegate/cpu/blocked/steps.h"
 #include "delegate/cpu/conv_choice.h"
 #include "delegate/cpu/cpu_engine.h"
 #include "delegate/cpu/isa.h"
@@ -228,6 +230,58 @@ TEST(Tuner, EveryCandidateComputesTheSame) {
         EXPECT_NE(outcome.kernel.find(" " + choice.ToString() + ","), std::string::npos)
             << outcome.kernel << ", expected " << choice.ToString();
         EXPECT_LT(testing::RelativeError(expected[0], outcome.output), tolerance) << outcome.kernel;
+      }
+    }
+  }
+}
+
+TEST(Tuner, EveryCandidateInBlocksComputesTheSame) {
+  uint32_t seed = 70;
+  for (const Case c : std::vector<Case>{{28, 3, 4, 1, 0, 1},
+                                        {14, 3, 4, 1, 0, 3},
+                                        {17, 3, 4, 2, 0, 2},
+                                        {7, 1, 1, 1, 0, 1},
+                                        {14, 1, 1, 2, 0, 2}}) {
+    for (const KernelTable* kernels : SupportedKernels()) {
+      const int lanes = BlockedKernels(kernels->isa).lanes;
+      GraphBuilder builder(++seed);
+      RandomLayerSpec spec;
+      spec.window.kernel_h = spec.window.kernel_w = c.kernel;
+      spec.window.stride_h = spec.window.stride_w = c.stride;
+      spec.window.padding = Padding::kSame;
+      spec.num_taps = c.taps;
+      spec.out_channels = 3 * lanes;
+      spec.density = 0.4;
+      spec.filter_block = lanes;
+      spec.activation = Activation::kRelu;
+      builder.Output(builder.PConv2D(builder.Input({1, c.size, c.size, 150}), spec));
+      Graph& graph = builder.graph();
+      const Tensors inputs = testing::RandomInputs(graph, &builder.rng());
+      const Tensors expected = testing::ReferenceOutputs(graph, inputs);
+      EngineOptions options = Options(Tuning::kFull, Folder("blocks"));
+      options.isa = kernels->isa;
+      options.num_threads = c.threads;
+      RunGraph(&graph, options, inputs);
+      std::string layer;
+      const DiskCache cache(options.cache_dir + "/cpu");
+      for (const std::string& key : KeysIn(options.cache_dir + "/cpu")) {
+        if (key.find("images of a plan") != std::string::npos) {
+          cache.Store(key, Tuner::ValueOf("blocked"));
+        } else if (key.find("blocked PConv2D") != std::string::npos) {
+          layer = key;
+        }
+      }
+      ASSERT_FALSE(layer.empty());
+      options.tuning = Tuning::kCached;
+      const std::vector<BlockedConvChoice> candidates =
+          BlockedConvCandidates(spec.window, 150, lanes, c.threads);
+      EXPECT_GT(candidates.size(), 2u);
+      for (const BlockedConvChoice& choice : candidates) {
+        cache.Store(layer, Tuner::ValueOf(choice.ToString()));
+        const Outcome outcome = RunGraph(&graph, options, inputs);
+        EXPECT_NE((outcome.kernel + "\n").find(" " + choice.ToString() + "\n"), std::string::npos)
+            << outcome.kernel << ", expected " << choice.ToString();
+        EXPECT_LT(testing::RelativeError(expected[0], outcome.output), 1e-5) << outcome.kernel;
       }
     }
   }

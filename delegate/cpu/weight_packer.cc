@@ -85,35 +85,35 @@ std::shared_ptr<const SlicedMatrix> WeightPacker::PackSparseMatrix(const PConv2D
   });
 }
 
-std::shared_ptr<const blocked::PackedConv> WeightPacker::PackBlockedConv(const Task& task) {
+WeightPacker::BlockedSource WeightPacker::SourceOfBlockedConv(const Task& task) const {
   const Node& node = graph_.nodes[task.main];
   const int lanes = blocked_lanes_;
   const int in_channels = ShapeOf(task.inputs[0])[3], out_channels = ShapeOf(task.output)[3];
-  const int chunk = blocked::ChunkChannels(task.window, in_channels, lanes);
-  std::vector<PackedCache::Source> sources;
-  std::function<blocked::PackedConv()> pack;
-  std::string parameters = " lanes " + std::to_string(lanes) + " chunk " + std::to_string(chunk) +
-                           " inputs " + std::to_string(in_channels);
+  const Window& window = task.window;
+  BlockedSource source;
+  source.text = std::string("blocked ") + OpName(node) + " lanes " + std::to_string(lanes) +
+                " inputs " + std::to_string(in_channels);
   if (const auto* op = std::get_if<PConv2DNode>(&node.op)) {
-    sources = SourcesOf(op->layer);
+    source.constants = SourcesOf(op->layer);
+    source.text += " kernels " + std::to_string(op->layer.num_kernels()) + " patterns";
     for (const uint64_t mask : op->layer.options().patterns) {
-      parameters += " " + std::to_string(mask);
+      source.text += " " + std::to_string(mask);
     }
-    pack = [=] { return blocked::PackFkw(op->layer, lanes, chunk); };
+    source.make = [=](int chunk) { return blocked::PackFkw(op->layer, lanes, chunk); };
   } else if (const auto* op = std::get_if<Conv2DNode>(&node.op)) {
-    sources = {SourceOf(op->filter)};
-    if (op->bias >= 0) sources.push_back(SourceOf(op->bias));
-    pack = [=] {
+    source.constants = {SourceOf(op->filter)};
+    if (op->bias >= 0) source.constants.push_back(SourceOf(op->bias));
+    source.make = [=](int chunk) {
       return blocked::PackDense(graph_.values[op->filter].data, ConstantOrNull(op->bias),
                                 out_channels, in_channels, in_channels / ShapeOf(op->filter)[3],
-                                task.window, lanes, chunk);
+                                window, lanes, chunk);
     };
   } else if (const auto* op = std::get_if<DepthwiseConv2DNode>(&node.op)) {
-    sources = {SourceOf(op->filter)};
-    if (op->bias >= 0) sources.push_back(SourceOf(op->bias));
+    source.constants = {SourceOf(op->filter)};
+    if (op->bias >= 0) source.constants.push_back(SourceOf(op->bias));
     // One group per input channel, filters [O, kh, kw, 1].
-    pack = [=] {
-      const int taps = task.window.kernel_h * task.window.kernel_w;
+    source.make = [=](int chunk) {
+      const int taps = window.kernel_h * window.kernel_w;
       std::vector<float> filter(static_cast<size_t>(taps) * out_channels);
       for (int o = 0; o < out_channels; ++o) {
         for (int t = 0; t < taps; ++t) {
@@ -122,11 +122,17 @@ std::shared_ptr<const blocked::PackedConv> WeightPacker::PackBlockedConv(const T
         }
       }
       return blocked::PackDense(filter.data(), ConstantOrNull(op->bias), out_channels, in_channels,
-                                in_channels, task.window, lanes, chunk);
+                                in_channels, window, lanes, chunk);
     };
   }
-  return Packed<blocked::PackedConv>(std::string("blocked ") + OpName(node) + parameters, sources,
-                                     [&] { return std::make_shared<blocked::PackedConv>(pack()); });
+  return source;
+}
+
+std::shared_ptr<const blocked::PackedConv> WeightPacker::PackBlockedConv(
+    const BlockedSource& source, int chunk_channels) {
+  return Packed<blocked::PackedConv>(
+      source.text + " chunk " + std::to_string(chunk_channels), source.constants,
+      [&] { return std::make_shared<blocked::PackedConv>(source.make(chunk_channels)); });
 }
 
 std::shared_ptr<const BlockedDepthwiseWeights> WeightPacker::PackBlockedDepthwise(

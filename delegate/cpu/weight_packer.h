@@ -36,7 +36,15 @@ class WeightPacker {
                                              const ConvChoice& choice);
   std::shared_ptr<const FewPixelsWeights> PackFewPixels(const ConvSource& source);
   std::shared_ptr<const SlicedMatrix> PackSparseMatrix(const PConv2DNode& op);
-  std::shared_ptr<const blocked::PackedConv> PackBlockedConv(const Task& task);
+  // The same for the blocked layout; `make` takes the input channels of a chunk.
+  struct BlockedSource {
+    std::string text;
+    std::vector<PackedCache::Source> constants;
+    std::function<blocked::PackedConv(int)> make;
+  };
+  BlockedSource SourceOfBlockedConv(const Task& task) const;
+  std::shared_ptr<const blocked::PackedConv> PackBlockedConv(const BlockedSource& source,
+                                                             int chunk_channels);
   std::shared_ptr<const BlockedDepthwiseWeights> PackBlockedDepthwise(
       const DepthwiseConv2DNode& op);
 

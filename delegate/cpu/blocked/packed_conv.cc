@@ -311,8 +311,8 @@ AlignedFloats PackBias(const float* bias, int channels, int lanes) {
   return packed;
 }
 
-std::vector<Tile> CutIntoTiles(const Kernels& kernels, int height, int width) {
-  constexpr int kMaxHeight = 8, kMaxWidth = 16;
+std::vector<Tile> CutIntoTiles(const Kernels& kernels, int height, int width, int max_rows) {
+  constexpr int kMaxWidth = 16;
   // Fewest cycles for a strip of `rows` rows and every width up to `width`, by dynamic programming;
   // then the same over heights. previous[n] is the last piece of the best cut of length n.
   struct Cut {
@@ -342,14 +342,14 @@ std::vector<Tile> CutIntoTiles(const Kernels& kernels, int height, int width) {
     return sizes;
   };
 
-  std::vector<Cut> strips(kMaxHeight + 1);
-  for (int rows = 1; rows <= std::min(kMaxHeight, height); ++rows) {
+  std::vector<Cut> strips(max_rows + 1);
+  for (int rows = 1; rows <= std::min(max_rows, height); ++rows) {
     strips[rows] = best_cut(width, kMaxWidth, [&](int columns) {
       return kernels.has_tile(rows, columns) ? kernels.tile_cost(rows, columns)
                                              : std::numeric_limits<double>::infinity();
     });
   }
-  const Cut rows_cut = best_cut(height, std::min(kMaxHeight, height),
+  const Cut rows_cut = best_cut(height, std::min(max_rows, height),
                                 [&](int rows) { return strips[rows].cost[width]; });
   std::vector<Tile> tiles;
   int y = 0;

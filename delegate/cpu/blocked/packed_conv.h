@@ -63,9 +63,12 @@ AlignedFloats PackDepthwise(const float* filter, int channels, int taps, int lan
 // Pads to whole blocks with zeros; bias may be null.
 AlignedFloats PackBias(const float* bias, int channels, int lanes);
 
-// Cuts height x width output pixels into the tiles that cost least; they neither overlap nor leave
-// the image.
-std::vector<Tile> CutIntoTiles(const Kernels& kernels, int height, int width);
+// Rows of the tallest tile.
+inline constexpr int kMaxTileRows = 4;
+// Cuts height x width output pixels into the tiles of up to `max_rows` rows that cost least; they
+// neither overlap nor leave the image.
+std::vector<Tile> CutIntoTiles(const Kernels& kernels, int height, int width,
+                               int max_rows = kMaxTileRows);
 
 // The members of Conv that follow from the weights and the window; `offsets` as resolved for
 // `input`.

@@ -152,12 +152,13 @@ void BlockedToNhwcStep::Run(const RunContext& context) const {
 
 Status BlockedConvStep::Create(const blocked::Kernels& kernels,
                                std::shared_ptr<const blocked::PackedConv> weights,
-                               const Window& window, ActivationRange range, Plan* plan, int input,
-                               int addend, int output, int num_threads,
-                               std::unique_ptr<Step>* result) {
+                               const Window& window, const BlockedConvChoice& choice,
+                               ActivationRange range, Plan* plan, int input, int addend, int output,
+                               int num_threads, std::unique_ptr<Step>* result) {
   std::unique_ptr<BlockedConvStep> step(new BlockedConvStep(kernels));
   step->weights_ = std::move(weights);
   step->window_ = window;
+  step->choice_ = choice;
   step->range_ = range;
   step->input_ = plan->buffers[input];
   step->output_ = plan->buffers[output];
@@ -169,7 +170,7 @@ Status BlockedConvStep::Create(const blocked::Kernels& kernels,
     step->reads.push_back(addend);
   }
   const ImageShape& out = step->output_.shape;
-  step->tiles_ = blocked::CutIntoTiles(kernels, out.h, out.w);
+  step->tiles_ = blocked::CutIntoTiles(kernels, out.h, out.w, choice.tile_rows);
   const size_t partial = blocked::PartialFloats(*step->weights_, step->tiles_.size());
   if (partial > 0) {
     Buffer buffer;
@@ -187,7 +188,6 @@ Status BlockedConvStep::Create(const blocked::Kernels& kernels,
   return Status::Ok();
 }
 
-// Between threads by tiles or by filters, whichever is more even.
 void BlockedConvStep::Split(int num_threads) {
   std::vector<int64_t> tile_work, group_work(weights_->groups, 1);
   for (const blocked::Tile& tile : tiles_) tile_work.push_back(tile.height * tile.width);
@@ -203,7 +203,9 @@ void BlockedConvStep::Split(int num_threads) {
     return static_cast<double>(Heaviest(work, ranges)) / static_cast<double>(total);
   };
   // Splitting filters makes every thread read the whole input: only for a clear gain.
-  const bool tiles = share(tile_work, by_tiles) <= share(group_work, by_groups) * 1.03;
+  const bool tiles = choice_.split == BlockedConvChoice::Split::kTiles ||
+                     (choice_.split == BlockedConvChoice::Split::kByWork &&
+                      share(tile_work, by_tiles) <= share(group_work, by_groups) * 1.03);
   for (int t = 0; t < num_threads; ++t) {
     shares_.push_back({tiles ? by_tiles[t] : Range{0, static_cast<int>(tiles_.size())},
                        tiles ? Range{0, weights_->groups} : by_groups[t]});
@@ -236,7 +238,7 @@ Status BlockedConvStep::PrepareRows(const Tensor& input, int max_rows, size_t* s
   *scratch = 0;
   row_tiles_.assign(1, {});
   for (int rows = 1; rows <= max_rows; ++rows) {
-    row_tiles_.push_back(blocked::CutIntoTiles(kernels_, rows, output_.shape.w));
+    row_tiles_.push_back(blocked::CutIntoTiles(kernels_, rows, output_.shape.w, choice_.tile_rows));
     *scratch = std::max(*scratch, blocked::PartialFloats(*weights_, row_tiles_.back().size()));
   }
   return Status::Ok();

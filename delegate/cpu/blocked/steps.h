@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "delegate/cpu/blocked/conv_choice.h"
 #include "delegate/cpu/blocked/kernels.h"
 #include "delegate/cpu/blocked/packed_conv.h"
 #include "delegate/cpu/step.h"
@@ -61,12 +62,13 @@ class BlockedRowStep : public Step {
 
 class BlockedConvStep : public BlockedRowStep {
  public:
-  // `addend`: buffer added before the activation, or -1. Adds a buffer for sums that go from chunk
-  // to chunk to the plan.
+  // `weights` were packed for `choice`. `addend`: buffer added before the activation, or -1. Adds a
+  // buffer for sums that go from chunk to chunk to the plan.
   static Status Create(const blocked::Kernels& kernels,
                        std::shared_ptr<const blocked::PackedConv> weights, const Window& window,
-                       ActivationRange range, Plan* plan, int input, int addend, int output,
-                       int num_threads, std::unique_ptr<Step>* step);
+                       const BlockedConvChoice& choice, ActivationRange range, Plan* plan,
+                       int input, int addend, int output, int num_threads,
+                       std::unique_ptr<Step>* step);
   void Run(const RunContext& context) const override;
   blocked::Range InputRows(blocked::Range rows) const override;
   Status PrepareRows(const blocked::Tensor& input, int max_rows, size_t* scratch) override;
@@ -85,6 +87,7 @@ class BlockedConvStep : public BlockedRowStep {
   const blocked::Kernels& kernels_;
   std::shared_ptr<const blocked::PackedConv> weights_;
   Window window_;
+  BlockedConvChoice choice_;
   ActivationRange range_{0, 0};
   Buffer input_, output_, addend_;
   bool has_addend_ = false;

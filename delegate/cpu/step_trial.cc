@@ -1,12 +1,9 @@
-#include "delegate/cpu/conv_trial.h"
+#include "delegate/cpu/step_trial.h"
 
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <memory>
-#include <utility>
-
-#include "delegate/cpu/conv_step.h"
+#include <limits>
 
 namespace pconv::cpu {
 namespace {
@@ -26,16 +23,12 @@ void TextOf(const Buffer& buffer, std::string* text) {
 
 }  // namespace
 
-ConvTrial::ConvTrial(const KernelTable& kernels, std::function<SparseFilters()> make_filters,
-                     const ConvProblem& problem, const Buffer& input, const Buffer& output,
-                     bool addend, ThreadPool* pool)
-    : kernels_(kernels), make_filters_(std::move(make_filters)), problem_(problem), pool_(pool) {
-  buffers_ = {input, output};
+StepTrial::StepTrial(const Buffer& input, const Buffer& output, bool addend, ThreadPool* pool)
+    : buffers_({input, output}), pool_(pool) {
   if (addend) buffers_.push_back(output);
 }
 
-std::string ConvTrial::Describe() const {
-  const Window& w = problem_.window;
+std::string StepTrial::Describe(const Window& w) const {
   std::string text = " window";
   for (const int value :
        {w.kernel_h, w.kernel_w, w.stride_h, w.stride_w, w.dilation_h, w.dilation_w,
@@ -46,17 +39,15 @@ std::string ConvTrial::Describe() const {
   TextOf(buffers_[0], &text);
   text += ", to ";
   TextOf(buffers_[1], &text);
-  if (buffers_.size() > 2) text += " plus another";
-  return text + ", threads " + std::to_string(problem_.num_threads);
+  if (addend() >= 0) text += " plus another";
+  return text + ", threads " + std::to_string(pool_->num_threads());
 }
 
-double ConvTrial::Measure(const ConvChoice& choice) const {
-  if (!filters_.has_value()) filters_ = make_filters_();
+double StepTrial::Measure(const Make& make) const {
   Plan plan;
   plan.buffers = buffers_;
-  const ConvStep step(
-      kernels_, std::make_shared<PackedConv>(PackFilters(*filters_, problem_, choice)), problem_,
-      choice, ActivationRange{-1.0f, 1.0f}, &plan, 0, buffers_.size() > 2 ? 2 : -1, 1);
+  const std::unique_ptr<Step> step = make(&plan);
+  if (step == nullptr) return std::numeric_limits<double>::infinity();
   size_t floats = kAlignment + kCacheFloats;
   for (const Buffer& buffer : plan.buffers) floats += Aligned(buffer.floats());
   if (memory_.size() < floats) memory_.assign(floats, 0.5f);
@@ -73,7 +64,7 @@ double ConvTrial::Measure(const ConvChoice& choice) const {
   for (int run = 0; run <= kRuns; ++run) {  // one warms up
     for (size_t i = 0; i < kCacheFloats; i += 16) next[i] += 1.0f;
     const auto begin = std::chrono::steady_clock::now();
-    step.Run(context);
+    step->Run(context);
     const double time =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     if (run == 1 || (run > 1 && time < best)) best = time;
