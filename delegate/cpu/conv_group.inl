@@ -60,6 +60,8 @@ void GroupBlock(const ConvArgs& a, int y, int x) {
       const KernelRun run = a.stream.runs[r];
       const size_t* offsets = a.tap_offset + static_cast<size_t>(run.pattern) * taps;
       for (uint32_t k = 0; k < run.count; ++k, record += record_bytes) {
+        // In a network records come from memory, or the third-level cache.
+        __builtin_prefetch(record + 3072);
         const Record* rec = reinterpret_cast<const Record*>(record);
         const float* plane = input + rec->channel * a.input_plane;
         for (int t = 0; t < taps; ++t) {
