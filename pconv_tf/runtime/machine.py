@@ -26,11 +26,19 @@ def describe_machine() -> Machine:
     flags = set(info.get("flags", info.get("Features", "")).split())
     levels = ("avx512f", "avx2", "avx", "asimd")
     return Machine(
-        cpu=info.get("model name") or platform.processor() or platform.machine(),
+        cpu=_cpu_name(info),
         cpus=len(usable_cpus()),
         instructions=next((level for level in levels if level in flags), platform.machine()),
         system=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
     )
+
+
+def _cpu_name(info: dict[str, str]) -> str:
+    name = info.get("model name") or platform.processor() or platform.machine()
+    # Virtual machines hide the model in the name; family and model tell one generation from another.
+    if "cpu family" in info and "model" in info:
+        return f"{name} family {info['cpu family']} model {info['model']}"
+    return name
 
 
 def usable_cpus() -> list[int]:
