@@ -54,21 +54,40 @@ class ConvStep : public Step {
   // Takes over the pool, the only reader of this step's output: blocks of the output are pooled
   // while they are in cache, and the output itself is never stored. False: it does not fit.
   bool FusePool(std::unique_ptr<Step>* pool, Plan* plan);
+  // Takes over the convolution before it, whose output only this step reads, where that output is
+  // beyond the caches and cheap to compute: what a block reads is computed right before it, and the
+  // rest never stored. What blocks share is computed again. False: it does not fit.
+  bool FuseSource(std::unique_ptr<Step>* source, Plan* plan);
+  // The halo beyond `needed` that such a source's input takes.
+  static constexpr int kSourceHalo = 1;
   // Name of the kernel and of what it works on, for profiles.
   std::string KernelName() const;
 
  private:
-  // Rows and groups of `args` of one image. `pooled`: for a pool, the memory of a block and of the
-  // pool's output.
-  struct Pooled {
-    float* block = nullptr;
-    float* output = nullptr;
+  // What blocks of the output work on, for one image and thread.
+  struct Blocks {
+    const RunContext* context = nullptr;
     int image = 0;
+    float* source = nullptr;  // memory of a block of the source's output
+    float* pooled = nullptr;  // the same of this step's, for a pool
+    float* output = nullptr;  // of the pool
   };
-  void RunImage(const ConvArgs& args, const Pooled& pooled) const;
+  // All of the image, or a thread's share.
+  ConvArgs ArgsOf(const RunContext& context, int image) const;
+  // Rows and groups of `args` of one image.
+  void RunImage(const ConvArgs& args, const Blocks& blocks) const;
+  // What the block of `part` in the strip from column `x` on reads of the source's output. `first`:
+  // of the strip; others keep the rows that they share with the block above.
+  void RunSource(const Blocks& blocks, int x, const ConvArgs& part, bool first) const;
+  // The rectangle from cell (`y`, `x`) on, which may begin and end one cell outside the tile, of all
+  // channels, to a block of this layout without halo; zero outside the image.
+  void RunRectangle(const RunContext& context, int image, int y, int x, int rows, int columns,
+                    const Layout& block, float* to) const;
   // All slices of such a part of the image; the kernels read and write from column 0 on.
   void RunPart(ConvArgs args) const;
   size_t BlockFloats() const;
+  // What follows from the input's layout.
+  void ResolveTaps();
   // Of every thread's scratch memory, in whole cache lines.
   size_t ScratchFloats() const;
 
@@ -85,13 +104,18 @@ class ConvStep : public Step {
   bool has_addend_ = false;
   int num_threads_;
   Border border_;
+  Window window_;
+  std::unique_ptr<ConvStep> source_;
+  Layout source_block_;              // of a block of the source's output
+  int source_blocks_ = -1;           // buffer of every thread's
+  std::vector<int32_t> edge_masks_;  // of a source: [3 rows][3 columns][lanes], see RunRectangle
   std::unique_ptr<PoolStep> pool_;
   int blocks_ = -1;   // buffer of every thread's block
   int scratch_ = -1;  // buffer of every thread's ConvArgs::scratch
 };
 
-// Lets convolutions take over the pools behind them.
-void FusePools(Plan* plan);
+// Lets convolutions take over the pools behind them and the convolutions before them.
+void FuseConvolutions(Plan* plan);
 
 }  // namespace pconv::cpu
 

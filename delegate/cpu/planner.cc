@@ -54,7 +54,7 @@ class Planner {
     AddInputs();
     for (size_t i = 0; i < tasks_.size(); ++i) PCONV_RETURN_IF_ERROR(AddTask(i));
     AddOutputs();
-    FusePools(&plan_);
+    FuseConvolutions(&plan_);
     PCONV_RETURN_IF_ERROR(FuseStrips(options_.num_threads, &plan_));
     PlanArena(&plan_);
     *weight_bytes = packer_.bytes();
@@ -385,7 +385,16 @@ class Planner {
   void AddConv(const Task& task) {
     const Node& node = MainNode(task);
     const Shape& shape = ShapeOf(task.inputs[0]);
-    const int input = Obtain(task.inputs[0], layouts_.Needed(task, 0));
+    Layout needed = layouts_.Needed(task, 0);
+    // The graph's input: the next convolution may take this one over.
+    if (!layouts_.IsTiled(task.inputs[0]) && task.window.kernel_h == 3 &&
+        task.window.stride_h == 1) {
+      for (int* halo :
+           {&needed.halo_top, &needed.halo_bottom, &needed.halo_left, &needed.halo_right}) {
+        *halo += ConvStep::kSourceHalo;
+      }
+    }
+    const int input = Obtain(task.inputs[0], needed);
     const Layout tiles = WithoutHalo(layouts_.HomeOf(task.output));
     const int addend = task.addend < 0 ? -1 : Obtain(task.addend, tiles);
     const int output = Produce(task.output);
