@@ -192,7 +192,6 @@ void ConvStep::RunImage(const ConvArgs& args, const Pooled& pooled) const {
     ConvArgs part = args;
     part.input += x * args.input_column;
     part.columns = std::min(kBlockColumns, args.columns - x);
-    if (choice_.prefetch) part.prefetch_channels = input_.shape.c;
     if (args.addend != nullptr) part.addend += x * static_cast<size_t>(output_.layout.lanes);
     if (pool_ == nullptr) {
       part.output += x * static_cast<size_t>(output_.layout.lanes);
@@ -238,6 +237,7 @@ void ConvStep::RunPart(ConvArgs args) const {
         part.accumulate = s > 0;
         part.channel_begin = static_cast<int>(s) * choice_.slice_channels;
         part.channel_end = std::min(part.channel_begin + choice_.slice_channels, input_.shape.c);
+        if (choice_.prefetch) part.prefetch_channels = part.channel_end - part.channel_begin;
         part.lo = last ? range_.lo : -kInfinity;
         part.hi = last ? range_.hi : kInfinity;
         kernel(part);
@@ -293,7 +293,7 @@ void FusePools(Plan* plan) {
 std::string ConvStep::KernelName() const {
   std::string name = std::string("lane_tiled_") + kernels_.name + " ";
   if (weights_->group > 1) name += "group " + std::to_string(weights_->group) + " ";
-  if (scratch_ >= 0) name += "float16 ";
+  if (scratch_ >= 0) name += kernels_.pair_scratch > 0 ? "float16 " : "packed ";
   return name + choice_.ToString() + ", " + output_.layout.ToString();
 }
 
