@@ -151,14 +151,14 @@ void SlicesOfManyInputChannels(CaseCollector* cases) {
       RandomLayerSpec spec;
       spec.window = MakeWindow(3, 3);
       spec.patterns = cases->Patterns(spec.window, 4, &builder.rng());
-      spec.out_channels = 400;
+      spec.out_channels = 403;  // the last slice is narrower
       spec.density = 0.02;
       const int x =
-          builder.Conv2D(builder.Input({1, h, w, 2}), 400, MakeWindow(1, 1), Activation::kNone);
+          builder.Conv2D(builder.Input({1, h, w, 2}), 403, MakeWindow(1, 1), Activation::kNone);
       const int y = builder.PConv2D(x, spec);
       const int sum = builder.Add({.op = BinaryNode{BinaryKind::kAdd, Activation::kRelu}}, {x, y});
       builder.Output(sum);
-      cases->Add(&builder, "400 channels on " + std::to_string(h) + "x" + std::to_string(w),
+      cases->Add(&builder, "403 channels on " + std::to_string(h) + "x" + std::to_string(w),
                  threads);
     }
   }
@@ -243,7 +243,7 @@ void LargeImages(CaseCollector* cases) {
       spec.patterns = cases->Patterns(spec.window, 4, &builder.rng());
       spec.out_channels = 11;
       spec.num_taps = 4;
-      const int input = builder.Input({1, h, w, 66});
+      const int input = builder.Input({1, h, w, 131});
       const int sum = builder.PConv2D(input, spec);
       const int other = builder.PConv2D(input, spec);
       builder.Output(builder.Add({.op = BinaryNode{BinaryKind::kAdd}}, {sum, other}));

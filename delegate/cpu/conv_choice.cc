@@ -8,6 +8,9 @@ namespace {
 constexpr int kFirstLevelCache = 28 * 1024;    // of 32 to 48 KiB
 constexpr double kKernelsPerSlice = 20;        // of a filter, at least
 constexpr int kSecondLevelCache = 800 * 1024;  // of 1 MiB
+// The copy of what a block of patterns reads, where there is one. The first-level cache would hold
+// fewer channels: runs of one or two kernels, each with a badly predicted end.
+constexpr int kPackedWindow = 128 * 1024;
 // Larger inputs do not stay in the second-level cache: their next window is fetched ahead.
 constexpr double kPrefetchedBytes = 3 << 20;
 // Products that a filter adds up in float16, on average, before the sum becomes float32.
@@ -80,10 +83,24 @@ bool InPairs(const KernelTable& kernels, const ConvProblem& problem, const ConvC
          (kernels.pair_scratch == 0 || problem.sliceable);
 }
 
-// What a window reads of all channels must be one slice.
+bool PacksWindows(const KernelTable& kernels) {
+  return kernels.pattern_scratch > 0 && kernels.pair_scratch == 0;
+}
+
+// What a window reads of all channels must be one slice, or it would not stay in the cache.
 bool MayPrefetch(const KernelTable& kernels, const ConvProblem& problem, const ConvChoice& choice) {
-  return choice.pattern_kernel && kernels.pattern_scratch == 0 &&
-         choice.slice_channels >= problem.in_channels;
+  return choice.pattern_kernel &&
+         (PacksWindows(kernels) ||
+          (kernels.pattern_scratch == 0 && choice.slice_channels >= problem.in_channels));
+}
+
+// Input channels per slice for patterns, blocks of `rows`, `cache` bytes of the second level.
+int PatternSlice(const KernelTable& kernels, const ConvProblem& problem, int rows, int cache) {
+  if (!PacksWindows(kernels)) return SliceChannels(problem, {rows, kPatternColumns}, cache);
+  if (!problem.sliceable) return problem.in_channels;
+  const double part = static_cast<double>(cache) / kSecondLevelCache;
+  const int bytes = static_cast<int>(part * kPackedWindow);
+  return EvenSlice(problem, bytes / static_cast<int>(kernels.pattern_scratch));
 }
 
 double InputBytes(const ConvProblem& problem) {
@@ -95,7 +112,8 @@ double InputBytes(const ConvProblem& problem) {
 // What follows from the rest: pairs, and the bound on sums in float16.
 void Complete(const KernelTable& kernels, const ConvProblem& problem, ConvChoice* choice) {
   choice->pairs = InPairs(kernels, problem, *choice);
-  if (ScratchBytes(kernels, *choice) == 0 || problem.kernels_per_filter == 0) return;
+  const bool float16 = kernels.pair_scratch > 0 && (choice->pattern_kernel || choice->pairs);
+  if (!float16 || problem.kernels_per_filter == 0) return;
   const double products = problem.taps * problem.kernels_per_filter / problem.in_channels;
   const double most = std::max(1.0, kFloat16Products / products);
   if (most < choice->slice_channels) {
@@ -140,7 +158,7 @@ ConvChoice DefaultConvChoice(const KernelTable& kernels, const ConvProblem& prob
   if (choice.pattern_kernel) {
     block = {kernels.pattern_rows, output.tile_w};
     const int rows = std::min(kernels.pattern_rows, output.tile_h);
-    choice.slice_channels = SliceChannels(problem, {rows, kPatternColumns}, kSecondLevelCache);
+    choice.slice_channels = PatternSlice(kernels, problem, rows, kSecondLevelCache);
   } else if (problem.group == 1) {
     const bool float16 = kernels.pair_scratch > 0 && InPairs(kernels, problem, choice);
     block = float16 ? Float16PairBlock(output, kernels) : SingleFilterBlock(output, problem.taps);
@@ -175,7 +193,7 @@ std::vector<ConvChoice> ConvCandidates(const KernelTable& kernels, const ConvPro
     for (int rows = std::min(2, kernels.pattern_rows); rows <= kernels.pattern_rows; ++rows) {
       for (const int cache : {kSecondLevelCache / 8, kSecondLevelCache / 4, kSecondLevelCache / 2,
                               kSecondLevelCache, 2 * kSecondLevelCache}) {
-        add(true, {rows, output.tile_w}, SliceChannels(problem, {rows, kPatternColumns}, cache));
+        add(true, {rows, output.tile_w}, PatternSlice(kernels, problem, rows, cache));
       }
     }
   }

@@ -12,6 +12,14 @@ constexpr int kPatternRows = 2;
 #if PCONV_LANES > 4 || defined(__aarch64__)
 #define PCONV_HAS_PATTERN_KERNEL 1
 
+// Where registers are few, a block is small and what it reads of the second-level cache bounds it:
+// its window is first copied for the slice of input channels, [channel][row][column], so that rows
+// share cache lines and many stay in the first level.
+constexpr bool kPackedWindow = PCONV_LANES == 8;
+// Bytes per channel: of blocks of 2x5, which are the largest, rounded up to a power of two because
+// an address then takes a shift.
+constexpr size_t kPatternScratch = kPackedWindow ? 1024 : 0;
+
 using PatternVec = Vec;
 #include "delegate/cpu/pattern_run.inl"
 
@@ -43,18 +51,40 @@ class WindowPrefetch {
   int rows_, columns_, left_, share_, r_ = 0;
 };
 
+// Copies rows x columns vectors of every channel of the slice to the scratch memory.
+template <int kRows, int kColumns>
+PCONV_INLINE void PackWindow(const ConvArgs& a, const float* window) {
+  static_assert(sizeof(Vec) * kRows * kColumns <= kPatternScratch);
+  char* scratch = static_cast<char*>(a.scratch);
+  for (int channel = a.channel_begin; channel < a.channel_end; ++channel) {
+    const float* cells = window + channel * a.input_plane;
+    Vec* to = reinterpret_cast<Vec*>(scratch);
+    PCONV_UNROLL
+    for (int r = 0; r < kRows; ++r, cells += a.input_row) {
+      PCONV_UNROLL
+      for (int c = 0; c < kColumns; ++c, ++to) *to = Load(cells + c * kLanes);
+    }
+    scratch += kPatternScratch;
+  }
+}
+
 // R x C output vectors from column `x` of row a.row_begin, for every filter of the range.
 template <int R, int C>
 __attribute__((noinline)) void PatternBlock(const ConvArgs& a, int x) {
   const int y = a.row_begin;
   const float* const first = a.input + y * a.input_row + x * a.input_column;
-  const char* const input = reinterpret_cast<const char*>(first);
-  const size_t plane = a.input_plane * sizeof(float), row = a.input_row * sizeof(float);
+  if constexpr (kPackedWindow) PackWindow<R + 2, C + 2>(a, first);
+  const size_t plane = kPackedWindow ? kPatternScratch : a.input_plane * sizeof(float);
+  const size_t row = kPackedWindow ? (C + 2) * sizeof(Vec) : a.input_row * sizeof(float);
+  const char* const input = kPackedWindow
+                                ? static_cast<const char*>(a.scratch) - a.channel_begin * plane
+                                : reinterpret_cast<const char*>(first);
   const size_t offset = y * a.output_row + x * static_cast<size_t>(kLanes);
   // The next block lies to the right, or below at the row's begin.
   const bool below = x + 2 * C > a.columns;
+  const size_t slice = kPackedWindow ? a.channel_begin * a.input_plane : 0;
   WindowPrefetch prefetch(
-      a, below ? a.input + (y + R + 2) * a.input_row : first + (C + 2) * a.input_column,
+      a, (below ? a.input + (y + R + 2) * a.input_row : first + (C + 2) * a.input_column) + slice,
       below ? R : R + 2, below ? C + 2 : C);
   const char* record = a.stream.records + a.stream.record_begin[a.group_begin];
   for (int filter = a.group_begin; filter < a.group_end; ++filter) {

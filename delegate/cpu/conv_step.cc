@@ -225,10 +225,7 @@ void ConvStep::RunImage(const ConvArgs& args, const Blocks& blocks) const {
     ConvArgs part = args;
     const size_t column = x * static_cast<size_t>(output_.layout.lanes);
     part.columns = std::min(kBlockColumns, args.columns - x);
-    if (source_ == nullptr) {
-      part.input += x * args.input_column;
-      if (choice_.prefetch) part.prefetch_channels = input_.shape.c;
-    }
+    if (source_ == nullptr) part.input += x * args.input_column;
     if (args.addend != nullptr) part.addend += column;
     if (pool_ == nullptr) part.output += column;
     if (whole) {
@@ -335,6 +332,9 @@ void ConvStep::RunPart(ConvArgs args) const {
         part.accumulate = s > 0;
         part.channel_begin = static_cast<int>(s) * choice_.slice_channels;
         part.channel_end = std::min(part.channel_begin + choice_.slice_channels, input_.shape.c);
+        if (choice_.prefetch && source_ == nullptr) {
+          part.prefetch_channels = part.channel_end - part.channel_begin;
+        }
         part.lo = last ? range_.lo : -kInfinity;
         part.hi = last ? range_.hi : kInfinity;
         kernel(part);
@@ -453,7 +453,7 @@ void FuseConvolutions(Plan* plan) {
 std::string ConvStep::KernelName() const {
   std::string name = std::string("lane_tiled_") + kernels_.name + " ";
   if (weights_->group > 1) name += "group " + std::to_string(weights_->group) + " ";
-  if (scratch_ >= 0) name += "float16 ";
+  if (scratch_ >= 0) name += kernels_.pair_scratch > 0 ? "float16 " : "packed ";
   return name + choice_.ToString() + ", " + output_.layout.ToString();
 }
 

@@ -36,11 +36,16 @@ bool InAll(const cpu::KernelTable&) { return true; }
 bool InTablesWithPatterns(const cpu::KernelTable& kernels) {
   return kernels.conv_pattern_3x3 != nullptr;
 }
+bool InTablesWithPackedPatterns(const cpu::KernelTable& kernels) {
+  return kernels.pattern_scratch > 0 && kernels.pair_scratch == 0;
+}
 bool InTablesWithPairs(const cpu::KernelTable& kernels) { return kernels.filter_pairs; }
 bool InTablesWithTapSums(const cpu::KernelTable& kernels) { return kernels.tap_sums != nullptr; }
 
 constexpr SpecialKernel kSpecialKernels[] = {
     {"AllFourTapPatterns", " pattern ", InTablesWithPatterns},
+    {"SlicesOfManyInputChannels", " packed pattern ", InTablesWithPackedPatterns},
+    {"LargeImages", " packed pattern ", InTablesWithPackedPatterns},
     {"ManyKernelsPerPattern", " tap_sums_", InTablesWithTapSums},
     {"ShapesStridesPaddingsDilations", " few_pixels_", InAll},
     {"PointwiseOfManyChannels", " in pairs", InTablesWithPairs},

@@ -68,14 +68,14 @@ struct ConvArgs {
   const float* addend;  // null, or an image with the output's strides of its own
   size_t addend_plane, addend_row;
   bool accumulate;  // start from what `output` holds instead of bias and addend
-  // Channels of input whose next register block is fetched ahead, 0: none. For the kernels of 3x3
-  // patterns, where the input does not stay in the second-level cache.
+  // Channels of input from `channel_begin` on whose next register block is fetched ahead, 0: none.
+  // For the kernels of 3x3 patterns, where the input does not stay in the second-level cache.
   int prefetch_channels;
   float lo, hi;  // clamp of the result
   int row_begin, row_end, columns;
   int group_begin, group_end;
-  // For kernels that convert their input first: memory of the thread's own and the input channels
-  // of the stream's records.
+  // For kernels that convert or copy their input first: memory of the thread's own and the input
+  // channels of the stream's records.
   void* scratch;
   int channel_begin, channel_end;
 };
@@ -310,8 +310,8 @@ struct KernelTable {
   MeanKernel mean;
   GemvKernel gemv;
   SparseGemvKernel sparse_gemv;
-  // Of the kernels of 3x3 patterns and of filter pairs, where they add up products in float16:
-  // bytes of ConvArgs::scratch per input channel. 0: they compute in float32.
+  // Of the kernels of 3x3 patterns and of filter pairs: bytes of ConvArgs::scratch per input
+  // channel. That of pairs is 0 where they, and patterns too, compute in float32.
   size_t pattern_scratch = 0, pair_scratch = 0;
 };
 

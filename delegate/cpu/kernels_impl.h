@@ -320,6 +320,9 @@ const KernelTable PCONV_KERNEL_TABLE = {
     Pool<true>, Pool<false>,
     Binary<AddOp>, Binary<SubOp>, Binary<MulOp>,
     Border, Gather, Interleave, ToNhwc, Mean, Gemv, SparseGemv,
+#if defined(PCONV_HAS_PATTERN_KERNEL)
+    kPatternScratch,
+#endif
 };
 // clang-format on
 
