@@ -74,7 +74,9 @@ class ConvPlanner {
       shape_.out_w *= shape_.out_h;
       shape_.out_h = 1;
     }
-    output_ = builder_.NewPlanes(task_.output);
+    shape_.is_pooled = builder_.pool() != nullptr;
+    stored_ = shape_.is_pooled ? builder_.pool()->output : task_.output;
+    output_ = builder_.NewPlanes(stored_);
     const DeviceInfo& device = builder_.device();
     // Partial sums in half would lose what float32 keeps: one slice.
     const std::vector<Tile> candidates =
@@ -96,13 +98,14 @@ class ConvPlanner {
  private:
   // All that a tile's speed depends on, weights by their size.
   std::string TuningKey() const {
-    std::string key = "tile 3\n" + builder_.device().Key() + "\n";
+    std::string key = "tile 4\n" + builder_.device().Key() + "\n";
     const KernelGeometry& g = shape_.geometry;
     for (const int number : {static_cast<int>(builder_.gpu()),
                              static_cast<int>(builder_.half()),
                              builder_.lanes(),
                              builder_.device().compute_units,
                              static_cast<int>(walk_),
+                             static_cast<int>(shape_.is_pooled),
                              shape_.filters,
                              shape_.out_h,
                              shape_.out_w,
@@ -182,6 +185,14 @@ class ConvPlanner {
            ConvolutionRuns(geometry, walk_, shape_.filters, window_w, weights_.patterns);
   }
 
+  // A function that computes a block.
+  std::string LaneBlock(const char* name, const KernelGeometry& geometry) const {
+    return std::string("#define BLOCK_FUNCTION ") + name + "\n" +
+           Source(geometry, geometry.RowsUnder(geometry.block.h),
+                  geometry.ColumnsUnder(geometry.block.w)) +
+           OutputDefinitions(geometry, shape_.filters, shape_.is_pooled) + kernel_text::lane_block;
+  }
+
   Status MakeCpuStep(const Tile& tile, Step* step) {
     KernelGeometry geometry = shape_.geometry;
     geometry.block = tile.block;
@@ -192,7 +203,8 @@ class ConvPlanner {
 
     const int vector_bytes = builder_.lanes() * static_cast<int>(sizeof(float));
     const int blocks_w = CeilDiv(shape_.out_w, tile.block.w);
-    const int blocks = CeilDiv(shape_.out_h, tile.block.h) * blocks_w;
+    const int rows = CeilDiv(shape_.out_h, tile.block.h), blocks = rows * blocks_w;
+    const int short_rows = shape_.is_pooled ? 0 : ShortRows(shape_.out_h, tile.block.h);
     const int sums_bytes = shape_.filters * tile.block.size() * vector_bytes;
     constexpr int kPartialBytes = 256 * 1024;
     int parts = 1;
@@ -208,13 +220,18 @@ class ConvPlanner {
     const size_t window_bytes =
         static_cast<size_t>(tile.slice_channels) * window_h * window_w * vector_bytes;
 
+    const Layout& stored = builder_.LayoutOf(stored_);
     std::shared_ptr<const Buffer> valid;
-    PCONV_RETURN_IF_ERROR(builder_.UploadValidLanes(layout_, &valid));
+    PCONV_RETURN_IF_ERROR(builder_.UploadValidLanes(stored, &valid));
+    KernelGeometry shorter = geometry;
+    --shorter.block.h;
     const std::string source =
         builder_.Common(builder_.lanes()) +
         LaneShifts(builder_.lanes(), layout_.grid_h, layout_.grid_w, "0.0f") +
         kernel_text::lane_rows + StageRow(window_w, staged_.Beyond(geometry, shape_.out_w)) +
-        Source(geometry, window_h, window_w) + kernel_text::conv_lanes;
+        Define("CHANNEL_VECTORS", window_h * window_w) + Define("TALL_H", tile.block.h) +
+        Define("HAS_SHORT_BLOCKS", short_rows > 0) + LaneBlock("tall_block", geometry) +
+        (short_rows > 0 ? LaneBlock("short_block", shorter) : "") + kernel_text::conv_lanes;
     const ActivationRange range = RangeOf(task_.activation);
     return builder_.MakeStep(
         source, "conv_lanes", Describe(tile),
@@ -245,7 +262,8 @@ class ConvPlanner {
          weights->groups,
          groups_per_part,
          blocks_w,
-         static_cast<int>(layout_.is_ragged()),
+         rows - short_rows,
+         static_cast<int>(stored.is_ragged()),
          static_cast<int>(task_.addend >= 0),
          range.lo,
          range.hi},
@@ -381,7 +399,8 @@ class ConvPlanner {
   PlanBuilder& builder_;
   ConvShape shape_;
   Walk walk_ = Walk::kTaps;
-  Layout layout_;  // of the output
+  Layout layout_;    // of the output, before a pool
+  int stored_ = -1;  // value: the output or its pool
   PlanBuilder::WindowInput staged_;
   Argument addend_;
   Activations output_;

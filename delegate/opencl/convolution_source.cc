@@ -71,6 +71,23 @@ std::string BlockDefinitions(const KernelGeometry& geometry, int filters) {
   return text + "\n";
 }
 
+std::string OutputDefinitions(const KernelGeometry& geometry, int filters, bool is_pooled) {
+  if (!is_pooled) return Define("POOL", 1) + "#define FOR_OUTPUTS(X) FOR_SUMS(X)\n";
+  std::string outputs = "#define FOR_OUTPUTS(X)", pools = "#define FOR_POOLS(X)";
+  const BlockShape& block = geometry.block;
+  for (int f = 0; f < filters; ++f) {
+    for (int y = 0; y < block.h / 2; ++y) {
+      for (int x = 0; x < block.w / 2; ++x) {
+        const int sum = f * block.size() + 2 * (y * block.w + x);
+        outputs += " X(" + Text(sum) + "," + Text(f) + "," + Text(y) + "," + Text(x) + ")";
+        pools += " X(" + Text(sum) + "," + Text(sum + 1) + "," + Text(sum + block.w) + "," +
+                 Text(sum + block.w + 1) + ")";
+      }
+    }
+  }
+  return Define("POOL", 2) + outputs + "\n" + pools + "\n";
+}
+
 std::string PairDefinitions(const KernelGeometry& geometry) {
   std::string text = "#define FOR_PAIRS(X)";
   for (int i = 0; i < geometry.block.size(); ++i) {

@@ -39,6 +39,11 @@ enum class Walk { kPatterns, kTaps };
 // `filters` filters.
 std::string BlockDefinitions(const KernelGeometry& geometry, int filters);
 
+// POOL, FOR_OUTPUTS(X): X(sum, filter, row, column) for what is stored, and, for maxima of 2x2
+// vectors, FOR_POOLS(X): X(sum, sum, sum, sum) for what becomes one output, at the place of the
+// first.
+std::string OutputDefinitions(const KernelGeometry& geometry, int filters, bool is_pooled);
+
 // FOR_PAIRS(X): X(sum, sum of the other filter, row, column) for the sums of two filters.
 std::string PairDefinitions(const KernelGeometry& geometry);
 

@@ -55,4 +55,29 @@ std::vector<Layout> ChooseLayouts(const Graph& graph, const std::vector<cpu::Tas
   return layouts;
 }
 
+const cpu::Task* PoolOf(const cpu::Task& conv, const Graph& graph,
+                        const std::vector<cpu::Task>& tasks, const std::vector<Layout>& layouts) {
+  // Kernels of 1x1 keep partial sums in the output; blocks of several filters are too small.
+  const auto* op = std::get_if<PConv2DNode>(&graph.nodes[conv.main].op);
+  const bool is_point = conv.window.kernel_h == 1 && conv.window.kernel_w == 1;
+  if (op == nullptr || op->layer.options().filter_block != 1 || is_point || conv.addend >= 0) {
+    return nullptr;
+  }
+  const cpu::Task* reader = OnlyWindowReader(graph, tasks, conv.output);
+  if (reader == nullptr) return nullptr;
+  const auto* pool = std::get_if<Pool2DNode>(&graph.nodes[reader->main].op);
+  const Window& w = reader->window;
+  const bool is_2x2 = pool != nullptr && pool->kind == PoolKind::kMax && w.kernel_h == 2 &&
+                      w.kernel_w == 2 && w.stride_h == 2 && w.stride_w == 2 && w.dilation_h == 1 &&
+                      w.dilation_w == 1 && reader->activation == Activation::kNone;
+  if (!is_2x2) return nullptr;
+  const Layout &from = layouts[conv.output], &to = layouts[reader->output];
+  constexpr int kEven = 4;  // other tiles lose more in blocks of even size than a pool costs
+  const bool fits = from.lanes > 1 && from.height == 2 * to.height && from.width == 2 * to.width &&
+                    from.grid_h == to.grid_h && from.grid_w == to.grid_w &&
+                    from.tile_h == 2 * to.tile_h && from.tile_w == 2 * to.tile_w &&
+                    from.tile_h % kEven == 0 && from.tile_w % kEven == 0;
+  return fits ? reader : nullptr;
+}
+
 }  // namespace pconv::opencl

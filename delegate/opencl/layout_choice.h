@@ -15,6 +15,11 @@ namespace pconv::opencl {
 std::vector<Layout> ChooseLayouts(const Graph& graph, const std::vector<cpu::Task>& tasks,
                                   int lanes);
 
+// The task that takes maxima of 2x2 pixels of `conv`'s output, if it alone reads that, on the same
+// grid of tiles, and if blocks of vectors that divide the tiles are of even size; else null.
+const cpu::Task* PoolOf(const cpu::Task& conv, const Graph& graph,
+                        const std::vector<cpu::Task>& tasks, const std::vector<Layout>& layouts);
+
 }  // namespace pconv::opencl
 
 #endif  // PCONV_TF_DELEGATE_OPENCL_LAYOUT_CHOICE_H_

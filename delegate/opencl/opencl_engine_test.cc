@@ -184,6 +184,42 @@ TEST_P(OpenClEngineTest, SlicedPointsAndStridedReaders) {
   }
 }
 
+// Maxima of 2x2 pixels that the convolution before them stores: whole tiles, ragged ones, several
+// slices.
+TEST_P(OpenClEngineTest, PoolsInConvolutions) {
+  for (const int size : {32, 62, 64}) {
+    GraphBuilder builder(Seed() + size);
+    RandomLayerSpec spec;
+    spec.window = testing::MakeWindow(3, 3);
+    spec.patterns = {0b000011011, 0b010111000};
+    spec.out_channels = 41;
+    spec.activation = size == 32 ? Activation::kNone : Activation::kRelu6;
+    Pool2DNode pool;
+    pool.window = testing::MakeWindow(2, 2, 2);
+    builder.Output(
+        builder.Add({.op = pool}, {builder.PConv2D(builder.Input({2, size, size, 40}), spec)}));
+    EngineOptions options = Options();
+    options.profile = true;
+    std::unique_ptr<Engine> engine;
+    ASSERT_TRUE(
+        CreateOpenClEngine(&builder.graph(), options, &Cache(), &engine, GetParam().kernels).ok());
+    ASSERT_TRUE(engine->Resize().ok());
+    const Tensors inputs = testing::RandomInputs(builder.graph(), &builder.rng());
+    EXPECT_LT(testing::RelativeError(testing::ReferenceOutputs(builder.graph(), inputs)[0],
+                                     RunEngine(engine.get(), builder.graph(), inputs)[0]),
+              GetParam().tolerance)
+        << size << ", seed " << Seed();
+    bool is_fused = false;
+    for (const ProfileRow& row : engine->profile()) {
+      is_fused |= row.kernel.find("PConv2D+MaxPool2D") != std::string::npos;
+    }
+    Finish(std::move(engine));
+    // Ragged tiles depend on the device's lanes.
+    if (size == 62) continue;
+    EXPECT_EQ(is_fused, GetParam().kernels == OpenClKernels::kCpu) << size;
+  }
+}
+
 TEST_P(OpenClEngineTest, ProfileHasOneRowPerStep) {
   GraphBuilder builder(Seed());
   builder.Output(builder.PConv2D(builder.Input({1, 14, 14, 8}), {}));

@@ -51,11 +51,13 @@ Status PlanBuilder::Finish() {
   return Status::Ok();
 }
 
-void PlanBuilder::SetTask(const cpu::Task& task) {
-  node_ = task.node;
-  name_ = graph_.nodes[task.node].name;
+void PlanBuilder::SetTask(const cpu::Task& task, const cpu::Task* pool) {
+  pool_ = pool;
+  node_ = pool != nullptr ? pool->node : task.node;
+  name_ = graph_.nodes[node_].name;
   operation_ = OpName(graph_.nodes[task.main]);
   if (task.addend >= 0) operation_ += "+Add";
+  if (pool != nullptr) operation_ += std::string("+") + OpName(graph_.nodes[pool->main]);
 }
 
 Status PlanBuilder::Upload(const void* data, size_t bytes,

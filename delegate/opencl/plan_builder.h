@@ -48,9 +48,12 @@ class PlanBuilder {
   bool half_arithmetic() const { return half_arithmetic_; }
   int lanes() const { return lanes_; }
 
-  Status Start();                       // makes the graph's inputs
-  Status Finish();                      // makes the graph's outputs
-  void SetTask(const cpu::Task& task);  // that the launches to come belong to
+  Status Start();   // makes the graph's inputs
+  Status Finish();  // makes the graph's outputs
+  // What the launches to come belong to; `pool`: the maxima of 2x2 pixels of a convolution, which
+  // it stores in place of its output (PoolOf), or null.
+  void SetTask(const cpu::Task& task, const cpu::Task* pool = nullptr);
+  const cpu::Task* pool() const { return pool_; }
 
   // ---- constants
 
@@ -157,6 +160,7 @@ class PlanBuilder {
   const std::vector<Layout> layouts_;
   std::map<std::string, WindowInput> copies_;  // for windows, by value and window
   std::shared_ptr<const Buffer> unused_;
+  const cpu::Task* pool_ = nullptr;
   int node_ = -1;
   std::string name_, operation_;
 };

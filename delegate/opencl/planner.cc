@@ -1,3 +1,5 @@
+#include <set>
+
 #include "delegate/opencl/layout_choice.h"
 #include "delegate/opencl/operations.h"
 #include "delegate/opencl/plan_builder.h"
@@ -8,11 +10,16 @@ namespace pconv::opencl {
 Status MakePlan(const PlanRequest& request, Plan* plan) {
   *plan = Plan();
   const std::vector<cpu::Task> tasks = cpu::FuseNodes(*request.graph);
-  PlanBuilder builder(request, ChooseLayouts(*request.graph, tasks, LanesFor(request)), plan);
+  const std::vector<Layout> layouts = ChooseLayouts(*request.graph, tasks, LanesFor(request));
+  PlanBuilder builder(request, layouts, plan);
   PCONV_RETURN_IF_ERROR(builder.Start());
+  std::set<const cpu::Task*> taken;
   for (const cpu::Task& task : tasks) {
+    if (taken.count(&task) > 0) continue;
     const Node& node = request.graph->nodes[task.main];
-    builder.SetTask(task);
+    const cpu::Task* pool = PoolOf(task, *request.graph, tasks, layouts);
+    if (pool != nullptr) taken.insert(pool);
+    builder.SetTask(task, pool);
     const Status status =
         std::visit([&](const auto& op) { return PlanOperation(task, op, &builder); }, node.op);
     if (!status.ok()) {

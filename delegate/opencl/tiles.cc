@@ -21,6 +21,12 @@ int MostVectors(int filters, int lanes) {
   return std::max(1, filters == 1 ? registers - 8 : (registers - filters - 2) / filters);
 }
 
+int ShortRows(int rows, int block_h) {
+  constexpr double kLeast = 0.05;  // of the work: the second function takes time to compile
+  const int blocks = CeilDiv(rows, block_h), twice = blocks * block_h - rows;
+  return twice <= blocks && block_h > 1 && twice > kLeast * rows ? twice : 0;
+}
+
 std::string Tile::ToString() const {
   std::string text;
   for (const int number : {block.h, block.w, slice_channels, group_w, group_h, group_filters}) {
@@ -47,12 +53,20 @@ BlockShape ChooseBlock(int rows, int columns, int most_vectors) {
   return best;
 }
 
-std::vector<Tile> CpuTiles(const ConvShape& conv, int lanes) {
+namespace {
+
+bool HasFewBlocks(const ConvShape& conv, const BlockShape& block) {
+  return conv.out_h * conv.out_w < 8 * block.size();
+}
+
+bool Fits(const ConvShape& conv, const BlockShape& block, int most) {
+  return block.size() <= most && block.h <= conv.out_h && block.w <= conv.out_w;
+}
+
+std::vector<BlockShape> LaneBlocks(const ConvShape& conv, int lanes) {
   const int most = MostVectors(conv.filters, lanes);
-  const int vector_bytes = lanes * static_cast<int>(sizeof(float));
   std::vector<BlockShape> blocks = {ChooseBlock(conv.out_h, conv.out_w, most)};
-  const bool has_few_blocks = conv.out_h * conv.out_w < 8 * blocks[0].size();
-  if (has_few_blocks && conv.filters == 1) {
+  if (HasFewBlocks(conv, blocks[0]) && conv.filters == 1) {
     // Windows come from the second-level cache then: fewer loads are worth some spilled weights.
     constexpr int kSpilling = 4;
     const BlockShape large = ChooseBlock(conv.out_h, conv.out_w, most + kSpilling);
@@ -60,13 +74,33 @@ std::vector<Tile> CpuTiles(const ConvShape& conv, int lanes) {
   }
   for (const BlockShape& other :
        {ChooseBlock(conv.out_h, conv.out_w, most * 2 / 3), BlockShape{3, 7}, BlockShape{4, 4}}) {
-    const bool fits = other.size() <= most && other.h <= conv.out_h && other.w <= conv.out_w;
-    if (fits && std::count(blocks.begin(), blocks.end(), other) == 0) blocks.push_back(other);
+    const bool is_new = std::count(blocks.begin(), blocks.end(), other) == 0;
+    if (is_new && Fits(conv, other, most)) blocks.push_back(other);
   }
+  return blocks;
+}
+
+// For maxima of 2x2 vectors, on tiles of even size.
+std::vector<BlockShape> EvenBlocks(const ConvShape& conv, int lanes) {
+  const int most = MostVectors(conv.filters, lanes);
+  std::vector<BlockShape> blocks;
+  for (const BlockShape& block : {BlockShape{4, 4}, BlockShape{2, 8}, BlockShape{2, 4}}) {
+    if (Fits(conv, block, most)) blocks.push_back(block);
+  }
+  if (blocks.empty()) blocks.push_back({2, 2});
+  return blocks;
+}
+
+}  // namespace
+
+std::vector<Tile> CpuTiles(const ConvShape& conv, int lanes) {
+  const int vector_bytes = lanes * static_cast<int>(sizeof(float));
+  const std::vector<BlockShape> blocks =
+      conv.is_pooled ? EvenBlocks(conv, lanes) : LaneBlocks(conv, lanes);
   // Small slices stay in the first-level cache, large ones have longer runs of one pattern, whose
   // ends are mispredicted less often; an image of few blocks has no time to be learnt.
   std::vector<int> budgets = {64 * 1024, 700 * 1024, 40 * 1024, 192 * 1024};
-  if (has_few_blocks) std::swap(budgets[0], budgets[1]);
+  if (HasFewBlocks(conv, blocks[0])) std::swap(budgets[0], budgets[1]);
   std::vector<Tile> tiles;
   for (const BlockShape& block : blocks) {
     const int window =

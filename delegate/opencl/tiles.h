@@ -29,8 +29,13 @@ struct ConvShape {
   int filter_groups = 1;     // of so many
   int out_h = 0, out_w = 0;  // vectors
   int in_channels = 0;
+  bool is_pooled = false;  // blocks of even size: maxima of 2x2 vectors are stored (CPU devices)
   bool has_slice_sums = false;  // sums of a slice in half beside those of all slices (GPUs)
 };
+
+// Of the rows of blocks that cover `rows`, how many have one row of vectors less, so that no vector
+// is computed twice; 0 where that takes more than one row of each, or spares little.
+int ShortRows(int rows, int block_h);
 
 // The block that covers rows x columns with least work: every block costs its vectors and a fixed
 // amount (weights, loop); vectors outside are computed in vain.

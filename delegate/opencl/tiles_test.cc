@@ -91,6 +91,37 @@ TEST(Tiles, BlocksThatFitExactlyWin) {
   EXPECT_EQ(ChoosePointBlock(7, 5, 5), (BlockShape{1, 5}));
 }
 
+TEST(Tiles, ShortRowsOfBlocksLeaveNothingOver) {
+  for (int rows = 1; rows <= 60; ++rows) {
+    for (int h = 1; h <= std::min(rows, 8); ++h) {
+      const int blocks = (rows + h - 1) / h, less = ShortRows(rows, h);
+      EXPECT_TRUE(less == 0 || (h > 1 && less <= blocks && blocks * h - less == rows))
+          << rows << " in blocks of " << h;
+    }
+  }
+  EXPECT_EQ(ShortRows(7, 4), 1);
+  EXPECT_EQ(ShortRows(14, 4), 2);
+  EXPECT_EQ(ShortRows(56, 4), 0);
+  EXPECT_EQ(ShortRows(5, 4), 0);  // a row of four and one of one
+}
+
+TEST(Tiles, BlocksOfPooledConvolutionsAreEven) {
+  for (const int lanes : {4, 8, 16}) {
+    for (const int size : {4, 8, 28, 56}) {
+      ConvShape shape = MakeShape(3, 1, 1, size, 2 * size, 64);
+      shape.is_pooled = true;
+      const std::vector<Tile> tiles = CpuTiles(shape, lanes);
+      ASSERT_FALSE(tiles.empty());
+      ExpectDistinct(tiles);
+      for (const Tile& tile : tiles) {
+        SCOPED_TRACE(Describe(shape, tile));
+        EXPECT_TRUE(tile.block.h % 2 == 0 && tile.block.w % 2 == 0);
+        EXPECT_LE(tile.block.size(), MostVectors(1, lanes));
+      }
+    }
+  }
+}
+
 TEST(Tiles, CpuTilesSliceTheChannelsEvenly) {
   for (const ConvShape& shape : Shapes()) {
     for (const int lanes : {4, 8, 16}) {

@@ -1,8 +1,10 @@
-// Sparse and dense convolutions on CPU devices. A work-item computes one block of BLOCK_H x BLOCK_W
-// vectors for a range of filter groups: it copies the block's window of a slice of input channels
-// side by side (which keeps it in the nearest cache and completes it at the borders of tiles), then
-// walks the kernels of each group with all sums in registers. Groups and kernels are in FKW order:
-// kernels of one pattern follow each other, and each pattern has a loop of its own (RUNS).
+// Sparse and dense convolutions on CPU devices. A work-item computes one block of vectors for a range of
+// filter groups: it copies the block's window of a slice of input channels side by side (which keeps it
+// in the nearest cache and completes it at the borders of tiles), then walks the kernels of each group
+// with all sums in registers. Groups and kernels are in FKW order: kernels of one pattern follow each
+// other, and each pattern has a loop of its own (RUNS). The first `tall_rows` rows of blocks have TALL_H
+// rows of vectors, the others, if any, one less, so that together they divide more images. The functions
+// for both are lane_block.cl.
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void conv_lanes(
     __global const STORAGE* restrict input, __global STORAGE* restrict output,
     __global const int* restrict all_offsets, __global const WEIGHT* restrict all_weights,
@@ -11,67 +13,19 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void conv_lanes(
     __global const int* restrict valid, __global const STORAGE* restrict addend,
     __local VEC* restrict window, __local VEC* restrict partial, int tile_h, int tile_w,
     int before_h, int before_w, int out_tile_h, int out_tile_w, int channels, int out_channels,
-    int slice_channels, int slices, int groups, int groups_per_part, int blocks_w, int is_ragged,
-    int has_addend, float low, float high) {
-  const int block = get_global_id(0), n = get_global_id(2);
-  const int first_group = get_global_id(1) * groups_per_part;
-  const int end_group = min(groups, first_group + groups_per_part);
-  const int block_y = block / blocks_w * BLOCK_H, block_x = block % blocks_w * BLOCK_W;
-  const int out_y = min(block_y, out_tile_h - BLOCK_H), out_x = min(block_x, out_tile_w - BLOCK_W);
-  const int first_y = out_y * STRIDE_H - before_h, first_x = out_x * STRIDE_W - before_w;
-  const int out_plane = out_tile_h * out_tile_w;
-  input += (size_t)n * channels * tile_h * tile_w * LANES;
-  const size_t first_out = (size_t)n * out_channels * out_plane;
-
-  for (int slice = 0; slice < slices; ++slice) {
-    const int first_channel = slice * slice_channels;
-    const int end_channel = min(channels, first_channel + slice_channels);
-    __local VEC* to = window;
-    for (int c = first_channel; c < end_channel; ++c) {
-      __global const STORAGE* plane = input + (size_t)c * tile_h * tile_w * LANES;
-#pragma unroll 1
-      for (int i = 0; i < WINDOW_H; ++i) {
-        const int y = first_y + i;
-        __global const STORAGE* at = ROW_START(plane, y);
-        EVERY_ROW(STAGE_ROW, y)
-        to += WINDOW_W;
-      }
-    }
-
-    __global const int* counts = all_counts + ((size_t)slice * groups + first_group) * RUN_COUNT;
-    const int begin = begins[slice * (groups + 1) + first_group];
-    __global const int* offsets = all_offsets + begin;
-    __global const WEIGHT* weights = all_weights + (size_t)begin * WEIGHTS_PER_OFFSET;
-    __local VEC* sums = partial;
-    for (int g = first_group; g < end_group; ++g) {
-#define DECLARE(i, f, y, x) VEC a##i;
-#define FROM_BIAS(i, f, y, x) a##i = (VEC)(bias[g * FILTERS + f]);
-#define FROM_PARTIAL(i, f, y, x) a##i = sums[i];
-#define TO_PARTIAL(i, f, y, x) sums[i] = a##i;
-      FOR_SUMS(DECLARE)
-      if (slice == 0) {
-        FOR_SUMS(FROM_BIAS)
-      } else {
-        FOR_SUMS(FROM_PARTIAL)
-      }
-#define BASE window
-      RUNS
-      if (slice < slices - 1) {
-        FOR_SUMS(TO_PARTIAL)
-        sums += FILTERS * BLOCK_H * BLOCK_W;
-        continue;
-      }
-      sums += FILTERS * BLOCK_H * BLOCK_W;
-#define OUTPUT(i, f, y, x)                                                                  \
-  if (filters[g * FILTERS + f] >= 0 && out_y + y >= block_y && out_x + x >= block_x) {      \
-    const int at = (out_y + y) * out_tile_w + out_x + x;                                    \
-    const size_t to_vector = first_out + (size_t)filters[g * FILTERS + f] * out_plane + at; \
-    if (has_addend) a##i += LOAD(addend, to_vector);                                        \
-    a##i = CLAMP(a##i, (VEC)(low), (VEC)(high));                                            \
-    if (is_ragged) a##i = SELECT_VALID(a##i, ((__global const IVEC*)valid)[at]);            \
-    STORE(a##i, to_vector, output);                                                         \
+    int slice_channels, int slices, int groups, int groups_per_part, int blocks_w, int tall_rows,
+    int is_ragged, int has_addend, float low, float high) {
+  const int block = get_global_id(0), row = block / blocks_w;
+#define COMPUTE(function, block_y)                                                              \
+  function(input, output, all_offsets, all_weights, all_counts, begins, bias, filters, valid,   \
+           addend, window, partial, tile_h, tile_w, before_h, before_w, out_tile_h, out_tile_w, \
+           channels, out_channels, slice_channels, slices, groups, groups_per_part, is_ragged,  \
+           has_addend, low, high, block_y, block % blocks_w * BLOCK_W)
+#if HAS_SHORT_BLOCKS
+  if (row >= tall_rows) {
+    COMPUTE(short_block, row * (TALL_H - 1) + tall_rows);
+    return;
   }
-      FOR_SUMS(OUTPUT)
-    }
-  }
+#endif
+  COMPUTE(tall_block, row * TALL_H);
 }
