@@ -252,6 +252,34 @@ void LargeImages(CaseCollector* cases) {
   }
 }
 
+// A first layer whose output caches do not hold, and which is cheap beside the one that reads it.
+void FirstLayersOfLargeImages(CaseCollector* cases) {
+  for (const int threads : cases->Threads({1, 2, 3})) {
+    for (const auto& [h, w, pooled] : std::vector<std::tuple<int, int, bool>>{
+             {224, 224, true}, {232, 240, false}, {225, 226, true}}) {
+      if (!cases->Takes(3)) continue;
+      GraphBuilder builder(Seed() + h + threads);
+      RandomLayerSpec spec;
+      spec.window = MakeWindow(3, 3);
+      spec.patterns = cases->Patterns(spec.window, 4, &builder.rng());
+      spec.activation = Activation::kRelu;
+      spec.num_taps = 4;
+      spec.out_channels = 17;
+      const int first = builder.PConv2D(builder.Input({1, h, w, 2}), spec);
+      spec.out_channels = 12;
+      int last = builder.PConv2D(first, spec);
+      if (pooled) {
+        Pool2DNode pool;
+        pool.window = MakeWindow(2, 2, 2, Padding::kValid);
+        pool.kind = PoolKind::kMax;
+        last = builder.Add({.op = pool}, {last});
+      }
+      builder.Output(last);
+      cases->Add(&builder, std::to_string(h) + "x" + std::to_string(w), threads);
+    }
+  }
+}
+
 void DenseGroupedAndDepthwise(CaseCollector* cases) {
   uint32_t seed = Seed();
   for (const int kernel : {1, 3, 5, 11}) {
@@ -371,6 +399,7 @@ std::vector<CaseGrid> ConvolutionGrids() {
           {"SparseFullyConnected", SparseFullyConnected},
           {"KeptTapsPassNan", KeptTapsPassNan},
           {"LargeImages", LargeImages},
+          {"FirstLayersOfLargeImages", FirstLayersOfLargeImages},
           {"DenseGroupedAndDepthwise", DenseGroupedAndDepthwise},
           {"DepthwiseBetweenPointwise", DepthwiseBetweenPointwise}};
 }

@@ -39,6 +39,9 @@ bool InTablesWithPatterns(const cpu::KernelTable& kernels) {
 bool InTablesWithPackedPatterns(const cpu::KernelTable& kernels) {
   return kernels.pattern_scratch > 0 && kernels.pair_scratch == 0;
 }
+bool InTablesWithPlainPatterns(const cpu::KernelTable& kernels) {
+  return kernels.conv_pattern_3x3 != nullptr && kernels.pattern_scratch == 0;
+}
 bool InTablesWithPairs(const cpu::KernelTable& kernels) { return kernels.filter_pairs; }
 bool InTablesWithTapSums(const cpu::KernelTable& kernels) { return kernels.tap_sums != nullptr; }
 
@@ -46,6 +49,7 @@ constexpr SpecialKernel kSpecialKernels[] = {
     {"AllFourTapPatterns", " pattern ", InTablesWithPatterns},
     {"SlicesOfManyInputChannels", " packed pattern ", InTablesWithPackedPatterns},
     {"LargeImages", " packed pattern ", InTablesWithPackedPatterns},
+    {"FirstLayersOfLargeImages", " > PConv2D lane_tiled_", InTablesWithPlainPatterns},
     {"ManyKernelsPerPattern", " tap_sums_", InTablesWithTapSums},
     {"ShapesStridesPaddingsDilations", " few_pixels_", InAll},
     {"PointwiseOfManyChannels", " in pairs", InTablesWithPairs},
