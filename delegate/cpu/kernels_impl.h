@@ -206,11 +206,7 @@ void GemvRows(const GemvArgs& a, int o) {
   for (; i + kLanes <= a.inputs; i += kLanes) {
     const Vec x = LoadUnaligned(a.input + i);
     PCONV_UNROLL
-    for (int r = 0; r < R; ++r) {
-      acc[r] += x * LoadUnaligned(w + r * a.inputs + i);
-      // The rows after these: they come from beyond the second-level cache, each from new pages.
-      __builtin_prefetch(w + (R + r) * a.inputs + i);
-    }
+    for (int r = 0; r < R; ++r) acc[r] += x * LoadUnaligned(w + r * a.inputs + i);
   }
   PCONV_UNROLL
   for (int r = 0; r < R; ++r) {
