@@ -35,7 +35,7 @@ def describe_machine() -> Machine:
 
 def _cpu_name(info: dict[str, str]) -> str:
     name = info.get("model name") or platform.processor() or platform.machine()
-    # Virtual machines hide the model in the name; family and model tell one generation from another.
+    # Virtual machines hide the model; these numbers tell one generation from another.
     if "cpu family" in info and "model" in info:
         return f"{name} family {info['cpu family']} model {info['model']}"
     return name
