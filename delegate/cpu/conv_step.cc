@@ -190,8 +190,8 @@ void ConvStep::Run(const RunContext& context) const {
       blocks.context = &context;
       blocks.image = n;
       if (source_ != nullptr) {
-        blocks.source = context.data[source_blocks_] +
-                        thread * input_.shape.c * source_block_.plane_floats();
+        blocks.source =
+            context.data[source_blocks_] + thread * input_.shape.c * source_block_.plane_floats();
       }
       if (pool_ != nullptr) {
         blocks.pooled = context.data[blocks_] + thread * BlockFloats();
@@ -275,8 +275,8 @@ void ConvStep::RunSource(const Blocks& blocks, int x, const ConvArgs& part, bool
 void ConvStep::RunRectangle(const RunContext& context, int image, int y, int x, int rows,
                             int columns, const Layout& block, float* to) const {
   ConvArgs args = ArgsOf(context, image);
-  args.input += y * static_cast<ptrdiff_t>(args.input_row) +
-                x * static_cast<ptrdiff_t>(args.input_column);
+  args.input +=
+      y * static_cast<ptrdiff_t>(args.input_row) + x * static_cast<ptrdiff_t>(args.input_column);
   args.output = to;
   args.output_plane = block.plane_floats();
   args.output_row = block.row_floats();
@@ -292,8 +292,8 @@ void ConvStep::RunRectangle(const RunContext& context, int image, int y, int x, 
       const int column = place(x + c, output_.layout.tile_w);
       if (row == 1 && column == 1) continue;
       const size_t cell = r * block.row_floats() + static_cast<size_t>(c) * block.lanes;
-      masked.push_back({static_cast<uint32_t>(cell),
-                        static_cast<uint32_t>((row * 3 + column) * block.lanes)});
+      masked.push_back(
+          {static_cast<uint32_t>(cell), static_cast<uint32_t>((row * 3 + column) * block.lanes)});
     }
   }
   if (masked.empty()) return;
@@ -385,17 +385,14 @@ bool ConvStep::FuseSource(std::unique_ptr<Step>* step, Plan* plan) {
   };
   const Layout& tiles = output_.layout;
   const Layout& halo = source->input_.layout;
-  const bool fits = plain(*this) && plain(*source) && !source->has_addend_ &&
-                    source->pool_ == nullptr && source->writes == reads[0] &&
-                    tiles.SameTiles(source->output_.layout) &&
-                    tiles.grid_h * tiles.tile_h == output_.shape.h &&
-                    tiles.grid_w * tiles.tile_w == output_.shape.w &&
-                    (num_threads_ == 1 || choice_.split_rows) &&
-                    std::min(std::min(halo.halo_top, halo.halo_bottom),
-                             std::min(halo.halo_left, halo.halo_right)) > kSourceHalo;
-  const auto kernels = [](const ConvStep& conv) {
-    return conv.weights_->slices[0].records.size();
-  };
+  const bool fits =
+      plain(*this) && plain(*source) && !source->has_addend_ && source->pool_ == nullptr &&
+      source->writes == reads[0] && tiles.SameTiles(source->output_.layout) &&
+      tiles.grid_h * tiles.tile_h == output_.shape.h &&
+      tiles.grid_w * tiles.tile_w == output_.shape.w && (num_threads_ == 1 || choice_.split_rows) &&
+      std::min(std::min(halo.halo_top, halo.halo_bottom),
+               std::min(halo.halo_left, halo.halo_right)) > kSourceHalo;
+  const auto kernels = [](const ConvStep& conv) { return conv.weights_->slices[0].records.size(); };
   if (!fits || input_.floats() * sizeof(float) < kSourceBytes ||
       kernels(*source) * kSourceShare > kernels(*this)) {
     return false;
@@ -406,8 +403,7 @@ bool ConvStep::FuseSource(std::unique_ptr<Step>* step, Plan* plan) {
   source_block_.halo_top = source_block_.halo_bottom = 0;
   source_block_.halo_left = source_block_.halo_right = 0;
   Buffer blocks;
-  blocks.shape.c =
-      static_cast<int>(num_threads_ * input_.shape.c * source_block_.plane_floats());
+  blocks.shape.c = static_cast<int>(num_threads_ * input_.shape.c * source_block_.plane_floats());
   source_blocks_ = static_cast<int>(plan->buffers.size());
   plan->buffers.push_back(blocks);
   reads[0] = source_blocks_;

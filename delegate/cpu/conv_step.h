@@ -79,8 +79,8 @@ class ConvStep : public Step {
   // What the block of `part` in the strip from column `x` on reads of the source's output. `first`:
   // of the strip; others keep the rows that they share with the block above.
   void RunSource(const Blocks& blocks, int x, const ConvArgs& part, bool first) const;
-  // The rectangle from cell (`y`, `x`) on, which may begin and end one cell outside the tile, of all
-  // channels, to a block of this layout without halo; zero outside the image.
+  // The rectangle from cell (`y`, `x`) on, which may begin and end one cell outside the tile, of
+  // all channels, to a block of this layout without halo; zero outside the image.
   void RunRectangle(const RunContext& context, int image, int y, int x, int rows, int columns,
                     const Layout& block, float* to) const;
   // All slices of such a part of the image; the kernels read and write from column 0 on.
