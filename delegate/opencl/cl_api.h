@@ -9,34 +9,36 @@
 
 namespace pconv::opencl {
 
-#define PCONV_CL_FUNCTIONS(X)  \
-  X(clGetPlatformIDs)          \
-  X(clGetPlatformInfo)         \
-  X(clGetDeviceIDs)            \
-  X(clGetDeviceInfo)           \
-  X(clCreateSubDevices)        \
-  X(clReleaseDevice)           \
-  X(clCreateContext)           \
-  X(clReleaseContext)          \
-  X(clCreateCommandQueue)      \
-  X(clReleaseCommandQueue)     \
-  X(clCreateProgramWithSource) \
-  X(clCreateProgramWithBinary) \
-  X(clBuildProgram)            \
-  X(clGetProgramInfo)          \
-  X(clGetProgramBuildInfo)     \
-  X(clReleaseProgram)          \
-  X(clCreateKernel)            \
-  X(clSetKernelArg)            \
-  X(clGetKernelWorkGroupInfo)  \
-  X(clReleaseKernel)           \
-  X(clCreateBuffer)            \
-  X(clReleaseMemObject)        \
-  X(clEnqueueWriteBuffer)      \
-  X(clEnqueueReadBuffer)       \
-  X(clEnqueueNDRangeKernel)    \
-  X(clGetEventProfilingInfo)   \
-  X(clReleaseEvent)            \
+#define PCONV_CL_FUNCTIONS(X)   \
+  X(clGetPlatformIDs)           \
+  X(clGetPlatformInfo)          \
+  X(clGetDeviceIDs)             \
+  X(clGetDeviceInfo)            \
+  X(clCreateSubDevices)         \
+  X(clReleaseDevice)            \
+  X(clCreateContext)            \
+  X(clReleaseContext)           \
+  X(clCreateCommandQueue)       \
+  X(clReleaseCommandQueue)      \
+  X(clCreateProgramWithSource)  \
+  X(clCreateProgramWithBinary)  \
+  X(clBuildProgram)             \
+  X(clGetProgramInfo)           \
+  X(clGetProgramBuildInfo)      \
+  X(clReleaseProgram)           \
+  X(clCreateKernel)             \
+  X(clSetKernelArg)             \
+  X(clGetKernelWorkGroupInfo)   \
+  X(clReleaseKernel)            \
+  X(clCreateBuffer)             \
+  X(clCreateImage)              \
+  X(clGetSupportedImageFormats) \
+  X(clReleaseMemObject)         \
+  X(clEnqueueWriteBuffer)       \
+  X(clEnqueueReadBuffer)        \
+  X(clEnqueueNDRangeKernel)     \
+  X(clGetEventProfilingInfo)    \
+  X(clReleaseEvent)             \
   X(clFinish)
 
 // One pointer per entry point.

@@ -45,7 +45,46 @@ Status BuildProgram(const Program& program, cl_device_id device, const std::stri
                              std::string(log.c_str()).substr(0, kLongest) + "\n");
 }
 
+// Of images of one channel.
+cl_image_format FormatOf(bool half) {
+  cl_image_format format = {};
+  format.image_channel_order = CL_R;
+  format.image_channel_data_type = half ? CL_HALF_FLOAT : CL_FLOAT;
+  return format;
+}
+
 }  // namespace
+
+bool Image::IsSupported(const Context& context, bool half) {
+  const auto list = [&](cl_uint size, cl_image_format* formats, cl_uint* count) {
+    return context.api().clGetSupportedImageFormats(context.get(), CL_MEM_READ_ONLY,
+                                                    CL_MEM_OBJECT_IMAGE1D_BUFFER, size, formats,
+                                                    count) == CL_SUCCESS;
+  };
+  cl_uint count = 0;
+  if (!list(0, nullptr, &count)) return false;
+  std::vector<cl_image_format> formats(count);
+  if (count == 0 || !list(count, formats.data(), nullptr)) return false;
+  const cl_image_format wanted = FormatOf(half);
+  return std::any_of(formats.begin(), formats.end(), [&](const cl_image_format& format) {
+    return format.image_channel_order == wanted.image_channel_order &&
+           format.image_channel_data_type == wanted.image_channel_data_type;
+  });
+}
+
+Status Image::Create(const Context& context, cl_mem buffer, size_t elements, bool half,
+                     Image* image) {
+  const cl_image_format format = FormatOf(half);
+  cl_image_desc description = {};
+  description.image_type = CL_MEM_OBJECT_IMAGE1D_BUFFER;
+  description.image_width = elements;
+  description.buffer = buffer;
+  cl_int error = CL_SUCCESS;
+  *image =
+      Image(&context.api(), context.api().clCreateImage(context.get(), CL_MEM_READ_ONLY, &format,
+                                                        &description, nullptr, &error));
+  return ClStatus(error, "clCreateImage of " + std::to_string(elements) + " elements");
+}
 
 Status Program::Build(const Context& context, cl_device_id device, const std::string& source,
                       const std::string& options, Program* program) {

@@ -56,6 +56,16 @@ class Buffer : public Handle<cl_mem, &ClApi::clReleaseMemObject> {
   size_t bytes_ = 0;
 };
 
+// A buffer's floats, or halves, as an image of one row and one channel, which kernels read through
+// the device's texture units. The buffer must outlive it.
+class Image : public Handle<cl_mem, &ClApi::clReleaseMemObject> {
+ public:
+  using Handle::Handle;
+  static bool IsSupported(const Context& context, bool half);
+  static Status Create(const Context& context, cl_mem buffer, size_t elements, bool half,
+                       Image* image);
+};
+
 class Program : public Handle<cl_program, &ClApi::clReleaseProgram> {
  public:
   using Handle::Handle;

@@ -80,7 +80,7 @@ class ConvPlanner {
     const DeviceInfo& device = builder_.device();
     // Partial sums in half would lose what float32 keeps: one slice.
     const std::vector<Tile> candidates =
-        builder_.gpu() ? GpuTiles(shape_, device.local_bytes, device.max_work_group)
+        builder_.gpu() ? GpuTiles(shape_, device.local_bytes, device.max_work_group, InputImages())
         : in_place_    ? PointTiles(shape_, builder_.lanes(), weights_.kept, !builder_.half())
                        : CpuTiles(shape_, builder_.lanes());
     const auto make_step = [&](const Tile& tile, Step* step) {
@@ -98,7 +98,7 @@ class ConvPlanner {
  private:
   // All that a tile's speed depends on, weights by their size.
   std::string TuningKey() const {
-    std::string key = "tile 4\n" + builder_.device().Key() + "\n";
+    std::string key = "tile 5\n" + builder_.device().Key() + "\n";
     const KernelGeometry& g = shape_.geometry;
     for (const int number : {static_cast<int>(builder_.gpu()),
                              static_cast<int>(builder_.half()),
@@ -359,6 +359,21 @@ class ConvPlanner {
         step);
   }
 
+  size_t InputElements() const {
+    return static_cast<size_t>(batch_) * shape_.in_channels * staged_.tile_h * staged_.tile_w;
+  }
+
+  Images InputImages() const {
+    const DeviceInfo& device = builder_.device();
+    const bool half = builder_.half();
+    // PoCL, which has no arithmetic in half, lists images of halves but reads them wrongly.
+    if (static_cast<int64_t>(InputElements()) > device.image_elements ||
+        (half && !device.has_fp16) || !Image::IsSupported(builder_.runtime().context(), half)) {
+      return Images::kNone;
+    }
+    return device.prefers_images ? Images::kPreferred : Images::kPossible;
+  }
+
   Status MakeGpuStep(const Tile& tile, Step* step) {
     KernelGeometry geometry = shape_.geometry;
     geometry.block = tile.block;
@@ -366,32 +381,49 @@ class ConvPlanner {
     const int window_w = geometry.ColumnsUnder(tile.block.w * tile.group_w);
     std::shared_ptr<const DeviceConv> weights;
     PCONV_RETURN_IF_ERROR(Pack(geometry, tile.slice_channels, window_h, window_w, &weights));
-    const std::string source = builder_.Common(1) + Define("GROUP_W", tile.group_w) +
-                               Define("GROUP_H", tile.group_h) +
-                               Define("GROUP_FILTERS", tile.group_filters) +
-                               Define("SLICE_CHANNELS", tile.slice_channels) + kernel_text::window +
-                               Source(geometry, window_h, window_w) + kernel_text::conv_groups;
+    const std::string source =
+        builder_.Common(1) + Define("GROUP_W", tile.group_w) + Define("GROUP_H", tile.group_h) +
+        Define("GROUP_FILTERS", tile.group_filters) +
+        Define("SLICE_CHANNELS", tile.slice_channels) + Define("INPUT_IMAGE", tile.reads_image) +
+        kernel_text::window + Source(geometry, window_h, window_w) + kernel_text::conv_groups;
     const int group_parts = CeilDiv(weights->groups, tile.group_filters);
+    const Argument input =
+        tile.reads_image ? Argument(ImageView{staged_.planes, InputElements(), builder_.half()})
+                         : Argument(staged_.planes);
     const ActivationRange range = RangeOf(task_.activation);
     const auto global = [](int outputs, int block, int group) {
       return static_cast<size_t>(CeilDiv(outputs, block * group)) * group;
     };
-    return builder_.MakeStep(
-        source, "conv_groups", Describe(tile),
-        {global(shape_.out_w, tile.block.w, tile.group_w),
-         global(shape_.out_h, tile.block.h, tile.group_h),
-         static_cast<size_t>(group_parts) * tile.group_filters * batch_},
-        {static_cast<size_t>(tile.group_w), static_cast<size_t>(tile.group_h),
-         static_cast<size_t>(tile.group_filters)},
-        {staged_.planes,     output_,          weights->offsets,
-         weights->weights,   weights->counts,  weights->begins,
-         weights->bias,      weights->filters, addend_,
-         staged_.tile_h,     staged_.tile_w,   staged_.before_h,
-         staged_.before_w,   shape_.out_h,     shape_.out_w,
-         shape_.in_channels, out_channels_,    weights->slices,
-         weights->groups,    group_parts,      static_cast<int>(task_.addend >= 0),
-         range.lo,           range.hi},
-        step);
+    return builder_.MakeStep(source, "conv_groups", Describe(tile),
+                             {global(shape_.out_w, tile.block.w, tile.group_w),
+                              global(shape_.out_h, tile.block.h, tile.group_h),
+                              static_cast<size_t>(group_parts) * tile.group_filters * batch_},
+                             {static_cast<size_t>(tile.group_w), static_cast<size_t>(tile.group_h),
+                              static_cast<size_t>(tile.group_filters)},
+                             {input,
+                              output_,
+                              weights->offsets,
+                              weights->weights,
+                              weights->counts,
+                              weights->begins,
+                              weights->bias,
+                              weights->filters,
+                              addend_,
+                              staged_.tile_h,
+                              staged_.tile_w,
+                              staged_.before_h,
+                              staged_.before_w,
+                              shape_.out_h,
+                              shape_.out_w,
+                              shape_.in_channels,
+                              out_channels_,
+                              weights->slices,
+                              weights->groups,
+                              group_parts,
+                              static_cast<int>(task_.addend >= 0),
+                              range.lo,
+                              range.hi},
+                             step);
   }
 
   const cpu::Task& task_;

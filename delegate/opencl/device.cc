@@ -45,6 +45,12 @@ DeviceInfo Describe(const ClApi& api, cl_device_id id, const std::string& platfo
   device.native_floats =
       std::max(1u, Number<cl_uint>(api, id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT));
   device.local_bytes = static_cast<int64_t>(Number<cl_ulong>(api, id, CL_DEVICE_LOCAL_MEM_SIZE));
+  if (Number<cl_bool>(api, id, CL_DEVICE_IMAGE_SUPPORT)) {
+    device.image_elements =
+        static_cast<int64_t>(Number<size_t>(api, id, CL_DEVICE_IMAGE_MAX_BUFFER_SIZE));
+  }
+  // Qualcomm's guide for Adreno: only images are read through the first-level texture cache.
+  device.prefers_images = device.image_elements > 0 && device.vendor == "QUALCOMM";
   device.max_buffer_bytes =
       static_cast<int64_t>(Number<cl_ulong>(api, id, CL_DEVICE_MAX_MEM_ALLOC_SIZE));
   device.max_work_group =

@@ -22,6 +22,8 @@ struct DeviceInfo {
   int compute_units = 1;
   int native_floats = 1;  // lanes of the device's vectors
   int64_t local_bytes = 0;
+  int64_t image_elements = 0;   // that a kernel may read of a buffer as an image, 0: none
+  bool prefers_images = false;  // its texture cache is the faster way to read
   int64_t max_buffer_bytes = 0;
   int64_t max_work_group = 1;
 

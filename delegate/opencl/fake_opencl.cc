@@ -169,6 +169,16 @@ cl_mem clCreateBuffer(cl_context, cl_mem_flags, size_t, void*, cl_int* error) {
   *error = Fails("memory") ? CL_MEM_OBJECT_ALLOCATION_FAILURE : CL_SUCCESS;
   return Fails("memory") ? nullptr : Handle<cl_mem>();
 }
+cl_mem clCreateImage(cl_context, cl_mem_flags, const cl_image_format*, const cl_image_desc*, void*,
+                     cl_int* error) {
+  *error = CL_SUCCESS;
+  return Handle<cl_mem>();
+}
+cl_int clGetSupportedImageFormats(cl_context, cl_mem_flags, cl_mem_object_type, cl_uint,
+                                  cl_image_format*, cl_uint* count) {
+  if (count != nullptr) *count = 0;
+  return CL_SUCCESS;
+}
 cl_int clReleaseMemObject(cl_mem) { return CL_SUCCESS; }
 cl_int clEnqueueWriteBuffer(cl_command_queue, cl_mem, cl_bool, size_t, size_t, const void*, cl_uint,
                             const cl_event*, cl_event*) {

@@ -19,12 +19,23 @@ namespace pconv::opencl {
 struct Activations {
   int index = -1;
 };
+// The same, read as an image of so many floats or halves.
+struct ImageView {
+  Activations activations;
+  size_t elements = 0;
+  bool half = false;
+};
 // Local memory.
 struct Scratch {
   size_t bytes = 0;
 };
 using Argument =
-    std::variant<Activations, std::shared_ptr<const Buffer>, cl_int, cl_float, Scratch>;
+    std::variant<Activations, std::shared_ptr<const Buffer>, cl_int, cl_float, Scratch, ImageView>;
+// The activation that a kernel takes by the argument; null: none.
+inline const Activations* UsedBy(const Argument& argument) {
+  const auto* view = std::get_if<ImageView>(&argument);
+  return view != nullptr ? &view->activations : std::get_if<Activations>(&argument);
+}
 
 // One launch.
 struct Step {
@@ -34,6 +45,7 @@ struct Step {
   Kernel kernel;
   Sizes global{1, 1, 1}, local{1, 1, 1};
   std::vector<Argument> arguments;
+  std::vector<Image> images;  // of the arguments that are views, once they are bound
 };
 
 struct Plan {

@@ -1,5 +1,7 @@
 #include "delegate/opencl/plan_memory.h"
 
+#include <utility>
+
 namespace pconv::opencl {
 namespace {
 
@@ -10,7 +12,7 @@ std::vector<int> ShareMemory(const Plan& plan, std::vector<size_t>* sizes) {
   std::vector<int> last(buffers, -1);  // step that uses it
   for (int s = 0; s < steps; ++s) {
     for (const Argument& argument : plan.steps[s].arguments) {
-      if (const auto* used = std::get_if<Activations>(&argument)) last[used->index] = s;
+      if (const Activations* used = UsedBy(argument)) last[used->index] = s;
     }
   }
   for (const int output : plan.outputs) last[output] = steps;
@@ -34,7 +36,7 @@ std::vector<int> ShareMemory(const Plan& plan, std::vector<size_t>* sizes) {
   for (const int input : plan.inputs) place(input);
   for (int s = 0; s < steps; ++s) {
     for (const Argument& argument : plan.steps[s].arguments) {
-      const auto* used = std::get_if<Activations>(&argument);
+      const Activations* used = UsedBy(argument);
       if (used != nullptr && memory_of[used->index] < 0) place(used->index);
     }
     for (int b = 0; b < buffers; ++b) {
@@ -46,10 +48,12 @@ std::vector<int> ShareMemory(const Plan& plan, std::vector<size_t>* sizes) {
 
 }  // namespace
 
-Status BindArguments(const Step& step, const std::function<cl_mem(Activations)>& memory_of) {
-  const Kernel& kernel = step.kernel;
-  for (cl_uint i = 0; i < step.arguments.size(); ++i) {
-    const Argument& argument = step.arguments[i];
+Status BindArguments(const Context& context, const std::function<cl_mem(Activations)>& memory_of,
+                     Step* step) {
+  const Kernel& kernel = step->kernel;
+  step->images.clear();
+  for (cl_uint i = 0; i < step->arguments.size(); ++i) {
+    const Argument& argument = step->arguments[i];
     Status status;
     if (const auto* used = std::get_if<Activations>(&argument)) {
       const cl_mem memory = memory_of(*used);
@@ -57,6 +61,13 @@ Status BindArguments(const Step& step, const std::function<cl_mem(Activations)>&
     } else if (const auto* constant = std::get_if<std::shared_ptr<const Buffer>>(&argument)) {
       const cl_mem memory = (*constant)->get();
       status = kernel.SetArgument(i, sizeof(memory), &memory);
+    } else if (const auto* view = std::get_if<ImageView>(&argument)) {
+      Image image;
+      status =
+          Image::Create(context, memory_of(view->activations), view->elements, view->half, &image);
+      const cl_mem memory = image.get();
+      if (status.ok()) status = kernel.SetArgument(i, sizeof(memory), &memory);
+      step->images.push_back(std::move(image));
     } else if (const auto* scratch = std::get_if<Scratch>(&argument)) {
       status = kernel.SetArgument(i, scratch->bytes, nullptr);
     } else if (const auto* number = std::get_if<cl_int>(&argument)) {
@@ -66,7 +77,7 @@ Status BindArguments(const Step& step, const std::function<cl_mem(Activations)>&
       status = kernel.SetArgument(i, sizeof(real), &real);
     }
     if (!status.ok()) {
-      return Status::Error(step.description + " of '" + step.name + "': " + status.message());
+      return Status::Error(step->description + " of '" + step->name + "': " + status.message());
     }
   }
   return Status::Ok();
@@ -81,9 +92,11 @@ Status AllocateAndBind(const Context& context, Plan* plan) {
     plan->memory.push_back(std::move(made));
     plan->memory_bytes += static_cast<int64_t>(bytes);
   }
-  for (const Step& step : plan->steps) {
-    PCONV_RETURN_IF_ERROR(BindArguments(
-        step, [&](Activations used) { return plan->memory[plan->memory_of[used.index]]->get(); }));
+  const auto memory_of = [&](Activations used) {
+    return plan->memory[plan->memory_of[used.index]]->get();
+  };
+  for (Step& step : plan->steps) {
+    PCONV_RETURN_IF_ERROR(BindArguments(context, memory_of, &step));
   }
   return Status::Ok();
 }

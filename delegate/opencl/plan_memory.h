@@ -9,7 +9,8 @@
 namespace pconv::opencl {
 
 // Sets all arguments of a step; `memory_of` gives each of its activations memory.
-Status BindArguments(const Step& step, const std::function<cl_mem(Activations)>& memory_of);
+Status BindArguments(const Context& context, const std::function<cl_mem(Activations)>& memory_of,
+                     Step* step);
 
 // Gives every buffer memory that no other uses while it lives, and binds all steps.
 Status AllocateAndBind(const Context& context, Plan* plan);

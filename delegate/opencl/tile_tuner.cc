@@ -32,16 +32,17 @@ class Refusals {
 class TrialBuffers {
  public:
   explicit TrialBuffers(const PlanBuilder& builder) : builder_(builder) {}
-  Status Bind(const Step& step) {
-    for (const Argument& argument : step.arguments) {
-      const auto* used = std::get_if<Activations>(&argument);
+  Status Bind(Step* step) {
+    for (const Argument& argument : step->arguments) {
+      const Activations* used = UsedBy(argument);
       if (used == nullptr || buffers_.count(used->index) > 0) continue;
       const std::vector<char> zeros(builder_.plan().buffer_bytes[used->index]);
       std::shared_ptr<const Buffer> buffer;
       PCONV_RETURN_IF_ERROR(builder_.Upload(zeros, &buffer));
       buffers_[used->index] = std::move(buffer);
     }
-    return BindArguments(step, [&](Activations used) { return buffers_[used.index]->get(); });
+    const auto memory_of = [&](Activations used) { return buffers_[used.index]->get(); };
+    return BindArguments(builder_.runtime().context(), memory_of, step);
   }
 
  private:
@@ -63,7 +64,7 @@ Status FindFastest(const PlanBuilder& builder, const std::vector<Tile>& candidat
   for (size_t i = 0; i < candidates.size(); ++i) {
     Trial trial{i, {}};
     Status status = make_step(candidates[i], &trial.step);
-    if (status.ok()) status = buffers.Bind(trial.step);
+    if (status.ok()) status = buffers.Bind(&trial.step);
     if (status.ok()) {
       trials.push_back(std::move(trial));
     } else {

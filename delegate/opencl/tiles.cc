@@ -32,7 +32,7 @@ std::string Tile::ToString() const {
   for (const int number : {block.h, block.w, slice_channels, group_w, group_h, group_filters}) {
     text += std::to_string(number) + " ";
   }
-  return text;
+  return reads_image ? text + "image " : text;
 }
 
 BlockShape ChooseBlock(int rows, int columns, int most_vectors) {
@@ -162,7 +162,8 @@ std::vector<Tile> PointTiles(const ConvShape& conv, int lanes, double kept, bool
   return tiles;
 }
 
-std::vector<Tile> GpuTiles(const ConvShape& conv, int64_t local_bytes, int64_t max_work_group) {
+std::vector<Tile> GpuTiles(const ConvShape& conv, int64_t local_bytes, int64_t max_work_group,
+                           Images images) {
   // Large blocks load less per multiplication; small maps would leave much of them unused.
   std::vector<BlockShape> blocks;
   if (conv.filters > 1) {
@@ -193,6 +194,14 @@ std::vector<Tile> GpuTiles(const ConvShape& conv, int64_t local_bytes, int64_t m
       tile.slice_channels = SliceChannels(conv.in_channels, bytes, budget);
       tiles.push_back(tile);
     }
+  }
+  if (images != Images::kNone && !tiles.empty()) {
+    // The best guess either way; the others in the way that is the better guess.
+    const bool preferred = images == Images::kPreferred;
+    for (Tile& tile : tiles) tile.reads_image = preferred;
+    Tile other = tiles[0];
+    other.reads_image = !preferred;
+    tiles.insert(tiles.begin() + 1, other);
   }
   tiles.push_back({{1, 1}, 1, 4, 4, 1});  // what every device can run
   return tiles;

@@ -14,6 +14,7 @@ struct Tile {
   BlockShape block;                                 // per work-item
   int slice_channels = 1;                           // staged at once
   int group_w = 1, group_h = 1, group_filters = 1;  // work-items in a work-group (GPUs)
+  bool reads_image = false;                         // the input as an image (GPUs)
 
   std::string ToString() const;
 };
@@ -49,7 +50,10 @@ BlockShape ChoosePointBlock(int rows, int columns, int most_vectors);
 std::vector<Tile> CpuTiles(const ConvShape& conv, int lanes);
 // For 1x1 convolutions in place, of which `kept` of 1 is not zero.
 std::vector<Tile> PointTiles(const ConvShape& conv, int lanes, double kept, bool may_slice);
-std::vector<Tile> GpuTiles(const ConvShape& conv, int64_t local_bytes, int64_t max_work_group);
+// `images`: whether the input may be read as one, and whether that is the better guess.
+enum class Images { kNone, kPossible, kPreferred };
+std::vector<Tile> GpuTiles(const ConvShape& conv, int64_t local_bytes, int64_t max_work_group,
+                           Images images = Images::kNone);
 
 }  // namespace pconv::opencl
 

@@ -180,5 +180,20 @@ TEST(Tiles, GpuTilesFitTheDevice) {
   }
 }
 
+TEST(Tiles, GpuTilesReadImagesWhereTheDeviceHasThem) {
+  for (const ConvShape& shape : Shapes()) {
+    const std::vector<Tile> without = GpuTiles(shape, 32 * 1024, 256);
+    for (const Images images : {Images::kPossible, Images::kPreferred}) {
+      const std::vector<Tile> tiles = GpuTiles(shape, 32 * 1024, 256, images);
+      ExpectDistinct(tiles);
+      ASSERT_EQ(tiles.size(), without.size() + 1);
+      EXPECT_EQ(tiles[0].reads_image, images == Images::kPreferred);
+      EXPECT_NE(tiles[1].reads_image, tiles[0].reads_image);
+      EXPECT_EQ(tiles[1].block, tiles[0].block);
+      EXPECT_FALSE(tiles.back().reads_image);  // the last resort asks for little
+    }
+  }
+}
+
 }  // namespace
 }  // namespace pconv::opencl

@@ -1,6 +1,6 @@
 // Depthwise convolutions and pools on GPUs: windows that do not mix channels. A work-item computes one
 // pixel of one channel. The host defines WALK (see convolution_source.h).
-#define AT(y, x) window_vector(input, first_y + (y), first_x + (x), tile_h, tile_w)
+#define AT(y, x) window_vector(input, plane, first_y + (y), first_x + (x), tile_h, tile_w)
 
 __kernel void channelwise(__global const STORAGE* restrict input, __global STORAGE* restrict output,
                           __global const float* restrict weights,
@@ -12,7 +12,7 @@ __kernel void channelwise(__global const STORAGE* restrict input, __global STORA
   const int pixel = get_global_id(0), c = get_global_id(1), n = get_global_id(2);
   const int first_y = pixel / out_w * STRIDE_H - before_h;
   const int first_x = pixel % out_w * STRIDE_W - before_w;
-  input += ((size_t)n * (channels / multiplier) + c / multiplier) * tile_h * tile_w;
+  const size_t plane = ((size_t)n * (channels / multiplier) + c / multiplier) * tile_h * tile_w;
   output += ((size_t)n * channels + c) * out_h * out_w;
 #if !POOL_MAX && !POOL_AVERAGE
   weights += c * TAPS;

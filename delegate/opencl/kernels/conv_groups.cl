@@ -8,7 +8,7 @@
 #define WORK_ITEMS (GROUP_W * GROUP_H * GROUP_FILTERS)
 
 __kernel __attribute__((reqd_work_group_size(GROUP_W, GROUP_H, GROUP_FILTERS))) void conv_groups(
-    __global const STORAGE* restrict input, __global STORAGE* restrict output,
+    INPUT input, __global STORAGE* restrict output,
     __global const int* restrict all_offsets, __global const WEIGHT* restrict all_weights,
     __global const int* restrict all_counts, __global const int* restrict begins,
     __global const float* restrict bias, __global const int* restrict filters,
@@ -23,7 +23,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP_W, GROUP_H, GROUP_FILTERS))) 
   const int own_y = get_local_id(1) * BLOCK_H, own_x = get_local_id(0) * BLOCK_W;
   const int item = (get_local_id(2) * GROUP_H + get_local_id(1)) * GROUP_W + get_local_id(0);
   const int out_y = tile_y + own_y, out_x = tile_x + own_x;
-  input += (size_t)n * channels * tile_h * tile_w;
+  const size_t own_image = (size_t)n * channels * tile_h * tile_w;
 
 #define FIRST(f) (g < groups ? bias[g * FILTERS + (f)] : 0.0f)
 #if ARITHMETIC_HALF  // sums of a slice in half, of all slices in float
@@ -46,7 +46,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP_W, GROUP_H, GROUP_FILTERS))) 
     barrier(CLK_LOCAL_MEM_FENCE);
     for (int i = item; i < slice_size; i += WORK_ITEMS) {
       const int c = i / (WINDOW_H * WINDOW_W), rest = i % (WINDOW_H * WINDOW_W);
-      window[i] = window_vector(input + (size_t)(first_channel + c) * tile_h * tile_w,
+      window[i] = window_vector(input, own_image + (size_t)(first_channel + c) * tile_h * tile_w,
                                 first_y + rest / WINDOW_W, first_x + rest % WINDOW_W, tile_h,
                                 tile_w);
     }
