@@ -15,7 +15,7 @@ constexpr int kPatternRows = 2;
 // Where registers are few, a block is small and what it reads of the second-level cache bounds it:
 // its window is first copied for the slice of input channels, [channel][row][column], so that rows
 // share cache lines and many stay in the first level.
-constexpr bool kPackedWindow = PCONV_LANES == 8;
+constexpr bool kPackedWindow = PCONV_LANES == 8 && kRegisters == 16;
 // Bytes per channel: of blocks of 2x5, which are the largest, rounded up to a power of two because
 // an address then takes a shift.
 constexpr size_t kPatternScratch = kPackedWindow ? 1024 : 0;
