@@ -229,7 +229,8 @@ class ConvPlanner {
         builder_.Common(builder_.lanes()) +
         LaneShifts(builder_.lanes(), layout_.grid_h, layout_.grid_w, "0.0f") +
         kernel_text::lane_rows + StageRow(window_w, staged_.Beyond(geometry, shape_.out_w)) +
-        Define("CHANNEL_VECTORS", window_h * window_w) + Define("TALL_H", tile.block.h) +
+        Define("CHANNEL_VECTORS", window_h * window_w) +
+        Define("HAS_PREFETCH", builder_.device().has_prefetch) + Define("TALL_H", tile.block.h) +
         Define("HAS_SHORT_BLOCKS", short_rows > 0) + LaneBlock("tall_block", geometry) +
         (short_rows > 0 ? LaneBlock("short_block", shorter) : "") + kernel_text::conv_lanes;
     const ActivationRange range = RangeOf(task_.activation);

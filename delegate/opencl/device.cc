@@ -40,7 +40,9 @@ DeviceInfo Describe(const ClApi& api, cl_device_id id, const std::string& platfo
   device.has_fp16 = extensions.find(" cl_khr_fp16 ") != std::string::npos;
   device.is_gpu = Number<cl_device_type>(api, id, CL_DEVICE_TYPE) & CL_DEVICE_TYPE_GPU;
   device.has_fma = Number<cl_device_fp_config>(api, id, CL_DEVICE_SINGLE_FP_CONFIG) & CL_FP_FMA;
-  device.keeps_programs = platform == "Portable Computing Language";
+  const bool is_pocl = platform == "Portable Computing Language";
+  device.keeps_programs = is_pocl;
+  device.has_prefetch = is_pocl;
   device.compute_units = std::max(1u, Number<cl_uint>(api, id, CL_DEVICE_MAX_COMPUTE_UNITS));
   device.native_floats =
       std::max(1u, Number<cl_uint>(api, id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT));

@@ -19,6 +19,8 @@ struct DeviceInfo {
   // PoCL keeps compiled kernels on disk itself, and compiles every kernel once more for any
   // work-group size when it is asked for a program's binary.
   bool keeps_programs = false;
+  // __builtin_prefetch() in kernels, which OpenCL does not promise: Oclgrind stops at it.
+  bool has_prefetch = false;
   int compute_units = 1;
   int native_floats = 1;  // lanes of the device's vectors
   int64_t local_bytes = 0;

@@ -4,14 +4,11 @@
 
 // For writing; OpenCL's prefetch() does nothing in PoCL.
 #ifndef FETCH
-#if defined(__has_builtin)
-#if __has_builtin(__builtin_prefetch)
+#if HAS_PREFETCH
 #define FETCH(pointer) __builtin_prefetch(pointer, 1)
-#endif
-#endif
-#endif
-#ifndef FETCH
+#else
 #define FETCH(pointer)
+#endif
 #endif
 
 void BLOCK_FUNCTION(
