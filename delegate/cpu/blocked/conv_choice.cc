@@ -17,7 +17,7 @@ std::string BlockedConvChoice::ToString() const {
 std::vector<BlockedConvChoice> BlockedConvCandidates(const Window& window, int in_channels,
                                                      int lanes, int num_threads) {
   using Split = BlockedConvChoice::Split;
-  const int all = (std::max(1, in_channels) + lanes - 1) / lanes * lanes;
+  const int all = CeilDiv(std::max(1, in_channels), lanes) * lanes;
   const int fits = blocked::ChunkChannels(window, in_channels, lanes);
   std::vector<BlockedConvChoice> candidates;
   const auto add = [&](int rows, int channels, Split split) {
