@@ -325,8 +325,48 @@ void DepthwiseBetweenPointwise(CaseCollector* cases) {
           const int deep = builder.DepthwiseConv2D(wide, window, Activation::kRelu, multiplier);
           spec.out_channels = 9;
           builder.Output(builder.PConv2D(deep, spec));
-          builder.Output(wide);
+          if (seed % 3 == 0) builder.Output(wide);  // which then has two readers
           cases->Add(&builder, Describe(window, size, size), 1 + seed % 3);
+        }
+      }
+    }
+  }
+}
+
+// Images beyond the second-level cache, of which only some rows are held at a time.
+void DepthwiseOfLargeImages(CaseCollector* cases) {
+  uint32_t seed = Seed();
+  for (const auto& [h, w] : std::vector<std::pair<int, int>>{{64, 64}, {96, 48}, {65, 64}}) {
+    for (const int stride : {1, 2}) {
+      for (const bool pointwise : {true, false}) {  // the convolution before it
+        for (const int behind : {0, 1, 2}) {        // nothing, a 1x1 convolution, with an addition
+          ++seed;
+          for (const int threads : cases->Threads({1 + static_cast<int>(seed % 2), 3})) {
+            if (!cases->Takes(5)) continue;
+            GraphBuilder builder(seed);
+            RandomLayerSpec spec;
+            spec.window = MakeWindow(1, 1);
+            spec.num_taps = 1;
+            spec.out_channels = 71;
+            spec.activation = Activation::kRelu6;
+            const int wide =
+                pointwise ? builder.PConv2D(builder.Input({1, h, w, 4}), spec)
+                          : builder.Conv2D(builder.Input({1, 2 * h, 2 * w, 1}), 71,
+                                           MakeWindow(3, 3, 2), Activation::kRelu6, 1, true);
+            const Window window = MakeWindow(3, 3, stride);
+            int last = builder.DepthwiseConv2D(wide, window, Activation::kRelu, 1);
+            spec.out_channels = 6;
+            spec.activation = Activation::kNone;
+            if (behind > 0) last = builder.PConv2D(last, spec);
+            if (behind > 1) {
+              const int addend = builder.Input({1, CeilDiv(h, stride), CeilDiv(w, stride), 6});
+              last = builder.Add({.op = BinaryNode{BinaryKind::kAdd, Activation::kRelu}},
+                                 {last, addend});
+            }
+            builder.Output(last);
+            cases->Add(&builder, Describe(window, h, w) + ", behind " + std::to_string(behind),
+                       threads);
+          }
         }
       }
     }
@@ -401,7 +441,8 @@ std::vector<CaseGrid> ConvolutionGrids() {
           {"LargeImages", LargeImages},
           {"FirstLayersOfLargeImages", FirstLayersOfLargeImages},
           {"DenseGroupedAndDepthwise", DenseGroupedAndDepthwise},
-          {"DepthwiseBetweenPointwise", DepthwiseBetweenPointwise}};
+          {"DepthwiseBetweenPointwise", DepthwiseBetweenPointwise},
+          {"DepthwiseOfLargeImages", DepthwiseOfLargeImages}};
 }
 
 }  // namespace pconv::testing

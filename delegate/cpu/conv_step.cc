@@ -61,15 +61,21 @@ WindowOrigin OriginOf(const Window& window, int input_h, int input_w) {
 PackedConv PackFilters(const SparseFilters& filters, const ConvProblem& problem,
                        const ConvChoice& choice) {
   const bool runs = StreamHasRuns(problem, choice);
+  // Filters without runs are put in an order of their own below anyway.
+  const bool by_channel = !runs && !choice.split_rows && filters.group == 1;
+  SparseFilters in_order;
+  if (by_channel) in_order = InChannelOrder(filters);
+  const SparseFilters& ordered = by_channel ? in_order : filters;
   PackedConv packed;
   packed.patterns = filters.patterns;
   packed.taps = filters.taps;
   packed.group = problem.group;
   for (int channel = 0; channel < problem.in_channels; channel += choice.slice_channels) {
     packed.slices.push_back(
-        MakeStream(filters, packed.group, channel, channel + choice.slice_channels, runs));
+        MakeStream(ordered, packed.group, channel, channel + choice.slice_channels, runs));
   }
   packed.bounds = BalanceGroups(packed.slices, problem.num_threads);
+  if (by_channel) packed.channel_bounds = packed.bounds;
   if (!runs) {
     // Threads that share rows take all filters.
     const std::vector<int> all = {0, packed.slices[0].groups()};
@@ -173,36 +179,67 @@ ConvArgs ConvStep::ArgsOf(const RunContext& context, int image) const {
 }
 
 void ConvStep::Run(const RunContext& context) const {
+  context.pool->Run([&](int thread) { RunThread(context, thread); });
+  CompleteBorder(context);
+}
+
+void ConvStep::RunThread(const RunContext& context, int thread) const {
   const int num_threads = context.pool->num_threads();
-  context.pool->Run([&](int thread) {
-    for (int n = 0; n < output_.shape.n; ++n) {
-      ConvArgs args = ArgsOf(context, n);
-      if (choice_.split_rows) {
-        const int rows = args.row_end;
-        args.row_begin = rows * thread / num_threads;
-        args.row_end = rows * (thread + 1) / num_threads;
-      } else {
-        args.group_begin = weights_->bounds[thread];
-        args.group_end = weights_->bounds[thread + 1];
-      }
-      if (scratch_ >= 0) args.scratch = context.data[scratch_] + thread * ScratchFloats();
-      Blocks blocks;
-      blocks.context = &context;
-      blocks.image = n;
-      if (source_ != nullptr) {
-        blocks.source =
-            context.data[source_blocks_] + thread * input_.shape.c * source_block_.plane_floats();
-      }
-      if (pool_ != nullptr) {
-        blocks.pooled = context.data[blocks_] + thread * BlockFloats();
-        blocks.output = context.data[writes];
-      } else {
-        args.output = context.data[writes] + output_.ImageOffset(n);
-      }
-      RunImage(args, blocks);
+  for (int n = 0; n < output_.shape.n; ++n) {
+    ConvArgs args = ArgsOf(context, n);
+    if (choice_.split_rows) {
+      const int rows = args.row_end;
+      args.row_begin = rows * thread / num_threads;
+      args.row_end = rows * (thread + 1) / num_threads;
+    } else {
+      args.group_begin = weights_->bounds[thread];
+      args.group_end = weights_->bounds[thread + 1];
     }
-  });
-  border_.CompleteAll(context.data[writes], context.pool);
+    if (scratch_ >= 0) args.scratch = context.data[scratch_] + thread * ScratchFloats();
+    Blocks blocks;
+    blocks.context = &context;
+    blocks.image = n;
+    if (source_ != nullptr) {
+      blocks.source =
+          context.data[source_blocks_] + thread * input_.shape.c * source_block_.plane_floats();
+    }
+    if (pool_ != nullptr) {
+      blocks.pooled = context.data[blocks_] + thread * BlockFloats();
+      blocks.output = context.data[writes];
+    } else {
+      args.output = context.data[writes] + output_.ImageOffset(n);
+    }
+    RunImage(args, blocks);
+  }
+}
+
+bool ConvStep::WorksOnRows() const {
+  return !choice_.pattern_kernel && scratch_ < 0 && source_ == nullptr && pool_ == nullptr;
+}
+
+bool ConvStep::IsPointwise() const {
+  return window_.kernel_h == 1 && window_.kernel_w == 1 && window_.stride_h == 1 &&
+         window_.stride_w == 1 && input_.layout.SameTiles(output_.layout);
+}
+
+void ConvStep::RunRows(const RunContext& context, int image, int begin, int end, const Band* input,
+                       const Band* output) const {
+  ConvArgs args = ArgsOf(context, image);
+  if (input != nullptr) {
+    args.input = input->origin();
+    args.input_plane = input->layout->plane_floats();
+    args.input_row = input->layout->row_floats();
+  }
+  if (output != nullptr) {
+    args.output = output->origin();
+    args.output_plane = output->layout->plane_floats();
+    args.output_row = output->layout->row_floats();
+  } else {
+    args.output = context.data[writes] + output_.ImageOffset(image);
+  }
+  args.row_begin = begin;
+  args.row_end = end;
+  RunPart(args);
 }
 
 size_t ConvStep::BlockFloats() const {

@@ -35,6 +35,8 @@ struct PackedConv {
   int group = 1;
   std::vector<Stream> slices;
   std::vector<int> bounds;  // of the groups of each thread, where threads share filters
+  // The same of the output channels, where each thread's follow one another; else empty.
+  std::vector<int> channel_bounds;
 
   size_t bytes() const;
 };
@@ -51,6 +53,28 @@ class ConvStep : public Step {
            const ConvProblem& problem, const ConvChoice& choice, ActivationRange range, Plan* plan,
            int input, int addend, int output);
   void Run(const RunContext& context) const override;
+  // A thread's share of all images. Leaves the output's border to CompleteBorder.
+  void RunThread(const RunContext& context, int thread) const;
+  // [threads + 1] The output channels of these shares; empty where threads have others.
+  const std::vector<int>& channel_bounds() const { return weights_->channel_bounds; }
+  // Whether rows can be computed one by one, from and to bands.
+  bool WorksOnRows() const;
+  // Whether it reads of its input what it writes of its output, pixel by pixel.
+  bool IsPointwise() const;
+  // Rows [begin, end) of one image's tiles, all filters. `input` (of a pointwise convolution),
+  // `output`: instead of the step's buffers, or null. Leaves the output's border to CompleteBorder.
+  void RunRows(const RunContext& context, int image, int begin, int end, const Band* input,
+               const Band* output) const;
+  void CompleteBorder(const RunContext& context) const {
+    border_.CompleteAll(context.data[writes], context.pool);
+  }
+  // The same of channels [begin, end) of one image.
+  void CompleteBorder(const RunContext& context, int image, int begin, int end) const {
+    border_.Complete(context.data[writes], image * output_.shape.c + begin,
+                     image * output_.shape.c + end);
+  }
+  const Buffer& input() const { return input_; }
+  const Buffer& output() const { return output_; }
   // Takes over the pool, the only reader of this step's output: blocks of the output are pooled
   // while they are in cache, and the output itself is never stored. False: it does not fit.
   bool FusePool(std::unique_ptr<Step>* pool, Plan* plan);

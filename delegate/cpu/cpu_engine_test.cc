@@ -54,6 +54,8 @@ constexpr SpecialKernel kSpecialKernels[] = {
     {"ShapesStridesPaddingsDilations", " few_pixels_", InAll},
     {"PointwiseOfManyChannels", " in pairs", InTablesWithPairs},
     {"DepthwiseBetweenPointwise", " 3x3, ", InAll},
+    {"DepthwiseBetweenPointwise", " > DepthwiseConv2D lane_tiled_", InAll},
+    {"DepthwiseOfLargeImages", "strips of ", InAll},
     {"DenseGroupedAndDepthwise", " group 4 ", InAll},
     {"DensitiesBlocksAndWeightTypes", " group 4 ", InAll},
     {"DensitiesBlocksAndWeightTypes", "PConv2D blocked_", InAll},

@@ -25,7 +25,7 @@ PCONV_INLINE void LoadCells(const DepthwiseArgs& a, const float* plane, int row,
     for (int c = 0; c < N; ++c) x[c] = LoadCell(a, plane, cells[c]);
     return;
   }
-  const float* from = plane + tile_row * a.input_row + tile_column * kLanes;
+  const float* from = plane + a.row_offset[row] + tile_column * kLanes;
   PCONV_UNROLL
   for (int c = 1; c < N - 1; ++c) x[c] = Load(from + c * kLanes);
   x[0] = tile_column < 0 ? LoadCell(a, plane, cells[0]) : Load(from);
@@ -67,7 +67,7 @@ void Depthwise3x3(const DepthwiseArgs& a) {
     Vec w[9];
     PCONV_UNROLL
     for (int t = 0; t < 9; ++t) w[t] = Broadcast(a.weights[t * a.channels + channel]);
-    for (int y = 0; y < a.rows; ++y) {
+    for (int y = a.row_begin; y < a.row_end; ++y) {
       int x = 0;
       for (; x + kBlock <= a.columns; x += kBlock) {
         DepthwiseBlock<kBlock, S>(a, plane, w, bias, y, x, output);
@@ -131,8 +131,8 @@ void DepthwiseTile(const DepthwiseArgs& a) {
 
 template <int S, int kBefore>
 DepthwiseKernel TileKernel(const DepthwiseArgs& a) {
-  if (a.stride != S || a.halo_top != kBefore || a.halo_left != kBefore || a.rows != 2 ||
-      a.tile_rows != 2 * S || a.tile_columns != a.columns * S) {
+  if (a.stride != S || a.halo_top != kBefore || a.halo_left != kBefore ||
+      a.row_end - a.row_begin != 2 || a.tile_rows != 2 * S || a.tile_columns != a.columns * S) {
     return nullptr;
   }
   if (a.columns == 2) return DepthwiseTile<2, 2, S, kBefore>;

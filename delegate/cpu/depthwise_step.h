@@ -27,6 +27,26 @@ class DepthwiseStep : public Step {
                 const Window& window, const Layout& needed, ActivationRange range, const Plan& plan,
                 int input, int output);
   void Run(const RunContext& context) const override;
+  // Channels [begin, end) of one image.
+  void RunChannels(const RunContext& context, int image, int begin, int end) const;
+
+  // Takes its input from now on from a ring of rows, each computed when the window reaches it: row
+  // `r` of the window of all outputs lies in row r % tile_h of `ring`, the input's tiles with fewer
+  // rows. False: it does not fit.
+  bool ReadRing(const Layout& ring);
+  // The input's row of the tiles that such a row holds: those beyond a tile repeat its other end,
+  // of which the kernel takes the neighbours' lanes.
+  int SourceRow(int window_row) const { return source_rows_[window_row]; }
+  int stride() const { return args_.stride; }
+  // Rows [begin, end) of one image's tiles, from such a ring. `output`: instead of the step's
+  // buffer, or null. Leaves the output's border to CompleteBorder.
+  void RunRows(const RunContext& context, int image, int begin, int end, const float* ring,
+               const Band* output) const;
+  void CompleteBorder(const RunContext& context) const {
+    border_.CompleteAll(context.data[writes], context.pool);
+  }
+  const Buffer& input() const { return input_; }
+  const Buffer& output() const { return output_; }
 
  private:
   const KernelTable& kernels_;
@@ -34,6 +54,8 @@ class DepthwiseStep : public Step {
   Buffer input_, output_;
   WindowCells cells_;
   WindowSides sides_;
+  std::vector<uint32_t> row_offsets_;
+  std::vector<int> source_rows_;  // of the window of all outputs
   Border border_;
 };
 

@@ -143,20 +143,22 @@ struct WindowCell {
 static constexpr int SideOf(int y, int x, int tile_h, int tile_w) {
   return (y < 0 ? 0 : y < tile_h ? 3 : 6) + (x < 0 ? 0 : x < tile_w ? 1 : 2);
 }
-// Depthwise 3x3 convolution without dilation, stride 1 or 2, channels [channel_begin, channel_end).
+// Depthwise 3x3 convolution without dilation, stride 1 or 2, channels [channel_begin, channel_end),
+// output rows [row_begin, row_end).
 struct DepthwiseArgs {
   const float* input;  // channel 0, cell (0, 0) of the tile
   size_t input_plane, input_row;
   // The window of all outputs: the tile's cells and a halo of at most one cell around them.
   int halo_top, halo_left, tile_rows, tile_columns, window_columns;
-  const WindowCell* cells;  // [rows of the window][window_columns]
+  const uint32_t* row_offset;  // [rows of the window] floats from `input`, of those in the tile
+  const WindowCell* cells;     // [rows of the window][window_columns]
   const int32_t *lanes, *masks;
-  const int32_t *side_lanes, *side_masks;  // WindowSides, or null
+  const int32_t *side_lanes, *side_masks;  // WindowSides, or null: `input` is not a whole tile
   const float *weights, *bias;             // [9][channels]; [channels] or null
   int channels;
   float* output;  // channel 0, cell (0, 0)
   size_t output_plane, output_row;
-  int stride, rows, columns;
+  int stride, row_begin, row_end, columns;
   float lo, hi;
   int channel_begin, channel_end;
 };

@@ -12,6 +12,7 @@
 #include "delegate/cpu/conv_step.h"
 #include "delegate/cpu/depthwise_step.h"
 #include "delegate/cpu/few_pixels_step.h"
+#include "delegate/cpu/fuse_depthwise.h"
 #include "delegate/cpu/layout_choice.h"
 #include "delegate/cpu/layout_step.h"
 #include "delegate/cpu/nhwc_steps.h"
@@ -55,6 +56,7 @@ class Planner {
     for (size_t i = 0; i < tasks_.size(); ++i) PCONV_RETURN_IF_ERROR(AddTask(i));
     AddOutputs();
     FuseConvolutions(&plan_);
+    FuseDepthwise(options_.num_threads, &plan_);
     PCONV_RETURN_IF_ERROR(FuseStrips(options_.num_threads, &plan_));
     PlanArena(&plan_);
     *weight_bytes = packer_.bytes();

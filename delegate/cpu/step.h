@@ -34,6 +34,19 @@ struct Buffer {
   }
 };
 
+// Rows of the tiles of all channels of one image, lane-tiled, that lie outside the plan's buffers:
+// row `first` of a tile is the layout's row 0.
+struct Band {
+  const Layout* layout;
+  float* data;
+  int first;
+
+  // Where row 0 of the tile would lie in channel 0.
+  float* origin() const {
+    return data - static_cast<ptrdiff_t>(first) * static_cast<ptrdiff_t>(layout->row_floats());
+  }
+};
+
 struct RunContext {
   std::vector<float*> data;  // per buffer; inputs and constants are never written
   ThreadPool* pool = nullptr;

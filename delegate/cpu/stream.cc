@@ -114,6 +114,22 @@ SparseFilters FromDepthwise(const Value& filter, const float* bias, int depth_mu
   return filters;
 }
 
+SparseFilters InChannelOrder(const SparseFilters& filters) {
+  SparseFilters ordered = filters;
+  std::vector<uint32_t> filter_of(filters.order.size());
+  for (uint32_t f = 0; f < filters.order.size(); ++f) filter_of[filters.order[f]] = f;
+  ordered.kernels.clear();
+  for (uint32_t channel = 0; channel < filter_of.size(); ++channel) {
+    const auto kernels = filters.kernels.begin();
+    const uint32_t f = filter_of[channel];
+    ordered.order[channel] = channel;
+    ordered.kernels.insert(ordered.kernels.end(), kernels + filters.group_begin[f],
+                           kernels + filters.group_begin[f + 1]);
+    ordered.group_begin[channel + 1] = static_cast<uint32_t>(ordered.kernels.size());
+  }
+  return ordered;
+}
+
 size_t Stream::bytes() const {
   return run_begin.size() * sizeof(run_begin[0]) + runs.size() * sizeof(runs[0]) +
          record_begin.size() * sizeof(record_begin[0]) + records.size() +

@@ -41,6 +41,9 @@ SparseFilters FromDense(const Value& filter, const float* bias, int in_channels)
 // filter [1, kh, kw, O].
 SparseFilters FromDepthwise(const Value& filter, const float* bias, int depth_multiplier);
 
+// Single filters ordered by their output channel.
+SparseFilters InChannelOrder(const SparseFilters& filters);
+
 // The stream of kernels whose input channel lies in [channel_begin, channel_end), with groups of
 // `group` filters (1, 2 or 4; must divide filters.group unless it is 1).
 struct Stream {
