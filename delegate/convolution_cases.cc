@@ -404,7 +404,8 @@ void ManyKernelsPerPattern(CaseCollector* cases) {
   const std::vector<uint64_t> masks = FourTapMasks();
   uint32_t seed = Seed();
   for (const auto& [h, w] :
-       std::vector<std::pair<int, int>>{{7, 7}, {4, 4}, {8, 8}, {3, 4}, {5, 8}, {7, 5}, {14, 14}}) {
+       std::vector<std::pair<int, int>>{
+           {7, 7}, {4, 4}, {8, 8}, {3, 4}, {5, 8}, {7, 5}, {14, 14}, {16, 16}, {13, 14}, {15, 16}}) {
     for (size_t first = 0; first < masks.size(); first += 7) {
       if (h != w && first % 3 != 0) continue;
       if (!cases->Takes(11)) continue;

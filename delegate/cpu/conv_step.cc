@@ -123,15 +123,7 @@ ConvStep::ConvStep(const KernelTable& kernels, std::shared_ptr<const PackedConv>
   const WindowOrigin origin = OriginOf(window_, input_.shape.h, input_.shape.w);
   origin_ = input_.layout.CellOffset(origin.y, origin.x);
   ResolveTaps();
-  if (choice_.pattern_kernel) {
-    for (const std::vector<int>& pattern : weights_->patterns) {
-      unsigned mask = 0;
-      for (const int tap : pattern) mask |= 1u << tap;
-      int number = 0;
-      for (unsigned other = 0; other < mask; ++other) number += __builtin_popcount(other) == 4;
-      pattern_numbers_.push_back(static_cast<uint8_t>(number));
-    }
-  }
+  if (choice_.pattern_kernel) pattern_numbers_ = PatternNumbers(weights_->patterns);
 }
 
 void ConvStep::ResolveTaps() {

@@ -43,6 +43,9 @@ bool InTablesWithPlainPatterns(const cpu::KernelTable& kernels) {
   return kernels.conv_pattern_3x3 != nullptr && kernels.pattern_scratch == 0;
 }
 bool InTablesWithPairs(const cpu::KernelTable& kernels) { return kernels.filter_pairs; }
+bool InTablesWithPatternTiles(const cpu::KernelTable& kernels) {
+  return kernels.pattern_tile != nullptr;
+}
 bool InTablesWithTapSums(const cpu::KernelTable& kernels) { return kernels.tap_sums != nullptr; }
 
 constexpr SpecialKernel kSpecialKernels[] = {
@@ -51,6 +54,7 @@ constexpr SpecialKernel kSpecialKernels[] = {
     {"LargeImages", " packed pattern ", InTablesWithPackedPatterns},
     {"FirstLayersOfLargeImages", " > PConv2D lane_tiled_", InTablesWithPlainPatterns},
     {"ManyKernelsPerPattern", " tap_sums_", InTablesWithTapSums},
+    {"ManyKernelsPerPattern", " pattern_tile_", InTablesWithPatternTiles},
     {"ShapesStridesPaddingsDilations", " few_pixels_", InAll},
     {"PointwiseOfManyChannels", " in pairs", InTablesWithPairs},
     {"DepthwiseBetweenPointwise", " 3x3, ", InAll},

@@ -1,6 +1,7 @@
 // Convolution of images of up to four pixels by kernels of four taps: vectors would be mostly idle
-// if each lane were a pixel. What a pattern reads of a channel for every pixel and tap is gathered
-// into 16 floats once; then a kernel of a filter is one multiplication of 16 lanes.
+// if each lane were a pixel. Lanes are the products of four taps and four pixels instead, so that a
+// kernel is one multiplication of 16 lanes. What a tap moves by is linear and applied once per run
+// of kernels with the same pattern.
 
 #include "delegate/cpu/kernels.h"
 #include "delegate/cpu/vector.h"
@@ -8,77 +9,99 @@
 namespace pconv::cpu {
 namespace {
 
-// Lanes of four pixels and four taps.
+// Lanes of four taps and four pixels.
 constexpr int kPixelTaps = 16, kPixelTapVecs = kPixelTaps / kLanes;
 
-// Four weights, once per pixel.
-PCONV_INLINE Vec RepeatFour(const float* weights) {
+struct PixelTaps {
+  Vec v[kPixelTapVecs];
+};
+
+// The pixels of a channel, once per tap.
+PCONV_INLINE Vec RepeatPixels(const float* pixels) {
 #if defined(__AVX2__)
   struct Four {
     float value[4];
   };
   Vec all;
 #if defined(__AVX512F__)
-  asm("vbroadcastf32x4 %1, %0" : "=v"(all) : "m"(*reinterpret_cast<const Four*>(weights)));
+  asm("vbroadcastf32x4 %1, %0" : "=v"(all) : "m"(*reinterpret_cast<const Four*>(pixels)));
 #else
-  asm("vbroadcastf128 %1, %0" : "=x"(all) : "m"(*reinterpret_cast<const Four*>(weights)));
+  asm("vbroadcastf128 %1, %0" : "=x"(all) : "m"(*reinterpret_cast<const Four*>(pixels)));
 #endif
   return all;
 #else
-  Vec all;
-  for (int i = 0; i < kLanes; i += 4)
-    memcpy(reinterpret_cast<float*>(&all) + i, weights, 4 * sizeof(float));
-  return all;
+  return Load(pixels);
 #endif
 }
 
-void GatherTaps(const GatherTapsArgs& a) {
-  float* to = a.output + static_cast<size_t>(a.channel_begin) * a.patterns * kPixelTaps;
-  for (int c = a.channel_begin; c < a.channel_end; ++c) {
-    const Vec image = Load(a.input + c * a.input_plane);
-    for (int i = 0; i < a.patterns * kPixelTaps; i += kLanes, to += kLanes) {
-      Store(to, And(Permute(image, LoadInt(a.lanes + i)), LoadInt(a.masks + i)));
+// The weights of four kernels, [4 taps][4 kernels], each once per pixel: a permutation within 128
+// bits, which is the cheapest there is.
+PCONV_INLINE void RepeatWeights(const float* weights, PixelTaps (&out)[4]) {
+  PCONV_UNROLL
+  for (int v = 0; v < kPixelTapVecs; ++v) {
+    const Vec all = Pinned(Load(weights + v * kLanes));
+    PCONV_UNROLL
+    for (int k = 0; k < 4; ++k) {
+      IntVec lanes;
+      PCONV_UNROLL
+      for (int l = 0; l < kLanes; ++l) lanes[l] = (l & ~3) + k;
+      out[k].v[v] = Permute(all, lanes);
     }
   }
 }
 
-void ConvFewPixels(const FewPixelsArgs& a) {
-  constexpr int kSets = kLanes == 16 ? 4 : 2;  // sums that hide the latency of a multiplication
-  constexpr size_t kRecordBytes = 20;
-  const char* record = a.stream.records + a.stream.record_begin[a.group_begin];
-  for (int filter = a.group_begin; filter < a.group_end; ++filter) {
-    Vec acc[kSets][kPixelTapVecs];
+// The sums of a run of kernels.
+PCONV_INLINE PixelTaps AddRun(const float* pixels, const uint16_t* index, const float* weights,
+                              uint32_t count) {
+  constexpr int kSets = kLanes == 4 ? 1 : 4 / kPixelTapVecs;  // hide a multiplication's latency
+  PixelTaps acc[kSets] = {};
+  for (uint32_t k = 0; k < count; k += 4) {
+    uint64_t channels;  // one load instead of four
+    memcpy(&channels, index + k, sizeof(channels));
+    PixelTaps repeated[4];
+    RepeatWeights(weights + 4 * static_cast<size_t>(k), repeated);
     PCONV_UNROLL
-    for (int s = 0; s < kSets; ++s) {
+    for (int j = 0; j < 4; ++j) {
+      const Vec x = RepeatPixels(pixels + 4 * (channels >> 16 * j & 0xffff));
       PCONV_UNROLL
-      for (int v = 0; v < kPixelTapVecs; ++v) acc[s][v] = Vec{};
+      for (int v = 0; v < kPixelTapVecs; ++v) acc[j % kSets].v[v] += repeated[j].v[v] * x;
     }
-    const auto add_kernel = [&](Vec(&sums)[kPixelTapVecs]) __attribute__((always_inline)) {
-      const Record* rec = reinterpret_cast<const Record*>(record);
-      const float* cells = a.gathered + rec->channel * static_cast<size_t>(kPixelTaps);
-      const Vec weights = RepeatFour(rec->weights);
-      PCONV_UNROLL
-      for (int v = 0; v < kPixelTapVecs; ++v) sums[v] += weights * Load(cells + v * kLanes);
-      record += kRecordBytes;
-    };
-    const char* const end = a.stream.records + a.stream.record_begin[filter + 1];
-    while (record + kSets * kRecordBytes <= end) {
-      __builtin_prefetch(record + 1024);
-      PCONV_UNROLL
-      for (int s = 0; s < kSets; ++s) add_kernel(acc[s]);
-    }
-    while (record < end) add_kernel(acc[0]);
-    alignas(64) float sums[kPixelTaps];
+  }
+  PCONV_UNROLL
+  for (int s = 1; s < kSets; ++s) {
+    PCONV_UNROLL
+    for (int v = 0; v < kPixelTapVecs; ++v) acc[0].v[v] += acc[s].v[v];
+  }
+  return acc[0];
+}
+
+void ConvFewPixels(const FewPixelsArgs& a) {
+  for (int c = 0; c < a.channels; ++c) {
+    memcpy(a.pixels + 4 * c, a.input + c * a.input_plane, 4 * sizeof(float));
+  }
+  memset(a.pixels + 4 * a.channels, 0, 4 * sizeof(float));
+  memset(a.sums, 0, sizeof(float) * kPixelTaps * a.num_filters);
+  const uint16_t* index = a.index;
+  const float* weights = a.weights;
+  for (int i = 0; i < a.num_runs; ++i) {
+    const FilterRun run = a.runs[i];
+    const PixelTaps products = AddRun(a.pixels, index, weights, run.count);
+    float* const sums = a.sums + kPixelTaps * static_cast<size_t>(run.slot);
+    const size_t table = kPixelTaps * static_cast<size_t>(run.pattern);
     PCONV_UNROLL
     for (int v = 0; v < kPixelTapVecs; ++v) {
-      PCONV_UNROLL
-      for (int s = 1; s < kSets; ++s) acc[0][v] += acc[s][v];
-      Store(sums + v * kLanes, acc[0][v]);
+      const Vec moved = And(Permute(products.v[v], LoadInt(a.lanes + table + v * kLanes)),
+                            LoadInt(a.masks + table + v * kLanes));
+      Store(sums + v * kLanes, Load(sums + v * kLanes) + moved);
     }
-    const uint32_t channel = a.stream.filters[filter];
-    for (int p = 0; p < a.pixels; ++p) {
-      float sum = (sums[4 * p] + sums[4 * p + 1]) + (sums[4 * p + 2] + sums[4 * p + 3]);
-      sum += a.stream.bias[filter];
+    index += run.count;
+    weights += 4 * static_cast<size_t>(run.count);
+  }
+  for (int slot = 0; slot < a.num_filters; ++slot) {
+    const float* const sums = a.sums + kPixelTaps * static_cast<size_t>(slot);
+    const uint32_t channel = a.filters[slot];
+    for (int p = 0; p < a.num_pixels; ++p) {
+      float sum = (sums[p] + sums[4 + p]) + (sums[8 + p] + sums[12 + p]) + a.bias[channel];
       if (a.addend != nullptr) sum += a.addend[channel * a.addend_plane + p];
       a.output[channel * a.output_plane + p] = Clamp(sum, a.lo, a.hi);
     }

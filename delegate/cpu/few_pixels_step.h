@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "delegate/cpu/aligned_floats.h"
 #include "delegate/cpu/border.h"
 #include "delegate/cpu/conv_choice.h"
 #include "delegate/cpu/kernels.h"
@@ -15,13 +16,21 @@
 
 namespace pconv::cpu {
 
+// FewPixelsArgs
 struct FewPixelsWeights {
+  struct Part {
+    std::vector<FilterRun> runs;
+    std::vector<uint32_t> filters;
+    std::vector<uint16_t> index;
+    AlignedFloats weights;
+  };
   std::vector<std::vector<int>> patterns;
-  std::vector<Stream> streams;  // one; its channels are channel * patterns + pattern
+  std::vector<float> bias;
+  std::vector<Part> parts;  // [threads]
 
-  size_t bytes() const { return streams[0].bytes(); }
+  size_t bytes() const;
 };
-FewPixelsWeights PackForFewPixels(SparseFilters filters);
+FewPixelsWeights PackForFewPixels(const SparseFilters& filters, int num_threads);
 
 // Whether input and output are images of the same pixels, all in one vector, and few enough.
 bool FitsFewPixels(const ConvProblem& problem, const Buffer& input, const Buffer& output);
@@ -30,18 +39,22 @@ class FewPixelsStep : public Step {
  public:
   // Adds a buffer to the plan. `addend`: buffer with the layout of the output, or -1.
   FewPixelsStep(const KernelTable& kernels, std::shared_ptr<const FewPixelsWeights> weights,
-                const ConvProblem& problem, ActivationRange range, Plan* plan, int input,
-                int addend, int output);
+                const Window& window, ActivationRange range, Plan* plan, int input, int addend,
+                int output);
   void Run(const RunContext& context) const override;
 
  private:
+  // A thread's filters of one image.
+  void RunThread(const RunContext& context, int thread, int image) const;
+
   const KernelTable& kernels_;
   std::shared_ptr<const FewPixelsWeights> weights_;
   ActivationRange range_;
   Buffer input_, output_, addend_;
-  int gathered_ = -1;                   // buffer
-  std::vector<int32_t> lanes_, masks_;  // GatherTapsArgs
-  std::vector<int> group_bounds_;       // per thread
+  bool has_addend_ = false;
+  int scratch_ = -1;                             // buffer of every thread's pixels and sums
+  size_t pixels_floats_ = 0, thread_floats_ = 0;  // of it
+  std::vector<int32_t> lanes_, masks_;           // FewPixelsArgs
   Border border_;
 };
 

@@ -81,30 +81,37 @@ struct ConvArgs {
 };
 using ConvKernel = void (*)(const ConvArgs& args);
 
-// What every pattern reads of every channel of an image of up to four pixels, all in one vector:
-// output[channel][pattern][4 pixels][4 taps], zero where `masks` is.
-struct GatherTapsArgs {
+// Consecutive kernels of one pattern, of the filter with sums of its own at `slot`. Where filters
+// have such sums, runs are ordered by pattern and then by length: the end of every other run would
+// be a branch badly predicted.
+struct FilterRun {
+  uint32_t slot, pattern, count;
+  bool first, last;  // of the filter's; a filter without kernels has one run of none
+};
+
+// Single filters of four taps, of images of up to four pixels, which are the first lanes of a
+// plane's vector.
+struct FewPixelsArgs {
+  const FilterRun* runs;  // of a multiple of four kernels
+  const uint16_t* index;  // [kernels] input channel; `channels`, with weights of zero, to fill up
+  const float* weights;   // [kernels / 4][4 taps][4 kernels]
+  int num_runs;
+  const uint32_t* filters;  // [num_filters] output channels, by slot
+  int num_filters;
+  const float* bias;  // [out_channels]
   const float* input;  // channel 0's vector
   size_t input_plane;
-  float* output;
-  const int32_t *lanes, *masks;  // [patterns][4 pixels][4 taps]
-  int patterns;
-  int channel_begin, channel_end;
-};
-using GatherTapsKernel = void (*)(const GatherTapsArgs& args);
-
-// Single filters of four taps on what was gathered so. A record's channel is channel * patterns +
-// pattern; pixels are the first lanes of a plane's vector.
-struct FewPixelsArgs {
-  StreamView stream;
-  const float* gathered;
+  int channels;
+  // Memory of the thread's own: [channels + 1][4 pixels], [num_filters][4 taps][4 pixels].
+  float *pixels, *sums;
+  // [patterns][4 taps][4 pixels] Which of a tap's products a pixel takes, as lanes of a vector.
+  const int32_t *lanes, *masks;
   float* output;  // channel 0's vector
   size_t output_plane;
   const float* addend;  // null, or channel 0's vector
   size_t addend_plane;
   float lo, hi;
-  int pixels;
-  int group_begin, group_end;
+  int num_pixels;
 };
 using FewPixelsKernel = void (*)(const FewPixelsArgs& args);
 
@@ -117,7 +124,13 @@ struct TapSource {
 // Single filters of 3x3 kernels with four taps, stride 1, output as large as the input, tiles of
 // one cell or 2x2.
 struct TapSumsArgs {
-  StreamView stream;   // with runs
+  const FilterRun* runs;
+  const char* records;  // {uint32 input channel; float weights[4]}
+  int num_runs;
+  const uint32_t* filters;  // [num_filters] output channels, by slot
+  int num_filters;
+  const float* bias;   // [out_channels]
+  float* sums;         // [num_filters][9 taps][cells of a tile][lanes]
   const float* input;  // channel 0, cell (0, 0)
   size_t input_plane, input_row;
   int tile;                  // 1 or 2 rows and columns
@@ -130,7 +143,6 @@ struct TapSumsArgs {
   const float* addend;  // null, or an image with strides of its own
   size_t addend_plane, addend_row;
   float lo, hi;
-  int group_begin, group_end;
 };
 using TapSumsKernel = void (*)(const TapSumsArgs& args);
 
@@ -143,6 +155,27 @@ struct WindowCell {
 static constexpr int SideOf(int y, int x, int tile_h, int tile_w) {
   return (y < 0 ? 0 : y < tile_h ? 3 : 6) + (x < 0 ? 0 : x < tile_w ? 1 : 2);
 }
+// Single filters of 3x3 kernels with four taps, stride 1, output as large as the input, tiles of
+// 4x4 or 2x7 cells without halo.
+struct PatternTileArgs {
+  const FilterRun* runs;
+  const char* records;  // {uint32 input channel; float weights[4]}
+  int num_runs;
+  const uint8_t* pattern_number;  // [patterns]
+  const uint32_t* filters;        // output channels, by slot
+  const float* bias;              // [out_channels]
+  const float* input;             // channel 0, cell (0, 0)
+  size_t input_plane, input_row;
+  const int32_t *side_lanes, *side_masks;  // WindowSides
+  int rows;                                // of a tile
+  float* output;                           // channel 0, cell (0, 0); sums lie here too
+  size_t output_plane, output_row;
+  const float* addend;  // null, or an image with strides of its own
+  size_t addend_plane, addend_row;
+  float lo, hi;
+};
+using PatternTileKernel = void (*)(const PatternTileArgs& args);
+
 // Depthwise 3x3 convolution without dilation, stride 1 or 2, channels [channel_begin, channel_end),
 // output rows [row_begin, row_end).
 struct DepthwiseArgs {
@@ -217,12 +250,15 @@ struct BorderArgs {
 using BorderKernel = void (*)(const BorderArgs& args);
 
 // to[c][i] = table[i] < 0 ? fill : from[c * from_plane + table[i]] for c in the range.
+inline constexpr int32_t kManyVectors = -1;
 struct GatherArgs {
   const float* from;
   size_t from_plane;
   float* to;
   size_t to_plane;  // floats per channel, also the table's length
   const int32_t* table;
+  // [to_plane / lanes] The vector that holds all that one of `to` takes, or kManyVectors.
+  const int32_t* vectors;
   float fill;
   int channel_begin, channel_end;
 };
@@ -299,9 +335,9 @@ struct KernelTable {
   // rows a call; null where there is none.
   ConvKernel conv_pattern_3x3;
   int pattern_rows;
-  GatherTapsKernel gather_taps;
   FewPixelsKernel conv_few_pixels;
-  TapSumsKernel tap_sums;  // null where there is none
+  TapSumsKernel tap_sums;          // null where there is none
+  PatternTileKernel pattern_tile;  // the same
   DepthwiseKernel depthwise;
   PoolKernel max_pool, sum_pool;
   BinaryKernel add, sub, mul;

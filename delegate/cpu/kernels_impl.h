@@ -14,6 +14,7 @@
 #include "delegate/cpu/few_pixels.inl"
 #include "delegate/cpu/interleave.inl"
 #include "delegate/cpu/kernels.h"
+#include "delegate/cpu/pattern_tile.h"
 #include "delegate/cpu/single_filters.h"
 #include "delegate/cpu/vector.h"
 
@@ -152,10 +153,20 @@ void Border(const BorderArgs& a) {
 }
 
 void Gather(const GatherArgs& a) {
+  const Vec fill = Broadcast(a.fill);
   for (int c = a.channel_begin; c < a.channel_end; ++c) {
+    const float* const from = a.from + c * a.from_plane;
+    float* const to = a.to + c * a.to_plane;
     for (size_t i = 0; i < a.to_plane; i += kLanes) {
-      Store(a.to + c * a.to_plane + i,
-            GatherLanes(a.from + c * a.from_plane, LoadInt(a.table + i), a.fill));
+      const IntVec index = LoadInt(a.table + i);
+      const int32_t vector = a.vectors[i / kLanes];
+      if (vector == kManyVectors) {
+        Store(to + i, GatherLanes(from, index, a.fill));
+      } else {
+        const IntVec inside = index >= 0;
+        const Vec v = Permute(Load(from + vector), (index - vector) & (kLanes - 1));
+        Store(to + i, inside ? v : fill);
+      }
     }
   }
 }
@@ -306,11 +317,11 @@ const KernelTable PCONV_KERNEL_TABLE = {
 #else
     nullptr,       0,
 #endif
-    GatherTaps, ConvFewPixels,
+    ConvFewPixels,
 #if PCONV_LANES == 16
-    TapSums,
+    TapSums, PatternTileAvx512,
 #else
-    nullptr,
+    nullptr, nullptr,
 #endif
     Depthwise,
     Pool<true>, Pool<false>,

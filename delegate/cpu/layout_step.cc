@@ -25,9 +25,12 @@ GatherStep::GatherStep(const KernelTable& kernels, const Plan& plan, int from, i
   reads = {from};
   writes = to;
   table_ = PixelTable(to_.layout, from_.shape.h, from_.shape.w, sampling);
-  const std::vector<int32_t> offsets = PixelOffsets(from_);
-  for (int32_t& entry : table_) {
-    if (entry >= 0) entry = offsets[entry];
+  for (size_t i = 0; i < table_.size(); i += to_.layout.lanes) {
+    const CellSource cell = SourceOfCell(from_.layout, &table_[i], from_.shape.w);
+    std::copy(cell.offsets.begin(), cell.offsets.end(), table_.begin() + i);
+    // Where no lane is inside, any vector will do.
+    vectors_.push_back(cell.one_vector ? static_cast<int32_t>(std::max<int64_t>(cell.vector, 0))
+                                       : kManyVectors);
   }
   kernel = "layout " + from_.layout.ToString() + " -> " + to_.layout.ToString();
 }
@@ -43,6 +46,7 @@ void GatherStep::Run(const RunContext& context) const {
       args.to_plane = to_.layout.plane_floats();
       args.to = context.data[writes] + static_cast<size_t>(n) * channels * args.to_plane;
       args.table = table_.data();
+      args.vectors = vectors_.data();
       args.fill = to_.layout.fill;
       args.channel_begin = begin;
       args.channel_end = end;

@@ -34,7 +34,7 @@ class GatherStep : public Step {
  private:
   const KernelTable& kernels_;
   Buffer from_, to_;
-  std::vector<int32_t> table_;
+  std::vector<int32_t> table_, vectors_;  // GatherArgs
 };
 
 // Lane-tiled to NHWC.

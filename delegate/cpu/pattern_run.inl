@@ -2,27 +2,7 @@
 // the vector of an input cell (PatternVec), the weights of a kernel in registers (TapWeights,
 // LoadTapWeights) and the multiplication by one of them (MultiplyAddTap).
 
-// The masks of four of nine taps in ascending order; a pattern's number is its place here.
-struct PatternMasks {
-  uint16_t mask[kNumPatterns3x3];
-};
-constexpr PatternMasks MakePatternMasks() {
-  PatternMasks masks{};
-  int n = 0;
-  for (unsigned mask = 0; mask < 512; ++mask) {
-    int bits = 0;
-    for (int b = 0; b < 9; ++b) bits += mask >> b & 1;
-    if (bits == 4) masks.mask[n++] = static_cast<uint16_t>(mask);
-  }
-  return masks;
-}
-constexpr PatternMasks kPatternMasks = MakePatternMasks();
-
-// Whether output (y, x) of the block reads window cell (r, c) by tap b.
-constexpr bool Reads(unsigned mask, int b, int rows, int columns, int r, int c) {
-  return (mask >> b & 1) != 0 && r - b / 3 >= 0 && r - b / 3 < rows && c - b % 3 >= 0 &&
-         c - b % 3 < columns;
-}
+#include "delegate/cpu/patterns.inl"
 
 // Marks the loop body for benchmarks/neon_throughput.py.
 #if defined(PCONV_MCA_MARKERS)
@@ -34,8 +14,36 @@ constexpr bool Reads(unsigned mask, int b, int rows, int columns, int r, int c) 
 #define PCONV_MCA_END()
 #endif
 
-// `count` kernels of one pattern. `input`: cell of tap (0, 0) of the block's first output; strides
-// in bytes.
+// One kernel. `cells`: its channel's, from that of tap (0, 0) of the block's first output on;
+// strides in bytes.
+template <unsigned kMask, int R, int C>
+PCONV_INLINE void AddPatternKernel(PatternVec (&acc)[R][C], const char* cells, size_t row,
+                                   const Record* rec) {
+  const TapWeights weights = LoadTapWeights(rec->weights);
+  PCONV_UNROLL
+  for (int r = 0; r < R + 2; ++r) {
+    PCONV_UNROLL
+    for (int c = 0; c < C + 2; ++c) {
+      bool used = false;
+      PCONV_UNROLL
+      for (int b = 0; b < 9; ++b) used = used || Reads(kMask, b, R, C, r, c);
+      if (!used) continue;
+      const PatternVec x = reinterpret_cast<const PatternVec*>(cells)[c];
+      int t = 0;
+      PCONV_UNROLL
+      for (int b = 0; b < 9; ++b) {
+        if (Reads(kMask, b, R, C, r, c)) {
+          MultiplyAddTap<R, C>(acc[r - b / 3][c - b % 3], x, weights, rec->weights, t);
+        }
+        t += kMask >> b & 1;
+      }
+    }
+    cells += row;
+    asm("" : "+r"(cells));  // keeps one pointer instead of a register per cell
+  }
+}
+
+// `count` kernels of one pattern; `input`: `cells` of channel 0.
 template <unsigned kMask, int R, int C>
 PCONV_INLINE const char* PatternRun(PatternVec (&acc)[R][C], const char* input, size_t plane,
                                     size_t row, const char* record, uint32_t count) {
@@ -44,30 +52,8 @@ PCONV_INLINE const char* PatternRun(PatternVec (&acc)[R][C], const char* input, 
   do {
     PCONV_MCA_BEGIN(kMask, R, C);
     const Record* rec = reinterpret_cast<const Record*>(record);
-    const char* cells = input + rec->channel * plane;
     __builtin_prefetch(record + kPrefetch);
-    const TapWeights weights = LoadTapWeights(rec->weights);
-    PCONV_UNROLL
-    for (int r = 0; r < R + 2; ++r) {
-      PCONV_UNROLL
-      for (int c = 0; c < C + 2; ++c) {
-        bool used = false;
-        PCONV_UNROLL
-        for (int b = 0; b < 9; ++b) used = used || Reads(kMask, b, R, C, r, c);
-        if (!used) continue;
-        const PatternVec x = reinterpret_cast<const PatternVec*>(cells)[c];
-        int t = 0;
-        PCONV_UNROLL
-        for (int b = 0; b < 9; ++b) {
-          if (Reads(kMask, b, R, C, r, c)) {
-            MultiplyAddTap<R, C>(acc[r - b / 3][c - b % 3], x, weights, rec->weights, t);
-          }
-          t += kMask >> b & 1;
-        }
-      }
-      cells += row;
-      asm("" : "+r"(cells));  // keeps one pointer instead of a register per cell
-    }
+    AddPatternKernel<kMask>(acc, input + rec->channel * plane, row, rec);
     record += kRecordBytes;
     PCONV_MCA_END();
   } while (record != end);
@@ -78,7 +64,3 @@ PCONV_INLINE const char* PatternRun(PatternVec (&acc)[R][C], const char* input, 
   case i:                                                                                    \
     record = PatternRun<kPatternMasks.mask[i], R, C>(acc, input, plane, row, record, count); \
     break;
-#define PCONV_CASES3(i) PCONV_CASE(i) PCONV_CASE(i + 1) PCONV_CASE(i + 2)
-#define PCONV_CASES9(i) PCONV_CASES3(i) PCONV_CASES3(i + 3) PCONV_CASES3(i + 6)
-#define PCONV_CASES27(i) PCONV_CASES9(i) PCONV_CASES9(i + 9) PCONV_CASES9(i + 18)
-#define PCONV_CASES63(i) PCONV_CASES27(i) PCONV_CASES27(i + 27) PCONV_CASES9(i + 54)

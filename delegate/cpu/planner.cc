@@ -16,6 +16,7 @@
 #include "delegate/cpu/layout_choice.h"
 #include "delegate/cpu/layout_step.h"
 #include "delegate/cpu/nhwc_steps.h"
+#include "delegate/cpu/pattern_tile_step.h"
 #include "delegate/cpu/plan_trial.h"
 #include "delegate/cpu/step_trial.h"
 #include "delegate/cpu/tap_sums_step.h"
@@ -416,16 +417,25 @@ class Planner {
     problem.num_threads = options_.num_threads;
     if (FitsFewPixels(problem, plan_.buffers[input], plan_.buffers[output])) {
       AddNode(
-          std::make_unique<FewPixelsStep>(kernels_, packer_.PackFewPixels(source), problem,
-                                          RangeOf(task.activation), &plan_, input, addend, output),
+          std::make_unique<FewPixelsStep>(
+              kernels_, packer_.PackFewPixels(source, problem.num_threads), problem.window,
+              RangeOf(task.activation), &plan_, input, addend, output),
           task, std::string("few_pixels_") + kernels_.name);
       return;
     }
     if (FitsTapSums(kernels_, problem, plan_.buffers[input], plan_.buffers[output])) {
+      const int chunk = TapSumsChunk(tiles.tile_h * tiles.tile_w);
       AddNode(std::make_unique<TapSumsStep>(
-                  kernels_, packer_.PackConv(source, problem, TapSumsPacking(problem)),
-                  RangeOf(task.activation), plan_, input, addend, output),
+                  kernels_, packer_.PackFilterRuns(source, chunk, problem.num_threads),
+                  RangeOf(task.activation), &plan_, input, addend, output),
               task, std::string("tap_sums_") + kernels_.name + ", " + tiles.ToString());
+      return;
+    }
+    if (FitsPatternTile(kernels_, problem, plan_.buffers[input], plan_.buffers[output])) {
+      AddNode(std::make_unique<PatternTileStep>(
+                  kernels_, packer_.PackFilterRuns(source, ShapeOf(task.output)[3], problem.num_threads),
+                  RangeOf(task.activation), plan_, input, addend, output),
+              task, std::string("pattern_tile_") + kernels_.name + ", " + tiles.ToString());
       return;
     }
     const StepTrial trial(plan_.buffers[input], plan_.buffers[output], addend >= 0, &pool_);

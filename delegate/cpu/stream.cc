@@ -16,6 +16,22 @@ std::vector<int> AllTaps(int taps) {
   return all;
 }
 
+// `bytes_of`: the records of a group of filters.
+template <typename BytesOf>
+std::vector<int> Balance(int groups, int parts, const BytesOf& bytes_of) {
+  constexpr double kFilterBytes = 100;  // what a filter costs besides its kernels
+  std::vector<double> work(groups + 1, 0.0);  // cumulative
+  for (int g = 0; g < groups; ++g) work[g + 1] = work[g] + kFilterBytes + bytes_of(g);
+  std::vector<int> bounds;
+  for (int p = 0; p <= parts; ++p) {
+    const double target = work[groups] * p / parts;
+    bounds.push_back(
+        static_cast<int>(std::lower_bound(work.begin(), work.end(), target - 1e-6) - work.begin()));
+  }
+  bounds.back() = groups;
+  return bounds;
+}
+
 }  // namespace
 
 SparseFilters FromFkw(const FkwView& layer) {
@@ -114,6 +130,18 @@ SparseFilters FromDepthwise(const Value& filter, const float* bias, int depth_mu
   return filters;
 }
 
+std::vector<uint8_t> PatternNumbers(const std::vector<std::vector<int>>& patterns) {
+  std::vector<uint8_t> numbers;
+  for (const std::vector<int>& pattern : patterns) {
+    unsigned mask = 0;
+    for (const int tap : pattern) mask |= 1u << tap;
+    int number = 0;
+    for (unsigned other = 0; other < mask; ++other) number += __builtin_popcount(other) == 4;
+    numbers.push_back(static_cast<uint8_t>(number));
+  }
+  return numbers;
+}
+
 SparseFilters InChannelOrder(const SparseFilters& filters) {
   SparseFilters ordered = filters;
   std::vector<uint32_t> filter_of(filters.order.size());
@@ -128,6 +156,75 @@ SparseFilters InChannelOrder(const SparseFilters& filters) {
     ordered.group_begin[channel + 1] = static_cast<uint32_t>(ordered.kernels.size());
   }
   return ordered;
+}
+
+std::vector<OrderedRun> OrderRuns(const SparseFilters& filters, int begin, int end) {
+  std::vector<OrderedRun> runs;
+  for (int filter = begin; filter < end; ++filter) {
+    const uint32_t slot = static_cast<uint32_t>(filter - begin);
+    const uint32_t last = filters.group_begin[filter + 1];
+    const size_t filter_runs = runs.size();
+    for (uint32_t k = filters.group_begin[filter]; k < last;) {
+      const uint32_t first = k, pattern = filters.kernels[k].pattern;
+      while (k < last && filters.kernels[k].pattern == pattern) ++k;
+      runs.push_back({{slot, pattern, k - first, false, false}, first});
+    }
+    if (runs.size() == filter_runs) runs.push_back({{slot, 0, 0, false, false}, last});
+    runs[filter_runs].run.first = true;
+    runs.back().run.last = true;
+  }
+  std::stable_sort(runs.begin(), runs.end(), [](const OrderedRun& a, const OrderedRun& b) {
+    return std::make_pair(a.run.pattern, a.run.count) < std::make_pair(b.run.pattern, b.run.count);
+  });
+  return runs;
+}
+
+namespace {
+
+RunStream MakeRunStream(const SparseFilters& filters, int begin, int end) {
+  const size_t record_bytes = 4 + 4 * static_cast<size_t>(filters.taps);
+  RunStream stream;
+  stream.filters.assign(filters.order.begin() + begin, filters.order.begin() + end);
+  for (const OrderedRun& ordered : OrderRuns(filters, begin, end)) {
+    stream.runs.push_back(ordered.run);
+    for (uint32_t k = ordered.first; k < ordered.first + ordered.run.count; ++k) {
+      const SparseFilters::Kernel& kernel = filters.kernels[k];
+      const size_t at = stream.records.size();
+      stream.records.resize(at + record_bytes);
+      std::memcpy(&stream.records[at], &kernel.channel, 4);
+      std::memcpy(&stream.records[at + 4], &filters.weights[kernel.weights], record_bytes - 4);
+    }
+  }
+  return stream;
+}
+
+}  // namespace
+
+RunFilters PackRuns(const SparseFilters& filters, int chunk, int num_threads) {
+  RunFilters packed;
+  packed.patterns = filters.patterns;
+  packed.bias = filters.bias;
+  const std::vector<int> bounds = BalanceFilters(filters, num_threads);
+  for (int t = 0; t < num_threads; ++t) {
+    std::vector<RunStream> chunks;
+    for (int begin = bounds[t]; begin < bounds[t + 1]; begin += chunk) {
+      const int end = std::min(bounds[t + 1], begin + chunk);
+      chunks.push_back(MakeRunStream(filters, begin, end));
+    }
+    packed.parts.push_back(std::move(chunks));
+  }
+  return packed;
+}
+
+size_t RunFilters::bytes() const {
+  size_t bytes = bias.size() * sizeof(bias[0]);
+  for (const auto& chunks : parts) {
+    for (const RunStream& chunk : chunks) {
+      bytes += sizeof(uint32_t) * chunk.filters.size() + sizeof(FilterRun) * chunk.runs.size() +
+               chunk.records.size();
+    }
+  }
+  return bytes;
 }
 
 size_t Stream::bytes() const {
@@ -217,24 +314,21 @@ void SortByLength(const std::vector<int>& bounds, Stream* stream) {
   *stream = std::move(sorted);
 }
 
+std::vector<int> BalanceFilters(const SparseFilters& filters, int parts) {
+  return Balance(filters.groups(), parts, [&](int g) {
+    return static_cast<double>(filters.group_begin[g + 1] - filters.group_begin[g]) *
+           (4 + 4 * filters.taps * filters.group);
+  });
+}
+
 std::vector<int> BalanceGroups(const std::vector<Stream>& slices, int parts) {
-  const int groups = slices[0].groups();
-  std::vector<double> work(groups + 1, 0.0);  // cumulative
-  for (int g = 0; g < groups; ++g) {
-    double bytes = 100;  // what a filter costs besides its kernels, in bytes of records
+  return Balance(slices[0].groups(), parts, [&](int g) {
+    double bytes = 0;
     for (const Stream& slice : slices) {
       bytes += static_cast<double>(slice.record_begin[g + 1] - slice.record_begin[g]);
     }
-    work[g + 1] = work[g] + bytes;
-  }
-  std::vector<int> bounds;
-  for (int p = 0; p <= parts; ++p) {
-    const double target = work[groups] * p / parts;
-    bounds.push_back(
-        static_cast<int>(std::lower_bound(work.begin(), work.end(), target - 1e-6) - work.begin()));
-  }
-  bounds.back() = groups;
-  return bounds;
+    return bytes;
+  });
 }
 
 size_t SparseMatrix::bytes() const {

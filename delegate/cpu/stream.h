@@ -33,6 +33,9 @@ struct SparseFilters {
   int groups() const { return static_cast<int>(group_begin.size()) - 1; }
 };
 
+// Of 3x3 patterns with four taps, as their kernels number them (kNumPatterns3x3).
+std::vector<uint8_t> PatternNumbers(const std::vector<std::vector<int>>& patterns);
+
 SparseFilters FromFkw(const FkwView& layer);
 // Consecutive filters [O, kh, kw, I / groups] that read the same channels, as streams take them.
 int DenseGroup(const Shape& filter, int in_channels);
@@ -43,6 +46,30 @@ SparseFilters FromDepthwise(const Value& filter, const float* bias, int depth_mu
 
 // Single filters ordered by their output channel.
 SparseFilters InChannelOrder(const SparseFilters& filters);
+
+// The runs of filters [begin, end), which get the slots from 0 on, in the order of FilterRun.
+struct OrderedRun {
+  FilterRun run;
+  uint32_t first;  // of SparseFilters::kernels
+};
+std::vector<OrderedRun> OrderRuns(const SparseFilters& filters, int begin, int end);
+
+// Some filters by such runs.
+struct RunStream {
+  std::vector<uint32_t> filters;  // output channel of each slot
+  std::vector<FilterRun> runs;
+  std::vector<char> records;  // {uint32 input channel; float weights[taps]}
+};
+// All filters of a layer, shared out to threads.
+struct RunFilters {
+  std::vector<std::vector<int>> patterns;
+  std::vector<float> bias;                    // [out_channels]
+  std::vector<std::vector<RunStream>> parts;  // [threads][chunks]
+
+  size_t bytes() const;
+};
+// `chunk`: filters at most.
+RunFilters PackRuns(const SparseFilters& filters, int chunk, int num_threads);
 
 // The stream of kernels whose input channel lies in [channel_begin, channel_end), with groups of
 // `group` filters (1, 2 or 4; must divide filters.group unless it is 1).
@@ -69,7 +96,9 @@ Stream MakeStream(const SparseFilters& filters, int group, uint32_t channel_begi
 // stream without runs: otherwise the end of every filter's loop is a branch badly predicted.
 void SortByLength(const std::vector<int>& bounds, Stream* stream);
 
-// Splits the groups of a stream into `parts` ranges of about equal work; returns parts + 1 bounds.
+// Splits groups of filters into `parts` ranges of about equal work; returns parts + 1 bounds.
+std::vector<int> BalanceFilters(const SparseFilters& filters, int parts);
+// The same of a stream's groups, in slices.
 std::vector<int> BalanceGroups(const std::vector<Stream>& slices, int parts);
 
 // Sparse fully connected layer: lists of inputs per block of outputs.

@@ -6,52 +6,67 @@
 // Adds `count` kernels of one pattern to the sums [row][column] of its four taps. `input`: the
 // tile's vectors in channel 0. Not inlined: compilers else keep the sums in memory.
 template <int R, int C>
-__attribute__((noinline)) const char* TapSumsRun(const float* input, size_t plane, size_t row,
+__attribute__((noinline)) const char* AddTapSums(const float* input, size_t plane, size_t row,
                                                  const char* record, uint32_t count, float* sums,
                                                  const uint32_t* taps) {
   constexpr size_t kRecordBytes = 20, kPrefetch = 1024;
   constexpr int kTaps = 4;
+  // Of kernels in turn: four sums alone would wait for one another.
+  constexpr int kSets = R * C == 1 ? 2 : 1;
   float* tap_sums[kTaps];
   PCONV_UNROLL
   for (int t = 0; t < kTaps; ++t) {
     tap_sums[t] = sums + taps[t];
     asm("" : "+r"(tap_sums[t]));  // keeps one pointer per tap instead of one per vector
   }
-  Vec acc[R][C][kTaps];
+  Vec acc[kSets][R][C][kTaps];
   PCONV_UNROLL
   for (int r = 0; r < R; ++r) {
     PCONV_UNROLL
     for (int c = 0; c < C; ++c) {
       PCONV_UNROLL
-      for (int t = 0; t < kTaps; ++t) acc[r][c][t] = Load(tap_sums[t] + (r * C + c) * kLanes);
+      for (int t = 0; t < kTaps; ++t) {
+        acc[0][r][c][t] = Load(tap_sums[t] + (r * C + c) * kLanes);
+        if (kSets > 1) acc[kSets - 1][r][c][t] = Vec{};
+      }
     }
   }
-  const char* const end = record + kRecordBytes * count;
-  do {
-    const Record* rec = reinterpret_cast<const Record*>(record);
+  const auto add_kernel = [&](Vec(&to)[R][C][kTaps], const char* at)
+      __attribute__((always_inline)) {
+    const Record* rec = reinterpret_cast<const Record*>(at);
     const float* cells = input + rec->channel * plane;
-    __builtin_prefetch(record + kPrefetch);
-    const TapWeights weights = LoadTapWeights(rec->weights);
+    Vec weights[kTaps];
+    FetchWeights4(rec->weights, weights);
     PCONV_UNROLL
     for (int r = 0; r < R; ++r) {
       PCONV_UNROLL
       for (int c = 0; c < C; ++c) {
-        const Vec x = Load(cells + c * kLanes);
+        const Vec x = Pinned(Load(cells + c * kLanes));
         PCONV_UNROLL
-        for (int t = 0; t < kTaps; ++t) {
-          MultiplyAddTap<1, 1>(acc[r][c][t], x, weights, rec->weights, t);
-        }
+        for (int t = 0; t < kTaps; ++t) MultiplyAdd(to[r][c][t], x, weights[t]);
       }
       cells += row;
     }
+  };
+  const char* const end = record + kRecordBytes * count;
+  if (count % kSets != 0) {
+    add_kernel(acc[0], record);
     record += kRecordBytes;
-  } while (record != end);
+  }
+  for (; record != end; record += kSets * kRecordBytes) {
+    __builtin_prefetch(record + kPrefetch);
+    PCONV_UNROLL
+    for (int s = 0; s < kSets; ++s) add_kernel(acc[s], record + s * kRecordBytes);
+  }
   PCONV_UNROLL
   for (int r = 0; r < R; ++r) {
     PCONV_UNROLL
     for (int c = 0; c < C; ++c) {
       PCONV_UNROLL
-      for (int t = 0; t < kTaps; ++t) Store(tap_sums[t] + (r * C + c) * kLanes, acc[r][c][t]);
+      for (int t = 0; t < kTaps; ++t) {
+        if (kSets > 1) acc[0][r][c][t] += acc[kSets - 1][r][c][t];
+        Store(tap_sums[t] + (r * C + c) * kLanes, acc[0][r][c][t]);
+      }
     }
   }
   return record;
@@ -60,19 +75,27 @@ __attribute__((noinline)) const char* TapSumsRun(const float* input, size_t plan
 // Tiles of R x C vectors.
 template <int R, int C>
 void TapSumsTiles(const TapSumsArgs& a) {
-  constexpr int kTaps = 9;
-  const Vec lo = Broadcast(a.lo), hi = Broadcast(a.hi);
-  for (int filter = a.group_begin; filter < a.group_end; ++filter) {
-    alignas(sizeof(Vec)) float sums[kTaps * R * C * kLanes];
-    for (int i = 0; i < kTaps * R * C; ++i) Store(sums + i * kLanes, Vec{});
-    const char* record = a.stream.records + a.stream.record_begin[filter];
-    for (uint32_t i = a.stream.run_begin[filter]; i < a.stream.run_begin[filter + 1]; ++i) {
-      const KernelRun run = a.stream.runs[i];
-      record = TapSumsRun<R, C>(a.input, a.input_plane, a.input_row, record, run.count, sums,
-                                a.taps + 4 * run.pattern);
+  constexpr int kTaps = 9, kFloats = kTaps * R * C * kLanes;
+  const size_t slots = static_cast<size_t>(a.num_filters);
+  for (size_t i = 0; i < slots * kFloats; i += kLanes) Store(a.sums + i, Vec{});
+  const char* record = a.records;
+  for (int i = 0; i < a.num_runs; ++i) {
+    const FilterRun run = a.runs[i];
+    const FilterRun next = a.runs[i + 1 < a.num_runs ? i + 1 : i];
+    PCONV_UNROLL
+    for (int t = 0; t < 4; ++t) {
+      const float* const sums = a.sums + next.slot * kFloats + a.taps[4 * next.pattern + t];
+      PCONV_UNROLL
+      for (int cell = 0; cell < R * C; ++cell) __builtin_prefetch(sums + cell * kLanes);
     }
-    const uint32_t channel = a.stream.filters[filter];
-    const Vec bias = Broadcast(a.stream.bias[filter]);
+    record = AddTapSums<R, C>(a.input, a.input_plane, a.input_row, record, run.count,
+                              a.sums + run.slot * kFloats, a.taps + 4 * run.pattern);
+  }
+  const Vec lo = Broadcast(a.lo), hi = Broadcast(a.hi);
+  for (size_t slot = 0; slot < slots; ++slot) {
+    const float* const sums = a.sums + slot * kFloats;
+    const uint32_t channel = a.filters[slot];
+    const Vec bias = Broadcast(a.bias[channel]);
     const TapSource* source = a.sources;
     for (int cell = 0; cell < R * C; ++cell) {
       const size_t y = cell / C, x = cell % C * static_cast<size_t>(kLanes);

@@ -4,64 +4,60 @@
 #include <set>
 #include <utility>
 
+#include "delegate/cpu/small_tiles.h"
+
 namespace pconv::cpu {
 namespace {
 
-constexpr int kKernel = 3, kTaps = 4;
-// Fewer kernels of one pattern do not pay for moving its sums.
-constexpr double kKernelsPerPattern = 12;
-
-bool SamePadding(const AxisGeometry& axis, int in) { return axis.before == 1 && axis.out == in; }
-
-// Tiles with a halo of one cell: what the window of a tile's outputs reads.
-Layout WindowOf(const Layout& tiles) {
-  Layout window = WithoutHalo(tiles);
-  window.halo_top = window.halo_bottom = window.halo_left = window.halo_right = 1;
-  return window;
-}
+constexpr int kKernel = 3;
+// Sums of a chunk of filters, in the second-level cache.
+constexpr int kSumsFloats = 16 << 10;
+constexpr int kLanes = 16;  // of the instruction set that has the kernel
+// Fewer kernels of one pattern do not pay for loading and storing its sums, per cell of a tile.
+constexpr double kKernelsPerPattern = 2.5;
 
 }  // namespace
 
 bool FitsTapSums(const KernelTable& kernels, const ConvProblem& problem, const Buffer& input,
                  const Buffer& output) {
-  const Window& window = problem.window;
   const Layout& tiles = output.layout;
-  return kernels.tap_sums != nullptr && problem.group == 1 && problem.taps == kTaps &&
-         problem.sliceable && window.kernel_h == kKernel && window.kernel_w == kKernel &&
-         window.stride_h == 1 && window.stride_w == 1 && window.dilation_h == 1 &&
-         window.dilation_w == 1 &&
-         SamePadding(ResolveHeight(window, input.shape.h), input.shape.h) &&
-         SamePadding(ResolveWidth(window, input.shape.w), input.shape.w) &&
-         tiles.tile_h == tiles.tile_w && tiles.tile_h <= 2 && input.layout.SameTiles(tiles) &&
-         input.layout.cleared &&
-         problem.kernels_per_filter >= kKernelsPerPattern * problem.patterns &&
-         WindowCells().Make(WithoutHalo(tiles), WindowOf(tiles), input.shape.h, input.shape.w);
+  return kernels.tap_sums != nullptr && FitsSmallTiles(problem, input, output) &&
+         tiles.tile_h == tiles.tile_w && tiles.tile_h <= 2 &&
+         problem.kernels_per_filter >=
+             kKernelsPerPattern * tiles.tile_h * tiles.tile_w * problem.patterns &&
+         WindowCells().Make(WithoutHalo(tiles), WindowOfTiles(tiles), input.shape.h, input.shape.w);
 }
 
-ConvChoice TapSumsPacking(const ConvProblem& problem) {
-  ConvChoice choice;
-  choice.pattern_kernel = true;
-  choice.slice_channels = problem.in_channels;
-  return choice;
-}
+int TapSumsChunk(int cells) { return kSumsFloats / (kKernel * kKernel * cells * kLanes); }
 
-TapSumsStep::TapSumsStep(const KernelTable& kernels, std::shared_ptr<const PackedConv> weights,
-                         ActivationRange range, const Plan& plan, int input, int addend, int output)
+TapSumsStep::TapSumsStep(const KernelTable& kernels, std::shared_ptr<const RunFilters> weights,
+                         ActivationRange range, Plan* plan, int input, int addend, int output)
     : kernels_(kernels),
       weights_(std::move(weights)),
       range_(range),
-      input_(plan.buffers[input]),
-      output_(plan.buffers[output]),
+      input_(plan->buffers[input]),
+      output_(plan->buffers[output]),
       border_(kernels, output_) {
   reads = {input};
   if (addend >= 0) {
-    addend_ = plan.buffers[addend];
+    has_addend_ = true;
+    addend_ = plan->buffers[addend];
     reads.push_back(addend);
   }
   writes = output;
-  const Layout tiles = WithoutHalo(output_.layout), window = WindowOf(tiles);
+  const Layout tiles = WithoutHalo(output_.layout), window = WindowOfTiles(tiles);
   window_.Make(tiles, window, input_.shape.h, input_.shape.w);
   const int cells = tiles.tile_h * tiles.tile_w;
+  size_t most = 0;  // filters of a chunk
+  for (const auto& chunks : weights_->parts) {
+    for (const RunStream& chunk : chunks) most = std::max(most, chunk.filters.size());
+  }
+  sums_floats_ = most * kKernel * kKernel * cells * tiles.lanes;
+  Buffer sums;
+  sums.shape.c = static_cast<int>(sums_floats_ * weights_->parts.size());
+  sums_ = static_cast<int>(plan->buffers.size());
+  plan->buffers.push_back(sums);
+  reads.push_back(sums_);  // so that the arena keeps it while the step runs
   std::set<int> used;
   for (const std::vector<int>& pattern : weights_->patterns) {
     for (const int tap : pattern) {
@@ -95,7 +91,8 @@ void TapSumsStep::Run(const RunContext& context) const {
   for (int n = 0; n < output_.shape.n; ++n) {
     context.pool->Run([&](int thread) {
       TapSumsArgs args{};
-      args.stream = weights_->slices[0].View();
+      args.bias = weights_->bias.data();
+      args.sums = context.data[sums_] + thread * sums_floats_;
       args.input = context.data[reads[0]] + input_.ImageOffset(n);
       args.input_plane = input_.layout.plane_floats();
       args.input_row = input_.layout.row_floats();
@@ -109,16 +106,21 @@ void TapSumsStep::Run(const RunContext& context) const {
       args.output = context.data[writes] + output_.ImageOffset(n);
       args.output_plane = output_.layout.plane_floats();
       args.output_row = output_.layout.row_floats();
-      if (reads.size() > 1) {
+      if (has_addend_) {
         args.addend = context.data[reads[1]] + addend_.ImageOffset(n);
         args.addend_plane = addend_.layout.plane_floats();
         args.addend_row = addend_.layout.row_floats();
       }
       args.lo = range_.lo;
       args.hi = range_.hi;
-      args.group_begin = weights_->bounds[thread];
-      args.group_end = weights_->bounds[thread + 1];
-      kernels_.tap_sums(args);
+      for (const RunStream& chunk : weights_->parts[thread]) {
+        args.runs = chunk.runs.data();
+        args.records = chunk.records.data();
+        args.num_runs = static_cast<int>(chunk.runs.size());
+        args.filters = chunk.filters.data();
+        args.num_filters = static_cast<int>(chunk.filters.size());
+        kernels_.tap_sums(args);
+      }
     });
   }
   border_.CompleteAll(context.data[writes], context.pool);

@@ -9,9 +9,9 @@
 
 #include "delegate/cpu/border.h"
 #include "delegate/cpu/conv_choice.h"
-#include "delegate/cpu/conv_step.h"
 #include "delegate/cpu/kernels.h"
 #include "delegate/cpu/step.h"
+#include "delegate/cpu/stream.h"
 #include "delegate/cpu/window_cells.h"
 
 namespace pconv::cpu {
@@ -20,21 +20,24 @@ namespace pconv::cpu {
 bool FitsTapSums(const KernelTable& kernels, const ConvProblem& problem, const Buffer& input,
                  const Buffer& output);
 
-// How the filters have to be packed.
-ConvChoice TapSumsPacking(const ConvProblem& problem);
+// Filters of a chunk (PackRuns), whose sums stay in cache. `cells`: of a tile.
+int TapSumsChunk(int cells);
 
 class TapSumsStep : public Step {
  public:
-  // `weights` as `TapSumsPacking` says. `addend`: buffer with the tiles of the output, or -1.
-  TapSumsStep(const KernelTable& kernels, std::shared_ptr<const PackedConv> weights,
-              ActivationRange range, const Plan& plan, int input, int addend, int output);
+  // Adds a buffer to the plan. `weights` in such chunks. `addend`: buffer with the tiles of the output, or -1.
+  TapSumsStep(const KernelTable& kernels, std::shared_ptr<const RunFilters> weights,
+              ActivationRange range, Plan* plan, int input, int addend, int output);
   void Run(const RunContext& context) const override;
 
  private:
   const KernelTable& kernels_;
-  std::shared_ptr<const PackedConv> weights_;
+  std::shared_ptr<const RunFilters> weights_;
   ActivationRange range_;
   Buffer input_, output_, addend_;
+  bool has_addend_ = false;
+  int sums_ = -1;           // buffer of every thread's
+  size_t sums_floats_ = 0;  // per thread
   // TapSumsArgs
   std::vector<uint32_t> taps_;
   std::vector<TapSource> sources_;

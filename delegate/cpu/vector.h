@@ -116,6 +116,23 @@ PCONV_INLINE void MultiplyAdd(Vec& sum, Vec x, Vec w) {
 #endif
 }
 
+// Four weights, one vector each.
+PCONV_INLINE void FetchWeights4(const float* weights, Vec (&out)[4]) {
+#if defined(__AVX512F__)
+  struct Four {
+    float value[4];
+  };
+  Vec all;  // one load, then permutations within 128 bits, which need no load port
+  asm("vbroadcastf32x4 %1, %0" : "=v"(all) : "m"(*reinterpret_cast<const Four*>(weights)));
+  asm("vpermilps $0x00, %1, %0" : "=v"(out[0]) : "v"(all));
+  asm("vpermilps $0x55, %1, %0" : "=v"(out[1]) : "v"(all));
+  asm("vpermilps $0xaa, %1, %0" : "=v"(out[2]) : "v"(all));
+  asm("vpermilps $0xff, %1, %0" : "=v"(out[3]) : "v"(all));
+#else
+  for (int t = 0; t < 4; ++t) out[t] = Broadcast(weights[t]);
+#endif
+}
+
 // A kernel's input channel and weights in the stream of its filter (StreamView).
 struct Record {
   uint32_t channel;

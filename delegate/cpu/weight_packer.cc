@@ -72,9 +72,20 @@ std::shared_ptr<const PackedConv> WeightPacker::PackConv(const ConvSource& sourc
   });
 }
 
-std::shared_ptr<const FewPixelsWeights> WeightPacker::PackFewPixels(const ConvSource& source) {
-  return Packed<FewPixelsWeights>("few pixels " + source.text, source.constants, [&] {
-    return std::make_shared<FewPixelsWeights>(PackForFewPixels(source.make()));
+std::shared_ptr<const FewPixelsWeights> WeightPacker::PackFewPixels(const ConvSource& source,
+                                                                    int num_threads) {
+  const std::string packing = "few pixels threads " + std::to_string(num_threads) + " " + source.text;
+  return Packed<FewPixelsWeights>(packing, source.constants, [&] {
+    return std::make_shared<FewPixelsWeights>(PackForFewPixels(source.make(), num_threads));
+  });
+}
+
+std::shared_ptr<const RunFilters> WeightPacker::PackFilterRuns(const ConvSource& source, int chunk,
+                                                               int num_threads) {
+  const std::string packing = "runs of " + std::to_string(chunk) + " filters threads " +
+                              std::to_string(num_threads) + " " + source.text;
+  return Packed<RunFilters>(packing, source.constants, [&] {
+    return std::make_shared<RunFilters>(PackRuns(source.make(), chunk, num_threads));
   });
 }
 

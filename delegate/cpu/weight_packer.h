@@ -34,7 +34,9 @@ class WeightPacker {
   ConvSource SourceOfConv(const Node& node, int in_channels) const;
   std::shared_ptr<const PackedConv> PackConv(const ConvSource& source, const ConvProblem& problem,
                                              const ConvChoice& choice);
-  std::shared_ptr<const FewPixelsWeights> PackFewPixels(const ConvSource& source);
+  std::shared_ptr<const FewPixelsWeights> PackFewPixels(const ConvSource& source, int num_threads);
+  std::shared_ptr<const RunFilters> PackFilterRuns(const ConvSource& source, int chunk,
+                                                   int num_threads);
   std::shared_ptr<const SlicedMatrix> PackSparseMatrix(const PConv2DNode& op);
   // The same for the blocked layout; `make` takes the input channels of a chunk.
   struct BlockedSource {

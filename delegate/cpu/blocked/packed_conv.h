@@ -7,28 +7,12 @@
 #include <memory>
 #include <vector>
 
+#include "delegate/cpu/aligned_floats.h"
 #include "delegate/cpu/blocked/kernels.h"
 #include "tflite_ops/fkw_view.h"
 #include "tflite_ops/status.h"
 
 namespace pconv::blocked {
-
-// Floats on a cache-line boundary.
-class AlignedFloats {
- public:
-  AlignedFloats() = default;
-  explicit AlignedFloats(size_t size);  // zeroed
-  float* data() { return data_.get(); }
-  const float* data() const { return data_.get(); }
-  size_t size() const { return size_; }
-
- private:
-  struct Free {
-    void operator()(float* p) const;
-  };
-  std::unique_ptr<float[], Free> data_;
-  size_t size_ = 0;
-};
 
 // Kept weights of all (chunk, group) lists. Output channels stay in their original order: group g
 // computes channels [g * lanes, (g + 1) * lanes). Where the filters of a group do not share their

@@ -122,7 +122,7 @@ class BlockedWindowStep : public BlockedRowStep {
 };
 
 struct BlockedDepthwiseWeights {
-  blocked::AlignedFloats weights, bias;
+  AlignedFloats weights, bias;
   int64_t bytes() const {
     return static_cast<int64_t>((weights.size() + bias.size()) * sizeof(float));
   }

@@ -1,0 +1,42 @@
+// 3x3 convolution by patterns on small tiles: with 16 lanes images of 14x14 and 16x16 pixels.
+#ifndef PCONV_TF_DELEGATE_CPU_PATTERN_TILE_STEP_H_
+#define PCONV_TF_DELEGATE_CPU_PATTERN_TILE_STEP_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "delegate/cpu/border.h"
+#include "delegate/cpu/conv_choice.h"
+#include "delegate/cpu/kernels.h"
+#include "delegate/cpu/step.h"
+#include "delegate/cpu/stream.h"
+#include "delegate/cpu/window_cells.h"
+
+namespace pconv::cpu {
+
+// Whether the instruction set has a kernel for these tiles.
+bool FitsPatternTile(const KernelTable& kernels, const ConvProblem& problem, const Buffer& input,
+                     const Buffer& output);
+
+class PatternTileStep : public Step {
+ public:
+  // `weights` in one chunk (PackRuns). `addend`: buffer with the tiles of the output, or -1.
+  PatternTileStep(const KernelTable& kernels, std::shared_ptr<const RunFilters> weights,
+                  ActivationRange range, const Plan& plan, int input, int addend, int output);
+  void Run(const RunContext& context) const override;
+
+ private:
+  const KernelTable& kernels_;
+  std::shared_ptr<const RunFilters> weights_;
+  ActivationRange range_;
+  Buffer input_, output_, addend_;
+  bool has_addend_ = false;
+  std::vector<uint8_t> pattern_numbers_;
+  WindowSides sides_;
+  Border border_;
+};
+
+}  // namespace pconv::cpu
+
+#endif  // PCONV_TF_DELEGATE_CPU_PATTERN_TILE_STEP_H_

@@ -1,0 +1,26 @@
+#include "delegate/cpu/small_tiles.h"
+
+namespace pconv::cpu {
+namespace {
+
+bool SamePadding(const AxisGeometry& axis, int in) { return axis.before == 1 && axis.out == in; }
+
+}  // namespace
+
+bool FitsSmallTiles(const ConvProblem& problem, const Buffer& input, const Buffer& output) {
+  const Window& window = problem.window;
+  return problem.group == 1 && problem.taps == 4 && problem.sliceable && window.kernel_h == 3 &&
+         window.kernel_w == 3 && window.stride_h == 1 && window.stride_w == 1 &&
+         window.dilation_h == 1 && window.dilation_w == 1 &&
+         SamePadding(ResolveHeight(window, input.shape.h), input.shape.h) &&
+         SamePadding(ResolveWidth(window, input.shape.w), input.shape.w) &&
+         input.layout.SameTiles(output.layout) && input.layout.cleared;
+}
+
+Layout WindowOfTiles(const Layout& tiles) {
+  Layout window = WithoutHalo(tiles);
+  window.halo_top = window.halo_bottom = window.halo_left = window.halo_right = 1;
+  return window;
+}
+
+}  // namespace pconv::cpu
