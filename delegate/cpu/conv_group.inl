@@ -35,8 +35,13 @@ void GroupBlock(const ConvArgs& a, int y, int x) {
   const size_t record_bytes = 4 + 4 * static_cast<size_t>(taps) * G;
   const float* const input = a.input + y * row + x * a.input_column;
   float* const output = a.output + y * a.output_row + x * static_cast<size_t>(kLanes);
-  const float* const addends =
-      a.addend == nullptr ? nullptr : a.addend + y * a.addend_row + x * static_cast<size_t>(kLanes);
+  // As in pairs (filter_pairs.inl): what sums are added to at their end.
+  const bool adds = a.accumulate || a.addend != nullptr;
+  const size_t base_plane = a.accumulate ? a.output_plane : a.addend_plane;
+  const size_t base_row = a.accumulate ? a.output_row : a.addend_row;
+  const float* const bases =
+      adds ? (a.accumulate ? a.output : a.addend) + y * base_row + x * static_cast<size_t>(kLanes)
+           : nullptr;
   const Vec lo = Broadcast(a.lo), hi = Broadcast(a.hi);
   const char* record = a.stream.records + a.stream.record_begin[a.group_begin];
   for (int group = a.group_begin; group < a.group_end; ++group) {
@@ -44,17 +49,9 @@ void GroupBlock(const ConvArgs& a, int y, int x) {
     Vec acc[G][R * C];
     PCONV_UNROLL
     for (int g = 0; g < G; ++g) {
-      const uint32_t filter = filters[g] == kNoFilter ? 0 : filters[g];
-      const Vec bias = Broadcast(a.stream.bias[group * G + g]);
-      const float* old = output + filter * a.output_plane;
-      const float* addend = addends == nullptr ? nullptr : addends + filter * a.addend_plane;
+      const Vec first = Broadcast(a.accumulate ? 0.0f : a.stream.bias[group * G + g]);
       PCONV_UNROLL
-      for (int i = 0; i < R * C; ++i) {
-        acc[g][i] = a.accumulate ? Load(old + i / C * a.output_row + i % C * kLanes)
-                    : addend != nullptr
-                        ? bias + Load(addend + i / C * a.addend_row + i % C * kLanes)
-                        : bias;
-      }
+      for (int i = 0; i < R * C; ++i) acc[g][i] = first;
     }
     for (uint32_t r = a.stream.run_begin[group]; r < a.stream.run_begin[group + 1]; ++r) {
       const KernelRun run = a.stream.runs[r];
@@ -72,10 +69,13 @@ void GroupBlock(const ConvArgs& a, int y, int x) {
     PCONV_UNROLL
     for (int g = 0; g < G; ++g) {
       if (filters[g] == kNoFilter) continue;
-      float* out = output + filters[g] * a.output_plane;
+      float* const out = output + filters[g] * a.output_plane;
+      const float* const base = bases + filters[g] * base_plane;
       PCONV_UNROLL
       for (int i = 0; i < R * C; ++i) {
-        Store(out + i / C * a.output_row + i % C * kLanes, Clamp(acc[g][i], lo, hi));
+        Vec sum = acc[g][i];
+        if (adds) sum += Load(base + i / C * base_row + i % C * kLanes);
+        Store(out + i / C * a.output_row + i % C * kLanes, Clamp(sum, lo, hi));
       }
     }
   }

@@ -8,7 +8,7 @@
 namespace pconv::cpu {
 namespace {
 
-PCONV_INLINE Vec LoadCell(const DepthwiseArgs& a, const float* plane, WindowCell cell) {
+PCONV_INLINE Vec LoadCell(const DepthwiseArgs& a, const float* plane, PermutedVector cell) {
   return And(Permute(Load(plane + cell.from), LoadInt(a.lanes + cell.permutation)),
              LoadInt(a.masks + cell.permutation));
 }
@@ -18,7 +18,7 @@ PCONV_INLINE Vec LoadCell(const DepthwiseArgs& a, const float* plane, WindowCell
 template <int N>
 PCONV_INLINE void LoadCells(const DepthwiseArgs& a, const float* plane, int row, int column,
                             Vec (&x)[N]) {
-  const WindowCell* const cells = a.cells + row * a.window_columns + column;
+  const PermutedVector* const cells = a.cells + row * a.window_columns + column;
   const int tile_row = row - a.halo_top, tile_column = column - a.halo_left;
   if (tile_row < 0 || tile_row >= a.tile_rows) {
     PCONV_UNROLL

@@ -84,7 +84,7 @@ bool DepthwiseStep::ReadRing(const Layout& ring) {
   for (size_t row = 0; row < row_offsets_.size(); ++row) {
     row_offsets_[row] = static_cast<uint32_t>(row % ring.tile_h * ring.row_floats());
     for (int column = 0; column < args_.window_columns; ++column) {
-      WindowCell& cell = cells_.cells[row * args_.window_columns + column];
+      PermutedVector& cell = cells_.cells[row * args_.window_columns + column];
       cell.from = row_offsets_[row] + cell.from % row_floats;
     }
   }

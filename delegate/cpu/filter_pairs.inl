@@ -16,32 +16,44 @@ void PairBlock(const ConvArgs& a, int y, int x) {
   const size_t row = a.input_row, step = S > 0 ? S * kLanes : a.input_column;
   const float* const cells = a.input + y * row + x * a.input_column + a.tap_offset[0];
   const size_t offset = y * a.output_row + x * static_cast<size_t>(kLanes);
-  const float* const addends =
-      a.addend == nullptr ? nullptr : a.addend + y * a.addend_row + x * static_cast<size_t>(kLanes);
+  // What sums are added to at their end, where loading it delays nothing: what the output holds, or
+  // the addend, or nothing.
+  const bool adds = a.accumulate || a.addend != nullptr;
+  const size_t base_plane = a.accumulate ? a.output_plane : a.addend_plane;
+  const size_t base_row = a.accumulate ? a.output_row : a.addend_row;
+  const float* const bases =
+      adds ? (a.accumulate ? a.output : a.addend) + y * base_row + x * static_cast<size_t>(kLanes)
+           : nullptr;
   const Vec lo = Broadcast(a.lo), hi = Broadcast(a.hi);
   const char* record = a.stream.records + a.stream.pairs[a.group_begin].record_begin;
 
   const auto start = [&](Sums & sums, uint32_t filter, float bias) __attribute__((always_inline)) {
-    const float* const out = a.output + filter * a.output_plane + offset;
-    const float* const addend = addends + filter * a.addend_plane;
+    const Vec first = Broadcast(a.accumulate ? 0.0f : bias);
     PCONV_UNROLL
     for (int r = 0; r < R; ++r) {
       PCONV_UNROLL
       for (int c = 0; c < C; ++c) {
-        if (a.accumulate) {
-          sums.at[0][r][c] = Load(out + r * a.output_row + c * kLanes);
-        } else if (addends != nullptr) {
-          sums.at[0][r][c] = Broadcast(bias) + Load(addend + r * a.addend_row + c * kLanes);
-        } else {
-          sums.at[0][r][c] = Broadcast(bias);
-        }
+        sums.at[0][r][c] = first;
         PCONV_UNROLL
         for (int s = 1; s < kSets; ++s) sums.at[s][r][c] = Vec{};
+      }
+    }
+    if (R * C <= 4) return;
+    // Outputs of different filters lie far apart.
+    const float* const out = a.output + filter * a.output_plane + offset;
+    const float* const addend = bases + filter * base_plane;
+    PCONV_UNROLL
+    for (int r = 0; r < R; ++r) {
+      PCONV_UNROLL
+      for (int c = 0; c < C; ++c) {
+        __builtin_prefetch(out + r * a.output_row + c * kLanes, /*write=*/1);
+        if (adds && !a.accumulate) __builtin_prefetch(addend + r * base_row + c * kLanes);
       }
     }
   };
   const auto finish = [&](const Sums& sums, uint32_t filter) __attribute__((always_inline)) {
     float* const out = a.output + filter * a.output_plane + offset;
+    const float* const base = bases + filter * base_plane;
     PCONV_UNROLL
     for (int r = 0; r < R; ++r) {
       PCONV_UNROLL
@@ -49,6 +61,7 @@ void PairBlock(const ConvArgs& a, int y, int x) {
         Vec sum = sums.at[0][r][c];
         PCONV_UNROLL
         for (int s = 1; s < kSets; ++s) sum += sums.at[s][r][c];
+        if (adds) sum += Load(base + r * base_row + c * kLanes);
         Store(out + r * a.output_row + c * kLanes, Clamp(sum, lo, hi));
       }
     }
@@ -57,32 +70,8 @@ void PairBlock(const ConvArgs& a, int y, int x) {
     return cells + channel * a.input_plane;
   };
 
-  // The output, and what is added to it: those of different filters lie far apart.
-  const auto fetch = [&](uint32_t filter) __attribute__((always_inline)) {
-    if (filter == kNoFilter) return;
-    const float* const out = a.output + filter * a.output_plane + offset;
-    PCONV_UNROLL
-    for (int r = 0; r < R; ++r) {
-      PCONV_UNROLL
-      for (int c = 0; c < C; ++c) {
-        __builtin_prefetch(out + r * a.output_row + c * kLanes, /*write=*/1);
-      }
-    }
-    if (addends == nullptr || a.accumulate) return;
-    const float* const addend = addends + filter * a.addend_plane;
-    PCONV_UNROLL
-    for (int r = 0; r < R; ++r) {
-      PCONV_UNROLL
-      for (int c = 0; c < C; ++c) __builtin_prefetch(addend + r * a.addend_row + c * kLanes);
-    }
-  };
-
   for (int i = a.group_begin; i < a.group_end; ++i) {
     const FilterPair& pair = a.stream.pairs[i];
-    if (R * C > 4 && i + 1 < a.group_end) {
-      fetch(a.stream.pairs[i + 1].filters[0]);
-      fetch(a.stream.pairs[i + 1].filters[1]);
-    }
     const bool both = pair.filters[1] != kNoFilter;
     Sums first, second;
     start(first, pair.filters[0], pair.bias[0]);

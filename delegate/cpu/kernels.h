@@ -51,6 +51,12 @@ inline constexpr int kNumPatterns3x3 = 126;
 // Columns of an image that suit the register blocks of their kernels.
 inline constexpr int kPatternColumns = 7;
 
+// The vector at `from` (in floats) under the permutation and the mask of its lanes that lie at
+// `permutation` in tables of their own.
+struct PermutedVector {
+  uint32_t from, permutation;
+};
+
 // One pass over a rectangle of output vectors of a lane-tiled image for a range of filter groups.
 // Strides are in floats.
 struct ConvArgs {
@@ -115,12 +121,6 @@ struct FewPixelsArgs {
 };
 using FewPixelsKernel = void (*)(const FewPixelsArgs& args);
 
-// What an output cell takes of a tap's sums: the vector at `from`, in floats, with the permutation
-// and mask of its lanes that lie at `permutation` in the tables.
-struct TapSource {
-  uint32_t from, permutation;
-};
-
 // Single filters of 3x3 kernels with four taps, stride 1, output as large as the input, tiles of
 // one cell or 2x2.
 struct TapSumsArgs {
@@ -135,7 +135,9 @@ struct TapSumsArgs {
   size_t input_plane, input_row;
   int tile;                  // 1 or 2 rows and columns
   const uint32_t* taps;      // [patterns][4] where the sums of each tap begin, in floats
-  const TapSource* sources;  // of cell (0, 0), those whose lanes stay in place first; then the next
+  // What each output cell takes of the sums: of cell (0, 0), those whose lanes stay in place first,
+  // then the next.
+  const PermutedVector* sources;
   const int *in_place, *permuted;  // [cells] sources of each kind
   const int32_t *lanes, *masks;
   float* output;  // channel 0, cell (0, 0)
@@ -146,11 +148,6 @@ struct TapSumsArgs {
 };
 using TapSumsKernel = void (*)(const TapSumsArgs& args);
 
-// A cell of a window: the tile's cell at `from` (floats from cell (0, 0)) under a permutation and a
-// mask, which lie at `permutation` in the tables.
-struct WindowCell {
-  uint32_t from, permutation;
-};
 // On which side of a tile cell (y, x) lies: 0 to 8 row by row, 4 in the tile itself.
 static constexpr int SideOf(int y, int x, int tile_h, int tile_w) {
   return (y < 0 ? 0 : y < tile_h ? 3 : 6) + (x < 0 ? 0 : x < tile_w ? 1 : 2);
@@ -184,7 +181,7 @@ struct DepthwiseArgs {
   // The window of all outputs: the tile's cells and a halo of at most one cell around them.
   int halo_top, halo_left, tile_rows, tile_columns, window_columns;
   const uint32_t* row_offset;  // [rows of the window] floats from `input`, of those in the tile
-  const WindowCell* cells;     // [rows of the window][window_columns]
+  const PermutedVector* cells;  // [rows of the window][window_columns] of the tile's cells
   const int32_t *lanes, *masks;
   const int32_t *side_lanes, *side_masks;  // WindowSides, or null: `input` is not a whole tile
   const float *weights, *bias;             // [9][channels]; [channels] or null
@@ -249,16 +246,16 @@ struct BorderArgs {
 };
 using BorderKernel = void (*)(const BorderArgs& args);
 
-// to[c][i] = table[i] < 0 ? fill : from[c * from_plane + table[i]] for c in the range.
-inline constexpr int32_t kManyVectors = -1;
+// Every vector of the planes `to` is made of lanes of vectors of the planes `from`; `fill` where
+// there is none.
 struct GatherArgs {
   const float* from;
   size_t from_plane;
   float* to;
-  size_t to_plane;  // floats per channel, also the table's length
-  const int32_t* table;
-  // [to_plane / lanes] The vector that holds all that one of `to` takes, or kManyVectors.
-  const int32_t* vectors;
+  size_t to_plane;               // floats per channel
+  const uint32_t* source_begin;  // [to_plane / lanes + 1], into
+  const PermutedVector* sources;
+  const int32_t *lanes, *masks;
   float fill;
   int channel_begin, channel_end;
 };

@@ -152,23 +152,34 @@ void Border(const BorderArgs& a) {
   }
 }
 
-void Gather(const GatherArgs& a) {
-  const Vec fill = Broadcast(a.fill);
-  for (int c = a.channel_begin; c < a.channel_end; ++c) {
-    const float* const from = a.from + c * a.from_plane;
-    float* const to = a.to + c * a.to_plane;
-    for (size_t i = 0; i < a.to_plane; i += kLanes) {
-      const IntVec index = LoadInt(a.table + i);
-      const int32_t vector = a.vectors[i / kLanes];
-      if (vector == kManyVectors) {
-        Store(to + i, GatherLanes(from, index, a.fill));
-      } else {
-        const IntVec inside = index >= 0;
-        const Vec v = Permute(Load(from + vector), (index - vector) & (kLanes - 1));
-        Store(to + i, inside ? v : fill);
+// P channels, which share what is loaded from the tables.
+template <int P>
+void GatherPlanes(const GatherArgs& a, int channel) {
+  const float* const from = a.from + channel * a.from_plane;
+  float* const to = a.to + channel * a.to_plane;
+  for (size_t i = 0; i < a.to_plane / kLanes; ++i) {
+    Vec v[P];
+    PCONV_UNROLL
+    for (int p = 0; p < P; ++p) v[p] = Broadcast(a.fill);
+    for (uint32_t s = a.source_begin[i]; s < a.source_begin[i + 1]; ++s) {
+      const PermutedVector source = a.sources[s];
+      const IntVec lanes = LoadInt(a.lanes + source.permutation);
+      const LaneMask mask = LoadMask(a.masks + source.permutation);
+      PCONV_UNROLL
+      for (int p = 0; p < P; ++p) {
+        v[p] = Permute(Load(from + p * a.from_plane + source.from), lanes, mask, v[p]);
       }
     }
+    PCONV_UNROLL
+    for (int p = 0; p < P; ++p) Store(to + p * a.to_plane + i * kLanes, v[p]);
   }
+}
+
+void Gather(const GatherArgs& a) {
+  constexpr int kPlanes = 8;
+  int c = a.channel_begin;
+  for (; c + kPlanes <= a.channel_end; c += kPlanes) GatherPlanes<kPlanes>(a, c);
+  for (; c < a.channel_end; ++c) GatherPlanes<1>(a, c);
 }
 
 void ToNhwc(const ToNhwcArgs& a) {
@@ -207,31 +218,36 @@ void Mean(const MeanArgs& a) {
 
 // ---- Fully connected --------------------------------------------------------------------------
 
+// Outputs o, o + distance, ...
 template <int R>
-void GemvRows(const GemvArgs& a, int o) {
+void GemvRows(const GemvArgs& a, int o, int distance) {
   Vec acc[R];
   PCONV_UNROLL
   for (int r = 0; r < R; ++r) acc[r] = Vec{};
+  const size_t row = distance * a.inputs;
   const float* w = a.weights + o * a.inputs;
   size_t i = 0;
   for (; i + kLanes <= a.inputs; i += kLanes) {
     const Vec x = LoadUnaligned(a.input + i);
     PCONV_UNROLL
-    for (int r = 0; r < R; ++r) acc[r] += x * LoadUnaligned(w + r * a.inputs + i);
+    for (int r = 0; r < R; ++r) acc[r] += x * LoadUnaligned(w + r * row + i);
   }
   PCONV_UNROLL
   for (int r = 0; r < R; ++r) {
+    const int output = o + r * distance;
     float sum = Sum(acc[r]);
-    for (size_t j = i; j < a.inputs; ++j) sum += a.input[j] * w[r * a.inputs + j];
-    if (a.bias != nullptr) sum += a.bias[o + r];
-    a.output[o + r] = Clamp(sum, a.lo, a.hi);
+    for (size_t j = i; j < a.inputs; ++j) sum += a.input[j] * w[r * row + j];
+    if (a.bias != nullptr) sum += a.bias[output];
+    a.output[output] = Clamp(sum, a.lo, a.hi);
   }
 }
 
+// Four parts of the matrix side by side: what fetches ahead by itself follows each of them from
+// row to row.
 void Gemv(const GemvArgs& a) {
-  int o = a.output_begin;
-  for (; o + 4 <= a.output_end; o += 4) GemvRows<4>(a, o);
-  for (; o < a.output_end; ++o) GemvRows<1>(a, o);
+  const int part = (a.output_end - a.output_begin) / 4;
+  for (int o = a.output_begin; o < a.output_begin + part; ++o) GemvRows<4>(a, o, part);
+  for (int o = a.output_begin + 4 * part; o < a.output_end; ++o) GemvRows<1>(a, o, 0);
 }
 
 typedef float Quad __attribute__((vector_size(16)));

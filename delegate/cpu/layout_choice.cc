@@ -265,6 +265,21 @@ bool LayoutChoice::RunsDepthwiseStep(const Task& task) const {
   return FitsDepthwiseStep(*node, task.window, needed, shape[1], shape[2]);
 }
 
+bool LayoutChoice::ReadsSample(const Task& task) const {
+  const Window& window = task.window;
+  if (!IsConv(MainNode(task)) || window.kernel_h != 1 || window.kernel_w != 1 ||
+      (window.stride_h == 1 && window.stride_w == 1) || !IsTiled(task.inputs[0])) {
+    return false;
+  }
+  const Shape& in = ShapeOf(task.inputs[0]);
+  const Shape& out = ShapeOf(task.output);
+  const bool plain = ResolveHeight(window, in[1]).before == 0 &&
+                     ResolveWidth(window, in[2]).before == 0 &&
+                     out[1] == CeilDiv(in[1], window.stride_h) &&
+                     out[2] == CeilDiv(in[2], window.stride_w);
+  return plain && !home_[task.inputs[0]].SameTiles(Needed(task, 0));
+}
+
 bool LayoutChoice::PadsEnd(const Task& task) const {
   const Shape& in = ShapeOf(task.inputs[0]);
   const Shape& out = ShapeOf(task.output);

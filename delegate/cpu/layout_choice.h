@@ -36,6 +36,9 @@ class LayoutChoice {
   Layout NeededBlocked(const Task& task, size_t i) const;
   // Whether a lane-tiled task is a depthwise convolution that needs no halo.
   bool RunsDepthwiseStep(const Task& task) const;
+  // Whether the task is a strided 1x1 convolution whose input lies in tiles that do not suit it: the
+  // pixels that it reads are then copied to the output's tiles.
+  bool ReadsSample(const Task& task) const;
   // One value per channel (and image), or one in all, stored contiguously.
   bool IsPerChannel(int value, const Shape& output) const;
 

@@ -1,6 +1,7 @@
 #include "delegate/cpu/layout_step.h"
 
 #include <algorithm>
+#include <map>
 
 namespace pconv::cpu {
 namespace {
@@ -24,14 +25,33 @@ GatherStep::GatherStep(const KernelTable& kernels, const Plan& plan, int from, i
     : kernels_(kernels), from_(plan.buffers[from]), to_(plan.buffers[to]) {
   reads = {from};
   writes = to;
-  table_ = PixelTable(to_.layout, from_.shape.h, from_.shape.w, sampling);
-  for (size_t i = 0; i < table_.size(); i += to_.layout.lanes) {
-    const CellSource cell = SourceOfCell(from_.layout, &table_[i], from_.shape.w);
-    std::copy(cell.offsets.begin(), cell.offsets.end(), table_.begin() + i);
-    // Where no lane is inside, any vector will do.
-    vectors_.push_back(cell.one_vector ? static_cast<int32_t>(std::max<int64_t>(cell.vector, 0))
-                                       : kManyVectors);
+  const std::vector<int32_t> pixels =
+      PixelTable(to_.layout, from_.shape.h, from_.shape.w, sampling);
+  const std::vector<int32_t> offsets = PixelOffsets(from_);
+  const int lanes = to_.layout.lanes;
+  std::map<std::vector<int32_t>, uint32_t> known;
+  for (size_t i = 0; i < pixels.size(); i += lanes) {
+    source_begin_.push_back(static_cast<uint32_t>(sources_.size()));
+    // By vector of the source: its lanes, then the mask.
+    std::map<uint32_t, std::vector<int32_t>> permutations;
+    for (int lane = 0; lane < lanes; ++lane) {
+      if (pixels[i + lane] < 0) continue;
+      const int32_t offset = offsets[pixels[i + lane]];
+      std::vector<int32_t>& permutation = permutations[offset / lanes * lanes];
+      permutation.resize(2 * lanes);
+      permutation[lane] = offset % lanes;
+      permutation[lanes + lane] = -1;
+    }
+    for (const auto& [from, permutation] : permutations) {
+      const auto [it, added] = known.emplace(permutation, static_cast<uint32_t>(lanes_.size()));
+      if (added) {
+        lanes_.insert(lanes_.end(), permutation.begin(), permutation.begin() + lanes);
+        masks_.insert(masks_.end(), permutation.begin() + lanes, permutation.end());
+      }
+      sources_.push_back({from, it->second});
+    }
   }
+  source_begin_.push_back(static_cast<uint32_t>(sources_.size()));
   kernel = "layout " + from_.layout.ToString() + " -> " + to_.layout.ToString();
 }
 
@@ -45,8 +65,10 @@ void GatherStep::Run(const RunContext& context) const {
       args.from_plane = from_.layout.plane_floats();
       args.to_plane = to_.layout.plane_floats();
       args.to = context.data[writes] + static_cast<size_t>(n) * channels * args.to_plane;
-      args.table = table_.data();
-      args.vectors = vectors_.data();
+      args.source_begin = source_begin_.data();
+      args.sources = sources_.data();
+      args.lanes = lanes_.data();
+      args.masks = masks_.data();
       args.fill = to_.layout.fill;
       args.channel_begin = begin;
       args.channel_end = end;

@@ -34,7 +34,10 @@ class GatherStep : public Step {
  private:
   const KernelTable& kernels_;
   Buffer from_, to_;
-  std::vector<int32_t> table_, vectors_;  // GatherArgs
+  // GatherArgs
+  std::vector<uint32_t> source_begin_;
+  std::vector<PermutedVector> sources_;
+  std::vector<int32_t> lanes_, masks_;
 };
 
 // Lane-tiled to NHWC.

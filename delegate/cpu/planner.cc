@@ -136,6 +136,30 @@ class Planner {
 
   int ObtainNhwc(int value) { return Obtain(value, Layout()); }
 
+  // Every stride-th pixel of the value in `layout`.
+  int ObtainSampled(int value, const Window& window, const Layout& layout) {
+    for (const SampledBuffer& known : sampled_) {
+      if (known.value == value && known.stride_h == window.stride_h &&
+          known.stride_w == window.stride_w && plan_.buffers[known.buffer].layout.Serves(layout)) {
+        return known.buffer;
+      }
+    }
+    const int from = buffers_[value].front();
+    Sampling sampling;
+    sampling.stride_h = window.stride_h;
+    sampling.stride_w = window.stride_w;
+    Buffer buffer;
+    buffer.shape = plan_.buffers[from].shape;
+    buffer.shape.h = CeilDiv(buffer.shape.h, window.stride_h);
+    buffer.shape.w = CeilDiv(buffer.shape.w, window.stride_w);
+    buffer.layout = layout;
+    const int to = AddBuffer(buffer);
+    sampled_.push_back({value, window.stride_h, window.stride_w, to});
+    Add(std::make_unique<GatherStep>(kernels_, plan_, from, to, sampling), -1,
+        graph_.values[value].name);
+    return to;
+  }
+
   // The buffer that the value's producer writes.
   int Produce(int value) {
     Buffer buffer;
@@ -397,22 +421,29 @@ class Planner {
         *halo += ConvStep::kSourceHalo;
       }
     }
-    const int input = Obtain(task.inputs[0], needed);
     const Layout tiles = WithoutHalo(layouts_.HomeOf(task.output));
+    Window window = task.window;
+    int input;
+    if (layouts_.ReadsSample(task)) {
+      input = ObtainSampled(task.inputs[0], window, tiles);
+      window = Window();
+    } else {
+      input = Obtain(task.inputs[0], needed);
+    }
     const int addend = task.addend < 0 ? -1 : Obtain(task.addend, tiles);
     const int output = Produce(task.output);
     if (layouts_.RunsDepthwiseStep(task)) {
       const auto& op = std::get<DepthwiseConv2DNode>(node.op);
-      const Layout window = NeededInput(task.window, shape[1], shape[2], tiles);
+      const Layout around = NeededInput(window, shape[1], shape[2], tiles);
       AddNode(std::make_unique<DepthwiseStep>(kernels_, packer_.ConstantOrNull(op.filter),
-                                              packer_.ConstantOrNull(op.bias), task.window, window,
+                                              packer_.ConstantOrNull(op.bias), window, around,
                                               RangeOf(task.activation), plan_, input, output),
               task, std::string("lane_tiled_") + kernels_.name + " 3x3, " + tiles.ToString());
       return;
     }
     const WeightPacker::ConvSource source = packer_.SourceOfConv(node, shape[3]);
     ConvProblem problem = source.problem;
-    problem.window = task.window;
+    problem.window = window;
     problem.output = plan_.buffers[output].layout;
     problem.num_threads = options_.num_threads;
     if (FitsFewPixels(problem, plan_.buffers[input], plan_.buffers[output])) {
@@ -451,7 +482,7 @@ class Planner {
     };
     const std::vector<ConvChoice> candidates = ConvCandidates(kernels_, problem);
     const ConvChoice& choice =
-        Choose(source.text + trial.Describe(task.window), candidates, measure);
+        Choose(source.text + trial.Describe(window), candidates, measure);
     auto step =
         std::make_unique<ConvStep>(kernels_, packer_.PackConv(source, problem, choice), problem,
                                    choice, RangeOf(task.activation), &plan_, input, addend, output);
@@ -480,6 +511,10 @@ class Planner {
   ThreadPool& pool_;
   Tuner& tuner_;
   std::vector<std::vector<int>> buffers_;  // per value, home first
+  struct SampledBuffer {
+    int value, stride_h, stride_w, buffer;
+  };
+  std::vector<SampledBuffer> sampled_;
 };
 
 // All that the time of a whole plan depends on besides the machine.

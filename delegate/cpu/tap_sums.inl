@@ -96,7 +96,7 @@ void TapSumsTiles(const TapSumsArgs& a) {
     const float* const sums = a.sums + slot * kFloats;
     const uint32_t channel = a.filters[slot];
     const Vec bias = Broadcast(a.bias[channel]);
-    const TapSource* source = a.sources;
+    const PermutedVector* source = a.sources;
     for (int cell = 0; cell < R * C; ++cell) {
       const size_t y = cell / C, x = cell % C * static_cast<size_t>(kLanes);
       Vec sum = bias;

@@ -65,7 +65,7 @@ TapSumsStep::TapSumsStep(const KernelTable& kernels, std::shared_ptr<const RunFi
       taps_.push_back(static_cast<uint32_t>(tap * cells * tiles.lanes));
     }
   }
-  const auto in_place = [&](const TapSource& source) {
+  const auto in_place = [&](const PermutedVector& source) {
     for (int lane = 0; lane < tiles.grid_h * tiles.grid_w; ++lane) {
       const size_t at = source.permutation + lane;
       if (window_.lanes[at] != lane || window_.masks[at] == 0) return false;
@@ -73,10 +73,10 @@ TapSumsStep::TapSumsStep(const KernelTable& kernels, std::shared_ptr<const RunFi
     return true;
   };
   for (int cell = 0; cell < cells; ++cell) {
-    std::vector<TapSource> sources;
+    std::vector<PermutedVector> sources;
     for (const int tap : used) {
       const int y = cell / tiles.tile_w + tap / kKernel, x = cell % tiles.tile_w + tap % kKernel;
-      const WindowCell& from = window_.cells[y * window.columns() + x];
+      const PermutedVector& from = window_.cells[y * window.columns() + x];
       sources.push_back(
           {static_cast<uint32_t>(tap * cells * tiles.lanes) + from.from, from.permutation});
     }

@@ -40,7 +40,7 @@ class TapSumsStep : public Step {
   size_t sums_floats_ = 0;  // per thread
   // TapSumsArgs
   std::vector<uint32_t> taps_;
-  std::vector<TapSource> sources_;
+  std::vector<PermutedVector> sources_;
   std::vector<int> in_place_, permuted_;
   WindowCells window_;
   Border border_;

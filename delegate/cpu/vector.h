@@ -84,11 +84,18 @@ PCONV_INLINE LaneMask LoadMask(const int32_t* p) {
 PCONV_INLINE Vec Permute(Vec x, IntVec lanes, LaneMask mask) {
   return _mm512_maskz_permutexvar_ps(mask, (__m512i)lanes, x);
 }
+// The same lanes of `x`, the others of `y`.
+PCONV_INLINE Vec Permute(Vec x, IntVec lanes, LaneMask mask, Vec y) {
+  return _mm512_mask_permutexvar_ps(y, mask, (__m512i)lanes, x);
+}
 #else
 using LaneMask = IntVec;
 PCONV_INLINE LaneMask LoadMask(const int32_t* p) { return LoadInt(p); }
 PCONV_INLINE Vec Permute(Vec x, IntVec lanes, LaneMask mask) {
   return And(Permute(x, lanes), mask);
+}
+PCONV_INLINE Vec Permute(Vec x, IntVec lanes, LaneMask mask, Vec y) {
+  return mask ? Permute(x, lanes) : y;
 }
 #endif
 

@@ -33,7 +33,7 @@ bool WindowSides::Make(const WindowCells& cells, const Layout& source, const Lay
   masks.assign(9 * window.lanes, 0);
   for (int y = 0; y < window.rows(); ++y) {
     for (int x = 0; x < window.columns(); ++x) {
-      const WindowCell& cell = cells.cells[y * window.columns() + x];
+      const PermutedVector& cell = cells.cells[y * window.columns() + x];
       const int tile_y = y - window.halo_top, tile_x = x - window.halo_left;
       const int side = SideOf(tile_y, tile_x, window.tile_h, window.tile_w);
       const size_t neighbour = source.CellOffset((tile_y + window.tile_h) % window.tile_h,

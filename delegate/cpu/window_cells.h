@@ -13,7 +13,7 @@ namespace pconv::cpu {
 // The cells of the window layout of an image, and how they are made from cells of `source`, a
 // layout of the same tiles.
 struct WindowCells {
-  std::vector<WindowCell> cells;
+  std::vector<PermutedVector> cells;
   std::vector<int32_t> lanes, masks;  // of each permutation
 
   // False: some cell needs lanes of several vectors, or pixels that no tile holds.
