@@ -5,24 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "delegate/cpu/conv_problem.h"
 #include "delegate/cpu/kernels.h"
-#include "delegate/cpu/layout.h"
-#include "tflite_ops/conv_geometry.h"
 
 namespace pconv::cpu {
-
-// What the choice depends on.
-struct ConvProblem {
-  Window window;
-  int taps = 0;      // per kernel
-  int group = 1;     // filters that share their kernels, as the stream has them: 1, 2 or 4
-  int patterns = 0;  // in the layer
-  int in_channels = 0;
-  double kernels_per_filter = 0;
-  bool sliceable = false;  // every filter reads channels of all the input
-  Layout output;
-  int num_threads = 1;
-};
 
 struct ConvChoice {
   bool pattern_kernel = false;  // the kernel of 3x3 patterns, else the general ones

@@ -8,7 +8,7 @@
 
 #include "delegate/cpu/aligned_floats.h"
 #include "delegate/cpu/border.h"
-#include "delegate/cpu/conv_choice.h"
+#include "delegate/cpu/conv_problem.h"
 #include "delegate/cpu/kernels.h"
 #include "delegate/cpu/step.h"
 #include "delegate/cpu/stream.h"

@@ -8,6 +8,7 @@
 #include "delegate/cpu/blocked/steps.h"
 #include "delegate/cpu/conv_step.h"
 #include "delegate/cpu/depthwise_step.h"
+#include "delegate/cpu/small_tile_choice.h"
 
 namespace pconv::cpu {
 namespace {
@@ -58,6 +59,7 @@ LayoutChoice::LayoutChoice(const Graph& graph, const std::vector<Task>& tasks,
                            Family images)
     : graph_(graph),
       tasks_(tasks),
+      kernels_(kernels),
       lanes_(kernels.lanes),
       blocked_lanes_(blocked_kernels.lanes),
       images_(images),
@@ -245,7 +247,7 @@ Layout LayoutChoice::Needed(const Task& task, size_t i) const {
   }
   if (IsConv(node)) {
     const Layout needed = NeededInput(task.window, shape[1], shape[2], home_[task.output]);
-    if (!RunsDepthwiseStep(task)) return needed;
+    if (!RunsDepthwiseStep(task) && !RunsSmallTileKernel(task)) return needed;
     Layout tiles = WithoutHalo(needed);
     tiles.cleared = needed.cleared;
     return tiles;
@@ -263,6 +265,21 @@ bool LayoutChoice::RunsDepthwiseStep(const Task& task) const {
   const Shape& shape = ShapeOf(task.inputs[0]);
   const Layout needed = NeededInput(task.window, shape[1], shape[2], home_[task.output]);
   return FitsDepthwiseStep(*node, task.window, needed, shape[1], shape[2]);
+}
+
+bool LayoutChoice::RunsSmallTileKernel(const Task& task) const {
+  const Shape& in = ShapeOf(task.inputs[0]);
+  const Shape& out = ShapeOf(task.output);
+  ConvProblem problem = ProblemOf(graph_, MainNode(task), in[3]);
+  problem.window = task.window;
+  problem.output = home_[task.output];
+  Buffer input, output;
+  input.shape = {in[0], in[1], in[2], in[3]};
+  output.shape = {out[0], out[1], out[2], out[3]};
+  output.layout = home_[task.output];
+  input.layout = WithoutHalo(output.layout);
+  input.layout.cleared = true;
+  return ChooseSmallTileKernel(kernels_, problem, input, output) != SmallTileKernel::kNone;
 }
 
 bool LayoutChoice::ReadsSample(const Task& task) const {

@@ -36,6 +36,8 @@ class LayoutChoice {
   Layout NeededBlocked(const Task& task, size_t i) const;
   // Whether a lane-tiled task is a depthwise convolution that needs no halo.
   bool RunsDepthwiseStep(const Task& task) const;
+  // Whether a kernel for small tiles computes the task, a convolution.
+  bool RunsSmallTileKernel(const Task& task) const;
   // Whether the task is a strided 1x1 convolution whose input lies in tiles that do not suit it: the
   // pixels that it reads are then copied to the output's tiles.
   bool ReadsSample(const Task& task) const;
@@ -64,6 +66,7 @@ class LayoutChoice {
 
   const Graph& graph_;
   const std::vector<Task>& tasks_;
+  const KernelTable& kernels_;
   int lanes_, blocked_lanes_;
   Family images_;
   std::vector<Family> families_;  // per task

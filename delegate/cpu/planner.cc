@@ -18,6 +18,7 @@
 #include "delegate/cpu/nhwc_steps.h"
 #include "delegate/cpu/pattern_tile_step.h"
 #include "delegate/cpu/plan_trial.h"
+#include "delegate/cpu/small_tile_choice.h"
 #include "delegate/cpu/step_trial.h"
 #include "delegate/cpu/tap_sums_step.h"
 #include "delegate/cpu/task.h"
@@ -409,6 +410,39 @@ class Planner {
     AddNode(std::make_unique<TiledBinaryStep>(kernels_, op, plan_, operands, output), task, isa);
   }
 
+  // False: no kernel for small tiles computes it.
+  bool AddSmallTileConv(const Task& task, const WeightPacker::ConvSource& source,
+                        const ConvProblem& problem, int input, int addend, int output) {
+    const Buffer& to = plan_.buffers[output];
+    const ActivationRange range = RangeOf(task.activation);
+    const std::string isa = kernels_.name, tiles = ", " + to.layout.ToString();
+    const auto runs = [&](int chunk) {
+      return packer_.PackFilterRuns(source, chunk, problem.num_threads);
+    };
+    switch (ChooseSmallTileKernel(kernels_, problem, plan_.buffers[input], to)) {
+      case SmallTileKernel::kNone:
+        return false;
+      case SmallTileKernel::kFewPixels:
+        AddNode(std::make_unique<FewPixelsStep>(
+                    kernels_, packer_.PackFewPixels(source, problem.num_threads), problem.window,
+                    range, &plan_, input, addend, output),
+                task, "few_pixels_" + isa);
+        return true;
+      case SmallTileKernel::kTapSums:
+        AddNode(std::make_unique<TapSumsStep>(
+                    kernels_, runs(TapSumsChunk(to.layout.tile_h * to.layout.tile_w)), range,
+                    &plan_, input, addend, output),
+                task, "tap_sums_" + isa + tiles);
+        return true;
+      case SmallTileKernel::kPatternTile:
+        AddNode(std::make_unique<PatternTileStep>(kernels_, runs(to.shape.c), range, plan_, input,
+                                                  addend, output),
+                task, "pattern_tile_" + isa + tiles);
+        return true;
+    }
+    return false;
+  }
+
   void AddConv(const Task& task) {
     const Node& node = MainNode(task);
     const Shape& shape = ShapeOf(task.inputs[0]);
@@ -446,29 +480,7 @@ class Planner {
     problem.window = window;
     problem.output = plan_.buffers[output].layout;
     problem.num_threads = options_.num_threads;
-    if (FitsFewPixels(problem, plan_.buffers[input], plan_.buffers[output])) {
-      AddNode(
-          std::make_unique<FewPixelsStep>(
-              kernels_, packer_.PackFewPixels(source, problem.num_threads), problem.window,
-              RangeOf(task.activation), &plan_, input, addend, output),
-          task, std::string("few_pixels_") + kernels_.name);
-      return;
-    }
-    if (FitsTapSums(kernels_, problem, plan_.buffers[input], plan_.buffers[output])) {
-      const int chunk = TapSumsChunk(tiles.tile_h * tiles.tile_w);
-      AddNode(std::make_unique<TapSumsStep>(
-                  kernels_, packer_.PackFilterRuns(source, chunk, problem.num_threads),
-                  RangeOf(task.activation), &plan_, input, addend, output),
-              task, std::string("tap_sums_") + kernels_.name + ", " + tiles.ToString());
-      return;
-    }
-    if (FitsPatternTile(kernels_, problem, plan_.buffers[input], plan_.buffers[output])) {
-      AddNode(std::make_unique<PatternTileStep>(
-                  kernels_, packer_.PackFilterRuns(source, ShapeOf(task.output)[3], problem.num_threads),
-                  RangeOf(task.activation), plan_, input, addend, output),
-              task, std::string("pattern_tile_") + kernels_.name + ", " + tiles.ToString());
-      return;
-    }
+    if (AddSmallTileConv(task, source, problem, input, addend, output)) return;
     const StepTrial trial(plan_.buffers[input], plan_.buffers[output], addend >= 0, &pool_);
     std::optional<SparseFilters> filters;  // for all measurements
     const auto measure = [&](const ConvChoice& candidate) {

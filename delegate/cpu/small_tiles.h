@@ -2,7 +2,7 @@
 #ifndef PCONV_TF_DELEGATE_CPU_SMALL_TILES_H_
 #define PCONV_TF_DELEGATE_CPU_SMALL_TILES_H_
 
-#include "delegate/cpu/conv_choice.h"
+#include "delegate/cpu/conv_problem.h"
 #include "delegate/cpu/layout.h"
 #include "delegate/cpu/step.h"
 

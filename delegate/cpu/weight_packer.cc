@@ -1,7 +1,5 @@
 #include "delegate/cpu/weight_packer.h"
 
-#include <algorithm>
-
 namespace pconv::cpu {
 
 PackedCache::Source WeightPacker::SourceOf(int value) const {
@@ -12,18 +10,11 @@ PackedCache::Source WeightPacker::SourceOf(int value) const {
 
 WeightPacker::ConvSource WeightPacker::SourceOfConv(const Node& node, int in_channels) const {
   ConvSource source;
-  ConvProblem& problem = source.problem;
-  problem.in_channels = in_channels;
+  source.problem = ProblemOf(graph_, node, in_channels);
   source.text = OpName(node);
   source.text += " inputs " + std::to_string(in_channels);
   if (const auto* op = std::get_if<PConv2DNode>(&node.op)) {
     const PConv2DOptions& options = op->layer.options();
-    problem.taps = op->layer.num_taps();
-    problem.group = std::min(4, options.filter_block);
-    problem.patterns = op->layer.num_patterns();
-    problem.kernels_per_filter =
-        static_cast<double>(op->layer.num_kernels()) * options.filter_block / options.out_channels;
-    problem.sliceable = true;
     source.constants = SourcesOf(op->layer);
     source.make = [op] { return FromFkw(op->layer); };
     source.text += " outputs " + std::to_string(options.out_channels) + " kernels " +
@@ -32,20 +23,15 @@ WeightPacker::ConvSource WeightPacker::SourceOfConv(const Node& node, int in_cha
     for (const uint64_t mask : options.patterns) source.text += " " + std::to_string(mask);
     return source;
   }
-  problem.patterns = 1;
   const auto* dense = std::get_if<Conv2DNode>(&node.op);
   const auto* depthwise = std::get_if<DepthwiseConv2DNode>(&node.op);
   const int filter = dense != nullptr ? dense->filter : depthwise->filter;
   const int bias = dense != nullptr ? dense->bias : depthwise->bias;
   const Shape& shape = ShapeOf(filter);
-  problem.taps = shape[1] * shape[2];
-  problem.kernels_per_filter = dense != nullptr ? shape[3] : 1;
   source.constants = {SourceOf(filter)};
   if (bias >= 0) source.constants.push_back(SourceOf(bias));
   for (const int dim : shape) source.text += " " + std::to_string(dim);
   if (dense != nullptr) {
-    problem.group = DenseGroup(shape, in_channels);
-    problem.sliceable = shape[3] == in_channels;
     source.make = [this, dense, in_channels] {
       return FromDense(graph_.values[dense->filter], ConstantOrNull(dense->bias), in_channels);
     };
