@@ -13,6 +13,9 @@ __attribute__((noinline)) const char* AddTapSums(const float* input, size_t plan
   constexpr int kTaps = 4;
   // Of kernels in turn: four sums alone would wait for one another.
   constexpr int kSets = R * C == 1 ? 2 : 1;
+  // Taps whose weights are permuted, which takes arithmetic units; the others' are loaded by the
+  // multiplication, which takes a load.
+  constexpr int kPermuted = 2;
   float* tap_sums[kTaps];
   PCONV_UNROLL
   for (int t = 0; t < kTaps; ++t) {
@@ -43,7 +46,13 @@ __attribute__((noinline)) const char* AddTapSums(const float* input, size_t plan
       for (int c = 0; c < C; ++c) {
         const Vec x = Pinned(Load(cells + c * kLanes));
         PCONV_UNROLL
-        for (int t = 0; t < kTaps; ++t) MultiplyAdd(to[r][c][t], x, weights[t]);
+        for (int t = 0; t < kTaps; ++t) {
+          if (t < kPermuted) {
+            MultiplyAdd(to[r][c][t], x, weights[t]);
+          } else {
+            MultiplyAddBroadcast(to[r][c][t], x, rec->weights + t);
+          }
+        }
       }
       cells += row;
     }
