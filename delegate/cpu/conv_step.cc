@@ -171,38 +171,39 @@ ConvArgs ConvStep::ArgsOf(const RunContext& context, int image) const {
 }
 
 void ConvStep::Run(const RunContext& context) const {
-  context.pool->Run([&](int thread) { RunThread(context, thread); });
+  context.pool->Run([&](int thread) {
+    for (int n = 0; n < output_.shape.n; ++n) RunThread(context, thread, n, nullptr);
+  });
   CompleteBorder(context);
 }
 
-void ConvStep::RunThread(const RunContext& context, int thread) const {
+void ConvStep::RunThread(const RunContext& context, int thread, int image, float* output) const {
   const int num_threads = context.pool->num_threads();
-  for (int n = 0; n < output_.shape.n; ++n) {
-    ConvArgs args = ArgsOf(context, n);
-    if (choice_.split_rows) {
-      const int rows = args.row_end;
-      args.row_begin = rows * thread / num_threads;
-      args.row_end = rows * (thread + 1) / num_threads;
-    } else {
-      args.group_begin = weights_->bounds[thread];
-      args.group_end = weights_->bounds[thread + 1];
-    }
-    if (scratch_ >= 0) args.scratch = context.data[scratch_] + thread * ScratchFloats();
-    Blocks blocks;
-    blocks.context = &context;
-    blocks.image = n;
-    if (source_ != nullptr) {
-      blocks.source =
-          context.data[source_blocks_] + thread * input_.shape.c * source_block_.plane_floats();
-    }
-    if (pool_ != nullptr) {
-      blocks.pooled = context.data[blocks_] + thread * BlockFloats();
-      blocks.output = context.data[writes];
-    } else {
-      args.output = context.data[writes] + output_.ImageOffset(n);
-    }
-    RunImage(args, blocks);
+  ConvArgs args = ArgsOf(context, image);
+  if (choice_.split_rows) {
+    const int rows = args.row_end;
+    args.row_begin = rows * thread / num_threads;
+    args.row_end = rows * (thread + 1) / num_threads;
+  } else {
+    args.group_begin = weights_->bounds[thread];
+    args.group_end = weights_->bounds[thread + 1];
   }
+  if (scratch_ >= 0) args.scratch = context.data[scratch_] + thread * ScratchFloats();
+  Blocks blocks;
+  blocks.context = &context;
+  blocks.image = image;
+  if (source_ != nullptr) {
+    blocks.source =
+        context.data[source_blocks_] + thread * input_.shape.c * source_block_.plane_floats();
+  }
+  if (pool_ != nullptr) {
+    blocks.pooled = context.data[blocks_] + thread * BlockFloats();
+    blocks.output = context.data[writes];
+  } else {
+    args.output =
+        output != nullptr ? output : context.data[writes] + output_.ImageOffset(image);
+  }
+  RunImage(args, blocks);
 }
 
 bool ConvStep::WorksOnRows() const {

@@ -53,8 +53,9 @@ class ConvStep : public Step {
            const ConvProblem& problem, const ConvChoice& choice, ActivationRange range, Plan* plan,
            int input, int addend, int output);
   void Run(const RunContext& context) const override;
-  // A thread's share of all images. Leaves the output's border to CompleteBorder.
-  void RunThread(const RunContext& context, int thread) const;
+  // A thread's share of an image. `output`: channel 0's cell (0, 0) instead of the step's buffer, or
+  // null. Leaves the output's border to CompleteBorder.
+  void RunThread(const RunContext& context, int thread, int image, float* output) const;
   // [threads + 1] The output channels of these shares; empty where threads have others.
   const std::vector<int>& channel_bounds() const { return weights_->channel_bounds; }
   // Whether rows can be computed one by one, from and to bands.
@@ -68,10 +69,9 @@ class ConvStep : public Step {
   void CompleteBorder(const RunContext& context) const {
     border_.CompleteAll(context.data[writes], context.pool);
   }
-  // The same of channels [begin, end) of one image.
-  void CompleteBorder(const RunContext& context, int image, int begin, int end) const {
-    border_.Complete(context.data[writes], image * output_.shape.c + begin,
-                     image * output_.shape.c + end);
+  // The same of channels [begin, end). `output`: channel 0's cell (0, 0).
+  void CompleteBorder(float* output, int begin, int end) const {
+    border_.Complete(output - output_.layout.CellOffset(0, 0), begin, end);
   }
   const Buffer& input() const { return input_; }
   const Buffer& output() const { return output_; }

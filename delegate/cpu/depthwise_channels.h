@@ -6,19 +6,21 @@
 
 #include "delegate/cpu/conv_step.h"
 #include "delegate/cpu/depthwise_step.h"
-#include "delegate/cpu/step.h"
+#include "delegate/cpu/fused_depthwise.h"
 
 namespace pconv::cpu {
 
 // A convolution of which every thread computes a range of output channels, and the depthwise one
 // that alone reads them: each thread takes the channels that it made. It need not wait for the
 // others and finds them in its own cache.
-class DepthwiseChannelsStep : public Step {
+class DepthwiseChannelsStep : public FusedDepthwiseStep {
  public:
   // Takes the steps over, or leaves them alone and returns null: they do not fit.
-  static std::unique_ptr<Step> Create(std::unique_ptr<Step>* source,
-                                      std::unique_ptr<Step>* depthwise, int num_threads);
+  static std::unique_ptr<FusedDepthwiseStep> Create(std::unique_ptr<Step>* source,
+                                                    std::unique_ptr<Step>* depthwise,
+                                                    int num_threads);
   void Run(const RunContext& context) const override;
+  size_t ThreadFloats() const override;
 
  private:
   std::unique_ptr<ConvStep> source_;

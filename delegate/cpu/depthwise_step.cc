@@ -58,13 +58,16 @@ DepthwiseStep::DepthwiseStep(const KernelTable& kernels, const float* weights, c
 
 void DepthwiseStep::Run(const RunContext& context) const {
   context.pool->ParallelFor(output_.shape.c, [&](int begin, int end) {
-    for (int n = 0; n < output_.shape.n; ++n) RunChannels(context, n, begin, end);
+    for (int n = 0; n < output_.shape.n; ++n) {
+      RunChannels(context, n, begin, end, context.data[reads[0]] + input_.ImageOffset(n));
+    }
   });
 }
 
-void DepthwiseStep::RunChannels(const RunContext& context, int image, int begin, int end) const {
+void DepthwiseStep::RunChannels(const RunContext& context, int image, int begin, int end,
+                                const float* input) const {
   DepthwiseArgs args = args_;
-  args.input = context.data[reads[0]] + input_.ImageOffset(image);
+  args.input = input;
   args.output = context.data[writes] + output_.ImageOffset(image);
   args.channel_begin = begin;
   args.channel_end = end;

@@ -27,8 +27,9 @@ class DepthwiseStep : public Step {
                 const Window& window, const Layout& needed, ActivationRange range, const Plan& plan,
                 int input, int output);
   void Run(const RunContext& context) const override;
-  // Channels [begin, end) of one image.
-  void RunChannels(const RunContext& context, int image, int begin, int end) const;
+  // Channels [begin, end) of one image. `input`: channel 0's cell (0, 0).
+  void RunChannels(const RunContext& context, int image, int begin, int end,
+                   const float* input) const;
 
   // Takes its input from now on from a ring of rows, each computed when the window reaches it: row
   // `r` of the window of all outputs lies in row r % tile_h of `ring`, the input's tiles with fewer

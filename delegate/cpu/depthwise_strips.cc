@@ -31,10 +31,10 @@ bool SplitsEvenly(int rows, int num_threads) {
 
 }  // namespace
 
-std::unique_ptr<Step> DepthwiseStripsStep::Create(std::unique_ptr<Step>* source,
-                                                  std::unique_ptr<Step>* depthwise,
-                                                  std::unique_ptr<Step>* reader, int num_threads,
-                                                  Plan* plan) {
+std::unique_ptr<FusedDepthwiseStep> DepthwiseStripsStep::Create(std::unique_ptr<Step>* source,
+                                                                std::unique_ptr<Step>* depthwise,
+                                                                std::unique_ptr<Step>* reader,
+                                                                int num_threads) {
   auto* first = dynamic_cast<ConvStep*>(source->get());
   auto* middle = dynamic_cast<DepthwiseStep*>(depthwise->get());
   auto* last = reader == nullptr ? nullptr : dynamic_cast<ConvStep*>(reader->get());
@@ -74,11 +74,6 @@ std::unique_ptr<Step> DepthwiseStripsStep::Create(std::unique_ptr<Step>* source,
     step->reads.insert(step->reads.end(), last->reads.begin() + 1, last->reads.end());
   }
   step->writes = end.writes;
-  Buffer bands;
-  bands.shape.c = static_cast<int>(step->ThreadFloats() * num_threads);
-  step->bands_ = static_cast<int>(plan->buffers.size());
-  plan->buffers.push_back(bands);
-  step->reads.push_back(step->bands_);  // so that the arena keeps it while the step runs
   return step;
 }
 
@@ -94,7 +89,7 @@ void DepthwiseStripsStep::Run(const RunContext& context) const {
 }
 
 void DepthwiseStripsStep::RunThread(const RunContext& context, int thread, int image) const {
-  float* const ring = context.data[bands_] + thread * ThreadFloats();
+  float* const ring = MemoryOf(context, thread);
   float* const strip = ring + Floats(ring_, depthwise_->input());
   const int rows = depthwise_->output().layout.tile_h, stride = depthwise_->stride();
   const int begin = rows * thread / num_threads_, end = rows * (thread + 1) / num_threads_;
