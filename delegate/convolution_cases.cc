@@ -349,10 +349,10 @@ void DepthwiseOfLargeImages(CaseCollector* cases) {
             spec.num_taps = 1;
             spec.out_channels = 71;
             spec.activation = Activation::kRelu6;
-            const int wide =
-                pointwise ? builder.PConv2D(builder.Input({1, h, w, 4}), spec)
-                          : builder.Conv2D(builder.Input({1, 2 * h, 2 * w, 1}), 71,
-                                           MakeWindow(3, 3, 2), Activation::kRelu6, 1, true);
+            const int wide = pointwise
+                                 ? builder.PConv2D(builder.Input({1, h, w, 4}), spec)
+                                 : builder.Conv2D(builder.Input({1, 2 * h, 2 * w, 1}), 71,
+                                                  MakeWindow(3, 3, 2), Activation::kRelu6, 1, true);
             const Window window = MakeWindow(3, 3, stride);
             int last = builder.DepthwiseConv2D(wide, window, Activation::kRelu, 1);
             spec.out_channels = 6;
@@ -403,9 +403,16 @@ void PointwiseOfManyChannels(CaseCollector* cases) {
 void ManyKernelsPerPattern(CaseCollector* cases) {
   const std::vector<uint64_t> masks = FourTapMasks();
   uint32_t seed = Seed();
-  for (const auto& [h, w] :
-       std::vector<std::pair<int, int>>{
-           {7, 7}, {4, 4}, {8, 8}, {3, 4}, {5, 8}, {7, 5}, {14, 14}, {16, 16}, {13, 14}, {15, 16}}) {
+  for (const auto& [h, w] : std::vector<std::pair<int, int>>{{7, 7},
+                                                             {4, 4},
+                                                             {8, 8},
+                                                             {3, 4},
+                                                             {5, 8},
+                                                             {7, 5},
+                                                             {14, 14},
+                                                             {16, 16},
+                                                             {13, 14},
+                                                             {15, 16}}) {
     for (size_t first = 0; first < masks.size(); first += 7) {
       if (h != w && first % 3 != 0) continue;
       if (!cases->Takes(11)) continue;

@@ -21,6 +21,7 @@ def isa_copts(isa):
             "-mavx2",
             "-mfma",
             "-mf16c",
+            "-mprfchw",  # lines fetched for writing are taken from other cores
             "-mprefer-vector-width=512",
         ],
         "avx2": ["-mavx2", "-mfma", "-mf16c"],

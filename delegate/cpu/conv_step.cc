@@ -200,8 +200,7 @@ void ConvStep::RunThread(const RunContext& context, int thread, int image, float
     blocks.pooled = context.data[blocks_] + thread * BlockFloats();
     blocks.output = context.data[writes];
   } else {
-    args.output =
-        output != nullptr ? output : context.data[writes] + output_.ImageOffset(image);
+    args.output = output != nullptr ? output : context.data[writes] + output_.ImageOffset(image);
   }
   RunImage(args, blocks);
 }

@@ -53,8 +53,8 @@ class ConvStep : public Step {
            const ConvProblem& problem, const ConvChoice& choice, ActivationRange range, Plan* plan,
            int input, int addend, int output);
   void Run(const RunContext& context) const override;
-  // A thread's share of an image. `output`: channel 0's cell (0, 0) instead of the step's buffer, or
-  // null. Leaves the output's border to CompleteBorder.
+  // A thread's share of an image. `output`: channel 0's cell (0, 0) instead of the step's buffer,
+  // or null. Leaves the output's border to CompleteBorder.
   void RunThread(const RunContext& context, int thread, int image, float* output) const;
   // [threads + 1] The output channels of these shares; empty where threads have others.
   const std::vector<int>& channel_bounds() const { return weights_->channel_bounds; }

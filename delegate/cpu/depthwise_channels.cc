@@ -5,8 +5,9 @@
 
 namespace pconv::cpu {
 
-std::unique_ptr<FusedDepthwiseStep> DepthwiseChannelsStep::Create(
-    std::unique_ptr<Step>* source, std::unique_ptr<Step>* depthwise, int num_threads) {
+std::unique_ptr<FusedDepthwiseStep> DepthwiseChannelsStep::Create(std::unique_ptr<Step>* source,
+                                                                  std::unique_ptr<Step>* depthwise,
+                                                                  int num_threads) {
   auto* first = dynamic_cast<ConvStep*>(source->get());
   auto* second = dynamic_cast<DepthwiseStep*>(depthwise->get());
   if (num_threads == 1 || first == nullptr || second == nullptr ||

@@ -39,8 +39,8 @@ std::unique_ptr<FusedDepthwiseStep> DepthwiseStripsStep::Create(std::unique_ptr<
   auto* middle = dynamic_cast<DepthwiseStep*>(depthwise->get());
   auto* last = reader == nullptr ? nullptr : dynamic_cast<ConvStep*>(reader->get());
   if (first == nullptr || middle == nullptr || first->writes != middle->reads[0]) return nullptr;
-  if (last != nullptr && (!last->WorksOnRows() || !last->IsPointwise() ||
-                          last->reads[0] != middle->writes)) {
+  if (last != nullptr &&
+      (!last->WorksOnRows() || !last->IsPointwise() || last->reads[0] != middle->writes)) {
     last = nullptr;
   }
   const Buffer& input = middle->input();

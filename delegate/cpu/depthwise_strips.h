@@ -21,8 +21,7 @@ class DepthwiseStripsStep : public FusedDepthwiseStep {
   // stay in cache anyway. `reader`: null, or as above.
   static std::unique_ptr<FusedDepthwiseStep> Create(std::unique_ptr<Step>* source,
                                                     std::unique_ptr<Step>* depthwise,
-                                                    std::unique_ptr<Step>* reader,
-                                                    int num_threads);
+                                                    std::unique_ptr<Step>* reader, int num_threads);
   void Run(const RunContext& context) const override;
   size_t ThreadFloats() const override;
 

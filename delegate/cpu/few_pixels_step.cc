@@ -63,11 +63,11 @@ FewPixelsWeights PackForFewPixels(const SparseFilters& filters, int num_threads)
 bool FitsFewPixels(const ConvProblem& problem, const Buffer& input, const Buffer& output) {
   const Layout& tiles = output.layout;
   return problem.group == 1 && problem.taps == kTaps && problem.sliceable &&
-         problem.in_channels < 1 << 16 &&
-         problem.window.stride_h == 1 && problem.window.stride_w == 1 &&
-         output.shape.h * output.shape.w <= kPixels && input.shape.h == output.shape.h &&
-         input.shape.w == output.shape.w && tiles.tile_h == 1 && tiles.tile_w == 1 &&
-         tiles.grid_h * tiles.grid_w <= kPixels && input.layout.SameTiles(tiles);
+         problem.in_channels < 1 << 16 && problem.window.stride_h == 1 &&
+         problem.window.stride_w == 1 && output.shape.h * output.shape.w <= kPixels &&
+         input.shape.h == output.shape.h && input.shape.w == output.shape.w && tiles.tile_h == 1 &&
+         tiles.tile_w == 1 && tiles.grid_h * tiles.grid_w <= kPixels &&
+         input.layout.SameTiles(tiles);
 }
 
 FewPixelsStep::FewPixelsStep(const KernelTable& kernels,

@@ -52,9 +52,9 @@ class FewPixelsStep : public Step {
   ActivationRange range_;
   Buffer input_, output_, addend_;
   bool has_addend_ = false;
-  int scratch_ = -1;                             // buffer of every thread's pixels and sums
+  int scratch_ = -1;                              // buffer of every thread's pixels and sums
   size_t pixels_floats_ = 0, thread_floats_ = 0;  // of it
-  std::vector<int32_t> lanes_, masks_;           // FewPixelsArgs
+  std::vector<int32_t> lanes_, masks_;            // FewPixelsArgs
   Border border_;
 };
 

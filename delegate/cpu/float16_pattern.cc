@@ -73,9 +73,7 @@ __attribute__((noinline)) void PatternBlock(const ConvArgs& a, int x) {
     }
     for (uint32_t i = a.stream.run_begin[filter]; i < a.stream.run_begin[filter + 1]; ++i) {
       const uint32_t count = a.stream.runs[i].count;
-      switch (a.pattern_number[a.stream.runs[i].pattern]) {
-        PCONV_EACH126(PCONV_CASE)
-      }
+      switch (a.pattern_number[a.stream.runs[i].pattern]) { PCONV_EACH126(PCONV_CASE) }
     }
     const uint32_t channel = a.stream.filters[filter];
     const float bias = a.stream.bias[filter];

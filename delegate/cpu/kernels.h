@@ -104,7 +104,7 @@ struct FewPixelsArgs {
   int num_runs;
   const uint32_t* filters;  // [num_filters] output channels, by slot
   int num_filters;
-  const float* bias;  // [out_channels]
+  const float* bias;   // [out_channels]
   const float* input;  // channel 0's vector
   size_t input_plane;
   int channels;
@@ -133,8 +133,8 @@ struct TapSumsArgs {
   float* sums;         // [num_filters][9 taps][cells of a tile][lanes]
   const float* input;  // channel 0, cell (0, 0)
   size_t input_plane, input_row;
-  int tile;                  // 1 or 2 rows and columns
-  const uint32_t* taps;      // [patterns][4] where the sums of each tap begin, in floats
+  int tile;              // 1 or 2 rows and columns
+  const uint32_t* taps;  // [patterns][4] where the sums of each tap begin, in floats
   // What each output cell takes of the sums: of cell (0, 0), those whose lanes stay in place first,
   // then the next.
   const PermutedVector* sources;
@@ -180,7 +180,7 @@ struct DepthwiseArgs {
   size_t input_plane, input_row;
   // The window of all outputs: the tile's cells and a halo of at most one cell around them.
   int halo_top, halo_left, tile_rows, tile_columns, window_columns;
-  const uint32_t* row_offset;  // [rows of the window] floats from `input`, of those in the tile
+  const uint32_t* row_offset;   // [rows of the window] floats from `input`, of those in the tile
   const PermutedVector* cells;  // [rows of the window][window_columns] of the tile's cells
   const int32_t *lanes, *masks;
   const int32_t *side_lanes, *side_masks;  // WindowSides, or null: `input` is not a whole tile

@@ -290,10 +290,9 @@ bool LayoutChoice::ReadsSample(const Task& task) const {
   }
   const Shape& in = ShapeOf(task.inputs[0]);
   const Shape& out = ShapeOf(task.output);
-  const bool plain = ResolveHeight(window, in[1]).before == 0 &&
-                     ResolveWidth(window, in[2]).before == 0 &&
-                     out[1] == CeilDiv(in[1], window.stride_h) &&
-                     out[2] == CeilDiv(in[2], window.stride_w);
+  const bool plain =
+      ResolveHeight(window, in[1]).before == 0 && ResolveWidth(window, in[2]).before == 0 &&
+      out[1] == CeilDiv(in[1], window.stride_h) && out[2] == CeilDiv(in[2], window.stride_w);
   return plain && !home_[task.inputs[0]].SameTiles(Needed(task, 0));
 }
 

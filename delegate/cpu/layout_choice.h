@@ -38,8 +38,8 @@ class LayoutChoice {
   bool RunsDepthwiseStep(const Task& task) const;
   // Whether a kernel for small tiles computes the task, a convolution.
   bool RunsSmallTileKernel(const Task& task) const;
-  // Whether the task is a strided 1x1 convolution whose input lies in tiles that do not suit it: the
-  // pixels that it reads are then copied to the output's tiles.
+  // Whether the task is a strided 1x1 convolution whose input lies in tiles that do not suit it:
+  // the pixels that it reads are then copied to the output's tiles.
   bool ReadsSample(const Task& task) const;
   // One value per channel (and image), or one in all, stored contiguously.
   bool IsPerChannel(int value, const Shape& output) const;

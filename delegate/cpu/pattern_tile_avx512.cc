@@ -72,8 +72,7 @@ __attribute__((noinline)) const char* AddRuns(const PatternTileArgs& a, const Fi
         } else {
           acc[r][c] = Broadcast(a.bias[channel]);
           if (a.addend != nullptr) {
-            acc[r][c] +=
-                Load(a.addend + channel * a.addend_plane + r * a.addend_row + c * kLanes);
+            acc[r][c] += Load(a.addend + channel * a.addend_plane + r * a.addend_row + c * kLanes);
           }
         }
       }

@@ -24,8 +24,7 @@ constexpr bool Reads(unsigned mask, int b, int rows, int columns, int r, int c) 
 
 // CASE(i) for every pattern.
 #define PCONV_EACH3(CASE, i) CASE(i) CASE(i + 1) CASE(i + 2)
-#define PCONV_EACH9(CASE, i) \
-  PCONV_EACH3(CASE, i) PCONV_EACH3(CASE, i + 3) PCONV_EACH3(CASE, i + 6)
+#define PCONV_EACH9(CASE, i) PCONV_EACH3(CASE, i) PCONV_EACH3(CASE, i + 3) PCONV_EACH3(CASE, i + 6)
 #define PCONV_EACH27(CASE, i) \
   PCONV_EACH9(CASE, i) PCONV_EACH9(CASE, i + 9) PCONV_EACH9(CASE, i + 18)
 #define PCONV_EACH63(CASE, i) \

@@ -493,8 +493,7 @@ class Planner {
       });
     };
     const std::vector<ConvChoice> candidates = ConvCandidates(kernels_, problem);
-    const ConvChoice& choice =
-        Choose(source.text + trial.Describe(window), candidates, measure);
+    const ConvChoice& choice = Choose(source.text + trial.Describe(window), candidates, measure);
     auto step =
         std::make_unique<ConvStep>(kernels_, packer_.PackConv(source, problem, choice), problem,
                                    choice, RangeOf(task.activation), &plan_, input, addend, output);

@@ -19,7 +19,7 @@ std::vector<int> AllTaps(int taps) {
 // `bytes_of`: the records of a group of filters.
 template <typename BytesOf>
 std::vector<int> Balance(int groups, int parts, const BytesOf& bytes_of) {
-  constexpr double kFilterBytes = 100;  // what a filter costs besides its kernels
+  constexpr double kFilterBytes = 100;        // what a filter costs besides its kernels
   std::vector<double> work(groups + 1, 0.0);  // cumulative
   for (int g = 0; g < groups; ++g) work[g + 1] = work[g] + kFilterBytes + bytes_of(g);
   std::vector<int> bounds;

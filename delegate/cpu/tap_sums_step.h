@@ -25,7 +25,8 @@ int TapSumsChunk(int cells);
 
 class TapSumsStep : public Step {
  public:
-  // Adds a buffer to the plan. `weights` in such chunks. `addend`: buffer with the tiles of the output, or -1.
+  // Adds a buffer to the plan. `weights` in such chunks. `addend`: buffer with the tiles of the
+  // output, or -1.
   TapSumsStep(const KernelTable& kernels, std::shared_ptr<const RunFilters> weights,
               ActivationRange range, Plan* plan, int input, int addend, int output);
   void Run(const RunContext& context) const override;

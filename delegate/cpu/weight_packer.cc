@@ -60,7 +60,8 @@ std::shared_ptr<const PackedConv> WeightPacker::PackConv(const ConvSource& sourc
 
 std::shared_ptr<const FewPixelsWeights> WeightPacker::PackFewPixels(const ConvSource& source,
                                                                     int num_threads) {
-  const std::string packing = "few pixels threads " + std::to_string(num_threads) + " " + source.text;
+  const std::string packing =
+      "few pixels threads " + std::to_string(num_threads) + " " + source.text;
   return Packed<FewPixelsWeights>(packing, source.constants, [&] {
     return std::make_shared<FewPixelsWeights>(PackForFewPixels(source.make(), num_threads));
   });
