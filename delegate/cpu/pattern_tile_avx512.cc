@@ -1,7 +1,8 @@
 // Whole small tiles at once, pattern by pattern: runs are too short there to take a filter's
 // patterns in turn, which is two branches badly predicted a run. Sums wait in the output instead.
 // Cells around a tile are permuted from those at its other end: permutations need no load port, and
-// what is read of the second-level cache is the limit.
+// what is read of the second-level cache is the limit. Empty for other processors than x86-64.
+#if defined(__x86_64__)
 
 #define PCONV_LANES 16
 #include "delegate/cpu/pattern_tile.h"
@@ -122,3 +123,5 @@ void PatternTileAvx512(const PatternTileArgs& a) {
 }
 
 }  // namespace pconv::cpu
+
+#endif  // __x86_64__
