@@ -11,7 +11,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from pconv_tf.cli import output
-from pconv_tf.runtime.peers.litert import RUNTIMES
+from pconv_tf.runtime.session import RUNTIMES
 
 if TYPE_CHECKING:
     from pconv_tf.runtime.benchmarking import Benchmark

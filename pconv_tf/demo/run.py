@@ -15,7 +15,7 @@ import pconv_tf
 from pconv_tf.demo import fashion_mnist, network, picture
 from pconv_tf.files import write_atomically
 from pconv_tf.runtime.comparison import run_comparison
-from pconv_tf.runtime.contender import Contender
+from pconv_tf.runtime.contender import LITERT, Contender
 from pconv_tf.runtime.inputs import inputs_of
 
 BATCH = 128
@@ -234,10 +234,10 @@ def _logits(path: Path, images: np.ndarray, *, delegate: bool) -> np.ndarray:
 def _latencies(dense: Path, twin: Path, pruned: Path, seed: int) -> dict[Path, float]:
     """Median milliseconds of one image on one thread, of three files that take turns."""
     contenders = (
-        Contender("pruned, dense twin", "litert", twin),
-        Contender("pruned, FKW", "litert", pruned, {"delegate": pconv_tf.delegate_path()}),
+        Contender("pruned, dense twin", LITERT, twin),
+        Contender("pruned, FKW", LITERT, pruned, {"delegate": pconv_tf.delegate_path()}),
         # Other weights: its output has nothing to agree with.
-        Contender("dense", "litert", dense, tolerance=math.inf),
+        Contender("dense", LITERT, dense, tolerance=math.inf),
     )
     timed = run_comparison(
         contenders, inputs_of(twin, seed), subject={}, num_threads=1, num_runs=50, seed=seed

@@ -98,7 +98,7 @@ def benchmark(
         ValueError: A limit is out of range, or the runtime refuses the file, the delegate, an
             option or a shape.
     """
-    from pconv_tf.runtime.peers.litert import Session
+    from pconv_tf.runtime.session import Session
 
     _check_limits(
         num_threads, num_runs, min_secs, max_secs, warmup_runs, warmup_min_secs, run_delay

@@ -12,7 +12,7 @@ from typing import Any
 import pconv_tf
 from pconv_tf.files import write_atomically
 from pconv_tf.runtime.comparison import Comparison, Progress, run_comparison
-from pconv_tf.runtime.contender import Contender
+from pconv_tf.runtime.contender import LITERT, Contender
 from pconv_tf.runtime.delegate_choice import is_converted, resolve_delegate
 from pconv_tf.runtime.inputs import inputs_of
 from pconv_tf.runtime.network_files import network_files
@@ -80,7 +80,7 @@ def compare(
         subject["bytes"] = {"dense": dense.stat().st_size, "pconv": pconv.stat().st_size}
         delegate = resolve_delegate(pconv, external_delegate_path)
         contenders = [
-            Contender(BASELINE, "litert", dense),
+            Contender(BASELINE, LITERT, dense),
             *_pconv_contenders(pconv, delegate, external_delegate_options),
         ]
         missing: dict[str, str] = {}
@@ -141,7 +141,7 @@ def _pconv_contenders(
         contenders.append(
             Contender(
                 f"{PCONV}[{text}]" if len(option_sets) > 1 and text else PCONV,
-                "litert",
+                LITERT,
                 model,
                 {"delegate": delegate, "delegate_options": dict(options)},
                 # Half precision is asked for by name; then its error is what is wanted.
@@ -168,7 +168,7 @@ def _peer_contenders(
     return [
         Contender(
             variant.name,
-            peer.name,
+            peer.adapter,
             model,
             variant.options,
             str(python),

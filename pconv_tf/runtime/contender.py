@@ -16,8 +16,11 @@ from typing import IO, Any
 
 import numpy as np
 
+from pconv_tf.runtime import session
+
 _WORKER = Path(__file__).with_name("worker.py")
-_PEERS = Path(__file__).with_name("peers")
+# The adapter of LiteRT and of the TFLite inside TensorFlow.
+LITERT = Path(session.__file__)
 _LOG_LINES = 8
 
 
@@ -27,7 +30,7 @@ class Contender:
 
     Attributes:
         name: In tables and JSON.
-        adapter: Module of `pconv_tf.runtime.peers` whose `Session` runs it.
+        adapter: File of the module whose `Session` runs it, such as LITERT.
         model: The file it loads.
         options: Of its `Session`.
         python: Interpreter of the environment its runtime is installed in.
@@ -38,7 +41,7 @@ class Contender:
     """
 
     name: str
-    adapter: str
+    adapter: Path
     model: Path
     options: Mapping[str, Any] = field(default_factory=dict)
     python: str = sys.executable
@@ -90,7 +93,7 @@ class ContenderProcess:
             np.savez(inputs_path, *inputs)
             answer = self._ask(
                 do="load",
-                adapter=str(_PEERS / f"{self.contender.adapter}.py"),
+                adapter=str(self.contender.adapter),
                 model=os.fspath(self.contender.model),
                 num_threads=self._num_threads,
                 options=dict(self.contender.options),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pconv_tf.runtime.peers.litert import RUNTIMES, check_loadable
+from pconv_tf.runtime.session import RUNTIMES, check_loadable
 
 LIBRARY = "libpconv_delegate.so"
 _PACKAGE = Path(__file__).resolve().parents[1]

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pconv_tf
+from pconv_tf.cache_folder import cache_folder
 from pconv_tf.files import write_atomically
-from pconv_tf.runtime.cache_folder import cache_folder
 from pconv_tf.runtime.networks import Network, build_network, network
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pconv_tf.runtime.contender import Contender, ContenderError, ContenderProcess
+from pconv_tf.runtime.contender import LITERT, Contender, ContenderError, ContenderProcess
 from pconv_tf.runtime.inputs import random_inputs
 from pconv_tf.runtime.single_ops import SingleOp, split_ops
 from pconv_tf.runtime.timing import Timing
@@ -73,13 +73,13 @@ def profile_ops(
 
 def _profile_inside(graph: Path, num_threads: int, options: Mapping[str, Any]) -> list[OpTime]:
     """The delegate prints its profile when it is destroyed; a process of its own catches that."""
-    from pconv_tf.runtime.peers.litert import Session
+    from pconv_tf.runtime.session import Session
 
     delegate_options = {**(options.get("delegate_options") or {}), "profile": "true"}
     options = {**options, "delegate_options": delegate_options}
     inputs = random_inputs(Session(str(graph), num_threads, options).inputs, seed=0)
     try:
-        with ContenderProcess(Contender("profile", "litert", graph, options), num_threads) as run:
+        with ContenderProcess(Contender("profile", LITERT, graph, options), num_threads) as run:
             run.load(inputs)
             probe = min(run.burst(warmup=1, runs=3))
             run.burst(warmup=0, runs=max(5, round(_PROFILED_SECONDS * 1e3 / probe)))
@@ -123,7 +123,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _time_file(path: Path, num_threads: int, options: Mapping[str, Any]) -> Timing | None:
-    from pconv_tf.runtime.peers.litert import Session
+    from pconv_tf.runtime.session import Session
 
     try:
         session = Session(str(path), num_threads, options)

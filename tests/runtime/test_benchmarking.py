@@ -41,7 +41,7 @@ def test_limits_are_kept(dense_tflite):
 
 
 def test_input_can_be_resized(dense_tflite):
-    from pconv_tf.runtime.peers.litert import Session
+    from pconv_tf.runtime.session import Session
 
     name = Session(str(dense_tflite), 1, {}).inputs[0]["name"]
     result = benchmark(dense_tflite, input_shapes={name: [2, 16, 16, 3]}, **QUICK)

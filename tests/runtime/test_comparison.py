@@ -15,13 +15,13 @@ from interruptible import interruptible
 
 from pconv_tf.runtime import compare, comparison
 from pconv_tf.runtime.comparison import run_comparison
-from pconv_tf.runtime.contender import Contender, ContenderError, ContenderProcess
+from pconv_tf.runtime.contender import LITERT, Contender, ContenderError, ContenderProcess
 from pconv_tf.runtime.inputs import inputs_of
 
 
 def test_a_process_runs_a_model_and_ends(dense_tflite):
     inputs = inputs_of(dense_tflite, seed=1)
-    with ContenderProcess(Contender("x", "litert", dense_tflite), 1, cpus=[0]) as process:
+    with ContenderProcess(Contender("x", LITERT, dense_tflite), 1, cpus=[0]) as process:
         info, outputs = process.load(inputs)
         assert info["version"] and info["load_ms"] > 0
         assert outputs[0].shape == (1, 10)
@@ -33,7 +33,7 @@ def test_a_process_runs_a_model_and_ends(dense_tflite):
 
 
 def test_an_idle_process_is_paused(dense_tflite):
-    with ContenderProcess(Contender("x", "litert", dense_tflite), 1) as process:
+    with ContenderProcess(Contender("x", LITERT, dense_tflite), 1) as process:
         process.load(inputs_of(dense_tflite, seed=1))
         stat = Path(f"/proc/{process._process.pid}/stat")
         deadline = time.monotonic() + 5  # the signal takes effect when the process is scheduled
@@ -47,14 +47,14 @@ def test_a_process_that_dies_says_its_last_words(dense_tflite, tmp_path):
     python.write_text("#!/bin/sh\nread line\necho out of luck >&2\nexit 3\n")
     python.chmod(0o755)
     with (
-        ContenderProcess(Contender("x", "litert", dense_tflite, python=str(python)), 1) as process,
+        ContenderProcess(Contender("x", LITERT, dense_tflite, python=str(python)), 1) as process,
         pytest.raises(ContenderError, match=r"ended with code 3\n    out of luck"),
     ):
         process.load(inputs_of(dense_tflite, seed=1))
 
 
 def test_an_error_of_the_runtime_is_passed_on(dense_tflite, tmp_path):
-    contender = Contender("x", "litert", tmp_path / "gone.tflite")
+    contender = Contender("x", LITERT, tmp_path / "gone.tflite")
     with (
         ContenderProcess(contender, 1) as process,
         pytest.raises(ContenderError, match=r"gone\.tflite: no such file"),
@@ -157,7 +157,7 @@ class _Fake:
 def test_contenders_take_turns_and_drift_cancels(monkeypatch):
     log = []
     monkeypatch.setattr(comparison, "ContenderProcess", lambda c, *args: _Fake(c, log))
-    contenders = [Contender(str(n), "litert", Path("x")) for n in range(3)]
+    contenders = [Contender(str(n), LITERT, Path("x")) for n in range(3)]
     result = run_comparison(contenders, [np.zeros(1)], subject={}, num_threads=1, num_runs=250)
     turns = [name for name, runs in log if runs > 2]
     assert turns == ["0", "1", "2"] * 5
@@ -171,7 +171,7 @@ def test_contenders_take_turns_and_drift_cancels(monkeypatch):
 def _run_fakes(monkeypatch, names, fails):
     log = []
     monkeypatch.setattr(comparison, "ContenderProcess", lambda c, *args: _Fake(c, log, fails))
-    contenders = [Contender(name, "litert", Path("x")) for name in names]
+    contenders = [Contender(name, LITERT, Path("x")) for name in names]
     return run_comparison(contenders, [np.zeros(1)], subject={}, num_threads=1, num_runs=1)
 
 
@@ -193,7 +193,7 @@ def test_a_baseline_that_fails_is_an_error(monkeypatch, names, burst):
 def test_a_very_slow_contender_does_not_hold_up_the_others(monkeypatch):
     log = []
     monkeypatch.setattr(comparison, "ContenderProcess", lambda c, *args: _Fake(c, log))
-    contenders = [Contender(str(n), "litert", Path("x")) for n in (0, 24_999)]
+    contenders = [Contender(str(n), LITERT, Path("x")) for n in (0, 24_999)]
     result = run_comparison(contenders, [np.zeros(1)], subject={}, num_threads=1, num_runs=20)
     slow = result.contenders[1]
     assert slow.runs == 3  # after which its minute is over

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pconv_tf.runtime import onnx_proto
-from pconv_tf.runtime.contender import Contender, ContenderProcess
+from pconv_tf.runtime.contender import LITERT, Contender, ContenderProcess
 from pconv_tf.runtime.inputs import inputs_of
 from pconv_tf.runtime.onnx_export import _same_pads, export_onnx
 from pconv_tf.runtime.peers.catalogue import PEERS, environment_python, parse_peers
@@ -62,10 +62,10 @@ def test_peers_compute_the_same(name, everything, tmp_path):
     if name == "ncnn":
         pytest.skip("ncnn lacks some of these operators; networks are checked when compared")
     inputs = inputs_of(everything, seed=5)
-    with ContenderProcess(Contender("litert", "litert", everything), 1) as process:
+    with ContenderProcess(Contender("litert", LITERT, everything), 1) as process:
         _, expected = process.load(inputs)
     for variant in peer.variants:
-        contender = Contender(variant.name, peer.name, model, variant.options, str(python))
+        contender = Contender(variant.name, peer.adapter, model, variant.options, str(python))
         with ContenderProcess(contender, 1) as process:
             _, outputs = process.load(inputs)
         for out, ref in zip(outputs, expected, strict=True):

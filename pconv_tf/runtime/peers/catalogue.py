@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pconv_tf.runtime.cache_folder import cache_folder
+from pconv_tf.cache_folder import cache_folder
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,11 @@ class Peer:
     reads: Literal["tflite", "onnx"]
     variants: tuple[Variant, ...]
     without_dependencies: tuple[str, ...] = ()
+
+    @property
+    def adapter(self) -> Path:
+        """The file of the module that runs it, as `Contender` takes it."""
+        return Path(__file__).with_name(f"{self.name}.py")
 
 
 PEERS: dict[str, Peer] = {
