@@ -95,7 +95,7 @@ def main() -> int:
 
 
 def _measure(case: Case, threads: int, peers: str, num_runs: int, entries: dict[str, Any]) -> None:
-    from pconv_tf.runtime import compare
+    from pconv_tf import compare
 
     print(f"{case.key}, {threads} thread(s) ...", end="", flush=True, file=sys.stderr)
     result = compare(

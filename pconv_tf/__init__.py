@@ -19,11 +19,11 @@ _EXPORTS = {
     "summary": "pconv_tf.training",
     "convert": "pconv_tf.conversion",
     "convert_dense": "pconv_tf.conversion",
-    "delegate_path": "pconv_tf.runtime",
-    "load_delegate": "pconv_tf.runtime",
-    "Interpreter": "pconv_tf.runtime",
-    "benchmark": "pconv_tf.runtime",
-    "compare": "pconv_tf.runtime",
+    "delegate_path": "pconv_tf.runtime.delegate",
+    "load_delegate": "pconv_tf.runtime.delegate",
+    "Interpreter": "pconv_tf.runtime.interpreter",
+    "benchmark": "pconv_tf.measuring.benchmarking",
+    "compare": "pconv_tf.runtime.comparing",
 }
 
 __all__ = ["__version__", *sorted(_EXPORTS)]  # noqa: PLE0604 (a list of strings, computed)
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from pconv_tf.config import PruningConfig as PruningConfig
     from pconv_tf.conversion import convert as convert
     from pconv_tf.conversion import convert_dense as convert_dense
-    from pconv_tf.runtime import Interpreter as Interpreter
-    from pconv_tf.runtime import benchmark as benchmark
-    from pconv_tf.runtime import compare as compare
-    from pconv_tf.runtime import delegate_path as delegate_path
-    from pconv_tf.runtime import load_delegate as load_delegate
+    from pconv_tf.measuring.benchmarking import benchmark as benchmark
+    from pconv_tf.runtime.comparing import compare as compare
+    from pconv_tf.runtime.delegate import delegate_path as delegate_path
+    from pconv_tf.runtime.delegate import load_delegate as load_delegate
+    from pconv_tf.runtime.interpreter import Interpreter as Interpreter
     from pconv_tf.training import PConvCallback as PConvCallback
     from pconv_tf.training import prune_one_shot as prune_one_shot
     from pconv_tf.training import sparsity_report as sparsity_report

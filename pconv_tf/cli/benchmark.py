@@ -14,7 +14,7 @@ from pconv_tf.cli import output
 from pconv_tf.runtime.session import RUNTIMES
 
 if TYPE_CHECKING:
-    from pconv_tf.runtime.benchmarking import Benchmark
+    from pconv_tf.measuring.benchmarking import Benchmark
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs `pconv-tf benchmark`."""
-    from pconv_tf.runtime.benchmarking import benchmark
+    from pconv_tf.measuring.benchmarking import benchmark
     from pconv_tf.runtime.delegate_choice import parse_options
 
     result = benchmark(

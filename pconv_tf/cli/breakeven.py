@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from pconv_tf.cli import output
 
 if TYPE_CHECKING:
-    from pconv_tf.runtime.breaking_even import BreakEven, Point
+    from pconv_tf.measuring.break_even import BreakEven, Point
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     """Runs `pconv-tf breakeven`."""
     from pconv_tf.conversion.cost_model import costs_text
     from pconv_tf.files import write_atomically
-    from pconv_tf.runtime.breaking_even import measure_breakeven
+    from pconv_tf.measuring.break_even import measure_breakeven
 
     with output.progress("starting", total=1) as bar:
         result = measure_breakeven(

@@ -11,10 +11,10 @@ from typing import Any
 
 import pconv_tf
 from pconv_tf.files import write_atomically
+from pconv_tf.measuring.contender import LITERT, Contender
+from pconv_tf.measuring.inputs import inputs_of
 from pconv_tf.runtime.comparison import Comparison, Progress, run_comparison
-from pconv_tf.runtime.contender import LITERT, Contender
 from pconv_tf.runtime.delegate_choice import is_converted, resolve_delegate
-from pconv_tf.runtime.inputs import inputs_of
 from pconv_tf.runtime.network_files import network_files
 from pconv_tf.runtime.peers.catalogue import Peer, environment_python, parse_peers
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from pconv_tf.runtime.contender import Contender, ContenderError, ContenderProcess
-from pconv_tf.runtime.machine import Machine, OtherLoad, cpus_to_pin, describe_machine
-from pconv_tf.runtime.timing import percentile
+from pconv_tf.measuring.contender import Contender, ContenderError, ContenderProcess
+from pconv_tf.measuring.machine import Machine, OtherLoad, cpus_to_pin, describe_machine
+from pconv_tf.measuring.timing import percentile
 
 _BURST_MS = 500.0  # a burst lasts about this long ...
 _MIN_BURST, _MAX_BURST = 3, 50  # ... within these numbers of runs

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pconv_tf.runtime.machine import describe_machine
-from pconv_tf.runtime.op_profile import time_model
-from pconv_tf.runtime.single_ops import SingleOp, split_ops
+from pconv_tf.measuring.machine import describe_machine
+from pconv_tf.measuring.op_profile import time_model
+from pconv_tf.measuring.single_ops import SingleOp, split_ops
 
 # Columns that PConvCallback logs, and what they are called in charts.
 _RESIDUALS = {

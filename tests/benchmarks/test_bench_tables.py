@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from benchmarks import run as bench
-from pconv_tf.runtime import compare
+from pconv_tf import compare
 
 
 def _row(name, median, base=10.0):
@@ -110,7 +110,7 @@ def test_measuring_replaces_one_entry(folder, monkeypatch, dense_tflite):
         result.subject.update(network=network, pruning={}, conv_weights_kept=1.0)
         return result
 
-    monkeypatch.setattr("pconv_tf.runtime.compare", measured)
+    monkeypatch.setattr("pconv_tf.compare", measured)
     assert _run(monkeypatch, "--networks=vgg16", "--threads=1") == 0
     entries = json.loads(bench.RESULTS.read_text())
     assert set(entries) == {"vgg16 @1", "resnet50 @1"}

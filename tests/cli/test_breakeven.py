@@ -3,11 +3,11 @@
 import pytest
 
 from pconv_tf.cli.main import main
-from pconv_tf.runtime import breaking_even
+from pconv_tf.measuring import break_even
 
 
 def test_breakeven_prints_a_table_and_draws(delegate, tmp_path, capfd, monkeypatch):
-    monkeypatch.setattr(breaking_even, "POINTWISE_LAYERS", ((16, 8),))
+    monkeypatch.setattr(break_even, "POINTWISE_LAYERS", ((16, 8),))
     plot = tmp_path / "b.svg"
     flags = ["--kernels=1", "--filter_blocks=1", f"--plot={plot}", "--markdown"]
     assert main(["breakeven", *flags]) == 0

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
+from pconv_tf import compare
 from pconv_tf.cli.main import main
-from pconv_tf.runtime import compare
 
 
 def test_report_of_two_files(pruned_tflite, pruned_twin, delegate, tmp_path, capfd):

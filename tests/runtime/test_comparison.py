@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from interruptible import interruptible
 
-from pconv_tf.runtime import compare, comparison
+from pconv_tf import compare
+from pconv_tf.measuring.contender import LITERT, Contender, ContenderError, ContenderProcess
+from pconv_tf.measuring.inputs import inputs_of
+from pconv_tf.runtime import comparison
 from pconv_tf.runtime.comparison import run_comparison
-from pconv_tf.runtime.contender import LITERT, Contender, ContenderError, ContenderProcess
-from pconv_tf.runtime.inputs import inputs_of
 
 
 def test_a_process_runs_a_model_and_ends(dense_tflite):

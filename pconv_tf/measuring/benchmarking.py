@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pconv_tf.measuring.inputs import random_inputs
+from pconv_tf.measuring.memory import peak_resident_mb, reset_peak, resident_mb
+from pconv_tf.measuring.op_profile import OpTime, profile_ops
+from pconv_tf.measuring.timing import Timing
 from pconv_tf.runtime.delegate_choice import resolve_delegate
-from pconv_tf.runtime.inputs import random_inputs
-from pconv_tf.runtime.memory import peak_resident_mb, reset_peak, resident_mb
-from pconv_tf.runtime.op_profile import OpTime, profile_ops
-from pconv_tf.runtime.timing import Timing
 
 
 @dataclass(frozen=True)

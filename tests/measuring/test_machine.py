@@ -2,7 +2,7 @@
 
 import pytest
 
-from pconv_tf.runtime import machine
+from pconv_tf.measuring import machine
 
 VIRTUAL = {"model name": "AMD EPYC", "cpu family": "25", "model": "17", "flags": "fpu avx2 avx512f"}
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pconv_tf.runtime.contender import LITERT, Contender, ContenderError, ContenderProcess
-from pconv_tf.runtime.inputs import random_inputs
-from pconv_tf.runtime.single_ops import SingleOp, split_ops
-from pconv_tf.runtime.timing import Timing
+from pconv_tf.measuring.contender import LITERT, Contender, ContenderError, ContenderProcess
+from pconv_tf.measuring.inputs import random_inputs
+from pconv_tf.measuring.single_ops import SingleOp, split_ops
+from pconv_tf.measuring.timing import Timing
 
 _WARMUP_SECONDS = 0.02
 _SECONDS = 0.08

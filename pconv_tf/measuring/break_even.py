@@ -13,9 +13,9 @@ import numpy as np
 
 from pconv_tf.conversion import cost_model
 from pconv_tf.conversion.cost_model import LayerCosts, SparseCosts
-from pconv_tf.runtime.layer_models import conv_chain, random_pruned_kernel
-from pconv_tf.runtime.machine import Machine, describe_machine
-from pconv_tf.runtime.op_profile import time_model
+from pconv_tf.measuring.layer_models import conv_chain, random_pruned_kernel
+from pconv_tf.measuring.machine import Machine, describe_machine
+from pconv_tf.measuring.op_profile import time_model
 
 # Input and output channels and map size: what occurs in networks, from early to late layers.
 SPATIAL_LAYERS = ((16, 112), (32, 56), (64, 56), (128, 28), (256, 14), (512, 14), (512, 7))

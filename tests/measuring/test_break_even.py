@@ -13,9 +13,9 @@ from pconv_tf.conversion.cost_model import (
     costs_text,
     read_costs,
 )
-from pconv_tf.runtime import breaking_even
-from pconv_tf.runtime.breaking_even import Measured, crossing, fit_costs, measure_breakeven
-from pconv_tf.runtime.layer_models import conv_chain, random_pruned_kernel
+from pconv_tf.measuring import break_even
+from pconv_tf.measuring.break_even import Measured, crossing, fit_costs, measure_breakeven
+from pconv_tf.measuring.layer_models import conv_chain, random_pruned_kernel
 
 
 @pytest.mark.parametrize(
@@ -109,8 +109,8 @@ def test_crossing(points, expected):
 
 
 def test_measures_layers(delegate, monkeypatch):
-    monkeypatch.setattr(breaking_even, "SPATIAL_LAYERS", ((16, 8),))
-    monkeypatch.setattr(breaking_even, "_SPATIAL_STEPS", ((8, 1.0), (4, 1 / 8)))
+    monkeypatch.setattr(break_even, "SPATIAL_LAYERS", ((16, 8),))
+    monkeypatch.setattr(break_even, "_SPATIAL_STEPS", ((8, 1.0), (4, 1 / 8)))
     result = measure_breakeven(kernels=[3], filter_blocks=[1], external_delegate_path=delegate)
     (curve,) = result.curves
     assert [round(point.sparsity, 2) for point in curve.points] == [0.11, 0.94]

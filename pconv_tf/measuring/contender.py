@@ -18,7 +18,7 @@ import numpy as np
 
 from pconv_tf.runtime import session
 
-_WORKER = Path(__file__).with_name("worker.py")
+_WORKER = Path(__file__).with_name("contender_worker.py")
 # The adapter of LiteRT and of the TFLite inside TensorFlow.
 LITERT = Path(session.__file__)
 _LOG_LINES = 8

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from pconv_tf.runtime import benchmark, delegate_path
-from pconv_tf.runtime.inputs import random_inputs
-from pconv_tf.runtime.single_ops import split_ops
-from pconv_tf.runtime.timing import Timing, percentile
+from pconv_tf import benchmark, delegate_path
+from pconv_tf.measuring.inputs import random_inputs
+from pconv_tf.measuring.single_ops import split_ops
+from pconv_tf.measuring.timing import Timing, percentile
 
 QUICK = {"num_runs": 3, "min_secs": 0.0, "warmup_min_secs": 0.0}
 
