@@ -19,8 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pconv_tf.comparing.peers.catalogue import PEERS
 from pconv_tf.files import write_atomically
-from pconv_tf.runtime.peers.catalogue import PEERS
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results.json"
@@ -147,7 +147,7 @@ def _footnote(entries: dict[str, Any]) -> str:
         f"Batch 1, float32, medians. {'; '.join(machines)}; {' to '.join(dict.fromkeys(dates))}. "
         "Random weights, pruned at once; every output is checked against LiteRT's before timing. "
         "All contenders, spreads and versions: [docs/results.md](docs/results.md). "
-        "resnet20_cifar and demosaicnet are simplified (`pconv_tf/runtime/networks.py`), not "
+        "resnet20_cifar and demosaicnet are simplified (`pconv_tf/comparing/networks.py`), not "
         "the networks whose accuracy [docs/training.md](docs/training.md#accuracy) reports. "
         f"Repeat one with `pconv-tf compare --network=vgg16_conv --peers={peers}`."
     )
@@ -162,7 +162,7 @@ def _document(entries: dict[str, Any]) -> str:
         "[benchmarking.md](benchmarking.md). The first contender, stock LiteRT with XNNPACK on the "
         "dense twin, is 1.0; all run the same pruned weights. *Spread* is the 10th to 90th "
         "percentile of the medians of a contender's bursts, relative to its median. resnet20_cifar "
-        "and demosaicnet are simplified (`pconv_tf/runtime/networks.py`), not the networks "
+        "and demosaicnet are simplified (`pconv_tf/comparing/networks.py`), not the networks "
         "whose accuracy [training.md](training.md#accuracy) reports.",
     ]
     for case, threads, entry in _in_order(entries):

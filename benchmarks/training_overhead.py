@@ -36,7 +36,7 @@ def _compiled() -> Any:
 def _projection_seconds(repetitions: int = 5) -> float:
     """One projection of all convolution weights of VGG-16, their patterns being known: median."""
     from pconv_tf import PruningConfig
-    from pconv_tf.runtime.networks import build_network
+    from pconv_tf.comparing.networks import build_network
     from pconv_tf.training.plan import bind, make_plan
 
     config = PruningConfig()

@@ -1,6 +1,6 @@
 """DemosaicNet for Bayer mosaics (Gharbi et al. 2016) in Keras, with its published weights.
 
-`demosaicnet` of `pconv-tf compare` is a simplified one, see pconv_tf/runtime/networks.py.
+`demosaicnet` of `pconv-tf compare` is a simplified one, see pconv_tf/comparing/networks.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """ResNet-20 for CIFAR-10 (He et al. 2016, option-A shortcuts), with weights in PyTorch's names.
 
-`resnet20_cifar` of `pconv-tf compare` is another variant, see pconv_tf/runtime/networks.py.
+`resnet20_cifar` of `pconv-tf compare` is another variant, see pconv_tf/comparing/networks.py.
 """
 
 from __future__ import annotations

@@ -23,17 +23,17 @@ _EXPORTS = {
     "load_delegate": "pconv_tf.runtime.delegate",
     "Interpreter": "pconv_tf.runtime.interpreter",
     "benchmark": "pconv_tf.measuring.benchmarking",
-    "compare": "pconv_tf.runtime.comparing",
+    "compare": "pconv_tf.comparing.subjects",
 }
 
 __all__ = ["__version__", *sorted(_EXPORTS)]  # noqa: PLE0604 (a list of strings, computed)
 
 if TYPE_CHECKING:
+    from pconv_tf.comparing.subjects import compare as compare
     from pconv_tf.config import PruningConfig as PruningConfig
     from pconv_tf.conversion import convert as convert
     from pconv_tf.conversion import convert_dense as convert_dense
     from pconv_tf.measuring.benchmarking import benchmark as benchmark
-    from pconv_tf.runtime.comparing import compare as compare
     from pconv_tf.runtime.delegate import delegate_path as delegate_path
     from pconv_tf.runtime.delegate import load_delegate as load_delegate
     from pconv_tf.runtime.interpreter import Interpreter as Interpreter

@@ -24,11 +24,11 @@ import io
 from typing import TYPE_CHECKING
 
 from pconv_tf.cli import output
-from pconv_tf.runtime.networks import NETWORKS
-from pconv_tf.runtime.peers.catalogue import PEERS, parse_peers, set_up
+from pconv_tf.comparing.networks import NETWORKS
+from pconv_tf.comparing.peers.catalogue import PEERS, parse_peers, set_up
 
 if TYPE_CHECKING:
-    from pconv_tf.runtime.comparison import Comparison
+    from pconv_tf.comparing.comparison import Comparison
 
 _PRUNING = (
     "pattern_set",
@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
             output.note(f"{peer.title} is ready")
         return 0
 
-    from pconv_tf.runtime.comparing import compare
+    from pconv_tf.comparing.subjects import compare
     from pconv_tf.runtime.delegate_choice import parse_options
 
     with output.progress("starting", total=1) as bar:

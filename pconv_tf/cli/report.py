@@ -42,13 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs `pconv-tf report`."""
+    from pconv_tf.comparing.network_files import network_files
+    from pconv_tf.comparing.stored_comparison import check_is_of, read_comparison
+    from pconv_tf.comparing.subjects import check_subject, compare
     from pconv_tf.files import write_atomically
-    from pconv_tf.runtime.comparing import check_subject, compare
     from pconv_tf.runtime.delegate_choice import resolve_delegate
     from pconv_tf.runtime.html_report import render
     from pconv_tf.runtime.model_report import gather, read_residuals
-    from pconv_tf.runtime.network_files import network_files
-    from pconv_tf.runtime.stored_comparison import check_is_of, read_comparison
 
     check_subject(args.network, args.graph, args.baseline)
     accuracy = _accuracy(args)

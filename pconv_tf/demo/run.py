@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 import pconv_tf
+from pconv_tf.comparing.comparison import run_comparison
 from pconv_tf.demo import fashion_mnist, network, picture
 from pconv_tf.files import write_atomically
 from pconv_tf.measuring.contender import LITERT, Contender
 from pconv_tf.measuring.inputs import inputs_of
-from pconv_tf.runtime.comparison import run_comparison
 
 BATCH = 128
 # Both models start from the same dense one and train for the same number of further epochs, of

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pconv_tf.cli import main as cli
-from pconv_tf.runtime.comparing import check_subject
-from pconv_tf.runtime.networks import network
+from pconv_tf.comparing.networks import network
+from pconv_tf.comparing.subjects import check_subject
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pconv_tf.comparing.networks import network
 from pconv_tf.config import PruningConfig
-from pconv_tf.runtime.networks import network
 from pconv_tf.training.layers import find_kernels
 from pconv_tf.training.plan import make_plan
 from pconv_tf.training.projections import kept_kernels

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pconv_tf
 from pconv_tf.cache_folder import cache_folder
+from pconv_tf.comparing.networks import Network, build_network, network
 from pconv_tf.files import write_atomically
-from pconv_tf.runtime.networks import Network, build_network, network
 
 if TYPE_CHECKING:
     import keras
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _PACKAGE = Path(pconv_tf.__file__).parent
 # What the files depend on besides their parameters.
-_SOURCES = ("config.py", "training", "fkw", "conversion", "runtime/networks.py")
+_SOURCES = ("config.py", "training", "fkw", "conversion", "comparing/networks.py")
 
 
 @dataclass(frozen=True)

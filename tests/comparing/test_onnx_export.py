@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from pconv_tf.comparing import onnx_proto
+from pconv_tf.comparing.onnx_export import _same_pads, export_onnx
+from pconv_tf.comparing.peers.catalogue import PEERS, environment_python, parse_peers
 from pconv_tf.measuring.contender import LITERT, Contender, ContenderProcess
 from pconv_tf.measuring.inputs import inputs_of
-from pconv_tf.runtime import onnx_proto
-from pconv_tf.runtime.onnx_export import _same_pads, export_onnx
-from pconv_tf.runtime.peers.catalogue import PEERS, environment_python, parse_peers
 
 
 def _everything():

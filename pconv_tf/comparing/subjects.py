@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pconv_tf
+from pconv_tf.comparing.comparison import Comparison, Progress, run_comparison
+from pconv_tf.comparing.network_files import network_files
+from pconv_tf.comparing.peers.catalogue import Peer, environment_python, parse_peers
 from pconv_tf.files import write_atomically
 from pconv_tf.measuring.contender import LITERT, Contender
 from pconv_tf.measuring.inputs import inputs_of
-from pconv_tf.runtime.comparison import Comparison, Progress, run_comparison
 from pconv_tf.runtime.delegate_choice import is_converted, resolve_delegate
-from pconv_tf.runtime.network_files import network_files
-from pconv_tf.runtime.peers.catalogue import Peer, environment_python, parse_peers
 
 BASELINE = "litert"
 PCONV = "pconv"
@@ -180,7 +180,7 @@ def _peer_contenders(
 
 
 def _onnx(dense: Path, work: Path) -> Path:
-    from pconv_tf.runtime.onnx_export import export_onnx
+    from pconv_tf.comparing.onnx_export import export_onnx
 
     path = work / f"{dense.stem}.onnx"
     if not path.exists():

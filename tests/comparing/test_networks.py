@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pconv_tf.runtime.network_files import _normalise_logits, network_files
-from pconv_tf.runtime.networks import NETWORKS, build_network, network
+from pconv_tf.comparing.network_files import _normalise_logits, network_files
+from pconv_tf.comparing.networks import NETWORKS, build_network, network
 
 # Filters of all 3x3 convolutions, as published.
 _CONVS = {

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from pconv_tf.comparing import onnx_proto
 from pconv_tf.measuring.single_ops import op_name
-from pconv_tf.runtime import onnx_proto
 
 _TO_NCHW = (0, 3, 1, 2)
 _TO_NHWC = (0, 2, 3, 1)

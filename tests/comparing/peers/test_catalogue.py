@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from pconv_tf.runtime.peers import catalogue
-from pconv_tf.runtime.peers.catalogue import PEERS, environment_python, set_up
+from pconv_tf.comparing.peers import catalogue
+from pconv_tf.comparing.peers.catalogue import PEERS, environment_python, set_up
 
 
 @pytest.fixture

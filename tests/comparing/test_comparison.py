@@ -14,10 +14,10 @@ import pytest
 from interruptible import interruptible
 
 from pconv_tf import compare
+from pconv_tf.comparing import comparison
+from pconv_tf.comparing.comparison import run_comparison
 from pconv_tf.measuring.contender import LITERT, Contender, ContenderError, ContenderProcess
 from pconv_tf.measuring.inputs import inputs_of
-from pconv_tf.runtime import comparison
-from pconv_tf.runtime.comparison import run_comparison
 
 
 def test_a_process_runs_a_model_and_ends(dense_tflite):

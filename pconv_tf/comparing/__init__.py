@@ -1,0 +1,1 @@
+"""Comparing a pruned network with its dense twin and with other runtimes."""
