@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
 def plot(result: BreakEven) -> str:
     """The gain over sparsity of every layer, as SVG."""
-    from pconv_tf.runtime.svg import line_chart
+    from pconv_tf.reporting.svg import line_chart
 
     series = {
         f"{c.kernel}x{c.kernel} {c.channels}@{c.size} block {c.filter_block}": [

@@ -46,9 +46,9 @@ def run(args: argparse.Namespace) -> int:
     from pconv_tf.comparing.stored_comparison import check_is_of, read_comparison
     from pconv_tf.comparing.subjects import check_subject, compare
     from pconv_tf.files import write_atomically
+    from pconv_tf.reporting.html_report import render
+    from pconv_tf.reporting.model_report import gather, read_residuals
     from pconv_tf.runtime.delegate_choice import resolve_delegate
-    from pconv_tf.runtime.html_report import render
-    from pconv_tf.runtime.model_report import gather, read_residuals
 
     check_subject(args.network, args.graph, args.baseline)
     accuracy = _accuracy(args)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pconv_tf.runtime.html_report import render
-from pconv_tf.runtime.model_report import LayerFacts, ModelReport, gather, read_residuals
+from pconv_tf.reporting.html_report import render
+from pconv_tf.reporting.model_report import LayerFacts, ModelReport, gather, read_residuals
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pconv_tf
-from pconv_tf.runtime.model_report import LayerFacts, ModelReport
-from pconv_tf.runtime.svg import line_chart, pattern_grid
+from pconv_tf.reporting.model_report import LayerFacts, ModelReport
+from pconv_tf.reporting.svg import line_chart, pattern_grid
 
 _STYLE = Path(__file__).with_name("report.css")
 _MAX_PATTERNS = 24

@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from pconv_tf.runtime.svg import _log_ticks, _ticks, line_chart, pattern_grid
+from pconv_tf.reporting.svg import _log_ticks, _ticks, line_chart, pattern_grid
 
 SVG = "{http://www.w3.org/2000/svg}"
 

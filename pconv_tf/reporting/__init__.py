@@ -1,0 +1,1 @@
+"""The page that shows what pruning did to a model."""
