@@ -13,16 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pconv_tf
+from pconv_tf import __version__
 from pconv_tf.cache_folder import cache_folder
 from pconv_tf.comparing.networks import Network, build_network, network
+from pconv_tf.config import PruningConfig
 from pconv_tf.files import write_atomically
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
-_PACKAGE = Path(pconv_tf.__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 # What the files depend on besides their parameters.
 _SOURCES = ("config.py", "training", "fkw", "conversion", "comparing/networks.py")
 
@@ -66,7 +67,7 @@ def network_files(
     """
     spec = network(name)
     fields = dict(spec.pruning) | {k: v for k, v in (pruning or {}).items() if v is not None}
-    pconv_tf.PruningConfig.from_any(fields)  # wrong fields are told before anything is built
+    PruningConfig.from_any(fields)  # wrong fields are told before anything is built
     key = json.dumps([name, fields, seed, _source_digest()], sort_keys=True)
     folder = cache_folder("networks", f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}")
     facts = folder / "network.json"  # written last: its presence says that the others are complete
@@ -103,15 +104,18 @@ def _make_elsewhere(spec: Network, pruning: Mapping[str, Any], seed: int, folder
 
 
 def _make(name: str, pruning: Mapping[str, Any], seed: int, folder: Path) -> float:
+    from pconv_tf.conversion import convert, convert_dense
+    from pconv_tf.training import prune_one_shot
+
     model = build_network(name, seed=seed)
     energies = {layer.name: _energy(layer) for layer in _weighted(model)}
-    pconv_tf.prune_one_shot(model, dict(pruning))
+    prune_one_shot(model, dict(pruning))
     for layer in _weighted(model):
         _restore_energy(layer, energies[layer.name])
     _normalise_logits(model, seed)
-    dense = pconv_tf.convert_dense(model)
+    dense = convert_dense(model)
     write_atomically(folder / "dense.tflite", dense)
-    write_atomically(folder / "pconv.tflite", pconv_tf.convert(dense, quiet=True))
+    write_atomically(folder / "pconv.tflite", convert(dense, quiet=True))
     return _kept(model)
 
 
@@ -161,7 +165,7 @@ def _kept(model: keras.Model) -> float:
 
 def _source_digest() -> str:
     """Changes whenever the code that makes the files does, or the cost model."""
-    digest = hashlib.sha256(pconv_tf.__version__.encode())
+    digest = hashlib.sha256(__version__.encode())
     for source in _SOURCES:
         path = _PACKAGE / source
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:

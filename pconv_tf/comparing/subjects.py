@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import pconv_tf
+from pconv_tf import __version__
 from pconv_tf.comparing.comparison import Comparison, Progress, run_comparison
 from pconv_tf.comparing.network_files import network_files
 from pconv_tf.comparing.peers.catalogue import Peer, environment_python, parse_peers
@@ -147,7 +147,7 @@ def _pconv_contenders(
                 # Half precision is asked for by name; then its error is what is wanted.
                 tolerance=1e-2 if options.get("precision") == "fp16" else 1e-4,
                 remark=text,
-                version=pconv_tf.__version__,
+                version=__version__,
             )
         )
     return contenders

@@ -212,9 +212,9 @@ def _measure(
 
 
 def _time_both(dense: bytes, num_threads: int, delegate: str) -> tuple[float, float]:
-    import pconv_tf
+    from pconv_tf.conversion import convert
 
-    pruned = pconv_tf.convert(dense, force=True, quiet=True)
+    pruned = convert(dense, force=True, quiet=True)
     with tempfile.TemporaryDirectory(prefix="pconv_breakeven_") as folder:
         path = Path(folder) / "layers.tflite"
         dense_time = time_model(dense, path, num_threads, {})

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import pconv_tf
+from pconv_tf import __version__
 from pconv_tf.reporting.model_report import LayerFacts, ModelReport
 from pconv_tf.reporting.svg import line_chart, pattern_grid
 
@@ -175,7 +175,7 @@ def _method(report: ModelReport) -> str:
         f"Contenders: {versions}. All run the same weights, each in a process of its own; their "
         "outputs were compared with stock LiteRT's before anything was timed. They take turns in "
         "short bursts; latencies are medians over all bursts.",
-        f"pconv_tf {pconv_tf.__version__}, input of random values (seed {result['seed']}).",
+        f"pconv_tf {__version__}, input of random values (seed {result['seed']}).",
     ]
     if machine != report.machine:
         lines.append(f"Layers were timed on another machine: {_machine(report.machine)}.")
