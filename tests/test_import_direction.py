@@ -34,7 +34,7 @@ TOP = {"__init__", "__main__", "cli", "demo"}
 
 
 def imports_of(path):
-    """Packages of pconv_tf that a file imports, anywhere in it; a public name as "pconv_tf:NAME"."""
+    """What a file imports of pconv_tf: packages, and public names as "pconv_tf:NAME"."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             modules = [name.name for name in node.names]
