@@ -22,8 +22,8 @@ import contextlib
 import dataclasses
 import json
 import math
+import shutil
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ import numpy.typing as npt
 
 from pconv_tf.cli import output
 from pconv_tf.config import PruningConfig
+from pconv_tf.files import replacing, scratch_folder
 
 _DATASETS = ("mnist", "fashion_mnist", "cifar10", "cifar100")
 
@@ -318,7 +319,7 @@ def _is_compiled(model: Any) -> bool:
 
 def _save(model: Any, path: Path) -> None:
     """Saves the model so that the file is either complete or untouched."""
-    with tempfile.TemporaryDirectory(prefix=".pconv-tf-", dir=path.absolute().parent) as folder:
-        temporary = Path(folder) / path.name
-        model.save(temporary)
-        temporary.replace(path)
+    with replacing(path) as file, scratch_folder(path.absolute().parent) as folder:
+        model.save(folder / path.name)  # Keras writes to a name only
+        with (folder / path.name).open("rb") as saved:
+            shutil.copyfileobj(saved, file)

@@ -9,7 +9,6 @@ import json
 import keyword
 import os
 import re
-import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from typing import Any
 from pconv_tf.conversion import model_file, stand_ins
 from pconv_tf.conversion.graph import text
 from pconv_tf.conversion.model_file import ModelFile
+from pconv_tf.files import scratch_folder
 
 _ACCEPTED = (
     "a Keras 3 or tf_keras model, a SavedModel folder, a .keras, .h5 or .tflite file, or the"
@@ -149,12 +149,12 @@ def _from_keras(model: Any, family: str) -> Source:
     if traceable and getattr(model, "inputs", None):
         function, layer_names = _traced(model)
         return _from_function(function, model, name, layer_names)
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch_folder() as folder:
         try:
-            model.export(folder, **quiet)
+            model.export(str(folder), **quiet)
         except (ValueError, TypeError, AttributeError, RuntimeError) as error:
             raise ValueError(f"{name}: Keras cannot export it ({_first_line(error)})") from None
-        return _parsed(_from_saved_model(Path(folder), name), name)
+        return _parsed(_from_saved_model(folder, name), name)
 
 
 def _traced(model: Any) -> tuple[Any, dict[str, str]]:
@@ -230,12 +230,18 @@ def _from_function(function: Any, model: Any, name: str, layer_names: dict[str, 
 def _convert_function(function: Any, variables: list[Any], name: str) -> bytes:
     import tensorflow as tf
 
-    # The converter saves the function with what this object tracks; variables would otherwise stay
-    # variables. Weights go through a file so: half the time and memory of freezing a large model.
+    # The converter reads weights from a SavedModel: half the time and memory of freezing a large
+    # model. Its own would be left in the system's temporary folder by a process that is killed.
     tracked = tf.Module()
     tracked.weights = variables
-    converter = tf.lite.TFLiteConverter.from_concrete_functions
-    return _run(lambda: converter([function], tracked), name)
+    with scratch_folder() as folder:
+        try:
+            tf.saved_model.save(tracked, str(folder), signatures=function)
+        except (AssertionError, ValueError, TypeError, NotImplementedError):
+            # It reads more than variables, tables for instance: the converter freezes the function.
+            converter = tf.lite.TFLiteConverter.from_concrete_functions
+            return _run(lambda: converter([function], tracked), name)
+        return _from_saved_model(folder, name)
 
 
 def _run(make: Callable[[], Any], name: str) -> bytes:
