@@ -147,8 +147,6 @@ def _footnote(entries: dict[str, Any]) -> str:
         f"Batch 1, float32, medians. {'; '.join(machines)}; {' to '.join(dict.fromkeys(dates))}. "
         "Random weights, pruned at once; every output is checked against LiteRT's before timing. "
         "All contenders, spreads and versions: [docs/results.md](docs/results.md). "
-        "resnet20_cifar and demosaicnet are simplified (`pconv_tf/comparing/networks.py`), not "
-        "the networks whose accuracy [docs/training.md](docs/training.md#accuracy) reports. "
         f"Repeat one with `pconv-tf compare --network=vgg16_conv --peers={peers}`."
     )
 
@@ -161,9 +159,7 @@ def _document(entries: dict[str, Any]) -> str:
         "[results.json](results.json); do not edit. How it is measured: "
         "[benchmarking.md](benchmarking.md). The first contender, stock LiteRT with XNNPACK on the "
         "dense twin, is 1.0; all run the same pruned weights. *Spread* is the 10th to 90th "
-        "percentile of the medians of a contender's bursts, relative to its median. resnet20_cifar "
-        "and demosaicnet are simplified (`pconv_tf/comparing/networks.py`), not the networks "
-        "whose accuracy [training.md](training.md#accuracy) reports.",
+        "percentile of the medians of a contender's bursts, relative to its median.",
     ]
     for case, threads, entry in _in_order(entries):
         parts += ["", f"## {case.key}, {threads} thread{'s' if threads > 1 else ''}", ""]

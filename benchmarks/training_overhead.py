@@ -24,10 +24,10 @@ CONFIG = {"rho": [1e-3, 1e-2], "epochs_per_stage": 1, "connectivity_rate": 2.0}
 def _compiled() -> Any:
     import keras
 
-    from experiments.resnet20 import build
+    from pconv_tf.comparing.published_networks import resnet20
 
     keras.utils.set_random_seed(0)
-    model = build()
+    model = resnet20()
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss)
     return model

@@ -24,8 +24,10 @@ import numpy as np
 import numpy.typing as npt
 
 from experiments.common import Results, batches, run_converted, settings_of, study_parser
-from experiments.demosaicnet import MARGIN, build_bayer, load_weights, mosaic_of
+from experiments.demosaicnet import load_weights, mosaic_of
 from experiments.resnet20_cifar10 import FlatThenCosine
+from pconv_tf.comparing.published_networks import DEMOSAIC_MARGIN as MARGIN
+from pconv_tf.comparing.published_networks import demosaicnet
 
 RECIPE = Path(__file__).parents[1] / "configs" / "demosaicnet.yaml"
 CROP = 128
@@ -58,7 +60,7 @@ def main() -> None:
 
     def fresh(size: tuple[int, int]) -> Any:
         keras.utils.set_random_seed(args.seed)
-        model = build_bayer(size)
+        model = demosaicnet(keras.Input((*size, 3)))
         load_weights(model, weights)
         return model
 
@@ -69,7 +71,7 @@ def main() -> None:
             images = [i for i in test_images if (i.shape[0] > i.shape[1]) == portrait]
             if not images:
                 continue
-            sized = build_bayer(images[0].shape[:2])
+            sized = demosaicnet(keras.Input((*images[0].shape[:2], 3)))
             sized.set_weights(model.get_weights())
             path = args.work / f"{name}_{'portrait' if portrait else 'landscape'}.tflite"
             truth = np.stack(images).astype(np.float32) / 255

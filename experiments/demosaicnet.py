@@ -1,7 +1,4 @@
-"""DemosaicNet for Bayer mosaics (Gharbi et al. 2016) in Keras, with its published weights.
-
-`demosaicnet` of `pconv-tf compare` is a simplified one, see pconv_tf/comparing/networks.py.
-"""
+"""The published weights of DemosaicNet for Bayer mosaics (Gharbi et al. 2016), and its input."""
 
 from __future__ import annotations
 
@@ -13,34 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-DEPTH = 15
-WIDTH = 64
-# Every 'valid' 3x3 convolution takes one pixel off each side, at half and at full resolution.
-MARGIN = 2 * DEPTH + 1
 _MAGIC = 0x1950A86A20F9469CFC6C  # Of a checkpoint in the older format.
-
-
-def build_bayer(size: tuple[int | None, int | None] = (None, None)) -> Any:
-    """The network: mosaic [N, H, W, 3] in 0..1 to pixels [N, H - 62, W - 62, 3].
-
-    Args:
-        size: (H, W), even; None for any even size.
-    """
-    import keras
-
-    layers = keras.layers
-    mosaic = layers.Input((*size, 3))
-    x = layers.Conv2D(4, 2, strides=2, name="pack_mosaic")(mosaic)
-    for i in range(1, DEPTH + 1):
-        width = 2 * WIDTH if i == DEPTH else WIDTH
-        x = layers.Conv2D(width, 3, activation="relu", name=f"conv{i}")(x)
-    filtered = layers.Multiply()([x[..., :WIDTH], x[..., WIDTH:]])
-    residual = layers.Conv2D(12, 1, name="residual_predictor")(filtered)
-    upsampled = layers.Conv2DTranspose(3, 2, strides=2, name="upsampler")(residual)
-    cropped = layers.Cropping2D(2 * DEPTH, name="crop")(mosaic)
-    packed = layers.Concatenate()([cropped, upsampled])
-    x = layers.Conv2D(WIDTH, 3, activation="relu", name="post_conv")(packed)
-    return keras.Model(mosaic, layers.Conv2D(3, 1, name="output")(x), name="demosaicnet")
 
 
 def load_weights(model: Any, path: Path) -> None:

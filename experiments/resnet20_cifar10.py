@@ -24,7 +24,8 @@ import numpy as np
 import numpy.typing as npt
 
 from experiments.common import Results, batches, run_converted, settings_of, study_parser
-from experiments.resnet20 import MEAN, STD, build, load_weights
+from experiments.resnet20 import MEAN, STD, load_weights
+from pconv_tf.comparing.published_networks import resnet20
 
 RECIPE = Path(__file__).parents[1] / "configs" / "resnet20_cifar10.yaml"
 # Total compression of the convolutions to connectivity rate: patterns alone give 2.25x.
@@ -79,7 +80,7 @@ def main() -> None:
 
     def dense() -> dict[str, Any]:
         keras.utils.set_random_seed(args.seed)
-        model = build()
+        model = resnet20()
         load_weights(model, args.data / "resnet20_cifar10.npz")
         before = score(model, "published")["accuracy"]
         train(model, args.dense_epochs, 0)
@@ -88,7 +89,7 @@ def main() -> None:
 
     def fresh() -> Any:
         keras.utils.set_random_seed(args.seed)
-        model = build()
+        model = resnet20()
         model.load_weights(dense_file)
         return model
 

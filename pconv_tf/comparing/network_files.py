@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _PACKAGE = Path(__file__).parents[1]
 # What the files depend on besides their parameters.
-_SOURCES = ("config.py", "training", "fkw", "conversion", "comparing/networks.py")
+_SOURCES = ("config.py", "training", "fkw", "conversion", "comparing")
 
 
 @dataclass(frozen=True)

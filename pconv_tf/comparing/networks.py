@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pconv_tf.comparing.published_networks import demosaicnet, resnet20
+
 if TYPE_CHECKING:
     import keras
     import numpy as np
@@ -126,53 +128,6 @@ def _vgg16_cifar(shape: Shape) -> keras.Model:
     return Model(inputs, layers.Dense(10, name="predictions")(x), name="vgg16_cifar")
 
 
-def _resnet20_cifar(shape: Shape) -> keras.Model:
-    """ResNet-20 for 32x32 images (He et al. 2016, section 4.2).
-
-    Not the network of experiments/resnet20.py, whose accuracy was measured: shortcuts at stride 2
-    are 1x1 convolutions here and parameterless there (option A), and `same` padding puts the odd
-    row and column at the end, where PyTorch's weights expect one on each side.
-    """
-    from keras import Model, layers
-
-    def conv(x: Any, filters: int, kernel: int, stride: int, name: str) -> Any:
-        x = layers.Conv2D(filters, kernel, stride, "same", use_bias=False, name=name)(x)
-        return layers.BatchNormalization(name=f"{name}_bn")(x)
-
-    inputs = _input(shape)
-    x = layers.ReLU(name="stem_relu")(conv(inputs, 16, 3, 1, "stem"))
-    for stage, filters in enumerate([16, 32, 64], 1):
-        for block in range(1, 4):
-            name = f"stage{stage}_block{block}"
-            stride = 2 if stage > 1 and block == 1 else 1
-            y = layers.ReLU(name=f"{name}_relu1")(conv(x, filters, 3, stride, f"{name}_conv1"))
-            y = conv(y, filters, 3, 1, f"{name}_conv2")
-            shortcut = conv(x, filters, 1, 2, f"{name}_shortcut") if stride == 2 else x
-            x = layers.ReLU(name=f"{name}_relu2")(layers.Add(name=f"{name}_add")([y, shortcut]))
-    x = layers.GlobalAveragePooling2D(name="pool")(x)
-    return Model(inputs, layers.Dense(10, name="predictions")(x), name="resnet20_cifar")
-
-
-def _demosaicnet(shape: Shape) -> keras.Model:
-    """Joint demosaicking (Gharbi et al. 2016): 15 3x3 convs of 64 filters at half resolution.
-
-    Not the network of experiments/demosaicnet.py, whose PSNR was measured with the published
-    weights: its convolutions have `valid` padding, so that the output is 62 pixels smaller; its
-    15th has 128 filters, and the product of their halves goes on.
-    """
-    from keras import Model, layers
-
-    mosaic = _input(shape)
-    x = layers.Conv2D(4, 2, 2, name="pack")(mosaic)
-    for depth in range(1, 16):
-        x = layers.Conv2D(64, 3, padding="same", activation="relu", name=f"conv{depth}")(x)
-    residual = layers.Conv2D(12, 1, name="residual")(x)
-    upsampled = layers.Conv2DTranspose(3, 2, 2, name="upsample")(residual)
-    x = layers.Concatenate(name="concat")([mosaic, upsampled])
-    x = layers.Conv2D(64, 3, padding="same", activation="relu", name="full_resolution")(x)
-    return Model(mosaic, layers.Conv2D(3, 1, name="output")(x), name="demosaicnet")
-
-
 def _input(shape: Shape) -> Any:
     import keras
 
@@ -221,16 +176,16 @@ NETWORKS: dict[str, Network] = {
         ),
         Network(
             "resnet20_cifar",
-            "ResNet-20, 32x32",
+            "ResNet-20 (option-A shortcuts), 32x32",
             (32, 32, 3),
-            _resnet20_cifar,
+            lambda shape: resnet20(_input(shape)),
             {"pattern_set": "natural8", "connectivity_rate": 2, "pointwise_rate": 1},
         ),
         Network(
             "demosaicnet",
             "DemosaicNet (Bayer), a tile of 128x128",
             (128, 128, 3),
-            _demosaicnet,
+            lambda shape: demosaicnet(_input(shape)),
             {"pattern_set": "natural8", "connectivity_rate": 1.8, "pointwise_rate": 1},
         ),
     )

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pconv_tf.comparing.networks import network
+from pconv_tf.comparing.published_networks import demosaicnet, resnet20
 from pconv_tf.config import PruningConfig
 from pconv_tf.training.layers import find_kernels
 from pconv_tf.training.plan import make_plan
@@ -22,18 +23,6 @@ def application(name, shape, classes):
     import keras
 
     return getattr(keras.applications, name)(weights=None, input_shape=shape, classes=classes)
-
-
-def resnet20():
-    from experiments.resnet20 import build
-
-    return build()
-
-
-def demosaicnet():
-    from experiments.demosaicnet import build_bayer
-
-    return build_bayer()
 
 
 NETWORKS = {
