@@ -1,10 +1,17 @@
 #!/usr/bin/env bash
-# The library exports the plugin's two symbols and needs only the C library.
+# The library exports the plugin's two symbols and the accelerator's two, and needs only the C
+# library.
 set -euo pipefail
 library=$1
 
 exported=$(nm -D --defined-only "$library" | awk '{print $3}' | sort)
-expected=$'tflite_plugin_create_delegate\ntflite_plugin_destroy_delegate'
+expected=$(sort <<'EOT'
+LiteRtAcceleratorImpl
+pconv_set_accelerator_options
+tflite_plugin_create_delegate
+tflite_plugin_destroy_delegate
+EOT
+)
 if [[ "$exported" != "$expected" ]]; then
   echo "exported symbols: found"; echo "$exported"; echo "expected"; echo "$expected"
   exit 1

@@ -1,14 +1,14 @@
-// The two symbols that libpconv_delegate.so exports.
+#include "delegate/plugin.h"
 
 #include <exception>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "delegate/delegate.h"
 #include "delegate/log.h"
 #include "delegate/options.h"
 
-extern "C" {
-
-// Null after an error, which goes to `report_error`, or to stderr where a loader passes none.
 TfLiteDelegate* tflite_plugin_create_delegate(const char* const* options_keys,
                                               const char* const* options_values, size_t num_options,
                                               void (*report_error)(const char*)) {
@@ -34,5 +34,3 @@ TfLiteDelegate* tflite_plugin_create_delegate(const char* const* options_keys,
 }
 
 void tflite_plugin_destroy_delegate(TfLiteDelegate* delegate) { pconv::DestroyDelegate(delegate); }
-
-}  // extern "C"

@@ -22,6 +22,7 @@ _EXPORTS = {
     "delegate_path": "pconv_tf.runtime.delegate",
     "load_delegate": "pconv_tf.runtime.delegate",
     "Interpreter": "pconv_tf.runtime.interpreter",
+    "CompiledModel": "pconv_tf.runtime.compiled_model",
     "benchmark": "pconv_tf.measuring.benchmarking",
     "compare": "pconv_tf.comparing.subjects",
 }
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pconv_tf.conversion import convert as convert
     from pconv_tf.conversion import convert_dense as convert_dense
     from pconv_tf.measuring.benchmarking import benchmark as benchmark
+    from pconv_tf.runtime.compiled_model import CompiledModel as CompiledModel
     from pconv_tf.runtime.delegate import delegate_path as delegate_path
     from pconv_tf.runtime.delegate import load_delegate as load_delegate
     from pconv_tf.runtime.interpreter import Interpreter as Interpreter
