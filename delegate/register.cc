@@ -6,7 +6,7 @@
 
 #include "delegate/engine_factory.h"
 #include "tflite_ops/layer_reader.h"
-#include "tflite_ops/register.h"
+#include "tflite_ops/pconv2d_op.h"
 
 namespace pconv {
 namespace {

@@ -9,7 +9,9 @@
 #define PCONV_TF_DELEGATE_REGISTER_H_
 
 #include "tflite_ops/pconv_kernel.h"
-#include "tflite_ops/tflite_abi.h"
+
+// TFLite's own, declared only: this header stands beside those of any TFLite or LiteRT.
+struct TfLiteRegistration;
 
 // One layer on the CPU engine, behind the four C calls.
 extern "C" const PConvKernel* PConvCpuKernel(void);

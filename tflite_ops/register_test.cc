@@ -5,6 +5,7 @@
 #include "gtest/gtest.h"
 #include "tflite_ops/fake_runtime.h"
 #include "tflite_ops/reference.h"
+#include "tflite_ops/tflite_node.h"
 
 namespace pconv {
 namespace {
