@@ -111,6 +111,12 @@ TfLiteStatus PrepareDelegate(TfLiteContext* context, TfLiteDelegate* delegate) {
     if (state->options.verbose) {
       for (const std::string& line : partition.report) LogInfo(line);
     }
+    if (partition.num_pconv > 0 && partition.num_taken > 0) {
+      LogWarning("another delegate took part of the model before this one (" +
+                 std::to_string(partition.num_taken) +
+                 " of its nodes are another delegate's partitions), which makes it slower: apply "
+                 "this delegate first; with benchmark_model, give --use_xnnpack=false");
+    }
     if (partition.num_pconv == 0) {
       LogInfo("the model has no PConv2D; all " + std::to_string(partition.num_model_nodes) +
               " nodes are left to the runtime");

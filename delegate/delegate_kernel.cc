@@ -72,6 +72,14 @@ std::string ChooseCacheDir(const DelegateOptions& options) {
   return "";
 }
 
+// The operation and its kernel, of a text that goes on with their sizes. Tables and CSV files of
+// benchmark_model take neither long names nor commas.
+std::string ShortKernelName(const std::string& kernel) {
+  const size_t first = kernel.find_first_of(" ,");
+  if (first == std::string::npos || kernel[first] == ',') return kernel.substr(0, first);
+  return kernel.substr(0, kernel.find_first_of(" ,", first + 1));
+}
+
 // Rows for the runtime's own profiler, if one is installed (benchmark_model
 // --enable_op_profiling=true).
 void ReportToProfiler(const std::vector<ProfileRow>& rows, const TfLiteContext* context) {
@@ -79,7 +87,7 @@ void ReportToProfiler(const std::vector<ProfileRow>& rows, const TfLiteContext* 
   if (profiler == nullptr) return;
   for (size_t i = 0; i < rows.size(); ++i) {
     const double microseconds = std::max(0.0, rows[i].end_us - rows[i].begin_us);
-    profiler->AddEvent(rows[i].kernel.c_str(),
+    profiler->AddEvent(ShortKernelName(rows[i].kernel).c_str(),
                        tflite::Profiler::EventType::DELEGATE_PROFILED_OPERATOR_INVOKE_EVENT,
                        std::llround(microseconds), static_cast<int64_t>(i), 0);
   }

@@ -2,6 +2,7 @@
 
 #include "delegate/delegate.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <random>
 #include <string>
@@ -68,6 +69,26 @@ TEST(Delegate, LeavesModelsWithoutPConv2D) {
   runtime.AddBuiltinNode(kTfLiteBuiltinRelu, {in}, {out}, 0);
   ASSERT_EQ(runtime.Apply(owned.delegate), kTfLiteOk);
   EXPECT_EQ(runtime.num_kernels(), 0);
+}
+
+TEST(Delegate, WarnsOfADelegateThatWasFirst) {
+  for (const bool was_first : {false, true}) {
+    std::mt19937 rng(1);
+    OwnedDelegate owned;
+    FakeRuntime runtime;
+    testing::OwnedLayer layer = testing::RandomLayer({}, &rng);
+    const int in = runtime.AddActivation({1, 4, 4, 8}, "in");
+    const int middle = runtime.AddActivation({1, 4, 4, 8}, "middle");
+    const int out = runtime.AddActivation({1, 4, 4, 8}, "out");
+    runtime.AddBuiltinNode(was_first ? kTfLiteBuiltinDelegate : kTfLiteBuiltinShape, {in}, {middle},
+                           0);
+    runtime.AddCustomNode("PConv2D", runtime.AddLayerInputs(middle, &layer), {out},
+                          testing::EncodeOptions(layer.options));
+    ::testing::internal::CaptureStderr();
+    ASSERT_EQ(runtime.Apply(owned.delegate), kTfLiteOk) << runtime.errors();
+    const std::string log = ::testing::internal::GetCapturedStderr();
+    EXPECT_EQ(log.find("give --use_xnnpack=false") != std::string::npos, was_first) << log;
+  }
 }
 
 TEST(Delegate, NamesTheMalformedLayer) {
@@ -140,6 +161,10 @@ TEST(Delegate, ReportsEveryOperationToTheProfiler) {
       EXPECT_EQ(profiler.tags[10], "Softmax reference");
     } else {
       EXPECT_EQ(profiler.tags.back(), "Softmax nhwc");
+    }
+    for (const std::string& tag : profiler.tags) {
+      EXPECT_EQ(tag.find(','), std::string::npos) << tag;
+      EXPECT_LE(std::count(tag.begin(), tag.end(), ' '), 1) << tag;
     }
   }
 }

@@ -88,7 +88,8 @@ TEST(LiteRtAccelerator, OptionsAreCheckedWhenGiven) {
   const char* key = "backend";
   const char* value = "tpu";
   EXPECT_EQ(pconv_set_accelerator_options(&key, &value, 1, Report), 0);
-  EXPECT_NE(Reported()->find("accepted: auto|cpu|opencl|reference"), std::string::npos) << *Reported();
+  EXPECT_NE(Reported()->find("accepted: auto|cpu|opencl|reference"), std::string::npos)
+      << *Reported();
   value = "cpu";
   EXPECT_EQ(pconv_set_accelerator_options(&key, &value, 1, Report), 1);
   EXPECT_EQ(pconv_set_accelerator_options(nullptr, nullptr, 0, Report), 2);

@@ -163,6 +163,11 @@ Status PartitionModel(TfLiteContext* context, Claim claim, Partition* partition)
 
   std::map<int, std::string> refusal;
   for (const ModelNode& model_node : plan) {
+    if (model_node.registration->builtin_code == kTfLiteBuiltinDelegate) {
+      ++partition->num_taken;
+      refusal[model_node.index] = "belongs to another delegate";
+      continue;
+    }
     const bool is_pconv = IsPConv2D(*model_node.registration);
     if (!is_pconv && claim == Claim::kPConv) {
       refusal[model_node.index] = "claim is pconv";

@@ -22,6 +22,7 @@ struct Partition {
   std::set<int> shape_nodes;
   int num_pconv = 0;  // PConv2D among `nodes`
   int num_model_nodes = 0;
+  int num_taken = 0;  // partitions among the model's nodes that other delegates took before
   std::vector<std::string> report;  // one line per node of the model: what became of it and why
 };
 

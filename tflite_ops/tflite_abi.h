@@ -216,6 +216,7 @@ typedef enum {
   kTfLiteBuiltinMean = 40,
   kTfLiteBuiltinSub = 41,
   kTfLiteBuiltinStridedSlice = 45,
+  kTfLiteBuiltinDelegate = 51,  // a partition that a delegate has taken
   kTfLiteBuiltinShape = 77,
   kTfLiteBuiltinPack = 83,
   kTfLiteBuiltinLeakyRelu = 98,

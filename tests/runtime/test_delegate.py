@@ -205,3 +205,15 @@ def test_delegate_outlives_its_options():
     )
     interpreter.allocate_tensors()
     interpreter.invoke()
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_knows_the_partitions_of_a_delegate_that_was_first(delegate, converted, capfd, runtime):
+    module = delegate_module.runtime_module(runtime)
+    first = pconv_tf.load_delegate(runtime=runtime)
+    second = pconv_tf.load_delegate({"verbose": True}, runtime=runtime)
+    interpreter = module.Interpreter(
+        model_content=converted, experimental_delegates=[first, second]
+    )
+    interpreter.allocate_tensors()
+    assert "refused, belongs to another delegate" in capfd.readouterr().err
