@@ -9,13 +9,17 @@ BAZEL ?= bazel
 # Tests in which several threads share memory.
 THREAD_TESTS := //delegate:packed_cache_test //delegate/cpu:concurrency_test //delegate/cpu:cpu_engine_test //delegate/cpu/blocked:steps_test
 
+# Tests of what the OpenCL engine chooses by the lanes of the device; PoCL has those of the CPU that it runs on.
+OPENCL_TESTS := //delegate/opencl:opencl_engine_test //delegate/opencl:opencl_tiles_test
+
 # Tests that need an OpenCL device (PoCL, which `setup` installs) fail without one; 0 skips them there.
 export PCONV_REQUIRE_OPENCL ?= 1
 
-.PHONY: help setup delegate demo test test-python test-cpp test-emulated test-oclgrind sanitize lint format bench docs wheel clean
+.PHONY: help setup delegate demo test test-all test-python test-cpp test-long test-emulated test-oclgrind sanitize lint
+.PHONY: format bench docs wheel clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.stamp delegate  ## system packages, .venv from the lock file, the delegate
 
@@ -30,10 +34,16 @@ delegate: $(VENV)/.stamp  ## build libpconv_delegate.so with Bazel, offline
 demo: setup  ## train, prune, convert and run a CNN on Fashion-MNIST; prints a table, draws a picture
 	$(VENV)/bin/pconv-tf demo --output=demo_output
 
-test: setup lint test-cpp sanitize test-python  ## linters, C++ tests (plain and sanitized), Python tests
+test: setup lint test-cpp test-python  ## linters, C++ and Python tests: minutes
 
-test-cpp: setup  ## C++ unit tests
-	$(BAZEL) test //...
+test-all: test test-long sanitize test-emulated test-oclgrind  ## these, long tests, sanitizers, other CPUs: an hour
+
+test-cpp: setup  ## C++ tests but the long ones
+	$(BAZEL) test --test_tag_filters=-long //...
+
+test-long: setup  ## C++ and Python tests that take long
+	$(BAZEL) test --test_tag_filters=long //...
+	$(PY) -m pytest -n auto -m slow tests
 
 sanitize: setup  ## C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer, threads under ThreadSanitizer
 	$(BAZEL) test --config=asan //...
@@ -43,11 +53,13 @@ test-emulated: setup  ## C++ tests under qemu: ARM64 with and without float16, x
 	scripts/packages.sh "qemu-user-static:qemu-aarch64-static" "g++-aarch64-linux-gnu:aarch64-linux-gnu-g++"
 	$(BAZEL) test --config=nehalem //delegate/... //tflite_ops/...
 	$(BAZEL) test --config=haswell //delegate/... //tflite_ops/...
+	$(BAZEL) test --config=haswell --test_tag_filters= "--test_arg=--gtest_filter=*OnCpus:*cpu_fp32" $(OPENCL_TESTS)
+	$(BAZEL) test --config=nehalem --test_tag_filters= "--test_arg=--gtest_filter=*OnCpus:*cpu_fp32" $(OPENCL_TESTS)
 	$(BAZEL) test --config=aarch64 //delegate/... //tflite_ops/...
 	$(BAZEL) test --config=aarch64 --config=cortex-a72 //delegate/cpu/...
 
-test-python: setup  ## Python tests, against the built delegate
-	$(PY) -m pytest -n auto tests
+test-python: setup  ## Python tests but the slow ones, against the built delegate
+	$(PY) -m pytest -n auto -m "not slow" tests
 
 test-oclgrind: setup  ## OpenCL kernels in the simulator Oclgrind and, those in half, in clang
 	scripts/packages.sh oclgrind:oclgrind clang:clang

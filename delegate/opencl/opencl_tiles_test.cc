@@ -113,7 +113,8 @@ TEST_P(OpenClTilesTest, EveryCandidateComputesTheSame) {
   const std::string tuned = Run(Tuning::kFull);
   EXPECT_EQ(tuned.find("refused"), std::string::npos) << tuned;
   const std::vector<std::string> tiles = MeasuredTiles(tuned);
-  ASSERT_GE(tiles.size(), 3u) << tuned;
+  // How many there are depends on the device's lanes; with one there would be nothing to choose.
+  ASSERT_GE(tiles.size(), 2u) << tuned;
   const bool has_image = tuned.find("image ") != std::string::npos;
   // Without arithmetic in half, which no device here has, there are no images of halves.
   EXPECT_EQ(has_image, GetParam().kernels == OpenClKernels::kGpu) << tuned;

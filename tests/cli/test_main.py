@@ -157,12 +157,12 @@ sys.exit(main(["demo"]))
 
 
 def test_ctrl_c_ends_the_process_with_130():
-    code = _SLEEPER.format(body="print('ready', flush=True); time.sleep(60)")
+    code = _SLEEPER.format(body="print('ready', flush=True); time.sleep(600)")
     with interruptible(code, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "ready\n"
         time.sleep(0.1)
         os.kill(process.pid, signal.SIGINT)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=300)
     assert process.returncode == 130 and err == "pconv-tf: interrupted\n"
 
 
@@ -174,5 +174,5 @@ def test_a_reader_that_goes_away_is_no_error():
         process.stdout.readline()
         process.stdout.close()
         err = process.stderr.read()
-        process.wait(timeout=20)
+        process.wait(timeout=300)
     assert process.returncode == 141 and err == ""

@@ -161,7 +161,7 @@ def _screenshot(page: Path, width: int, dark: bool, folder: Path):
         f"--blink-settings=preferredColorScheme={0 if dark else 1}",
         page.as_uri(),
     ]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    subprocess.run(command, check=True, capture_output=True, timeout=600)
     return picture
 
 
@@ -198,7 +198,7 @@ def test_page_in_a_browser(report, tmp_path):
         check=True,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
     ).stdout
     width = re.search(r"W=(\d+)", dump)
     assert width and int(width[1]) <= 390

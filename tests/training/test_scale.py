@@ -31,7 +31,7 @@ def start(framework, devices, output, *arguments, **variables):
 
 def finish(process):
     try:
-        text, _ = process.communicate(timeout=150)
+        text, _ = process.communicate(timeout=900)
     except subprocess.TimeoutExpired:
         process.kill()
         raise
@@ -96,7 +96,7 @@ def test_jax_resumes_after_a_kill(on_one_device, tmp_path):
     assert_same(result(whole), on_one_device)
     for epoch in ("1", "3"):
         killed = start("keras", "one", pieces, tmp_path / "run", epoch, KERAS_BACKEND="jax")
-        killed.communicate(timeout=150)
+        killed.communicate(timeout=900)
         assert killed.returncode == 9
     finish(start("keras", "one", pieces, tmp_path / "run", KERAS_BACKEND="jax"))
     one, other = result(whole), result(pieces)
