@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from typing import Any
 
@@ -55,6 +56,7 @@ class Graph:
         self._outputs = set(ids(subgraph.outputs))
         self._replaced: dict[int, Any] = {}
         self._removable: set[int] = set()
+        self._added: dict[bytes, int] = {}  # buffers by the digest of what they hold
 
     def builtin(self, operator: Any) -> int:
         """The operator's builtin code; CUSTOM for custom operators."""
@@ -118,14 +120,18 @@ class Graph:
         return data.view(dtype).reshape(shape)
 
     def add_constant(self, name: str, value: np.ndarray) -> int:
-        """Adds a constant tensor and returns its index."""
+        """Adds a constant tensor and returns its index; equal constants share a buffer."""
         little = np.ascontiguousarray(value, value.dtype.newbyteorder("<"))
-        self.model.buffers.append(schema.BufferT(data=little.reshape(-1).view(np.uint8)))
+        data = little.reshape(-1).view(np.uint8)
+        digest = hashlib.blake2b(memoryview(data)).digest()
+        if digest not in self._added:
+            self.model.buffers.append(schema.BufferT(data=data))
+            self._added[digest] = len(self.model.buffers) - 1
         tensor = schema.TensorT()
         tensor.name = name
         tensor.shape = np.array(value.shape, np.int32)
         tensor.type = _TENSOR_TYPES[little.dtype]
-        tensor.buffer = len(self.model.buffers) - 1
+        tensor.buffer = self._added[digest]
         self.subgraph.tensors.append(tensor)
         return len(self.subgraph.tensors) - 1
 

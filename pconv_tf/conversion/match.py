@@ -9,7 +9,7 @@ import numpy as np
 
 from pconv_tf.conversion.constants import NotConvertible, Weights, bias_of, weights_of
 from pconv_tf.conversion.graph import BuiltinOperator, Graph, TensorType, ids
-from pconv_tf.fkw import MAX_KERNEL, Activation, Padding
+from pconv_tf.fkw import MAX_KERNEL, MAX_STEP, Activation, Padding
 
 CONVOLUTIONS = {
     BuiltinOperator.CONV_2D: "CONV_2D",
@@ -76,7 +76,18 @@ def match(graph: Graph, operator: Any) -> Convolution:
         _absorb_space_to_batch(graph, conv)
         _absorb_pad(graph, conv)
         _simplify_pads(conv)
+        _check_geometry(conv)
     return conv
+
+
+def _check_geometry(conv: Convolution) -> None:
+    for name, least, values in (
+        ("strides", 1, conv.strides),
+        ("dilations", 1, conv.dilations),
+        ("pads", 0, conv.pads or (0, 0, 0, 0)),
+    ):
+        if min(values) < least or max(values) > MAX_STEP:
+            raise NotConvertible(f"{name} {values}, expected {least} to {MAX_STEP}")
 
 
 def _channel_axis(builtin: int) -> int:
@@ -125,9 +136,16 @@ def _reshaped(
         groups=groups,
         strides=(options.strideH, options.strideW),
         dilations=(options.dilationHFactor, options.dilationWFactor),
-        padding=Padding(options.padding),
+        padding=_padding(options.padding),
         activation=activation,
     )
+
+
+def _padding(number: int) -> Padding:
+    try:
+        return Padding(number)
+    except ValueError:
+        raise NotConvertible(f"padding number {number}") from None
 
 
 def _activation(number: int) -> Activation:
@@ -172,7 +190,8 @@ def _absorb_bias(graph: Graph, conv: Convolution) -> None:
         return
     try:
         bias = bias_of(graph, others[0], len(conv.bias))
-        conv.activation = _activation(add.builtinOptions.fusedActivationFunction)
+        options = add.builtinOptions
+        conv.activation = _activation(0 if options is None else options.fusedActivationFunction)
     except NotConvertible:
         return
     conv.absorbed.append(conv.place)

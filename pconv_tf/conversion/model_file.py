@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import struct
-import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from flatbuffers import Builder
+
+from pconv_tf.conversion import attached, graph_checks
+from pconv_tf.conversion.attached import Attached
 
 MAX_BYTES = 2**31 - 1  # offsets inside a FlatBuffer are signed 32 bit
 _IDENTIFIER = b"TFL3"
@@ -23,11 +24,11 @@ class ModelFile:
 
     Attributes:
         model: the file as `ModelT`; buffers are views into the bytes it was read from.
-        attached: files that TFLite Metadata appended as a zip archive, with their entries.
+        attached: files that TFLite Metadata appended, None if there are none.
     """
 
     model: Any
-    attached: list[tuple[zipfile.ZipInfo, bytes]] = field(default_factory=list)
+    attached: Attached | None = None
 
 
 def read(data: bytes, name: str) -> ModelFile:
@@ -48,9 +49,10 @@ def read(data: bytes, name: str) -> ModelFile:
         model = schema.ModelT.InitFromPackedBuf(data, 0)
     except (struct.error, ValueError, TypeError, IndexError, OverflowError, MemoryError) as error:
         raise ValueError(f"{name}: damaged .tflite file ({error})") from None
-    _check_references(model, name)
+    graph_checks.check_references(model, name)
     _take_in(model, data, name)
-    return ModelFile(model, _attached_files(data))
+    graph_checks.check_sizes(model, len(data), name)
+    return ModelFile(model, attached.find(data))
 
 
 def write(file: ModelFile) -> bytes:
@@ -70,7 +72,7 @@ def write(file: ModelFile) -> bytes:
     start = builder.Head()
     with memoryview(builder.Bytes) as whole, whole[start:] as used:
         data = bytes(used)
-    return _with_attached(data, file.attached) if file.attached else data
+    return data if file.attached is None else attached.append(data, file.attached)
 
 
 def buffer_bytes(model: Any, index: int) -> np.ndarray | None:
@@ -92,33 +94,6 @@ class _AlignedBuilder(Builder):
             whole[self.head : end] = np.ascontiguousarray(x).data
         self.vectorNumElems = x.size
         return self.EndVector()
-
-
-def _check_references(model: Any, name: str) -> None:
-    """Refuses references to what is not there, so that nobody else has to."""
-
-    def expect(condition: bool, what: str) -> None:
-        if not condition:
-            raise ValueError(f"{name}: damaged .tflite file ({what})")
-
-    for attribute in ("operatorCodes", "subgraphs", "buffers"):
-        expect(bool(getattr(model, attribute)), f"no {attribute}")
-    for number, graph in enumerate(model.subgraphs):
-        where = f"subgraph {number}"
-        graph.tensors = graph.tensors if graph.tensors is not None else []
-        graph.operators = graph.operators if graph.operators is not None else []
-        count = len(graph.tensors)
-        for tensor in graph.tensors:
-            expect(0 <= tensor.buffer < len(model.buffers), f"{where}: a tensor without buffer")
-        for operator in graph.operators:
-            expect(0 <= operator.opcodeIndex < len(model.operatorCodes), f"{where}: unknown op")
-        lists = [graph.inputs, graph.outputs]
-        lists += [tensors for op in graph.operators for tensors in (op.inputs, op.outputs)]
-        for tensors in lists:
-            ids = np.asarray([] if tensors is None else tensors, np.int64)
-            expect(bool(((ids >= -1) & (ids < count)).all()), f"{where}: an unknown tensor")
-    for entry in model.metadata or []:
-        expect(0 <= entry.buffer < len(model.buffers), "metadata without buffer")
 
 
 def _take_in(model: Any, data: bytes, name: str) -> None:
@@ -143,21 +118,3 @@ def _take_in(model: Any, data: bytes, name: str) -> None:
             operator.largeCustomOptionsOffset = operator.largeCustomOptionsSize = 0
     if model.metadata is not None:  # the note that says where buffers lie
         model.metadata = [m for m in model.metadata if m.name != b"buffer_location"]
-
-
-def _attached_files(data: bytes) -> list[tuple[zipfile.ZipInfo, bytes]]:
-    if bytes(data[-65558:]).find(b"PK\x05\x06") < 0:  # no end-of-archive record, spare the copy
-        return []
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return [(entry, archive.read(entry)) for entry in archive.infolist()]
-    except (zipfile.BadZipFile, struct.error, NotImplementedError, OSError, ValueError):
-        return []  # those bytes were weights
-
-
-def _with_attached(data: bytes, attached: list[tuple[zipfile.ZipInfo, bytes]]) -> bytes:
-    stream = io.BytesIO(data)
-    with zipfile.ZipFile(stream, "a") as archive:
-        for entry, content in attached:
-            archive.writestr(entry, content, compress_type=entry.compress_type)
-    return stream.getvalue()

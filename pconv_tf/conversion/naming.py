@@ -28,6 +28,8 @@ class LayerNames:
         """The name of the layer that `operator` performs."""
         weights = [tensor for tensor in ids(operator.inputs)[1:2] if tensor >= 0]
         buffer = graph.tensor(weights[0]).buffer if weights else 0
+        if weights and graph.name(weights[0]).endswith(_FKW_SUFFIX):
+            buffer = 0  # PConv2D: layers may share arrays, but each has tensors of its own name
         name = self._name_of_buffer.get(buffer) or self._name(graph, operator)
         if buffer:  # a layer that is used twice has its weights once; the second use is nameless
             self._name_of_buffer[buffer] = name

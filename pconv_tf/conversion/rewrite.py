@@ -120,6 +120,13 @@ def _array(graph: Graph, tensor: int, name: str) -> np.ndarray:
     return np.zeros(shape, dtype)
 
 
+def dense_bytes(op: PConvOp) -> int:
+    """Size of the weights that `to_stock` stores."""
+    kh, kw = op.layer.kernel_size
+    channels = op.layer.in_channels // infer_groups(op.layer)
+    return op.layer.out_channels * kh * kw * channels * op.layer.weight.dtype.itemsize
+
+
 def to_stock(graph: Graph, op: PConvOp) -> None:
     """Replaces a PConv2D by TFLite's own operators with the same weights, stored dense."""
     options, name = op.options, graph.name(op.output)

@@ -9,6 +9,7 @@ from pconv_tf.fkw.encode import encode as encode
 from pconv_tf.fkw.layer import FILTER_BLOCKS as FILTER_BLOCKS
 from pconv_tf.fkw.layer import MAX_KERNEL as MAX_KERNEL
 from pconv_tf.fkw.layer import MAX_PATTERNS as MAX_PATTERNS
+from pconv_tf.fkw.layer import MAX_STEP as MAX_STEP
 from pconv_tf.fkw.layer import FkwLayer as FkwLayer
 from pconv_tf.fkw.options import CUSTOM_CODE as CUSTOM_CODE
 from pconv_tf.fkw.options import VERSION as VERSION

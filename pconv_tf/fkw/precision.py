@@ -8,14 +8,18 @@ import numpy as np
 
 from pconv_tf.fkw.layer import FkwLayer
 
+_MOST_CHANGE = 0.01  # of the norm of the weights; plain rounding to float16 changes it by 0.0003
+
 
 def cast_weights(layer: FkwLayer, dtype: str) -> FkwLayer:
     """The float32 `layer` with its weights stored as float32, float16 or int8.
 
-    int8 is symmetric per filter: w = q * scale, q in -127..127, scale = max |w| / 127.
+    int8 is symmetric per filter: w = q * scale, q in -127..127, scale = max |w| / 127. float16
+    rounds to 0 what is below 3e-8; a few such weights among larger ones do no harm.
 
     Raises:
-        ValueError: if `dtype` is unknown, or a weight is not finite in it.
+        ValueError: if `dtype` is unknown, a weight is not finite in it, or the weights as a whole
+            are too small for float16: its rounding would change them by more than 1 %.
     """
     if layer.weight.dtype != np.float32:
         raise ValueError(f"weight: expected float32, found {layer.weight.dtype}")
@@ -26,6 +30,14 @@ def cast_weights(layer: FkwLayer, dtype: str) -> FkwLayer:
             half = layer.weight.astype(np.float16)
         if not np.isfinite(half).all():
             raise ValueError("weight: a value is not finite or too large for float16")
+        largest = np.abs(layer.weight).max(initial=0) or np.float32(1)
+        change = np.linalg.norm((half - layer.weight) / largest)
+        if change > _MOST_CHANGE * np.linalg.norm(layer.weight / largest):
+            lost = np.count_nonzero(layer.weight) - np.count_nonzero(half)
+            raise ValueError(
+                f"weight: values up to {largest:.1e} are too small for float16,"
+                f" which would make {lost} of {layer.weight.size} zero; use float32 or int8"
+            )
         return dataclasses.replace(layer, weight=half)
     if dtype == "int8":
         return _to_int8(layer)

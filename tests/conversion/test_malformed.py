@@ -1,15 +1,22 @@
 """Damaged files are refused with a ValueError or read; nothing else ever happens."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from flatbuffers import flexbuffers
+from fuzz import check as check_within_limits
+from fuzz import corpus, damaged, mutated
 from pruned_models import prune
 
 import pconv_tf
+from pconv_tf import fkw
 from pconv_tf.conversion import convert_with_report, inspection, model_file
+from pconv_tf.conversion.graph import BuiltinOperator, Graph
 from pconv_tf.fkw import VERSION
 
 CASES = 2000
+FUZZED_CASES = 300  # the long run: python tests/conversion/fuzz.py --seconds=600
 
 
 @pytest.fixture(scope="module")
@@ -26,23 +33,10 @@ def converted():
     return pconv_tf.convert(model, force=True, quiet=True, weights="int8")
 
 
-def damaged(data, rng):
-    """`data` cut short, with flipped bits, an extreme number, or a piece missing."""
-    copy = bytearray(data)
-    kind = rng.integers(4)
-    place = int(rng.integers(len(copy) - 4))
-    if kind == 0:
-        return bytes(copy[:place])
-    if kind == 1:
-        for spot in rng.integers(0, len(copy), rng.integers(1, 9)):
-            copy[spot] ^= 1 << int(rng.integers(8))
-    elif kind == 2:
-        place &= ~3
-        extremes = [2**32 - 1, 2**31 - 1, 2**31, 0, int(rng.integers(2**32))]
-        copy[place : place + 4] = int(rng.choice(extremes)).to_bytes(4, "little")
-    else:
-        del copy[place : place + int(rng.integers(1, 64))]
-    return bytes(copy)
+@pytest.fixture(scope="module")
+def mixed():
+    """Files of many kinds: 2 has sparse tensors, 3 is float16 with PAD and SPACE_TO_BATCH_ND."""
+    return corpus()
 
 
 def test_mutations(converted, rng):
@@ -58,6 +52,12 @@ def test_mutations(converted, rng):
                 refused += 1
                 assert str(error)
     assert refused > CASES / 4
+
+
+def test_wrong_graphs(mixed):
+    for seed in range(1, FUZZED_CASES + 1):
+        print(f"seed: {seed}")  # of the last one, if it fails
+        check_within_limits(mutated(mixed, seed))
 
 
 def edited(data, edit):
@@ -142,3 +142,70 @@ def test_no_options(converted):
         graph = file.model.subgraphs[0]
         edit(file.model, graph, graph.operators[0])
         inspection.inspect(model_file.write(file))
+
+
+def with_graph(data, edit):
+    """`data` with its main subgraph changed."""
+    file = model_file.read(data, "file")
+    edit(Graph(file.model, file.model.subgraphs[0]))
+    return model_file.write(file)
+
+
+def refused(data, message):
+    for run in (inspection.inspect, pconv_tf.convert_dense, convert_with_report):
+        with pytest.raises(ValueError, match=message):
+            run(data)
+
+
+def operators_of(graph, name):
+    builtin = getattr(BuiltinOperator, name)
+    return [operator for operator in graph.operators if graph.builtin(operator) == builtin]
+
+
+def test_operators_that_read_their_own_results(mixed):
+    def edit(graph):
+        first, second = operators_of(graph, "DEQUANTIZE")[:2]
+        first.inputs, second.inputs = second.outputs, first.outputs
+
+    refused(with_graph(mixed[3], edit), "an operator reads what is made after it")
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs"),
+    [("SPACE_TO_BATCH_ND", 1), ("PAD", 1), ("DEQUANTIZE", 0), ("BATCH_TO_SPACE_ND", 2)],
+)
+def test_operators_that_lack_inputs(mixed, name, inputs):
+    def edit(graph):
+        for operator in operators_of(graph, name):
+            operator.inputs = operator.inputs[:inputs]
+
+    refused(with_graph(mixed[3], edit), rf"damaged .tflite file \(subgraph 0: {name} with inputs")
+
+
+def test_few_bytes_that_mean_much(converted):
+    layer = fkw.encode(np.ones((2, 1, 1, 1), np.float32))
+    channels = 1 << 24
+    huge = dataclasses.replace(layer, in_channels=channels, index=np.array([7, 7], np.uint32))
+
+    def edit(model, graph, operator):
+        helper = Graph(model, graph)
+        arrays = [*huge.arrays().values(), np.zeros(2, np.float32)]
+        constants = [helper.add_constant("part", array) for array in arrays]
+        options = fkw.ConvOptions.of(huge)
+        graph.operators = [operator]
+        operator.inputs = np.array([operator.inputs[0], *constants], np.int32)
+        operator.customOptions = np.frombuffer(options.to_bytes(), np.uint8)
+
+    data = edited(converted, edit)
+    assert len(data) < 20_000
+    assert len(inspection.inspect(data).layers) == 1
+    with pytest.raises(ValueError, match="its weights would take 134 MB as dense arrays"):
+        pconv_tf.convert_dense(data)
+
+
+def test_sparse_storage_that_means_much(mixed):
+    def edit(graph):
+        tensor = next(t for t in graph.subgraph.tensors if t.sparsity is not None)
+        tensor.shape = np.array([30_000] * len(tensor.shape), np.int32)
+
+    refused(with_graph(mixed[2], edit), "its weights would take .* MB as dense arrays")

@@ -2,6 +2,7 @@
 
 import io
 import os
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -304,6 +305,44 @@ class TestKept:
         with zipfile.ZipFile(io.BytesIO(converted)) as archive:
             assert archive.read("labels.txt") == b"cat\ndog\n"
         assert converted_layers(converted) == converted_layers(stream.getvalue())
+
+    def test_attached_files_are_not_unpacked(self, net):
+        size = 1 << 28
+        repacked = io.BytesIO(pconv_tf.convert_dense(net))
+        with zipfile.ZipFile(repacked, "a") as archive:
+            archive.writestr("labels.txt", "cat")
+            archive.writestr("zeros", bytes(size), compress_type=zipfile.ZIP_DEFLATED)
+        tracemalloc.start()
+        converted = pconv_tf.convert(repacked.getvalue(), force=True, quiet=True)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < size / 8
+        with zipfile.ZipFile(io.BytesIO(converted)) as archive:
+            assert archive.testzip() is None
+            assert [entry.file_size for entry in archive.infolist()] == [3, size]
+
+    def test_encrypted_and_damaged_attached_files_are_carried_over(self, net):
+        stream = io.BytesIO(pconv_tf.convert_dense(net))
+        with zipfile.ZipFile(stream, "a") as archive:
+            archive.writestr("a.txt", b"A" * 40)
+        data = bytearray(stream.getvalue())
+        content = data.rindex(b"A" * 40)
+        data[content] = ord("B")  # its check sum is wrong now
+        data[data.rindex(b"PK\x01\x02") + 8] |= 1  # and it says that it is encrypted
+        converted = pconv_tf.convert(bytes(data), force=True, quiet=True)
+        with zipfile.ZipFile(io.BytesIO(converted)) as archive:
+            (entry,) = archive.infolist()
+            assert entry.flag_bits & 1
+        assert b"B" + b"A" * 39 in converted
+
+    @pytest.mark.parametrize("spot", [-22, -12, -8, -6])
+    def test_what_only_looks_like_an_archive_is_none(self, net, spot):
+        stream = io.BytesIO(pconv_tf.convert_dense(net))
+        with zipfile.ZipFile(stream, "a") as archive:
+            archive.writestr("a.txt", "A")
+        data = bytearray(stream.getvalue())
+        data[spot] ^= 0x55
+        assert pconv_tf.convert_dense(bytes(data)) == pconv_tf.convert_dense(net)
 
 
 def test_small_net_runs_everywhere(keras, rng):

@@ -109,3 +109,16 @@ def test_tfmot_magnitude_pruning(rng):
         (layer,) = convert_with_report(source, force=True).layers
         assert layer.became == "PConv2D"
         assert layer.kept_weights == pytest.approx(0.1, abs=0.01)
+
+
+def test_weights_lost_in_float16_are_told(keras, rng):
+    layers, image = keras.layers, keras.Input((8, 8, 16))
+    model = prune(keras.Model(image, layers.Conv2D(32, 3, name="tiny")(image)), rng, rate=2)
+    kernel = np.array(model.get_layer("tiny").kernel)
+    kernel.flat[np.flatnonzero(kernel)[:3]] = 1e-9
+    model.get_layer("tiny").kernel.assign(kernel)
+    (layer,) = convert_with_report(model, weights="float16", force=True).layers
+    assert "3 weights round to 0" in layer.reason
+    model.get_layer("tiny").kernel.assign(kernel * 1e-9)
+    with pytest.raises(ValueError, match=r"layer tiny: weight: .* too small for float16"):
+        convert_with_report(model, weights="float16", force=True)

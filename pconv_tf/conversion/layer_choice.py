@@ -1,0 +1,203 @@
+"""Decides for one convolution whether it becomes a PConv2D, and makes it one."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pconv_tf.conversion import cost_model
+from pconv_tf.conversion.constants import NotConvertible
+from pconv_tf.conversion.graph import Graph, ids
+from pconv_tf.conversion.match import CONVOLUTIONS, Convolution, match
+from pconv_tf.conversion.report import PCONV, LayerReport
+from pconv_tf.conversion.rewrite import is_pconv, read_pconv, to_pconv
+from pconv_tf.fkw import FkwLayer, cast_weights, encode
+
+NOT_PRUNED = "not pruned"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The user's part in which layers are converted.
+
+    Attributes:
+        only: regexes; only layers with a matching name are converted. They match anywhere in it.
+        skip: regexes; layers with a matching name stay dense.
+        force: convert even where no gain is expected.
+        weights: type in which float32 weights are stored.
+    """
+
+    only: Sequence[str]
+    skip: Sequence[str]
+    force: bool
+    weights: str
+
+    def check(self, names: Sequence[str]) -> None:
+        """Checks the regexes against the names of all layers.
+
+        Raises:
+            ValueError: one is no regex, or matches none of them.
+        """
+        for option, patterns in (("only", self.only), ("skip", self.skip)):
+            for pattern in patterns:
+                try:
+                    hit = any(re.search(pattern, name) for name in names)
+                except re.error as error:
+                    raise ValueError(f"{option}: {pattern!r} is no regex ({error})") from None
+                if not hit:
+                    raise ValueError(
+                        f"{option}: {pattern!r} matches no layer; there are {', '.join(names)}"
+                    )
+
+    def refusal(self, name: str) -> str | None:
+        """Why a layer of this name stays dense; None if the user has nothing against it."""
+        if any(re.search(pattern, name) for pattern in self.skip):
+            return "skipped as asked"
+        if self.only and not any(re.search(pattern, name) for pattern in self.only):
+            return "not among the layers asked for"
+        return None
+
+
+class LayerConverter:
+    """Converts layers one by one; weights that several of them use are encoded and counted once.
+
+    Args:
+        choice: what the user wants.
+        operators: all convolutions of the model, with their graphs.
+    """
+
+    def __init__(self, choice: Choice, operators: Sequence[tuple[Graph, Any]]) -> None:
+        self._choice = choice
+        self._uses = Counter(_weights_key(graph, operator) for graph, operator in operators)
+        self._encoded: dict[Any, FkwLayer] = {}
+        self._counted: set[Any] = set()
+
+    def convert(self, graph: Graph, operator: Any, name: str) -> LayerReport:
+        """Replaces `operator` by a PConv2D if that is asked for and pays; says what it became.
+
+        Raises:
+            ValueError: the weights cannot be stored in the type asked for; names the layer.
+        """
+        if is_pconv(graph, operator):
+            return _already_converted(graph, operator, name)
+        op, choice = CONVOLUTIONS[graph.builtin(operator)], self._choice
+        key = _weights_key(graph, operator)
+        try:
+            conv = match(graph, operator)
+        except NotConvertible as reason:
+            return LayerReport(name, op, op, str(reason))
+        values = conv.weights.values
+        kept = int(np.count_nonzero(values))
+        again, size = key in self._counted, values.nbytes + conv.bias.nbytes
+        self._counted.add(key)
+        facts: dict[str, Any] = {
+            "kernel_size": values.shape[1:3],
+            "in_channels": values.shape[3] * conv.groups,
+            "out_channels": values.shape[0],
+            "kept_weights": kept / max(values.size, 1),
+            "dense_bytes": 0 if again else size,
+        }
+
+        def stays(reason: str) -> LayerReport:
+            return LayerReport(name, op, op, reason, **facts, fkw_bytes=facts["dense_bytes"])
+
+        if (refusal := choice.refusal(name)) is not None:
+            return stays(refusal)
+        if kept == values.size and not choice.force:
+            return stays(NOT_PRUNED)
+        layer = self._encode(key, conv)
+        gain = _gain(graph, conv, layer, choice.weights)
+        if gain < cost_model.MINIMUM_GAIN and not choice.force:
+            return stays(f"expected {gain:.2f}x, needs {cost_model.MINIMUM_GAIN:.2f}x")
+        reasons = [f"expected {gain:.1f}x"]
+        if gain < cost_model.MINIMUM_GAIN:
+            reasons.append("forced")
+        if again:
+            reasons.append("weights stored already")
+        if layer.weight.dtype == np.float32:
+            try:
+                stored = cast_weights(layer, choice.weights)
+            except ValueError as error:
+                raise ValueError(f"layer {name}: {error}") from None
+            if lost := np.count_nonzero(layer.weight) - np.count_nonzero(stored.weight):
+                reasons.append(f"{lost} weights round to 0")
+            layer = stored
+        to_pconv(graph, conv, layer, name)
+        kernels = int((layer.filters_in_group()[layer.kernel_groups()]).sum())
+        arrays = layer.arrays().values()
+        return LayerReport(
+            name,
+            op,
+            PCONV,
+            ", ".join(reasons),
+            **facts,
+            kept_kernels=kernels / (values.shape[0] * values.shape[3]),
+            num_patterns=len(layer.patterns),
+            filter_block=layer.filter_block,
+            weights=str(layer.weight.dtype),
+            expected_gain=gain,
+            fkw_bytes=0 if again else sum(array.nbytes for array in arrays) + conv.bias.nbytes,
+        )
+
+    def _encode(self, key: Any, conv: Convolution) -> FkwLayer:
+        layer = self._encoded.get(key)
+        if layer is None:
+            layer = encode(conv.weights.values, groups=conv.groups, scale=conv.weights.scale)
+            if self._uses[key] > 1:
+                self._encoded[key] = layer
+        return layer
+
+
+def _weights_key(graph: Graph, operator: Any) -> Any:
+    """Equal for operators that use the same weights in the same way."""
+    inputs = ids(operator.inputs)
+    groups = graph.shape(inputs[0])[-1:] if inputs and inputs[0] >= 0 else ()
+    weights = tuple(inputs[1:2])
+    if is_pconv(graph, operator) or not weights or weights[0] < 0:
+        return id(operator)
+    return graph.builtin(operator), id(graph), weights, groups
+
+
+def _gain(graph: Graph, conv: Convolution, layer: FkwLayer, weights: str) -> float:
+    taps = conv.weights.values.shape[1] * conv.weights.values.shape[2]
+    shape = graph.shape(conv.output)
+    map_size = shape[1] * shape[2] if len(shape) == 4 else 1
+    if conv.groups > 1 and conv.weights.values.shape[3] == 1:
+        kind = cost_model.DEPTHWISE
+    elif len(shape) == 2:
+        kind = cost_model.FULLY_CONNECTED
+    else:
+        kind = cost_model.POINTWISE if taps == 1 else cost_model.SPATIAL
+    return cost_model.expected_gain(
+        kind=kind,
+        dense_macs=conv.weights.values.size / layer.out_channels,
+        kept_macs=layer.weight.size / layer.out_channels,
+        map_size=map_size,
+        filter_block=layer.filter_block,
+        weights=weights if layer.weight.dtype == np.float32 else str(layer.weight.dtype),
+    )
+
+
+def _already_converted(graph: Graph, operator: Any, name: str) -> LayerReport:
+    op = read_pconv(graph, operator)
+    layer, size = op.layer, op.bias.nbytes
+    size += sum(array.nbytes for array in layer.arrays().values())
+    return LayerReport(
+        name,
+        PCONV,
+        PCONV,
+        "already converted",
+        kernel_size=layer.kernel_size,
+        in_channels=layer.in_channels,
+        out_channels=layer.out_channels,
+        num_patterns=len(layer.patterns),
+        filter_block=layer.filter_block,
+        weights=str(layer.weight.dtype),
+        dense_bytes=size,
+        fkw_bytes=size,
+    )
