@@ -6,8 +6,6 @@
 namespace pconv::cpu {
 namespace {
 
-constexpr size_t kAlignFloats = 32;  // two cache lines: neighbours are prefetched in pairs
-
 struct Lifetime {
   int first = -1, last = -1;  // steps
 };
@@ -47,7 +45,7 @@ void PlanArena(Plan* plan) {
     size_t offset = 0;
     for (const auto& [begin, end] : taken) {
       if (offset + buffer.floats() <= begin) break;
-      offset = std::max(offset, (end + kAlignFloats - 1) / kAlignFloats * kAlignFloats);
+      offset = std::max(offset, Aligned(end));
     }
     buffer.offset = offset;
     plan->arena_floats = std::max(plan->arena_floats, offset + buffer.floats());

@@ -8,9 +8,6 @@ namespace {
 
 constexpr int kPixels = 4, kTaps = 4;
 constexpr uint32_t kUnroll = 4;  // kernels of a run are a multiple of
-constexpr size_t kAlignFloats = 32;
-
-size_t Aligned(size_t floats) { return (floats + kAlignFloats - 1) / kAlignFloats * kAlignFloats; }
 
 FewPixelsWeights::Part MakePart(const SparseFilters& filters, int begin, int end) {
   FewPixelsWeights::Part part;

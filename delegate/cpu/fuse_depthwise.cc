@@ -9,11 +9,6 @@
 #include "delegate/cpu/depthwise_strips.h"
 
 namespace pconv::cpu {
-namespace {
-
-constexpr size_t kAlignFloats = 32;  // two cache lines: neighbours are prefetched in pairs
-
-}  // namespace
 
 void FuseDepthwise(int num_threads, Plan* plan) {
   std::vector<int> readers(plan->buffers.size(), 0);
@@ -49,7 +44,7 @@ void FuseDepthwise(int num_threads, Plan* plan) {
   if (all.empty()) return;
   size_t floats = 0;  // per thread
   for (const FusedDepthwiseStep* step : all) floats = std::max(floats, step->ThreadFloats());
-  floats = (floats + kAlignFloats - 1) / kAlignFloats * kAlignFloats;
+  floats = Aligned(floats);
   Buffer memory;
   memory.shape.c = static_cast<int>(floats * num_threads);
   for (FusedDepthwiseStep* step : all) {

@@ -70,6 +70,13 @@ struct Plan {
   size_t arena_floats = 0;
 };
 
+constexpr size_t kAlignFloats = 32;  // two cache lines: neighbours are prefetched in pairs
+
+// `floats` rounded up to whole pairs of cache lines.
+inline size_t Aligned(size_t floats) {
+  return (floats + kAlignFloats - 1) / kAlignFloats * kAlignFloats;
+}
+
 // Gives every arena buffer an offset such that buffers in use at the same time do not overlap.
 void PlanArena(Plan* plan);
 

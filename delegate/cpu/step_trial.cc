@@ -9,10 +9,7 @@ namespace pconv::cpu {
 namespace {
 
 constexpr size_t kCacheFloats = 1 << 20;  // 4 MiB, more than a second-level cache
-constexpr size_t kAlignment = 32;         // floats
 constexpr int kRuns = 5;
-
-size_t Aligned(size_t floats) { return (floats + kAlignment - 1) / kAlignment * kAlignment; }
 
 void TextOf(const Buffer& buffer, std::string* text) {
   const ImageShape& shape = buffer.shape;
@@ -48,14 +45,14 @@ double StepTrial::Measure(const Make& make) const {
   plan.buffers = buffers_;
   const std::unique_ptr<Step> step = make(&plan);
   if (step == nullptr) return std::numeric_limits<double>::infinity();
-  size_t floats = kAlignment + kCacheFloats;
+  size_t floats = kAlignFloats + kCacheFloats;
   for (const Buffer& buffer : plan.buffers) floats += Aligned(buffer.floats());
   if (memory_.size() < floats) memory_.assign(floats, 0.5f);
   RunContext context;
   context.pool = pool_;
   float* next = memory_.data();
-  next +=
-      (kAlignment - reinterpret_cast<uintptr_t>(next) / sizeof(float) % kAlignment) % kAlignment;
+  next += Aligned(reinterpret_cast<uintptr_t>(next) / sizeof(float)) -
+          reinterpret_cast<uintptr_t>(next) / sizeof(float);
   for (const Buffer& buffer : plan.buffers) {
     context.data.push_back(next);
     next += Aligned(buffer.floats());

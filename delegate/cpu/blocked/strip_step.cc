@@ -18,9 +18,6 @@ constexpr size_t kLargeValueBytes = 1 << 20;
 constexpr size_t kBandBytes = 384 << 10;
 constexpr int64_t kWeightBytes = 384 << 10;
 constexpr int kMaxStrip = 16;
-constexpr size_t kAlignFloats = 32;
-
-size_t Aligned(size_t floats) { return (floats + kAlignFloats - 1) / kAlignFloats * kAlignFloats; }
 
 size_t BandFloats(const Buffer& buffer, int rows) {
   return static_cast<size_t>(CeilDiv(buffer.shape.c, buffer.layout.lanes)) *
