@@ -34,6 +34,7 @@ class DepthwiseStripsStep : public FusedDepthwiseStep {
   Layout ring_, strip_;               // of what the first two write
   int num_threads_ = 1;
 };
+
 }  // namespace pconv::cpu
 
 #endif  // PCONV_TF_DELEGATE_CPU_DEPTHWISE_STRIPS_H_

@@ -8,7 +8,7 @@ namespace pconv::cpu {
 
 namespace {
 
-// False: no cell around a tile is a permutation of the one at its other end.
+// False: what lies around a tile is no permutation of the cells at its other end.
 bool MakeSides(const Layout& layout, const ImageShape& shape, WindowSides* sides) {
   const Layout tiles = WithoutHalo(layout), window = WindowOfTiles(layout);
   WindowCells cells;
@@ -29,45 +29,19 @@ bool FitsPatternTile(const KernelTable& kernels, const ConvProblem& problem, con
 PatternTileStep::PatternTileStep(const KernelTable& kernels,
                                  std::shared_ptr<const RunFilters> weights, ActivationRange range,
                                  const Plan& plan, int input, int addend, int output)
-    : kernels_(kernels),
-      weights_(std::move(weights)),
-      range_(range),
-      input_(plan.buffers[input]),
-      output_(plan.buffers[output]),
-      pattern_numbers_(PatternNumbers(weights_->patterns)),
-      border_(kernels, output_) {
+    : SmallTileStep(kernels, std::move(weights), range, plan, input, addend, output),
+      pattern_numbers_(PatternNumbers(weights_->patterns)) {
   MakeSides(output_.layout, output_.shape, &sides_);
-  reads = {input};
-  if (addend >= 0) {
-    has_addend_ = true;
-    addend_ = plan.buffers[addend];
-    reads.push_back(addend);
-  }
-  writes = output;
 }
 
 void PatternTileStep::Run(const RunContext& context) const {
   context.pool->Run([&](int thread) {
     for (int n = 0; n < output_.shape.n; ++n) {
-      PatternTileArgs args{};
+      auto args = ArgsOf<PatternTileArgs>(context, n);
       args.pattern_number = pattern_numbers_.data();
-      args.bias = weights_->bias.data();
-      args.input_plane = input_.layout.plane_floats();
-      args.input_row = input_.layout.row_floats();
-      args.input = context.data[reads[0]] + input_.ImageOffset(n);
       args.side_lanes = sides_.lanes.data();
       args.side_masks = sides_.masks.data();
       args.rows = output_.layout.tile_h;
-      args.output = context.data[writes] + output_.ImageOffset(n);
-      args.output_plane = output_.layout.plane_floats();
-      args.output_row = output_.layout.row_floats();
-      if (has_addend_) {
-        args.addend = context.data[reads[1]] + addend_.ImageOffset(n);
-        args.addend_plane = addend_.layout.plane_floats();
-        args.addend_row = addend_.layout.row_floats();
-      }
-      args.lo = range_.lo;
-      args.hi = range_.hi;
       for (const RunStream& chunk : weights_->parts[thread]) {
         args.runs = chunk.runs.data();
         args.records = chunk.records.data();

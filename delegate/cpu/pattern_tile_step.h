@@ -6,9 +6,9 @@
 #include <memory>
 #include <vector>
 
-#include "delegate/cpu/border.h"
 #include "delegate/cpu/conv_problem.h"
 #include "delegate/cpu/kernels.h"
+#include "delegate/cpu/small_tiles.h"
 #include "delegate/cpu/step.h"
 #include "delegate/cpu/stream.h"
 #include "delegate/cpu/window_cells.h"
@@ -19,7 +19,7 @@ namespace pconv::cpu {
 bool FitsPatternTile(const KernelTable& kernels, const ConvProblem& problem, const Buffer& input,
                      const Buffer& output);
 
-class PatternTileStep : public Step {
+class PatternTileStep : public SmallTileStep {
  public:
   // `weights` in one chunk (PackRuns). `addend`: buffer with the tiles of the output, or -1.
   PatternTileStep(const KernelTable& kernels, std::shared_ptr<const RunFilters> weights,
@@ -27,14 +27,8 @@ class PatternTileStep : public Step {
   void Run(const RunContext& context) const override;
 
  private:
-  const KernelTable& kernels_;
-  std::shared_ptr<const RunFilters> weights_;
-  ActivationRange range_;
-  Buffer input_, output_, addend_;
-  bool has_addend_ = false;
   std::vector<uint8_t> pattern_numbers_;
   WindowSides sides_;
-  Border border_;
 };
 
 }  // namespace pconv::cpu

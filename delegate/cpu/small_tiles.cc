@@ -1,5 +1,7 @@
 #include "delegate/cpu/small_tiles.h"
 
+#include <utility>
+
 namespace pconv::cpu {
 namespace {
 
@@ -21,6 +23,24 @@ Layout WindowOfTiles(const Layout& tiles) {
   Layout window = WithoutHalo(tiles);
   window.halo_top = window.halo_bottom = window.halo_left = window.halo_right = 1;
   return window;
+}
+
+SmallTileStep::SmallTileStep(const KernelTable& kernels, std::shared_ptr<const RunFilters> weights,
+                             ActivationRange range, const Plan& plan, int input, int addend,
+                             int output)
+    : kernels_(kernels),
+      weights_(std::move(weights)),
+      input_(plan.buffers[input]),
+      output_(plan.buffers[output]),
+      border_(kernels, output_),
+      range_(range) {
+  reads = {input};
+  if (addend >= 0) {
+    has_addend_ = true;
+    addend_ = plan.buffers[addend];
+    reads.push_back(addend);
+  }
+  writes = output;
 }
 
 }  // namespace pconv::cpu

@@ -32,19 +32,7 @@ int TapSumsChunk(int cells) { return kSumsFloats / (kKernel * kKernel * cells * 
 
 TapSumsStep::TapSumsStep(const KernelTable& kernels, std::shared_ptr<const RunFilters> weights,
                          ActivationRange range, Plan* plan, int input, int addend, int output)
-    : kernels_(kernels),
-      weights_(std::move(weights)),
-      range_(range),
-      input_(plan->buffers[input]),
-      output_(plan->buffers[output]),
-      border_(kernels, output_) {
-  reads = {input};
-  if (addend >= 0) {
-    has_addend_ = true;
-    addend_ = plan->buffers[addend];
-    reads.push_back(addend);
-  }
-  writes = output;
+    : SmallTileStep(kernels, std::move(weights), range, *plan, input, addend, output) {
   const Layout tiles = WithoutHalo(output_.layout), window = WindowOfTiles(tiles);
   window_.Make(tiles, window, input_.shape.h, input_.shape.w);
   const int cells = tiles.tile_h * tiles.tile_w;
@@ -90,12 +78,8 @@ TapSumsStep::TapSumsStep(const KernelTable& kernels, std::shared_ptr<const RunFi
 void TapSumsStep::Run(const RunContext& context) const {
   for (int n = 0; n < output_.shape.n; ++n) {
     context.pool->Run([&](int thread) {
-      TapSumsArgs args{};
-      args.bias = weights_->bias.data();
+      auto args = ArgsOf<TapSumsArgs>(context, n);
       args.sums = context.data[sums_] + thread * sums_floats_;
-      args.input = context.data[reads[0]] + input_.ImageOffset(n);
-      args.input_plane = input_.layout.plane_floats();
-      args.input_row = input_.layout.row_floats();
       args.tile = output_.layout.tile_h;
       args.taps = taps_.data();
       args.sources = sources_.data();
@@ -103,16 +87,6 @@ void TapSumsStep::Run(const RunContext& context) const {
       args.permuted = permuted_.data();
       args.lanes = window_.lanes.data();
       args.masks = window_.masks.data();
-      args.output = context.data[writes] + output_.ImageOffset(n);
-      args.output_plane = output_.layout.plane_floats();
-      args.output_row = output_.layout.row_floats();
-      if (has_addend_) {
-        args.addend = context.data[reads[1]] + addend_.ImageOffset(n);
-        args.addend_plane = addend_.layout.plane_floats();
-        args.addend_row = addend_.layout.row_floats();
-      }
-      args.lo = range_.lo;
-      args.hi = range_.hi;
       for (const RunStream& chunk : weights_->parts[thread]) {
         args.runs = chunk.runs.data();
         args.records = chunk.records.data();

@@ -7,9 +7,9 @@
 #include <memory>
 #include <vector>
 
-#include "delegate/cpu/border.h"
 #include "delegate/cpu/conv_problem.h"
 #include "delegate/cpu/kernels.h"
+#include "delegate/cpu/small_tiles.h"
 #include "delegate/cpu/step.h"
 #include "delegate/cpu/stream.h"
 #include "delegate/cpu/window_cells.h"
@@ -23,7 +23,7 @@ bool FitsTapSums(const KernelTable& kernels, const ConvProblem& problem, const B
 // Filters of a chunk (PackRuns), whose sums stay in cache. `cells`: of a tile.
 int TapSumsChunk(int cells);
 
-class TapSumsStep : public Step {
+class TapSumsStep : public SmallTileStep {
  public:
   // Adds a buffer to the plan. `weights` in such chunks. `addend`: buffer with the tiles of the
   // output, or -1.
@@ -32,11 +32,6 @@ class TapSumsStep : public Step {
   void Run(const RunContext& context) const override;
 
  private:
-  const KernelTable& kernels_;
-  std::shared_ptr<const RunFilters> weights_;
-  ActivationRange range_;
-  Buffer input_, output_, addend_;
-  bool has_addend_ = false;
   int sums_ = -1;           // buffer of every thread's
   size_t sums_floats_ = 0;  // per thread
   // TapSumsArgs
@@ -44,7 +39,6 @@ class TapSumsStep : public Step {
   std::vector<PermutedVector> sources_;
   std::vector<int> in_place_, permuted_;
   WindowCells window_;
-  Border border_;
 };
 
 }  // namespace pconv::cpu
