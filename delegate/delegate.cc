@@ -11,7 +11,7 @@
 #include "delegate/log.h"
 #include "delegate/packed_cache.h"
 #include "delegate/partitioner.h"
-#include "tflite_ops/status.h"
+#include "tflite_ops/core/status.h"
 
 namespace pconv {
 namespace {

@@ -12,7 +12,7 @@
 #include "delegate/packed_cache.h"
 #include "delegate/partitioner.h"
 #include "delegate/profile_summary.h"
-#include "tflite_ops/status.h"
+#include "tflite_ops/core/status.h"
 #include "tflite_ops/tflite_abi.h"
 
 namespace pconv {

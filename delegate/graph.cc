@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "tflite_ops/reference.h"
+#include "tflite_ops/core/reference.h"
 
 namespace pconv {
 namespace {

@@ -7,8 +7,8 @@
 #include <variant>
 #include <vector>
 
-#include "tflite_ops/conv_geometry.h"
-#include "tflite_ops/fkw_view.h"
+#include "tflite_ops/core/conv_geometry.h"
+#include "tflite_ops/core/fkw_view.h"
 
 namespace pconv {
 

@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <limits>
 
-#include "tflite_ops/reference.h"
+#include "tflite_ops/core/reference.h"
 
 namespace pconv::testing {
 namespace {

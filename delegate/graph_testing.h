@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "delegate/graph.h"
-#include "tflite_ops/fkw_testing.h"
+#include "tflite_ops/core/fkw_testing.h"
 
 namespace pconv::testing {
 

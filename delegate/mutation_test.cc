@@ -8,8 +8,8 @@
 #include "delegate/delegate.h"
 #include "delegate/model_testing.h"
 #include "gtest/gtest.h"
+#include "tflite_ops/core/pconv2d_options.h"
 #include "tflite_ops/fake_runtime.h"
-#include "tflite_ops/pconv2d_options.h"
 
 namespace pconv {
 namespace {

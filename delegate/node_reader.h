@@ -3,7 +3,7 @@
 #define PCONV_TF_DELEGATE_NODE_READER_H_
 
 #include "delegate/graph.h"
-#include "tflite_ops/status.h"
+#include "tflite_ops/core/status.h"
 #include "tflite_ops/tflite_abi.h"
 
 namespace pconv {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "delegate/engine_options.h"
-#include "tflite_ops/status.h"
+#include "tflite_ops/core/status.h"
 
 namespace pconv {
 

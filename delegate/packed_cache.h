@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "tflite_ops/fkw_view.h"
+#include "tflite_ops/core/fkw_view.h"
 
 namespace pconv {
 

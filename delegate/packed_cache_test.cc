@@ -5,7 +5,7 @@
 #include <thread>
 
 #include "gtest/gtest.h"
-#include "tflite_ops/fkw_testing.h"
+#include "tflite_ops/core/fkw_testing.h"
 
 namespace pconv {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "delegate/graph.h"
 #include "delegate/options.h"
-#include "tflite_ops/status.h"
+#include "tflite_ops/core/status.h"
 #include "tflite_ops/tflite_abi.h"
 
 namespace pconv {

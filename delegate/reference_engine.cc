@@ -3,7 +3,7 @@
 #include <chrono>
 
 #include "delegate/reference_kernels.h"
-#include "tflite_ops/reference.h"
+#include "tflite_ops/core/reference.h"
 
 namespace pconv {
 namespace {

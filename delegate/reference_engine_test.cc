@@ -4,8 +4,8 @@
 #include <random>
 
 #include "gtest/gtest.h"
-#include "tflite_ops/fkw_testing.h"
-#include "tflite_ops/reference.h"
+#include "tflite_ops/core/fkw_testing.h"
+#include "tflite_ops/core/reference.h"
 
 namespace pconv {
 namespace {

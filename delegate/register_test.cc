@@ -3,8 +3,8 @@
 #include <random>
 
 #include "gtest/gtest.h"
+#include "tflite_ops/core/reference.h"
 #include "tflite_ops/fake_runtime.h"
-#include "tflite_ops/reference.h"
 #include "tflite_ops/tflite_node.h"
 
 namespace pconv {

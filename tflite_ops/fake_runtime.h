@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "tflite_ops/fkw_testing.h"
+#include "tflite_ops/core/fkw_testing.h"
 #include "tflite_ops/tflite_abi.h"
 
 namespace pconv::testing {

@@ -5,9 +5,9 @@
 #include <exception>
 #include <string>
 
-#include "tflite_ops/fkw_view.h"
+#include "tflite_ops/core/fkw_view.h"
+#include "tflite_ops/core/status.h"
 #include "tflite_ops/pconv_kernel.h"
-#include "tflite_ops/status.h"
 
 namespace pconv {
 

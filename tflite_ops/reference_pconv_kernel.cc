@@ -2,9 +2,9 @@
 
 #include <memory>
 
+#include "tflite_ops/core/reference.h"
 #include "tflite_ops/layer_reader.h"
 #include "tflite_ops/pconv_kernel.h"
-#include "tflite_ops/reference.h"
 
 namespace pconv {
 namespace {

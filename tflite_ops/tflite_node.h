@@ -4,8 +4,8 @@
 
 #include <vector>
 
+#include "tflite_ops/core/status.h"
 #include "tflite_ops/pconv_kernel.h"
-#include "tflite_ops/status.h"
 #include "tflite_ops/tflite_abi.h"
 
 namespace pconv {

@@ -4,7 +4,7 @@
 
 #include "delegate/cpu/layout.h"
 #include "delegate/graph.h"
-#include "tflite_ops/conv_geometry.h"
+#include "tflite_ops/core/conv_geometry.h"
 
 namespace pconv::cpu {
 

@@ -11,7 +11,7 @@
 #include "delegate/cpu/step.h"
 #include "delegate/cpu/stream.h"
 #include "delegate/cpu/tiled_steps.h"
-#include "tflite_ops/conv_geometry.h"
+#include "tflite_ops/core/conv_geometry.h"
 
 namespace pconv::cpu {
 

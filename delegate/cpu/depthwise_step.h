@@ -10,7 +10,7 @@
 #include "delegate/cpu/step.h"
 #include "delegate/cpu/window_cells.h"
 #include "delegate/graph.h"
-#include "tflite_ops/conv_geometry.h"
+#include "tflite_ops/core/conv_geometry.h"
 
 namespace pconv::cpu {
 

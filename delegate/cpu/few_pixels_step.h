@@ -12,7 +12,7 @@
 #include "delegate/cpu/kernels.h"
 #include "delegate/cpu/step.h"
 #include "delegate/cpu/stream.h"
-#include "tflite_ops/conv_geometry.h"
+#include "tflite_ops/core/conv_geometry.h"
 
 namespace pconv::cpu {
 

@@ -6,7 +6,7 @@
 
 #include "delegate/cpu/kernels.h"
 #include "delegate/engine_options.h"
-#include "tflite_ops/status.h"
+#include "tflite_ops/core/status.h"
 
 namespace pconv::cpu {
 

@@ -4,7 +4,7 @@
 #include <map>
 
 #include "delegate/cpu/blocked/tensor.h"
-#include "tflite_ops/conv_geometry.h"
+#include "tflite_ops/core/conv_geometry.h"
 
 namespace pconv::cpu {
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "delegate/cpu/step.h"
-#include "tflite_ops/status.h"
+#include "tflite_ops/core/status.h"
 
 namespace pconv::cpu {
 

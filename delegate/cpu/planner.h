@@ -7,7 +7,7 @@
 #include "delegate/engine_options.h"
 #include "delegate/graph.h"
 #include "delegate/packed_cache.h"
-#include "tflite_ops/status.h"
+#include "tflite_ops/core/status.h"
 
 namespace pconv::cpu {
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "delegate/cpu/step.h"
-#include "tflite_ops/conv_geometry.h"
+#include "tflite_ops/core/conv_geometry.h"
 
 namespace pconv::cpu {
 

@@ -5,7 +5,7 @@
 #include <numeric>
 #include <utility>
 
-#include "tflite_ops/conv_geometry.h"
+#include "tflite_ops/core/conv_geometry.h"
 
 namespace pconv::cpu {
 namespace {

@@ -5,7 +5,7 @@
 #include "delegate/opencl/convolution_source.h"
 #include "delegate/opencl/kernel_texts.h"
 #include "delegate/opencl/operations.h"
-#include "tflite_ops/conv_geometry.h"
+#include "tflite_ops/core/conv_geometry.h"
 
 namespace pconv::opencl {
 namespace {

@@ -5,7 +5,7 @@
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
 
-#include "tflite_ops/status.h"
+#include "tflite_ops/core/status.h"
 
 namespace pconv::opencl {
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "delegate/opencl/cl_api.h"
-#include "tflite_ops/status.h"
+#include "tflite_ops/core/status.h"
 
 namespace pconv::opencl {
 

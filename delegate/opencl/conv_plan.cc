@@ -11,7 +11,7 @@
 #include "delegate/opencl/packed_points.h"
 #include "delegate/opencl/tile_tuner.h"
 #include "delegate/opencl/tiles.h"
-#include "tflite_ops/conv_geometry.h"
+#include "tflite_ops/core/conv_geometry.h"
 
 namespace pconv::opencl {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "delegate/opencl/cl_api.h"
-#include "tflite_ops/status.h"
+#include "tflite_ops/core/status.h"
 
 namespace pconv::opencl {
 

@@ -2,7 +2,7 @@
 
 #include <cstdlib>
 
-#include "tflite_ops/conv_geometry.h"
+#include "tflite_ops/core/conv_geometry.h"
 
 namespace pconv::opencl {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "tflite_ops/conv_geometry.h"
+#include "tflite_ops/core/conv_geometry.h"
 
 namespace pconv::opencl {
 

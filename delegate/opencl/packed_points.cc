@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "delegate/cpu/filter_pairs.h"
-#include "tflite_ops/conv_geometry.h"
+#include "tflite_ops/core/conv_geometry.h"
 
 namespace pconv::opencl {
 namespace {

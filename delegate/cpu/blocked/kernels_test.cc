@@ -13,8 +13,8 @@
 #include "delegate/cpu/blocked/steps.h"
 #include "delegate/cpu/isa.h"
 #include "gtest/gtest.h"
-#include "tflite_ops/fkw_testing.h"
-#include "tflite_ops/reference.h"
+#include "tflite_ops/core/fkw_testing.h"
+#include "tflite_ops/core/reference.h"
 
 namespace pconv::blocked {
 namespace {

@@ -9,8 +9,8 @@
 
 #include "delegate/cpu/aligned_floats.h"
 #include "delegate/cpu/blocked/kernels.h"
-#include "tflite_ops/fkw_view.h"
-#include "tflite_ops/status.h"
+#include "tflite_ops/core/fkw_view.h"
+#include "tflite_ops/core/status.h"
 
 namespace pconv::blocked {
 

@@ -12,8 +12,8 @@
 #include "delegate/cpu/blocked/packed_conv.h"
 #include "delegate/cpu/step.h"
 #include "delegate/engine_options.h"
-#include "tflite_ops/conv_geometry.h"
-#include "tflite_ops/status.h"
+#include "tflite_ops/core/conv_geometry.h"
+#include "tflite_ops/core/status.h"
 
 namespace pconv::cpu {
 

@@ -7,7 +7,7 @@
 
 #include "delegate/cpu/blocked/steps.h"
 #include "delegate/cpu/step.h"
-#include "tflite_ops/status.h"
+#include "tflite_ops/core/status.h"
 
 namespace pconv::cpu {
 

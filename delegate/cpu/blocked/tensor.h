@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "tflite_ops/conv_geometry.h"
+#include "tflite_ops/core/conv_geometry.h"
 
 namespace pconv::blocked {
 

@@ -1,4 +1,4 @@
-#include "tflite_ops/pconv2d_options.h"
+#include "tflite_ops/core/pconv2d_options.h"
 
 #include <functional>
 #include <random>
@@ -6,7 +6,7 @@
 
 #include "flatbuffers/flexbuffers.h"
 #include "gtest/gtest.h"
-#include "tflite_ops/fkw_testing.h"
+#include "tflite_ops/core/fkw_testing.h"
 
 namespace pconv {
 namespace {

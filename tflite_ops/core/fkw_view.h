@@ -1,13 +1,13 @@
 // A validated, non-owning view of one layer in FKW (docs/fkw.md). Knows nothing of TFLite.
-#ifndef PCONV_TF_TFLITE_OPS_FKW_VIEW_H_
-#define PCONV_TF_TFLITE_OPS_FKW_VIEW_H_
+#ifndef PCONV_TF_TFLITE_OPS_CORE_FKW_VIEW_H_
+#define PCONV_TF_TFLITE_OPS_CORE_FKW_VIEW_H_
 
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
-#include "tflite_ops/pconv2d_options.h"
-#include "tflite_ops/status.h"
+#include "tflite_ops/core/pconv2d_options.h"
+#include "tflite_ops/core/status.h"
 
 namespace pconv {
 
@@ -90,4 +90,4 @@ float HalfToFloat(uint16_t half);
 
 }  // namespace pconv
 
-#endif  // PCONV_TF_TFLITE_OPS_FKW_VIEW_H_
+#endif  // PCONV_TF_TFLITE_OPS_CORE_FKW_VIEW_H_

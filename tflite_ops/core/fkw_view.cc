@@ -1,4 +1,4 @@
-#include "tflite_ops/fkw_view.h"
+#include "tflite_ops/core/fkw_view.h"
 
 #include <algorithm>
 #include <cstring>

@@ -1,6 +1,6 @@
 // Result of an operation that can be refused with a reason (no exceptions cross the C ABI).
-#ifndef PCONV_TF_TFLITE_OPS_STATUS_H_
-#define PCONV_TF_TFLITE_OPS_STATUS_H_
+#ifndef PCONV_TF_TFLITE_OPS_CORE_STATUS_H_
+#define PCONV_TF_TFLITE_OPS_CORE_STATUS_H_
 
 #include <string>
 #include <utility>
@@ -34,4 +34,4 @@ class [[nodiscard]] Status {
 
 }  // namespace pconv
 
-#endif  // PCONV_TF_TFLITE_OPS_STATUS_H_
+#endif  // PCONV_TF_TFLITE_OPS_CORE_STATUS_H_

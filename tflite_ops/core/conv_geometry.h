@@ -1,6 +1,6 @@
 // Geometry that all window operations share: kernel window, padding, output size.
-#ifndef PCONV_TF_TFLITE_OPS_CONV_GEOMETRY_H_
-#define PCONV_TF_TFLITE_OPS_CONV_GEOMETRY_H_
+#ifndef PCONV_TF_TFLITE_OPS_CORE_CONV_GEOMETRY_H_
+#define PCONV_TF_TFLITE_OPS_CORE_CONV_GEOMETRY_H_
 
 #include <algorithm>
 #include <cstdint>
@@ -67,4 +67,4 @@ ActivationRange RangeOf(Activation activation);
 
 }  // namespace pconv
 
-#endif  // PCONV_TF_TFLITE_OPS_CONV_GEOMETRY_H_
+#endif  // PCONV_TF_TFLITE_OPS_CORE_CONV_GEOMETRY_H_

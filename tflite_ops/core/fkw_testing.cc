@@ -1,4 +1,4 @@
-#include "tflite_ops/fkw_testing.h"
+#include "tflite_ops/core/fkw_testing.h"
 
 #include <algorithm>
 #include <cmath>

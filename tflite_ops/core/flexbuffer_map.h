@@ -3,8 +3,8 @@
 // Every read is bounds-checked and independent of alignment, so that any bytes whatever can be
 // parsed; the library's own verifier does not promise that (it does not require that keys end, nor
 // that key vectors are aligned).
-#ifndef PCONV_TF_TFLITE_OPS_FLEXBUFFER_MAP_H_
-#define PCONV_TF_TFLITE_OPS_FLEXBUFFER_MAP_H_
+#ifndef PCONV_TF_TFLITE_OPS_CORE_FLEXBUFFER_MAP_H_
+#define PCONV_TF_TFLITE_OPS_CORE_FLEXBUFFER_MAP_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "tflite_ops/status.h"
+#include "tflite_ops/core/status.h"
 
 namespace pconv {
 
@@ -30,4 +30,4 @@ Status ReadFlexBufferMap(const uint8_t* data, size_t size, FlexMap* map);
 
 }  // namespace pconv
 
-#endif  // PCONV_TF_TFLITE_OPS_FLEXBUFFER_MAP_H_
+#endif  // PCONV_TF_TFLITE_OPS_CORE_FLEXBUFFER_MAP_H_

@@ -1,4 +1,4 @@
-#include "tflite_ops/reference.h"
+#include "tflite_ops/core/reference.h"
 
 #include <cmath>
 #include <limits>
@@ -6,7 +6,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
-#include "tflite_ops/fkw_testing.h"
+#include "tflite_ops/core/fkw_testing.h"
 
 namespace pconv {
 namespace {

@@ -1,12 +1,12 @@
 // Layers for tests: the golden example of docs/fkw.md, random layers, and their dense meaning.
-#ifndef PCONV_TF_TFLITE_OPS_FKW_TESTING_H_
-#define PCONV_TF_TFLITE_OPS_FKW_TESTING_H_
+#ifndef PCONV_TF_TFLITE_OPS_CORE_FKW_TESTING_H_
+#define PCONV_TF_TFLITE_OPS_CORE_FKW_TESTING_H_
 
 #include <cstdint>
 #include <random>
 #include <vector>
 
-#include "tflite_ops/fkw_view.h"
+#include "tflite_ops/core/fkw_view.h"
 
 namespace pconv::testing {
 
@@ -65,4 +65,4 @@ uint16_t FloatToHalf(float value);  // rounds towards zero; normal range only
 
 }  // namespace pconv::testing
 
-#endif  // PCONV_TF_TFLITE_OPS_FKW_TESTING_H_
+#endif  // PCONV_TF_TFLITE_OPS_CORE_FKW_TESTING_H_

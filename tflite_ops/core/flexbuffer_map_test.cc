@@ -1,4 +1,4 @@
-#include "tflite_ops/flexbuffer_map.h"
+#include "tflite_ops/core/flexbuffer_map.h"
 
 #include <random>
 

@@ -1,8 +1,8 @@
 // Plain reference kernel of PConv2D: the specification that every fast kernel is tested against.
-#ifndef PCONV_TF_TFLITE_OPS_REFERENCE_H_
-#define PCONV_TF_TFLITE_OPS_REFERENCE_H_
+#ifndef PCONV_TF_TFLITE_OPS_CORE_REFERENCE_H_
+#define PCONV_TF_TFLITE_OPS_CORE_REFERENCE_H_
 
-#include "tflite_ops/fkw_view.h"
+#include "tflite_ops/core/fkw_view.h"
 
 namespace pconv {
 
@@ -25,4 +25,4 @@ void ReferencePConv2D(const FkwView& layer, const NhwcShape& input_shape, const 
 
 }  // namespace pconv
 
-#endif  // PCONV_TF_TFLITE_OPS_REFERENCE_H_
+#endif  // PCONV_TF_TFLITE_OPS_CORE_REFERENCE_H_

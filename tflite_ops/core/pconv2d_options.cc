@@ -1,10 +1,10 @@
-#include "tflite_ops/pconv2d_options.h"
+#include "tflite_ops/core/pconv2d_options.h"
 
 #include <algorithm>
 #include <string>
 #include <unordered_set>
 
-#include "tflite_ops/flexbuffer_map.h"
+#include "tflite_ops/core/flexbuffer_map.h"
 
 namespace pconv {
 namespace {

@@ -1,4 +1,4 @@
-#include "tflite_ops/reference.h"
+#include "tflite_ops/core/reference.h"
 
 #include <algorithm>
 #include <limits>

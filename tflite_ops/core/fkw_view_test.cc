@@ -1,4 +1,4 @@
-#include "tflite_ops/fkw_view.h"
+#include "tflite_ops/core/fkw_view.h"
 
 #include <cmath>
 #include <functional>
@@ -7,7 +7,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
-#include "tflite_ops/fkw_testing.h"
+#include "tflite_ops/core/fkw_testing.h"
 
 namespace pconv {
 namespace {

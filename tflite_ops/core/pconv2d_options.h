@@ -1,13 +1,13 @@
 // The custom options of PConv2D (docs/fkw.md).
-#ifndef PCONV_TF_TFLITE_OPS_PCONV2D_OPTIONS_H_
-#define PCONV_TF_TFLITE_OPS_PCONV2D_OPTIONS_H_
+#ifndef PCONV_TF_TFLITE_OPS_CORE_PCONV2D_OPTIONS_H_
+#define PCONV_TF_TFLITE_OPS_CORE_PCONV2D_OPTIONS_H_
 
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
-#include "tflite_ops/conv_geometry.h"
-#include "tflite_ops/status.h"
+#include "tflite_ops/core/conv_geometry.h"
+#include "tflite_ops/core/status.h"
 
 namespace pconv {
 
@@ -41,4 +41,4 @@ Status ParsePConv2DOptions(const uint8_t* data, size_t size, PConv2DOptions* opt
 
 }  // namespace pconv
 
-#endif  // PCONV_TF_TFLITE_OPS_PCONV2D_OPTIONS_H_
+#endif  // PCONV_TF_TFLITE_OPS_CORE_PCONV2D_OPTIONS_H_

@@ -1,4 +1,4 @@
-#include "tflite_ops/conv_geometry.h"
+#include "tflite_ops/core/conv_geometry.h"
 
 #include <limits>
 
