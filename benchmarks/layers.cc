@@ -17,8 +17,8 @@
 #include <vector>
 
 #include "delegate/cpu/cpu_engine.h"
-#include "delegate/graph_testing.h"
 #include "delegate/options.h"
+#include "delegate/testing/graph_testing.h"
 
 namespace pconv {
 namespace {

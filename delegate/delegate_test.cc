@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "delegate/model_testing.h"
+#include "delegate/testing/model_testing.h"
 #include "gtest/gtest.h"
 #include "tflite_ops/fake_runtime.h"
 #include "tflite_ops/tflite_node.h"

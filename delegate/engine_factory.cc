@@ -10,7 +10,7 @@
 #include "delegate/cpu/cpu_engine.h"
 #include "delegate/log.h"
 #include "delegate/opencl/opencl_engine.h"
-#include "delegate/reference_engine.h"
+#include "delegate/reference/reference_engine.h"
 
 namespace pconv {
 namespace {

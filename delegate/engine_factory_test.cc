@@ -8,7 +8,7 @@
 #include <cstdlib>
 #include <iostream>
 
-#include "delegate/graph_testing.h"
+#include "delegate/testing/graph_testing.h"
 
 namespace pconv {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "delegate/delegate.h"
-#include "delegate/model_testing.h"
+#include "delegate/testing/model_testing.h"
 #include "gtest/gtest.h"
 #include "tflite_ops/core/pconv2d_options.h"
 #include "tflite_ops/fake_runtime.h"

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "delegate/cpu/cpu_engine.h"
-#include "delegate/graph_testing.h"
 #include "delegate/packed_cache.h"
+#include "delegate/testing/graph_testing.h"
 
 namespace pconv {
 namespace {

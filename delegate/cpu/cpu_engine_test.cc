@@ -11,7 +11,7 @@
 #include <string>
 
 #include "delegate/cpu/isa.h"
-#include "delegate/engine_cases.h"
+#include "delegate/testing/engine_cases.h"
 
 namespace pconv {
 namespace {

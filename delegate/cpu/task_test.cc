@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "delegate/graph_testing.h"
+#include "delegate/testing/graph_testing.h"
 #include "gtest/gtest.h"
 
 namespace pconv::cpu {

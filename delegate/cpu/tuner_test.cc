@@ -19,7 +19,7 @@
 #include "delegate/cpu/conv_choice.h"
 #include "delegate/cpu/cpu_engine.h"
 #include "delegate/cpu/isa.h"
-#include "delegate/graph_testing.h"
+#include "delegate/testing/graph_testing.h"
 
 namespace pconv::cpu {
 namespace {

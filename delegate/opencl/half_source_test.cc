@@ -11,9 +11,9 @@
 #include <iterator>
 #include <string>
 
-#include "delegate/graph_testing.h"
 #include "delegate/opencl/opencl_engine.h"
 #include "delegate/opencl/opencl_testing.h"
+#include "delegate/testing/graph_testing.h"
 
 namespace pconv {
 namespace {

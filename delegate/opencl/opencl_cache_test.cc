@@ -4,10 +4,10 @@
 
 #include <filesystem>
 
-#include "delegate/graph_testing.h"
 #include "delegate/opencl/opencl_engine.h"
 #include "delegate/opencl/opencl_testing.h"
 #include "delegate/opencl/runtime.h"
+#include "delegate/testing/graph_testing.h"
 
 namespace pconv {
 namespace {

@@ -10,8 +10,8 @@
 #include <tuple>
 #include <vector>
 
-#include "delegate/engine_cases.h"
 #include "delegate/opencl/opencl_testing.h"
+#include "delegate/testing/engine_cases.h"
 
 namespace pconv {
 namespace {

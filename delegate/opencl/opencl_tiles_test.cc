@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "delegate/disk_cache.h"
-#include "delegate/graph_testing.h"
 #include "delegate/opencl/opencl_engine.h"
 #include "delegate/opencl/opencl_testing.h"
+#include "delegate/testing/graph_testing.h"
 
 namespace pconv {
 namespace {

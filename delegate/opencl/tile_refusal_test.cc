@@ -5,8 +5,8 @@
 #include <cstdlib>
 #include <string>
 
-#include "delegate/graph_testing.h"
 #include "delegate/opencl/opencl_engine.h"
+#include "delegate/testing/graph_testing.h"
 
 namespace pconv {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "delegate/cpu/cpu_engine.h"
 #include "delegate/cpu/isa.h"
-#include "delegate/graph_testing.h"
+#include "delegate/testing/graph_testing.h"
 
 namespace pconv {
 namespace {

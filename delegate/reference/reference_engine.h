@@ -1,7 +1,7 @@
 // The plainest engine: one loop nest per operation, no layout, no threads. It is what the other
 // engines are tested against, and what runs a graph that they refuse.
-#ifndef PCONV_TF_DELEGATE_REFERENCE_ENGINE_H_
-#define PCONV_TF_DELEGATE_REFERENCE_ENGINE_H_
+#ifndef PCONV_TF_DELEGATE_REFERENCE_REFERENCE_ENGINE_H_
+#define PCONV_TF_DELEGATE_REFERENCE_REFERENCE_ENGINE_H_
 
 #include <memory>
 
@@ -16,4 +16,4 @@ std::unique_ptr<Engine> CreateReferenceEngine(Graph* graph, const EngineOptions&
 
 }  // namespace pconv
 
-#endif  // PCONV_TF_DELEGATE_REFERENCE_ENGINE_H_
+#endif  // PCONV_TF_DELEGATE_REFERENCE_REFERENCE_ENGINE_H_

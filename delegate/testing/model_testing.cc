@@ -1,4 +1,4 @@
-#include "delegate/model_testing.h"
+#include "delegate/testing/model_testing.h"
 
 namespace pconv::testing {
 namespace {

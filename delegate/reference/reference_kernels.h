@@ -1,7 +1,7 @@
 // Plain loops for the operations around PConv2D, with TFLite's float32 semantics. Sums accumulate
 // in double.
-#ifndef PCONV_TF_DELEGATE_REFERENCE_KERNELS_H_
-#define PCONV_TF_DELEGATE_REFERENCE_KERNELS_H_
+#ifndef PCONV_TF_DELEGATE_REFERENCE_REFERENCE_KERNELS_H_
+#define PCONV_TF_DELEGATE_REFERENCE_REFERENCE_KERNELS_H_
 
 #include <vector>
 
@@ -38,4 +38,4 @@ void Softmax(const SoftmaxNode& op, const ConstTensor& input, const Tensor& outp
 
 }  // namespace pconv::reference
 
-#endif  // PCONV_TF_DELEGATE_REFERENCE_KERNELS_H_
+#endif  // PCONV_TF_DELEGATE_REFERENCE_REFERENCE_KERNELS_H_

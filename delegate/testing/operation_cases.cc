@@ -1,4 +1,4 @@
-#include "delegate/engine_cases.h"
+#include "delegate/testing/engine_cases.h"
 
 namespace pconv::testing {
 namespace {

@@ -1,7 +1,7 @@
 // What every engine must compute as plain loops do: grids of graphs, each written once and run by
 // the tests of all engines.
-#ifndef PCONV_TF_DELEGATE_ENGINE_CASES_H_
-#define PCONV_TF_DELEGATE_ENGINE_CASES_H_
+#ifndef PCONV_TF_DELEGATE_TESTING_ENGINE_CASES_H_
+#define PCONV_TF_DELEGATE_TESTING_ENGINE_CASES_H_
 
 #include <cstdint>
 #include <functional>
@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "delegate/engine.h"
-#include "delegate/graph_testing.h"
+#include "delegate/testing/graph_testing.h"
 
 namespace pconv::testing {
 
@@ -84,4 +84,4 @@ void ExpectMatches(Engine* engine, const EngineCase& engine_case, double toleran
 
 }  // namespace pconv::testing
 
-#endif  // PCONV_TF_DELEGATE_ENGINE_CASES_H_
+#endif  // PCONV_TF_DELEGATE_TESTING_ENGINE_CASES_H_

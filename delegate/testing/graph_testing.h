@@ -1,6 +1,6 @@
 // Graphs for tests of engines, and what they compute, by the plainest of loops.
-#ifndef PCONV_TF_DELEGATE_GRAPH_TESTING_H_
-#define PCONV_TF_DELEGATE_GRAPH_TESTING_H_
+#ifndef PCONV_TF_DELEGATE_TESTING_GRAPH_TESTING_H_
+#define PCONV_TF_DELEGATE_TESTING_GRAPH_TESTING_H_
 
 #include <deque>
 #include <random>
@@ -59,4 +59,4 @@ double RelativeError(const std::vector<float>& expected, const std::vector<float
 
 }  // namespace pconv::testing
 
-#endif  // PCONV_TF_DELEGATE_GRAPH_TESTING_H_
+#endif  // PCONV_TF_DELEGATE_TESTING_GRAPH_TESTING_H_

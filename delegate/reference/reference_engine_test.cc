@@ -1,4 +1,4 @@
-#include "delegate/reference_engine.h"
+#include "delegate/reference/reference_engine.h"
 
 #include <cmath>
 #include <random>

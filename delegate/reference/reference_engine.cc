@@ -1,8 +1,8 @@
-#include "delegate/reference_engine.h"
+#include "delegate/reference/reference_engine.h"
 
 #include <chrono>
 
-#include "delegate/reference_kernels.h"
+#include "delegate/reference/reference_kernels.h"
 #include "tflite_ops/core/reference.h"
 
 namespace pconv {

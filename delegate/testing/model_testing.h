@@ -1,6 +1,6 @@
 // A small model with pruned and builtin nodes, for tests of the delegate.
-#ifndef PCONV_TF_DELEGATE_MODEL_TESTING_H_
-#define PCONV_TF_DELEGATE_MODEL_TESTING_H_
+#ifndef PCONV_TF_DELEGATE_TESTING_MODEL_TESTING_H_
+#define PCONV_TF_DELEGATE_TESTING_MODEL_TESTING_H_
 
 #include <random>
 
@@ -19,4 +19,4 @@ TestModel AddTestModel(std::mt19937* rng, FakeRuntime* runtime);
 
 }  // namespace pconv::testing
 
-#endif  // PCONV_TF_DELEGATE_MODEL_TESTING_H_
+#endif  // PCONV_TF_DELEGATE_TESTING_MODEL_TESTING_H_

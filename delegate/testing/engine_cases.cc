@@ -1,4 +1,4 @@
-#include "delegate/engine_cases.h"
+#include "delegate/testing/engine_cases.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "delegate/reference_kernels.h"
+#include "delegate/reference/reference_kernels.h"
 
 #include <algorithm>
 #include <cmath>

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "delegate/engine_cases.h"
+#include "delegate/testing/engine_cases.h"
 
 namespace pconv::testing {
 namespace {

@@ -1,4 +1,4 @@
-#include "delegate/graph_testing.h"
+#include "delegate/testing/graph_testing.h"
 
 #include <algorithm>
 #include <cmath>
