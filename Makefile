@@ -7,7 +7,7 @@ PY := $(VENV)/bin/python
 LIB := bazel-bin/delegate/libpconv_delegate.so
 BAZEL ?= bazel
 # Tests in which several threads share memory.
-THREAD_TESTS := //delegate:packed_cache_test //delegate/cpu:concurrency_test //delegate/cpu:cpu_engine_test //delegate/cpu/blocked:steps_test
+THREAD_TESTS := //delegate:packed_cache_test //delegate/cpu:concurrency_test //delegate/cpu:cpu_engine_test //delegate/cpu:blocked_engine_test
 
 # Tests of what the OpenCL engine chooses by the lanes of the device; PoCL has those of the CPU that it runs on.
 OPENCL_TESTS := //delegate/opencl:opencl_engine_test //delegate/opencl:opencl_tiles_test

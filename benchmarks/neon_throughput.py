@@ -2,8 +2,8 @@
 
     python -m benchmarks.neon_throughput
 
-Compiles delegate/cpu/kernels_baseline.cc and float16_pattern.cc for ARM64, takes the inner loop of
-each of the 126 patterns of 4 of 9 taps (one kernel times one block of output vectors) and asks
+Compiles kernels_baseline.cc and float16_pattern.cc of delegate/cpu/kernels for ARM64, takes the
+inner loop of each of the 126 patterns of 4 of 9 taps (one kernel times one block of output vectors) and asks
 llvm-mca for its cycles when the data is in L1. LLVM's model of cortex-a76 is that of Cortex-A57,
 which starts one 128-bit FMLA a cycle; neoverse-n1, the server version of the same core, has a model
 of its own with two. Needs Debian's g++-aarch64-linux-gnu and llvm-19.
@@ -72,7 +72,7 @@ def inner_loops(compiler: str, source: str, options: list[str]) -> dict[tuple[st
     with tempfile.TemporaryDirectory() as folder:
         assembly = Path(folder, "kernels.s")
         command = [compiler, "-std=c++17", "-O3", "-fPIC", "-DPCONV_MCA_MARKERS", f"-I{ROOT}"]
-        path = ROOT / "delegate/cpu" / source
+        path = ROOT / "delegate/cpu/kernels" / source
         subprocess.run([*command, *options, "-S", "-o", assembly, path], check=True)
         text = assembly.read_text()
     marked = re.findall(

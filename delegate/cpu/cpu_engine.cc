@@ -2,10 +2,10 @@
 
 #include <chrono>
 
-#include "delegate/cpu/isa.h"
-#include "delegate/cpu/plan_memory.h"
-#include "delegate/cpu/planner.h"
-#include "delegate/cpu/thread_pool.h"
+#include "delegate/cpu/kernels/isa.h"
+#include "delegate/cpu/plan/plan_memory.h"
+#include "delegate/cpu/plan/thread_pool.h"
+#include "delegate/cpu/planner/planner.h"
 #include "delegate/log.h"
 
 namespace pconv {

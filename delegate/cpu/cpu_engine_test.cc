@@ -10,7 +10,7 @@
 #include <set>
 #include <string>
 
-#include "delegate/cpu/isa.h"
+#include "delegate/cpu/kernels/isa.h"
 #include "delegate/testing/engine_cases.h"
 
 namespace pconv {

@@ -1,5 +1,5 @@
 // Which instruction sets are found, independently of the code that looks for them.
-#include "delegate/cpu/isa.h"
+#include "delegate/cpu/kernels/isa.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Tuning: what is measured, what is kept on disk, and that every choice computes the same.
-#include "delegate/cpu/tuner.h"
+#include "delegate/cpu/planner/tuner.h"
 
 #include <dirent.h>
 #include <gtest/gtest.h>
@@ -14,11 +14,11 @@
 #include <utility>
 #include <vector>
 
-#include "delegate/cpu/blocked/conv_choice.h"
-#include "delegate/cpu/blocked/steps.h"
-#include "delegate/cpu/conv_choice.h"
 #include "delegate/cpu/cpu_engine.h"
-#include "delegate/cpu/isa.h"
+#include "delegate/cpu/kernels/isa.h"
+#include "delegate/cpu/plan/blocked_conv_choice.h"
+#include "delegate/cpu/plan/conv_choice.h"
+#include "delegate/cpu/steps/blocked_steps.h"
 #include "delegate/testing/graph_testing.h"
 
 namespace pconv::cpu {

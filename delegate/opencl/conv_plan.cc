@@ -3,7 +3,7 @@
 #include <functional>
 #include <numeric>
 
-#include "delegate/cpu/stream.h"
+#include "delegate/cpu/weights/stream.h"
 #include "delegate/opencl/convolution_source.h"
 #include "delegate/opencl/kernel_texts.h"
 #include "delegate/opencl/operations.h"

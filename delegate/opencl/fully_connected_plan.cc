@@ -1,5 +1,5 @@
 // Fully connected layers, sparse and dense.
-#include "delegate/cpu/stream.h"
+#include "delegate/cpu/weights/stream.h"
 #include "delegate/opencl/operations.h"
 
 namespace pconv::opencl {

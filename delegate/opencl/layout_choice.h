@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "delegate/cpu/task.h"
+#include "delegate/lowering/task.h"
 #include "delegate/opencl/layout.h"
 
 namespace pconv::opencl {

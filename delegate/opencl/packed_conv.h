@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "delegate/cpu/stream.h"
+#include "delegate/cpu/weights/stream.h"
 #include "delegate/opencl/convolution_source.h"
 
 namespace pconv::opencl {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "delegate/cpu/filter_pairs.h"
+#include "delegate/cpu/weights/filter_pairs.h"
 #include "tflite_ops/core/conv_geometry.h"
 
 namespace pconv::opencl {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "delegate/cpu/stream.h"
+#include "delegate/cpu/weights/stream.h"
 
 namespace pconv::opencl {
 

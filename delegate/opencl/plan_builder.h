@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "delegate/cpu/task.h"
+#include "delegate/lowering/task.h"
 #include "delegate/opencl/convolution_source.h"
 #include "delegate/opencl/layout.h"
 #include "delegate/opencl/plan.h"

@@ -1,0 +1,228 @@
+// Whole graphs in the channel-blocked layout through the engine, for every instruction set of this
+// CPU, against plain loops.
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+
+#include "delegate/cpu/cpu_engine.h"
+#include "delegate/cpu/kernels/isa.h"
+#include "delegate/cpu/steps/blocked_steps.h"
+#include "delegate/testing/graph_testing.h"
+
+namespace pconv {
+namespace {
+
+using testing::GraphBuilder;
+using testing::RandomLayerSpec;
+using testing::Seed;
+using testing::Tensors;
+
+Window MakeWindow(int kernel, int stride = 1, Padding padding = Padding::kSame) {
+  return testing::MakeWindow(kernel, kernel, stride, padding);
+}
+
+RandomLayerSpec Shared(int kernel, int out_channels, int stride = 1) {
+  RandomLayerSpec spec;
+  spec.window = MakeWindow(kernel, stride);
+  spec.num_taps = kernel == 1 ? 1 : 4;
+  spec.filter_block = 16;
+  spec.out_channels = out_channels;
+  spec.activation = Activation::kRelu;
+  return spec;
+}
+
+int CountStrips(const Engine& engine) {
+  int strips = 0;
+  for (const ProfileRow& row : engine.profile()) {
+    strips += row.kernel.find("strips of") != std::string::npos;
+  }
+  return strips;
+}
+
+// `layers`: at least so many steps must have run in the blocked layout. `strips`: so many chains of
+// steps must have run in strips; -1: any number.
+void Check(GraphBuilder* builder, int num_threads, int layers, int strips = -1) {
+  Graph& graph = builder->graph();
+  const Tensors inputs = testing::RandomInputs(graph, &builder->rng());
+  const Tensors expected = testing::ReferenceOutputs(graph, inputs);
+  for (const cpu::KernelTable* kernels : cpu::SupportedKernels()) {
+    SCOPED_TRACE(std::string(kernels->name) + ", " + std::to_string(num_threads) +
+                 " threads, seed " + std::to_string(Seed()));
+    EngineOptions options;
+    options.num_threads = num_threads;
+    options.isa = kernels->isa;
+    options.tuning = Tuning::kOff;
+    options.profile = true;
+    PackedCache cache;
+    std::unique_ptr<Engine> engine;
+    ASSERT_TRUE(CreateCpuEngine(&graph, options, &cache, &engine).ok());
+    ASSERT_TRUE(engine->Resize().ok());
+    std::vector<const float*> in;
+    for (const auto& input : inputs) in.push_back(input.data());
+    for (int run = 0; run < 2; ++run) {  // the second one finds a used arena
+      Tensors outputs;
+      std::vector<float*> out;
+      for (const auto& output : expected) outputs.emplace_back(output.size(), -12345.0f);
+      for (auto& output : outputs) out.push_back(output.data());
+      ASSERT_TRUE(engine->Run(in, out).ok());
+      for (size_t i = 0; i < outputs.size(); ++i) {
+        EXPECT_LT(testing::RelativeError(expected[i], outputs[i]), 1e-5) << "output " << i;
+      }
+    }
+    int blocked = 0;
+    for (const ProfileRow& row : engine->profile()) {
+      blocked += row.kernel.find("blocked_") != std::string::npos;
+    }
+    EXPECT_GE(blocked, layers);
+    if (strips >= 0) {
+      EXPECT_EQ(CountStrips(*engine), strips);
+    }
+  }
+}
+
+TEST(BlockedPlan, PlainChain) {
+  for (const int size : {1, 2, 4, 7, 14, 31, 32}) {
+    for (int threads = 1; threads <= 4; ++threads) {
+      GraphBuilder builder(Seed() + size * 10 + threads);
+      int x = builder.Input({1 + threads % 2, size, size, 3});
+      x = builder.Conv2D(x, 24, MakeWindow(3), Activation::kRelu);
+      x = builder.PConv2D(x, Shared(3, 48));
+      x = builder.PConv2D(x, Shared(3, 40, 2));
+      if (size >= 4) {
+        Pool2DNode pool;
+        pool.kind = threads % 2 == 0 ? PoolKind::kMax : PoolKind::kAverage;
+        pool.window = MakeWindow(threads, 2);
+        x = builder.Add({.op = pool}, {x});
+      }
+      x = builder.PConv2D(x, Shared(1, 33));
+      builder.Output(x);
+      x = builder.Add({.op = GlobalMeanNode{}}, {x});
+      builder.Output(builder.FullyConnected(x, 10, Activation::kNone));
+      Check(&builder, threads, 4);
+    }
+  }
+}
+
+// Values of 1 MB and more between convolutions and pools are worked on in strips of rows.
+TEST(BlockedPlan, LargeImagesInStrips) {
+  struct Shape {
+    int height, width, kernel, pool, pool_stride;
+    Padding padding;
+    int batch;
+  };
+  for (const Shape& shape :
+       {Shape{128, 130, 3, 2, 2, Padding::kSame, 1}, Shape{131, 129, 3, 2, 2, Padding::kValid, 1},
+        Shape{127, 140, 5, 3, 2, Padding::kSame, 2}, Shape{129, 128, 3, 2, 3, Padding::kSame, 1}}) {
+    for (int threads = 1; threads <= 4; ++threads) {
+      SCOPED_TRACE(std::to_string(shape.height) + "x" + std::to_string(shape.width));
+      GraphBuilder builder(Seed() + shape.height + threads);
+      int x = builder.Input({shape.batch, shape.height, shape.width, 3});
+      RandomLayerSpec spec = Shared(shape.kernel, 32);
+      spec.num_taps = 4;
+      spec.window.padding = shape.padding;
+      x = builder.PConv2D(x, spec);
+      x = builder.PConv2D(x, spec);
+      Pool2DNode pool;
+      pool.kind = threads % 2 == 0 ? PoolKind::kMax : PoolKind::kAverage;
+      pool.window = MakeWindow(shape.pool, shape.pool_stride, shape.padding);
+      x = builder.Add({.op = pool}, {x});
+      x = builder.PConv2D(x, Shared(1, 16));
+      builder.Output(x);
+      Check(&builder, threads, 1, 1);
+    }
+  }
+}
+
+TEST(BlockedPlan, DepthwiseInStrips) {
+  struct Shape {
+    int height, width, kernel, stride;
+    Padding padding;
+  };
+  for (const Shape& shape :
+       {Shape{93, 96, 3, 1, Padding::kSame}, Shape{98, 91, 3, 2, Padding::kSame},
+        Shape{95, 97, 3, 2, Padding::kValid}, Shape{94, 93, 5, 1, Padding::kSame}}) {
+    for (int threads = 1; threads <= 4; ++threads) {
+      SCOPED_TRACE(std::to_string(shape.height) + "x" + std::to_string(shape.width));
+      GraphBuilder builder(Seed() + shape.height + threads);
+      int x = builder.Input({threads % 2 + 1, shape.height, shape.width, 5});
+      x = builder.PConv2D(x, Shared(1, 40));
+      x = builder.DepthwiseConv2D(x, MakeWindow(shape.kernel, shape.stride, shape.padding),
+                                  Activation::kRelu6);
+      x = builder.PConv2D(x, Shared(1, 24));
+      builder.Output(x);
+      Check(&builder, threads, 1, 1);
+    }
+  }
+}
+
+// A value with two readers, or an addend, ends a chain.
+TEST(BlockedPlan, StripsStopAtSharedValues) {
+  GraphBuilder builder(Seed());
+  const int a = builder.PConv2D(builder.Input({1, 130, 130, 16}), Shared(3, 32));
+  const int b = builder.PConv2D(a, Shared(3, 32));
+  const int c = builder.PConv2D(b, Shared(3, 32));
+  RandomLayerSpec plain = Shared(3, 32);
+  plain.activation = Activation::kNone;
+  const int d = builder.PConv2D(c, plain);
+  builder.Output(builder.Add({.op = BinaryNode{BinaryKind::kAdd}}, {a, d}));
+  Check(&builder, 2, 3, 1);
+}
+
+TEST(BlockedPlan, ResidualsAndDepthwise) {
+  for (const int size : {7, 14, 19}) {
+    for (int threads = 1; threads <= 4; ++threads) {
+      GraphBuilder builder(Seed() + size * 10 + threads);
+      int x = builder.Conv2D(builder.Input({1, size, size, 5}), 32, MakeWindow(3, 2),
+                             Activation::kRelu6);
+      for (int i = 0; i < 2; ++i) {
+        int y = builder.PConv2D(x, Shared(1, 72));
+        y = builder.DepthwiseConv2D(y, MakeWindow(3), Activation::kRelu6);
+        RandomLayerSpec project = Shared(1, 32);
+        project.activation = Activation::kNone;
+        y = builder.PConv2D(y, project);
+        x = builder.Add({.op = BinaryNode{BinaryKind::kAdd, Activation::kRelu}}, {x, y});
+      }
+      x = builder.DepthwiseConv2D(x, MakeWindow(5, 2), Activation::kNone, 2);
+      x = builder.PConv2D(x, Shared(3, 16));
+      builder.Output(x);
+      Check(&builder, threads, 8);
+    }
+  }
+}
+
+TEST(BlockedPlan, EveryOtherOperation) {
+  for (int threads = 1; threads <= 4; ++threads) {
+    GraphBuilder builder(Seed() + threads);
+    const int a = builder.PConv2D(builder.Input({2, 9, 10, 20}), Shared(3, 20));
+    const int b = builder.PConv2D(a, Shared(1, 20));
+    const int sum = builder.Add({.op = BinaryNode{BinaryKind::kAdd}}, {a, b});
+    const int relu6 = builder.Add({.op = UnaryNode{UnaryKind::kRelu6}}, {sum});
+    const int logistic = builder.Add({.op = UnaryNode{UnaryKind::kLogistic}}, {relu6});
+    const int product =
+        builder.Add({.op = BinaryNode{BinaryKind::kMul}}, {logistic, builder.Constant({20})});
+    const int padded = builder.Add({.op = PadNode{{{0, 0}, {1, 2}, {3, 0}, {0, 0}}}}, {product});
+    const int valid =
+        builder.Conv2D(padded, 18, MakeWindow(3, 1, Padding::kValid), Activation::kRelu);
+    const int both = builder.Add({.op = ConcatNode{3}}, {a, relu6, b});
+    const int grouped = builder.Conv2D(both, 30, MakeWindow(3), Activation::kNone, 3);
+    builder.Output(valid);
+    builder.Output(grouped);
+    builder.Output(a);
+    builder.Output(builder.Add({.op = ReshapeNode{{2, -1}}}, {both}));
+    Check(&builder, threads, 7);
+  }
+}
+
+TEST(BlockedPlan, FullyConnectedFromTheFile) {
+  for (const WeightType type : {WeightType::kFloat32, WeightType::kFloat16, WeightType::kInt8}) {
+    GraphBuilder builder(Seed());
+    RandomLayerSpec spec = Shared(1, 70);
+    spec.weight_type = type;
+    builder.Output(builder.PConv2D(builder.Input({3, 77}), spec));
+    Check(&builder, 2, 1);
+  }
+}
+
+}  // namespace
+}  // namespace pconv

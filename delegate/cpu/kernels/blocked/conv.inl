@@ -1,0 +1,278 @@
+// Convolution over lists of kept weights (Conv in kernels.h). A tile of output pixels x L filters
+// stays in registers; a record costs one weight load and one multiply-add per pixel, whose input
+// comes as a broadcast from memory. Which taps are kept is data, not code, so the same loops serve
+// pattern kernels of any size, sparse 1x1, dense and grouped convolutions.
+//
+// With one broadcast per multiply-add the load ports are the limit. Two kept taps of one channel
+// that are neighbours see the same pixels: as a pair they share the broadcasts (load redundancy
+// elimination, PatDNN section 5.4), which leaves the multiply-add units as the limit.
+
+#include "delegate/cpu/kernels/blocked/kernels.h"
+#include "delegate/cpu/kernels/blocked/simd.h"
+
+namespace pconv::blocked {
+namespace {
+
+struct TileJob {
+  const float* input;    // pixel that belongs to tap offset 0 of the tile's first output
+  ptrdiff_t input_row;   // floats between the input rows of vertical neighbours in the output
+  ptrdiff_t input_step;  // the same horizontally
+  const int64_t* begin;  // of the chunk
+  const int32_t* offsets;
+  const float* weights;
+  Range groups;
+  const float* bias;
+  float* partial;  // of this tile; sums go from chunk to chunk
+  bool first, last;
+  float* output;
+  ptrdiff_t output_row, output_plane;
+  const float* residual;
+  ptrdiff_t residual_row, residual_plane;
+  ActivationRange range;
+};
+
+// In a network the weights come from memory, or the third-level cache, and processors' own
+// prefetchers stop at the end of a page.
+inline void FetchAhead(const float* weights) { __builtin_prefetch(weights + 768); }
+
+template <int kValue>
+struct Int {
+  static constexpr int value = kValue;
+};
+
+// Adds to the sums of a tile the records [k, end) of pairs whose second tap lies kDy rows and kDx
+// columns (of the output) after the first.
+template <int kHeight, int kWidth, int kStep, int kDy, int kDx>
+inline void AddPairs(const float* input, ptrdiff_t input_row, const int32_t* offsets,
+                     const float* weights, int64_t k, int64_t end, Vec* first, Vec* second) {
+  for (; k < end; k += 2) {
+    FetchAhead(weights + k * kLanes);
+    FetchAhead(weights + (k + 1) * kLanes);
+    const Vec w0 = Load(weights + k * kLanes), w1 = Load(weights + (k + 1) * kLanes);
+    const float* p = input + offsets[k];
+#pragma GCC unroll 8
+    for (int y = 0; y < kHeight + kDy; ++y, p += input_row) {
+      p = Pinned(p);
+#pragma GCC unroll 16
+      for (int x = kDx < 0 ? kDx : 0; x < kWidth + (kDx > 0 ? kDx : 0); ++x) {
+        const int y1 = y - kDy, x1 = x - kDx;
+        const bool in_first = y < kHeight && x >= 0 && x < kWidth;
+        const bool in_second = y1 >= 0 && x1 >= 0 && x1 < kWidth;
+        if (!in_first && !in_second) continue;
+        Vec v = Splat(p[x * kStep]);
+        if (in_first && in_second) v = Pinned(v);
+        if (in_first) first[y * kWidth + x] = Fma(w0, v, first[y * kWidth + x]);
+        if (in_second) second[y1 * kWidth + x1] = Fma(w1, v, second[y1 * kWidth + x1]);
+      }
+    }
+  }
+}
+
+// kStep: input_step as a constant, 0 if only known at run time.
+template <int kHeight, int kWidth, int kStep>
+void ConvTile(const TileJob& job) {
+  constexpr int kPixels = kHeight * kWidth;
+  // Multiply-adds take 4 cycles and two start per cycle: a small tile takes several records at
+  // once, each with sums of its own.
+  constexpr int kStreams = kPixels >= 8 ? 1 : kPixels >= 4 ? 2 : 4;
+  const ptrdiff_t step = kStep != 0 ? kStep : job.input_step;
+  const ptrdiff_t input_row = job.input_row;
+  const float* const input = job.input;
+  const int32_t* const offsets = job.offsets;
+  const float* const weights = job.weights;
+  for (int g = job.groups.begin; g < job.groups.end; ++g) {
+    Vec acc[kStreams][kPixels];
+    float* partial = job.partial + ptrdiff_t{g} * kMaxTile * kLanes;
+    if (job.first) {
+      const Vec bias = Load(job.bias + g * kLanes);
+#pragma GCC unroll 32
+      for (int i = 0; i < kPixels; ++i) acc[0][i] = bias;
+    } else {
+#pragma GCC unroll 32
+      for (int i = 0; i < kPixels; ++i) acc[0][i] = Load(partial + i * kLanes);
+    }
+#pragma GCC unroll 4
+    for (int s = 1; s < kStreams; ++s) {
+#pragma GCC unroll 32
+      for (int i = 0; i < kPixels; ++i) acc[s][i] = Zero();
+    }
+
+    const int64_t* begin = job.begin + ptrdiff_t{g} * kRecordKinds;
+    if constexpr (kStep != 0) {
+      Vec* second = acc[kStreams > 1 ? 1 : 0];
+      static_assert(kPairKinds == 5);
+      const auto add = [&](auto dy, auto dx, int kind) __attribute__((always_inline)) {
+        AddPairs<kHeight, kWidth, kStep, dy.value, dx.value>(
+            input, input_row, offsets, weights, begin[kind], begin[kind + 1], acc[0], second);
+      };
+      add(Int<0>(), Int<1>(), 0);
+      add(Int<1>(), Int<0>(), 1);
+      add(Int<1>(), Int<1>(), 2);
+      add(Int<1>(), Int<-1>(), 3);
+      add(Int<0>(), Int<2>(), 4);
+    }
+    // All the others; where the step is not a constant the pairs too, one tap at a time.
+    int64_t k = begin[kStep != 0 ? kPairKinds : 0];
+    const int64_t end = begin[kRecordKinds];
+    const auto accumulate = [&](Vec * sums, const float* p, Vec w) __attribute__((always_inline)) {
+#pragma GCC unroll 4
+      for (int y = 0; y < kHeight; ++y, p += input_row) {
+        p = Pinned(p);
+#pragma GCC unroll 8
+        for (int x = 0; x < kWidth; ++x) {
+          sums[y * kWidth + x] = Fma(w, Splat(p[x * step]), sums[y * kWidth + x]);
+        }
+      }
+    };
+    if constexpr (kStreams == 1) {
+      // Two at a time, so that one load fetches both offsets.
+      for (; k + 2 <= end; k += 2) {
+        int64_t both;
+        __builtin_memcpy(&both, offsets + k, sizeof(both));
+        FetchAhead(weights + k * kLanes);
+        FetchAhead(weights + (k + 1) * kLanes);
+        accumulate(acc[0], input + static_cast<int32_t>(both), Load(weights + k * kLanes));
+        accumulate(acc[0], input + (both >> 32), Load(weights + (k + 1) * kLanes));
+      }
+    }
+    for (; k + kStreams <= end; k += kStreams) {
+#pragma GCC unroll 4
+      for (int s = 0; s < kStreams; ++s) {
+        FetchAhead(weights + (k + s) * kLanes);
+        accumulate(acc[s], input + offsets[k + s], Load(weights + (k + s) * kLanes));
+      }
+    }
+    if constexpr (kStreams > 1) {
+      for (; k < end; ++k) accumulate(acc[0], input + offsets[k], Load(weights + k * kLanes));
+#pragma GCC unroll 4
+      for (int s = 1; s < kStreams; ++s) {
+#pragma GCC unroll 32
+        for (int i = 0; i < kPixels; ++i) acc[0][i] += acc[s][i];
+      }
+    }
+
+    if (!job.last) {
+#pragma GCC unroll 32
+      for (int i = 0; i < kPixels; ++i) Store(partial + i * kLanes, acc[0][i]);
+      continue;
+    }
+    if (job.residual != nullptr) {
+      const float* residual = job.residual + g * job.residual_plane;
+#pragma GCC unroll 4
+      for (int y = 0; y < kHeight; ++y) {
+#pragma GCC unroll 8
+        for (int x = 0; x < kWidth; ++x) {
+          acc[0][y * kWidth + x] += Load(residual + y * job.residual_row + x * kLanes);
+        }
+      }
+    }
+    const Vec lo = Splat(job.range.lo), hi = Splat(job.range.hi);
+    float* output = job.output + g * job.output_plane;
+#pragma GCC unroll 4
+    for (int y = 0; y < kHeight; ++y) {
+#pragma GCC unroll 8
+      for (int x = 0; x < kWidth; ++x) {
+        Store(output + y * job.output_row + x * kLanes, Min(Max(acc[0][y * kWidth + x], lo), hi));
+      }
+    }
+  }
+}
+
+using ConvTileFn = void (*)(const TileJob&);
+
+inline constexpr int kTileHeights = 4, kTileWidths = 8;
+
+template <int kHeight, int kWidth>
+ConvTileFn PickStep(ptrdiff_t step) {
+  if constexpr (kHeight * kWidth > kMaxAccumulators) {
+    return nullptr;
+  } else {
+    switch (step) {
+      case kLanes:
+        return ConvTile<kHeight, kWidth, kLanes>;
+      case 2 * kLanes:
+        return ConvTile<kHeight, kWidth, 2 * kLanes>;
+      case 1:
+        return ConvTile<kHeight, kWidth, 1>;
+      case 2:
+        return ConvTile<kHeight, kWidth, 2>;
+      default:
+        return ConvTile<kHeight, kWidth, 0>;
+    }
+  }
+}
+
+template <int kHeight>
+ConvTileFn PickWidth(int width, ptrdiff_t step) {
+  switch (width) {
+    case 1:
+      return PickStep<kHeight, 1>(step);
+    case 2:
+      return PickStep<kHeight, 2>(step);
+    case 4:
+      return PickStep<kHeight, 4>(step);
+    case 7:
+      return PickStep<kHeight, 7>(step);
+    case 8:
+      return PickStep<kHeight, 8>(step);
+    default:
+      return nullptr;
+  }
+}
+
+ConvTileFn PickTile(int height, int width, ptrdiff_t step) {
+  switch (height) {
+    case 1:
+      return PickWidth<1>(width, step);
+    case 2:
+      return PickWidth<2>(width, step);
+    case 3:
+      return PickWidth<3>(width, step);
+    case 4:
+      return PickWidth<4>(width, step);
+    default:
+      return nullptr;
+  }
+}
+
+bool HasTile(int height, int width) { return PickTile(height, width, kLanes) != nullptr; }
+
+// Per record: the load ports (two loads a cycle: the weights and a broadcast per pixel), and a
+// share for the sums' way in and out of the registers.
+double TileCost(int height, int width) {
+  const int pixels = height * width;
+  return 0.5 * (pixels + 1) + 0.02 * pixels + 0.5;
+}
+
+void RunConv(const Conv& conv, Range tiles, Range groups) {
+  const Tensor& in = conv.input;
+  const Tensor& out = conv.output;
+  TileJob job;
+  job.input_row = in.row() * conv.stride_h;
+  job.input_step = ptrdiff_t{in.lanes} * conv.stride_w;
+  job.offsets = conv.offsets;
+  job.weights = conv.weights;
+  job.groups = groups;
+  job.bias = conv.bias;
+  job.output_row = out.row();
+  job.output_plane = out.plane();
+  job.residual_row = conv.residual.row();
+  job.residual_plane = conv.residual.plane();
+  job.range = conv.range;
+  for (int chunk = 0; chunk < conv.chunks; ++chunk) {
+    job.begin = conv.begin + ptrdiff_t{chunk} * conv.groups * kRecordKinds;
+    job.first = chunk == 0;
+    job.last = chunk == conv.chunks - 1;
+    for (int t = tiles.begin; t < tiles.end; ++t) {
+      const Tile& tile = conv.tiles[t];
+      job.input = in.At(0, 0, 0) + tile.y * job.input_row + tile.x * job.input_step;
+      job.output = out.At(0, tile.y, tile.x);
+      job.residual = conv.residual.data != nullptr ? conv.residual.At(0, tile.y, tile.x) : nullptr;
+      job.partial = conv.partial + ptrdiff_t{t} * conv.groups * kMaxTile * kLanes;
+      PickTile(tile.height, tile.width, job.input_step)(job);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace pconv::blocked

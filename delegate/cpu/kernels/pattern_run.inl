@@ -1,0 +1,66 @@
+// The inner loop of 3x3 patterns with four taps: one body per pattern. The including file defines
+// the vector of an input cell (PatternVec), the weights of a kernel in registers (TapWeights,
+// LoadTapWeights) and the multiplication by one of them (MultiplyAddTap).
+
+#include "delegate/cpu/kernels/patterns.inl"
+
+// Marks the loop body for benchmarks/neon_throughput.py.
+#if defined(PCONV_MCA_MARKERS)
+#define PCONV_MCA_BEGIN(mask, r, c) \
+  asm volatile("# LLVM-MCA-BEGIN mask%c0_%c1x%c2" ::"i"(mask), "i"(r), "i"(c))
+#define PCONV_MCA_END() asm volatile("# LLVM-MCA-END")
+#else
+#define PCONV_MCA_BEGIN(mask, r, c)
+#define PCONV_MCA_END()
+#endif
+
+// One kernel. `cells`: its channel's, from that of tap (0, 0) of the block's first output on;
+// strides in bytes.
+template <unsigned kMask, int R, int C>
+PCONV_INLINE void AddPatternKernel(PatternVec (&acc)[R][C], const char* cells, size_t row,
+                                   const Record* rec) {
+  const TapWeights weights = LoadTapWeights(rec->weights);
+  PCONV_UNROLL
+  for (int r = 0; r < R + 2; ++r) {
+    PCONV_UNROLL
+    for (int c = 0; c < C + 2; ++c) {
+      bool used = false;
+      PCONV_UNROLL
+      for (int b = 0; b < 9; ++b) used = used || Reads(kMask, b, R, C, r, c);
+      if (!used) continue;
+      const PatternVec x = reinterpret_cast<const PatternVec*>(cells)[c];
+      int t = 0;
+      PCONV_UNROLL
+      for (int b = 0; b < 9; ++b) {
+        if (Reads(kMask, b, R, C, r, c)) {
+          MultiplyAddTap<R, C>(acc[r - b / 3][c - b % 3], x, weights, rec->weights, t);
+        }
+        t += kMask >> b & 1;
+      }
+    }
+    cells += row;
+    asm("" : "+r"(cells));  // keeps one pointer instead of a register per cell
+  }
+}
+
+// `count` kernels of one pattern; `input`: `cells` of channel 0.
+template <unsigned kMask, int R, int C>
+PCONV_INLINE const char* PatternRun(PatternVec (&acc)[R][C], const char* input, size_t plane,
+                                    size_t row, const char* record, uint32_t count) {
+  constexpr size_t kRecordBytes = 20, kPrefetch = 3072;
+  const char* const end = record + kRecordBytes * count;
+  do {
+    PCONV_MCA_BEGIN(kMask, R, C);
+    const Record* rec = reinterpret_cast<const Record*>(record);
+    __builtin_prefetch(record + kPrefetch);
+    AddPatternKernel<kMask>(acc, input + rec->channel * plane, row, rec);
+    record += kRecordBytes;
+    PCONV_MCA_END();
+  } while (record != end);
+  return record;
+}
+
+#define PCONV_CASE(i)                                                                        \
+  case i:                                                                                    \
+    record = PatternRun<kPatternMasks.mask[i], R, C>(acc, input, plane, row, record, count); \
+    break;

@@ -1,0 +1,39 @@
+// How a convolution by streams is computed: what the cost model decides, or measurement.
+#ifndef PCONV_TF_DELEGATE_CPU_PLAN_CONV_CHOICE_H_
+#define PCONV_TF_DELEGATE_CPU_PLAN_CONV_CHOICE_H_
+
+#include <string>
+#include <vector>
+
+#include "delegate/cpu/kernels/kernel_table.h"
+#include "delegate/cpu/plan/conv_problem.h"
+
+namespace pconv::cpu {
+
+struct ConvChoice {
+  bool pattern_kernel = false;  // the kernel of 3x3 patterns, else the general ones
+  // Output vectors that all slices of input channels are added to before the next ones.
+  int block_rows = 1, block_columns = 1;
+  int slice_channels = 1;   // input channels per slice
+  bool split_rows = false;  // threads take rows, else filters
+  bool prefetch = false;    // the input of the next register block is fetched ahead
+  bool pairs = false;       // filters are computed in pairs (FilterPair)
+
+  std::string ToString() const;
+};
+
+// Whether the stream has runs of patterns (StreamView), or the pattern in every record.
+bool StreamHasRuns(const ConvProblem& problem, const ConvChoice& choice);
+
+// Bytes of ConvArgs::scratch per thread.
+size_t ScratchBytes(const KernelTable& kernels, const ConvChoice& choice);
+
+// By the cost model.
+ConvChoice DefaultConvChoice(const KernelTable& kernels, const ConvProblem& problem);
+
+// All that may be worth measuring; the cost model's choice is the first. All are correct.
+std::vector<ConvChoice> ConvCandidates(const KernelTable& kernels, const ConvProblem& problem);
+
+}  // namespace pconv::cpu
+
+#endif  // PCONV_TF_DELEGATE_CPU_PLAN_CONV_CHOICE_H_

@@ -1,0 +1,85 @@
+// A plan is a list of steps that work on buffers.
+#ifndef PCONV_TF_DELEGATE_CPU_PLAN_PLAN_H_
+#define PCONV_TF_DELEGATE_CPU_PLAN_PLAN_H_
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "delegate/cpu/layout/layout.h"
+#include "delegate/cpu/plan/thread_pool.h"
+
+namespace pconv::cpu {
+
+// Tensors that are not images are [1, 1, 1, elements] or, for matrices, [rows, 1, 1, columns].
+struct ImageShape {
+  int n = 1, h = 1, w = 1, c = 1;
+};
+
+// One tensor in one layout.
+struct Buffer {
+  enum class Place { kArena, kInput, kOutput, kConstant };
+  ImageShape shape;
+  Layout layout;
+  Place place = Place::kArena;
+  int index = 0;                    // of the graph's input or output
+  const float* constant = nullptr;  // kConstant
+  size_t offset = 0;                // kArena, in floats
+
+  size_t floats() const { return layout.Floats(shape.n, shape.h, shape.w, shape.c); }
+  // Of the first plane's cell (0, 0) in image n, lane-tiled.
+  size_t ImageOffset(int n) const {
+    return static_cast<size_t>(n) * shape.c * layout.plane_floats() + layout.CellOffset(0, 0);
+  }
+};
+
+// Rows of the tiles of all channels of one image, lane-tiled, that lie outside the plan's buffers:
+// row `first` of a tile is the layout's row 0.
+struct Band {
+  const Layout* layout;
+  float* data;
+  int first;
+
+  // Where row 0 of the tile would lie in channel 0.
+  float* origin() const {
+    return data - static_cast<ptrdiff_t>(first) * static_cast<ptrdiff_t>(layout->row_floats());
+  }
+};
+
+struct RunContext {
+  std::vector<float*> data;  // per buffer; inputs and constants are never written
+  ThreadPool* pool = nullptr;
+};
+
+class Step {
+ public:
+  virtual ~Step() = default;
+  virtual void Run(const RunContext& context) const = 0;
+
+  int node = -1;           // index into Graph::nodes, -1 for layout changes
+  std::string name;        // of the node
+  std::string kernel;      // operation, kernel and tile, for the profile
+  std::vector<int> reads;  // buffers
+  int writes = -1;         // buffer
+};
+
+struct Plan {
+  std::vector<Buffer> buffers;
+  std::vector<std::unique_ptr<Step>> steps;
+  size_t arena_floats = 0;
+};
+
+constexpr size_t kAlignFloats = 32;  // two cache lines: neighbours are prefetched in pairs
+
+// `floats` rounded up to whole pairs of cache lines.
+inline size_t Aligned(size_t floats) {
+  return (floats + kAlignFloats - 1) / kAlignFloats * kAlignFloats;
+}
+
+// Gives every arena buffer an offset such that buffers in use at the same time do not overlap.
+void PlanArena(Plan* plan);
+
+}  // namespace pconv::cpu
+
+#endif  // PCONV_TF_DELEGATE_CPU_PLAN_PLAN_H_

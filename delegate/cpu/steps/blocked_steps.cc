@@ -1,0 +1,413 @@
+#include "delegate/cpu/steps/blocked_steps.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace pconv::cpu {
+
+using blocked::Range;
+using blocked::Tensor;
+
+Tensor ViewOf(const Buffer& buffer, const RunContext& context, int index, int n) {
+  Tensor view;
+  view.channels = buffer.shape.c;
+  view.height = buffer.shape.h;
+  view.width = buffer.shape.w;
+  view.ring = buffer.layout.ring;
+  view.lanes = buffer.layout.lanes;
+  view.data = context.data[index] + n * view.size();
+  return view;
+}
+
+namespace {
+
+Range ShareOf(int count, int thread, int num_threads) {
+  return {static_cast<int>(int64_t{count} * thread / num_threads),
+          static_cast<int>(int64_t{count} * (thread + 1) / num_threads)};
+}
+
+// Rows of the input under the windows of these rows of the output.
+Range RowsUnder(const Window& window, int before, Range rows) {
+  return {rows.begin * window.stride_h - before, (rows.end - 1) * window.stride_h - before +
+                                                     (window.kernel_h - 1) * window.dilation_h + 1};
+}
+
+// The same memory with rows numbered from `row`.
+Tensor Shifted(Tensor view, int row) {
+  if (view.band_rows == 0) {
+    view.band_first = -view.ring;
+    view.band_rows = view.height + 2 * view.ring;
+  }
+  view.band_first -= row;
+  return view;
+}
+
+// Every thread's part of a step that works on rows of channel blocks: the ring of some blocks of
+// the output (the arena holds other data in between), and some rows.
+template <typename Fn>
+void ForBlockRows(const Buffer& output, const RunContext& context, int index, const Fn& fn) {
+  const int num_threads = context.pool->num_threads();
+  context.pool->Run([&](int thread) {
+    for (int n = 0; n < output.shape.n; ++n) {
+      const Tensor out = ViewOf(output, context, index, n);
+      blocked::ZeroRing(out, ShareOf(out.blocks(), thread, num_threads));
+      const Range rows = ShareOf(out.blocks() * out.height, thread, num_threads);
+      if (rows.begin < rows.end) fn(n, out, rows);
+    }
+  });
+}
+
+// Cuts items of the given weights into contiguous ranges of about equal weight.
+std::vector<Range> Balance(const std::vector<int64_t>& weights, int parts) {
+  int64_t total = 0;
+  for (const int64_t w : weights) total += w;
+  std::vector<Range> ranges;
+  int begin = 0;
+  int64_t sum = 0;
+  for (int part = 0; part < parts; ++part) {
+    int end = begin;
+    const int64_t target = total * (part + 1) / parts;
+    while (end < static_cast<int>(weights.size()) &&
+           (part == parts - 1 || sum + weights[end] / 2 < target)) {
+      sum += weights[end++];
+    }
+    ranges.push_back({begin, end});
+    begin = end;
+  }
+  return ranges;
+}
+
+int64_t Heaviest(const std::vector<int64_t>& weights, const std::vector<Range>& ranges) {
+  int64_t heaviest = 0;
+  for (const Range& range : ranges) {
+    int64_t sum = 0;
+    for (int i = range.begin; i < range.end; ++i) sum += weights[i];
+    heaviest = std::max(heaviest, sum);
+  }
+  return heaviest;
+}
+
+}  // namespace
+
+const blocked::Kernels& BlockedKernels(Isa isa) {
+  const blocked::Kernels* kernels = nullptr;
+  if (isa == Isa::kAvx512) kernels = blocked::Avx512Kernels();
+  if (isa == Isa::kAvx2) kernels = blocked::Avx2Kernels();
+  return kernels != nullptr ? *kernels : *blocked::BaselineKernels();
+}
+
+Layout BlockedLayout(int lanes, int ring) {
+  Layout layout;
+  layout.kind = LayoutKind::kBlocked;
+  layout.lanes = lanes;
+  layout.ring = ring;
+  return layout;
+}
+
+// ---- Layout ------------------------------------------------------------------------------------
+
+BlockedFromNhwcStep::BlockedFromNhwcStep(const blocked::Kernels& kernels, const Plan& plan,
+                                         int from, int to)
+    : kernels_(kernels), to_(plan.buffers[to]) {
+  reads = {from};
+  writes = to;
+}
+
+void BlockedFromNhwcStep::Run(const RunContext& context) const {
+  const int num_threads = context.pool->num_threads();
+  const size_t floats = static_cast<size_t>(to_.shape.h) * to_.shape.w * to_.shape.c;
+  context.pool->Run([&](int thread) {
+    for (int n = 0; n < to_.shape.n; ++n) {
+      const Tensor out = ViewOf(to_, context, writes, n);
+      const float* in = context.data[reads[0]] + n * floats;
+      const Range rows = ShareOf(out.height, thread, num_threads);
+      blocked::ZeroRing(out, ShareOf(out.blocks(), thread, num_threads));
+      if (out.lanes == 1) {
+        blocked::PlanarFromNhwc(in, out, rows);
+      } else {
+        kernels_.from_nhwc(in, out, rows);
+      }
+    }
+  });
+}
+
+BlockedToNhwcStep::BlockedToNhwcStep(const blocked::Kernels& kernels, const Plan& plan, int from,
+                                     int to)
+    : kernels_(kernels), from_(plan.buffers[from]) {
+  reads = {from};
+  writes = to;
+}
+
+void BlockedToNhwcStep::Run(const RunContext& context) const {
+  const size_t floats = static_cast<size_t>(from_.shape.h) * from_.shape.w * from_.shape.c;
+  for (int n = 0; n < from_.shape.n; ++n) {
+    const Tensor in = ViewOf(from_, context, reads[0], n);
+    context.pool->ParallelFor(in.height, [&](int begin, int end) {
+      kernels_.to_nhwc(in, context.data[writes] + n * floats, {begin, end});
+    });
+  }
+}
+
+// ---- Convolution -------------------------------------------------------------------------------
+
+Status BlockedConvStep::Create(const blocked::Kernels& kernels,
+                               std::shared_ptr<const blocked::PackedConv> weights,
+                               const Window& window, const BlockedConvChoice& choice,
+                               ActivationRange range, Plan* plan, int input, int addend, int output,
+                               int num_threads, std::unique_ptr<Step>* result) {
+  std::unique_ptr<BlockedConvStep> step(new BlockedConvStep(kernels));
+  step->weights_ = std::move(weights);
+  step->window_ = window;
+  step->choice_ = choice;
+  step->range_ = range;
+  step->input_ = plan->buffers[input];
+  step->output_ = plan->buffers[output];
+  step->reads = {input};
+  step->writes = output;
+  if (addend >= 0) {
+    step->has_addend_ = true;
+    step->addend_ = plan->buffers[addend];
+    step->reads.push_back(addend);
+  }
+  const ImageShape& out = step->output_.shape;
+  step->tiles_ = blocked::CutIntoTiles(kernels, out.h, out.w, choice.tile_rows);
+  const size_t partial = blocked::PartialFloats(*step->weights_, step->tiles_.size());
+  if (partial > 0) {
+    Buffer buffer;
+    buffer.shape.c = static_cast<int>(partial);
+    step->partial_ = static_cast<int>(plan->buffers.size());
+    plan->buffers.push_back(buffer);
+    step->reads.push_back(step->partial_);  // so that the arena keeps it while the step runs
+  }
+  RunContext nowhere;
+  nowhere.data.assign(plan->buffers.size(), nullptr);
+  PCONV_RETURN_IF_ERROR(blocked::ResolveOffsets(
+      *step->weights_, window, ViewOf(step->input_, nowhere, input, 0), &step->offsets_));
+  step->Split(num_threads);
+  *result = std::move(step);
+  return Status::Ok();
+}
+
+void BlockedConvStep::Split(int num_threads) {
+  std::vector<int64_t> tile_work, group_work(weights_->groups, 1);
+  for (const blocked::Tile& tile : tiles_) tile_work.push_back(tile.height * tile.width);
+  for (int i = 0; i < weights_->groups * weights_->chunks; ++i) {
+    const int64_t* begin = &weights_->begin[static_cast<size_t>(i) * blocked::kRecordKinds];
+    group_work[i % weights_->groups] += begin[blocked::kRecordKinds] - begin[0];
+  }
+  const std::vector<Range> by_tiles = Balance(tile_work, num_threads);
+  const std::vector<Range> by_groups = Balance(group_work, num_threads);
+  const auto share = [&](const std::vector<int64_t>& work, const std::vector<Range>& ranges) {
+    int64_t total = 0;
+    for (const int64_t w : work) total += w;
+    return static_cast<double>(Heaviest(work, ranges)) / static_cast<double>(total);
+  };
+  // Splitting filters makes every thread read the whole input: only for a clear gain.
+  const bool tiles = choice_.split == BlockedConvChoice::Split::kTiles ||
+                     (choice_.split == BlockedConvChoice::Split::kByWork &&
+                      share(tile_work, by_tiles) <= share(group_work, by_groups) * 1.03);
+  for (int t = 0; t < num_threads; ++t) {
+    shares_.push_back({tiles ? by_tiles[t] : Range{0, static_cast<int>(tiles_.size())},
+                       tiles ? Range{0, weights_->groups} : by_groups[t]});
+  }
+}
+
+void BlockedConvStep::Run(const RunContext& context) const {
+  const int num_threads = context.pool->num_threads();
+  context.pool->Run([&](int thread) {
+    const Tensor first = ViewOf(input_, context, reads[0], 0);
+    blocked::Conv conv = blocked::MakeConv(*weights_, window_, tiles_, offsets_, first);
+    conv.partial = partial_ >= 0 ? context.data[partial_] : nullptr;
+    conv.range = range_;
+    for (int n = 0; n < output_.shape.n; ++n) {
+      conv.input = ViewOf(input_, context, reads[0], n);
+      conv.output = ViewOf(output_, context, writes, n);
+      if (has_addend_) conv.residual = ViewOf(addend_, context, reads[1], n);
+      blocked::ZeroRing(conv.output, ShareOf(conv.output.blocks(), thread, num_threads));
+      kernels_.conv(conv, shares_[thread].tiles, shares_[thread].groups);
+    }
+  });
+}
+
+Range BlockedConvStep::InputRows(Range rows) const {
+  return RowsUnder(window_, ResolveHeight(window_, input_.shape.h).before, rows);
+}
+
+Status BlockedConvStep::PrepareRows(const Tensor& input, int max_rows, size_t* scratch) {
+  PCONV_RETURN_IF_ERROR(blocked::ResolveOffsets(*weights_, window_, input, &offsets_));
+  *scratch = 0;
+  row_tiles_.assign(1, {});
+  for (int rows = 1; rows <= max_rows; ++rows) {
+    row_tiles_.push_back(blocked::CutIntoTiles(kernels_, rows, output_.shape.w, choice_.tile_rows));
+    *scratch = std::max(*scratch, blocked::PartialFloats(*weights_, row_tiles_.back().size()));
+  }
+  return Status::Ok();
+}
+
+void BlockedConvStep::RunRows(const Tensor& input, const Tensor& output, Range rows,
+                              float* scratch) const {
+  const std::vector<blocked::Tile>& tiles = row_tiles_[rows.end - rows.begin];
+  blocked::Conv conv = blocked::MakeConv(*weights_, window_, tiles, offsets_,
+                                         Shifted(input, rows.begin * window_.stride_h));
+  conv.partial = scratch;
+  conv.range = range_;
+  conv.output = Shifted(output, rows.begin);
+  kernels_.conv(conv, {0, static_cast<int>(tiles.size())}, {0, weights_->groups});
+}
+
+// ---- Windows over single channels --------------------------------------------------------------
+
+BlockedWindowStep::BlockedWindowStep(const Window& window, ActivationRange range, const Plan& plan,
+                                     int input, int output)
+    : window_(window), range_(range), input_(plan.buffers[input]), output_(plan.buffers[output]) {
+  reads = {input};
+  writes = output;
+}
+
+blocked::Windowed BlockedWindowStep::JobOf(const Tensor& input, const Tensor& output) const {
+  return {input,
+          output,
+          window_,
+          ResolveHeight(window_, input_.shape.h).before,
+          ResolveWidth(window_, input_.shape.w).before,
+          range_};
+}
+
+void BlockedWindowStep::Run(const RunContext& context) const {
+  ForBlockRows(output_, context, writes, [&](int n, const Tensor& out, Range rows) {
+    RunBlockRows(JobOf(ViewOf(input_, context, reads[0], n), out), rows);
+  });
+}
+
+Range BlockedWindowStep::InputRows(Range rows) const {
+  return RowsUnder(window_, ResolveHeight(window_, input_.shape.h).before, rows);
+}
+
+Status BlockedWindowStep::PrepareRows(const Tensor&, int, size_t* scratch) {
+  *scratch = 0;
+  return Status::Ok();
+}
+
+void BlockedWindowStep::RunRows(const Tensor& input, const Tensor& output, Range rows,
+                                float*) const {
+  const blocked::Windowed job = JobOf(input, output);
+  for (int block = 0; block < output.blocks(); ++block) {
+    RunBlockRows(job, {block * output.height + rows.begin, block * output.height + rows.end});
+  }
+}
+
+BlockedDepthwiseStep::BlockedDepthwiseStep(const blocked::Kernels& kernels,
+                                           std::shared_ptr<const BlockedDepthwiseWeights> weights,
+                                           const Window& window, ActivationRange range,
+                                           const Plan& plan, int input, int output)
+    : BlockedWindowStep(window, range, plan, input, output),
+      kernels_(kernels),
+      weights_(std::move(weights)) {}
+
+void BlockedDepthwiseStep::RunBlockRows(const blocked::Windowed& job, Range block_rows) const {
+  kernels_.depthwise({job, weights_->weights.data(), weights_->bias.data()}, block_rows);
+}
+
+BlockedPoolStep::BlockedPoolStep(const blocked::Kernels& kernels, bool average,
+                                 const Window& window, ActivationRange range, const Plan& plan,
+                                 int input, int output)
+    : BlockedWindowStep(window, range, plan, input, output), kernels_(kernels), average_(average) {}
+
+void BlockedPoolStep::RunBlockRows(const blocked::Windowed& job, Range block_rows) const {
+  kernels_.pool({job, average_}, block_rows);
+}
+
+// ---- The rest ----------------------------------------------------------------------------------
+
+BlockedElementwiseStep::BlockedElementwiseStep(const blocked::Kernels& kernels,
+                                               ActivationRange range, const Plan& plan,
+                                               const std::vector<int>& inputs, int output)
+    : kernels_(kernels), range_(range), output_(plan.buffers[output]) {
+  for (const int input : inputs) inputs_.push_back(plan.buffers[input]);
+  reads = inputs;
+  writes = output;
+}
+
+void BlockedElementwiseStep::Run(const RunContext& context) const {
+  ForBlockRows(output_, context, writes, [&](int n, const Tensor& out, Range rows) {
+    const Tensor a = ViewOf(inputs_[0], context, reads[0], n);
+    if (inputs_.size() == 1) {
+      kernels_.activate(a, out, range_, rows);
+    } else {
+      kernels_.add(a, ViewOf(inputs_[1], context, reads[1], n), out, range_, rows);
+    }
+  });
+}
+
+BlockedConcatStep::BlockedConcatStep(const blocked::Kernels& kernels, const Plan& plan,
+                                     const std::vector<int>& inputs, int output)
+    : kernels_(kernels), output_(plan.buffers[output]) {
+  for (const int input : inputs) inputs_.push_back(plan.buffers[input]);
+  reads = inputs;
+  writes = output;
+}
+
+void BlockedConcatStep::Run(const RunContext& context) const {
+  const int num_threads = context.pool->num_threads();
+  context.pool->Run([&](int thread) {
+    for (int n = 0; n < output_.shape.n; ++n) {
+      const Tensor out = ViewOf(output_, context, writes, n);
+      blocked::ZeroRing(out, ShareOf(out.blocks(), thread, num_threads));
+      const Range rows = ShareOf(out.height, thread, num_threads);
+      int channel = 0;
+      for (size_t i = 0; i < inputs_.size(); ++i) {
+        kernels_.concat(ViewOf(inputs_[i], context, reads[i], n), out, channel, rows);
+        channel += inputs_[i].shape.c;
+      }
+    }
+  });
+}
+
+BlockedMeanStep::BlockedMeanStep(const blocked::Kernels& kernels, const Plan& plan, int input,
+                                 int output)
+    : kernels_(kernels), input_(plan.buffers[input]) {
+  reads = {input};
+  writes = output;
+}
+
+void BlockedMeanStep::Run(const RunContext& context) const {
+  for (int n = 0; n < input_.shape.n; ++n) {
+    const Tensor in = ViewOf(input_, context, reads[0], n);
+    context.pool->ParallelFor(in.blocks(), [&](int begin, int end) {
+      kernels_.global_mean(in, context.data[writes] + static_cast<size_t>(n) * in.channels,
+                           {begin, end});
+    });
+  }
+}
+
+BlockedSparseFullyConnectedStep::BlockedSparseFullyConnectedStep(const blocked::Kernels& kernels,
+                                                                 const FkwView& layer,
+                                                                 ActivationRange range,
+                                                                 const Plan& plan, int input,
+                                                                 int output, int num_threads)
+    : kernels_(kernels), layer_(layer), range_(range) {
+  reads = {input};
+  writes = output;
+  rows_ = static_cast<int>(plan.buffers[input].floats() / layer.options().in_channels);
+  std::vector<int64_t> work;
+  for (int g = 0; g < layer.num_groups(); ++g) {
+    work.push_back(
+        static_cast<int64_t>(layer.KernelBegin(g, layer.num_patterns()) - layer.KernelBegin(g, 0)) +
+        1);
+  }
+  shares_ = Balance(work, num_threads);
+}
+
+void BlockedSparseFullyConnectedStep::Run(const RunContext& context) const {
+  const PConv2DOptions& options = layer_.options();
+  context.pool->Run([&](int thread) {
+    for (int row = 0; row < rows_; ++row) {
+      kernels_.sparse_fc(
+          {&layer_, context.data[reads[0]] + static_cast<size_t>(row) * options.in_channels,
+           context.data[writes] + static_cast<size_t>(row) * options.out_channels, range_},
+          shares_[thread]);
+    }
+  });
+}
+
+}  // namespace pconv::cpu

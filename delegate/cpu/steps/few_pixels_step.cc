@@ -1,0 +1,150 @@
+#include "delegate/cpu/steps/few_pixels_step.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace pconv::cpu {
+namespace {
+
+constexpr int kPixels = 4, kTaps = 4;
+constexpr uint32_t kUnroll = 4;  // kernels of a run are a multiple of
+
+FewPixelsWeights::Part MakePart(const SparseFilters& filters, int begin, int end) {
+  FewPixelsWeights::Part part;
+  part.filters.assign(filters.order.begin() + begin, filters.order.begin() + end);
+  const std::vector<OrderedRun> runs = OrderRuns(filters, begin, end);
+  uint32_t kernels = 0;
+  for (const OrderedRun& ordered : runs) {
+    part.runs.push_back(ordered.run);
+    part.runs.back().count = (ordered.run.count + kUnroll - 1) / kUnroll * kUnroll;
+    kernels += part.runs.back().count;
+  }
+  part.index.assign(kernels, static_cast<uint16_t>(filters.in_channels));
+  part.weights = AlignedFloats(kernels * kTaps);
+  size_t to = 0;
+  for (size_t i = 0; i < runs.size(); to += part.runs[i++].count) {
+    for (uint32_t k = 0; k < runs[i].run.count; ++k) {
+      const SparseFilters::Kernel& kernel = filters.kernels[runs[i].first + k];
+      part.index[to + k] = static_cast<uint16_t>(kernel.channel);
+      float* const four = part.weights.data() + (to + k) / kUnroll * kUnroll * kTaps;
+      for (int t = 0; t < kTaps; ++t) {
+        four[t * kUnroll + k % kUnroll] = filters.weights[kernel.weights + t];
+      }
+    }
+  }
+  return part;
+}
+
+}  // namespace
+
+size_t FewPixelsWeights::bytes() const {
+  size_t bytes = bias.size() * sizeof(bias[0]);
+  for (const Part& part : parts) {
+    bytes += sizeof(FilterRun) * part.runs.size() + 2 * part.index.size() +
+             4 * (part.filters.size() + part.weights.size());
+  }
+  return bytes;
+}
+
+FewPixelsWeights PackForFewPixels(const SparseFilters& filters, int num_threads) {
+  FewPixelsWeights packed;
+  packed.patterns = filters.patterns;
+  packed.bias = filters.bias;
+  const std::vector<int> bounds = BalanceFilters(filters, num_threads);
+  for (int t = 0; t < num_threads; ++t) {
+    packed.parts.push_back(MakePart(filters, bounds[t], bounds[t + 1]));
+  }
+  return packed;
+}
+
+bool FitsFewPixels(const ConvProblem& problem, const Buffer& input, const Buffer& output) {
+  const Layout& tiles = output.layout;
+  return problem.group == 1 && problem.taps == kTaps && problem.sliceable &&
+         problem.in_channels < 1 << 16 && problem.window.stride_h == 1 &&
+         problem.window.stride_w == 1 && output.shape.h * output.shape.w <= kPixels &&
+         input.shape.h == output.shape.h && input.shape.w == output.shape.w && tiles.tile_h == 1 &&
+         tiles.tile_w == 1 && tiles.grid_h * tiles.grid_w <= kPixels &&
+         input.layout.SameTiles(tiles);
+}
+
+FewPixelsStep::FewPixelsStep(const KernelTable& kernels,
+                             std::shared_ptr<const FewPixelsWeights> weights, const Window& window,
+                             ActivationRange range, Plan* plan, int input, int addend, int output)
+    : kernels_(kernels),
+      weights_(std::move(weights)),
+      range_(range),
+      input_(plan->buffers[input]),
+      output_(plan->buffers[output]),
+      border_(kernels, output_) {
+  reads = {input};
+  if (addend >= 0) {
+    has_addend_ = true;
+    addend_ = plan->buffers[addend];
+    reads.push_back(addend);
+  }
+  writes = output;
+  size_t filters = 0;  // of a part
+  for (const FewPixelsWeights::Part& part : weights_->parts) {
+    filters = std::max(filters, part.filters.size());
+  }
+  pixels_floats_ = Aligned((static_cast<size_t>(input_.shape.c) + 1) * kPixels);
+  thread_floats_ = pixels_floats_ + Aligned(filters * kTaps * kPixels);
+  Buffer scratch;
+  scratch.shape.c = static_cast<int>(thread_floats_ * weights_->parts.size());
+  scratch_ = static_cast<int>(plan->buffers.size());
+  plan->buffers.push_back(scratch);
+  reads.push_back(scratch_);  // so that the arena keeps it while the step runs
+
+  const int h = input_.shape.h, w = input_.shape.w, grid_w = output_.layout.grid_w;
+  const int before_h = ResolveHeight(window, h).before, before_w = ResolveWidth(window, w).before;
+  for (const std::vector<int>& pattern : weights_->patterns) {
+    for (int t = 0; t < kTaps; ++t) {
+      const int tap = pattern[t];
+      for (int pixel = 0; pixel < kPixels; ++pixel) {
+        const int y = pixel / grid_w - before_h + tap / window.kernel_w * window.dilation_h;
+        const int x = pixel % grid_w - before_w + tap % window.kernel_w * window.dilation_w;
+        const bool inside = y >= 0 && y < h && x >= 0 && x < w;
+        lanes_.push_back((t * kPixels + (inside ? y * grid_w + x : 0)) % kernels.lanes);
+        masks_.push_back(inside ? -1 : 0);
+      }
+    }
+  }
+}
+
+void FewPixelsStep::Run(const RunContext& context) const {
+  context.pool->Run([&](int thread) {
+    for (int n = 0; n < output_.shape.n; ++n) RunThread(context, thread, n);
+  });
+  border_.CompleteAll(context.data[writes], context.pool);
+}
+
+void FewPixelsStep::RunThread(const RunContext& context, int thread, int image) const {
+  const FewPixelsWeights::Part& part = weights_->parts[thread];
+  FewPixelsArgs args{};
+  args.runs = part.runs.data();
+  args.index = part.index.data();
+  args.weights = part.weights.data();
+  args.num_runs = static_cast<int>(part.runs.size());
+  args.filters = part.filters.data();
+  args.num_filters = static_cast<int>(part.filters.size());
+  args.bias = weights_->bias.data();
+  args.input = context.data[reads[0]] + input_.ImageOffset(image);
+  args.input_plane = input_.layout.plane_floats();
+  args.channels = input_.shape.c;
+  args.pixels = context.data[scratch_] + thread * thread_floats_;
+  args.sums = args.pixels + pixels_floats_;
+  args.lanes = lanes_.data();
+  args.masks = masks_.data();
+  args.output = context.data[writes] + output_.ImageOffset(image);
+  args.output_plane = output_.layout.plane_floats();
+  if (has_addend_) {
+    args.addend = context.data[reads[1]] + addend_.ImageOffset(image);
+    args.addend_plane = addend_.layout.plane_floats();
+  }
+  args.lo = range_.lo;
+  args.hi = range_.hi;
+  args.num_pixels = output_.layout.grid_h * output_.layout.grid_w;
+  kernels_.conv_few_pixels(args);
+}
+
+}  // namespace pconv::cpu

@@ -1,0 +1,63 @@
+// Convolution of images of up to four pixels, such as the last layers of networks for CIFAR.
+#ifndef PCONV_TF_DELEGATE_CPU_STEPS_FEW_PIXELS_STEP_H_
+#define PCONV_TF_DELEGATE_CPU_STEPS_FEW_PIXELS_STEP_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "delegate/cpu/kernels/kernel_table.h"
+#include "delegate/cpu/plan/border.h"
+#include "delegate/cpu/plan/conv_problem.h"
+#include "delegate/cpu/plan/plan.h"
+#include "delegate/cpu/weights/aligned_floats.h"
+#include "delegate/cpu/weights/stream.h"
+#include "tflite_ops/core/conv_geometry.h"
+
+namespace pconv::cpu {
+
+// FewPixelsArgs
+struct FewPixelsWeights {
+  struct Part {
+    std::vector<FilterRun> runs;
+    std::vector<uint32_t> filters;
+    std::vector<uint16_t> index;
+    AlignedFloats weights;
+  };
+  std::vector<std::vector<int>> patterns;
+  std::vector<float> bias;
+  std::vector<Part> parts;  // [threads]
+
+  size_t bytes() const;
+};
+FewPixelsWeights PackForFewPixels(const SparseFilters& filters, int num_threads);
+
+// Whether input and output are images of the same pixels, all in one vector, and few enough.
+bool FitsFewPixels(const ConvProblem& problem, const Buffer& input, const Buffer& output);
+
+class FewPixelsStep : public Step {
+ public:
+  // Adds a buffer to the plan. `addend`: buffer with the layout of the output, or -1.
+  FewPixelsStep(const KernelTable& kernels, std::shared_ptr<const FewPixelsWeights> weights,
+                const Window& window, ActivationRange range, Plan* plan, int input, int addend,
+                int output);
+  void Run(const RunContext& context) const override;
+
+ private:
+  // A thread's filters of one image.
+  void RunThread(const RunContext& context, int thread, int image) const;
+
+  const KernelTable& kernels_;
+  std::shared_ptr<const FewPixelsWeights> weights_;
+  ActivationRange range_;
+  Buffer input_, output_, addend_;
+  bool has_addend_ = false;
+  int scratch_ = -1;                              // buffer of every thread's pixels and sums
+  size_t pixels_floats_ = 0, thread_floats_ = 0;  // of it
+  std::vector<int32_t> lanes_, masks_;            // FewPixelsArgs
+  Border border_;
+};
+
+}  // namespace pconv::cpu
+
+#endif  // PCONV_TF_DELEGATE_CPU_STEPS_FEW_PIXELS_STEP_H_

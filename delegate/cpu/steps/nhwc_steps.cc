@@ -1,0 +1,255 @@
+#include "delegate/cpu/steps/nhwc_steps.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <numeric>
+
+#include "delegate/cpu/steps/scalar_ops.h"
+
+namespace pconv::cpu {
+namespace {
+
+// Floats between the sums of two threads: two cache lines, which are prefetched in pairs.
+constexpr int kSumsApart = 32;
+
+size_t Product(const Shape& shape, size_t begin, size_t end) {
+  size_t product = 1;
+  for (size_t i = begin; i < end; ++i) product *= shape[i];
+  return product;
+}
+
+// Strides of `shape` seen as the trailing dimensions of `output`; 0 where it is broadcast.
+std::vector<size_t> BroadcastStrides(const Shape& shape, const Shape& output) {
+  std::vector<size_t> strides(output.size(), 0);
+  size_t stride = 1;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    const size_t dim = shape.size() - 1 - i;
+    if (shape[dim] != 1) strides[output.size() - 1 - i] = stride;
+    stride *= shape[dim];
+  }
+  return strides;
+}
+
+}  // namespace
+
+CopyStep::CopyStep(const Plan& plan, int input, int output)
+    : floats_(plan.buffers[output].floats()) {
+  reads = {input};
+  writes = output;
+}
+
+void CopyStep::Run(const RunContext& context) const {
+  std::memcpy(context.data[writes], context.data[reads[0]], floats_ * sizeof(float));
+}
+
+FullyConnectedStep::FullyConnectedStep(const KernelTable& kernels, const float* weights,
+                                       const float* bias, int rows, int inputs, int outputs,
+                                       ActivationRange range, int input, int output)
+    : kernels_(kernels),
+      weights_(weights),
+      bias_(bias),
+      rows_(rows),
+      inputs_(inputs),
+      outputs_(outputs),
+      range_(range) {
+  reads = {input};
+  writes = output;
+}
+
+void FullyConnectedStep::Run(const RunContext& context) const {
+  context.pool->ParallelFor(outputs_, [&](int begin, int end) {
+    for (int row = 0; row < rows_; ++row) {
+      kernels_.gemv({context.data[reads[0]] + static_cast<size_t>(row) * inputs_, weights_, bias_,
+                     context.data[writes] + static_cast<size_t>(row) * outputs_,
+                     static_cast<size_t>(inputs_), range_.lo, range_.hi, begin, end});
+    }
+  });
+}
+
+SparseFullyConnectedStep::SparseFullyConnectedStep(const KernelTable& kernels,
+                                                   std::shared_ptr<const SlicedMatrix> matrix,
+                                                   int rows, int inputs, int outputs,
+                                                   ActivationRange range, Plan* plan, int input,
+                                                   int output, int num_threads)
+    : kernels_(kernels),
+      matrix_(std::move(matrix)),
+      rows_(rows),
+      inputs_(inputs),
+      outputs_(outputs),
+      range_(range) {
+  reads = {input};
+  writes = output;
+  const uint64_t entries = matrix_->EntriesBefore(matrix_->blocks());
+  block_bounds_.push_back(0);
+  for (int t = 1; t < num_threads; ++t) {
+    int block = block_bounds_.back();
+    while (block < matrix_->blocks() && matrix_->EntriesBefore(block) < entries * t / num_threads) {
+      ++block;
+    }
+    block_bounds_.push_back(block);
+  }
+  block_bounds_.push_back(matrix_->blocks());
+  sum_of_.resize(matrix_->outputs.size());
+  std::iota(sum_of_.begin(), sum_of_.end(), 0);
+  Buffer sums;
+  sums.shape.c = static_cast<int>(sum_of_.size()) + num_threads * kSumsApart;
+  sums_ = static_cast<int>(plan->buffers.size());
+  plan->buffers.push_back(sums);
+  reads.push_back(sums_);  // so that the arena keeps it while the step runs
+}
+
+void SparseFullyConnectedStep::Run(const RunContext& context) const {
+  context.pool->Run([&](int thread) {
+    float* const sums = context.data[sums_] + static_cast<size_t>(thread) * kSumsApart;
+    SparseGemvArgs args{};
+    args.outputs = sum_of_.data();
+    args.output = sums;
+    args.bias = matrix_->bias.data();
+    args.block = matrix_->block;
+    args.block_begin = block_bounds_[thread];
+    args.block_end = block_bounds_[thread + 1];
+    for (int row = 0; row < rows_; ++row) {
+      for (size_t s = 0; s < matrix_->slices.size(); ++s) {
+        const SlicedMatrix::Slice& slice = matrix_->slices[s];
+        const bool last = s + 1 == matrix_->slices.size();
+        args.input =
+            context.data[reads[0]] + static_cast<size_t>(row) * inputs_ + s * SlicedMatrix::kInputs;
+        args.entry_begin = slice.entry_begin.data();
+        args.index = slice.index.data();
+        args.weights = slice.weights.data();
+        args.accumulate = s > 0;
+        args.lo = last ? range_.lo : -std::numeric_limits<float>::infinity();
+        args.hi = last ? range_.hi : std::numeric_limits<float>::infinity();
+        kernels_.sparse_gemv(args);
+      }
+      // Filters are sorted by length, so neighbouring outputs are of different threads: written
+      // once.
+      float* const output = context.data[writes] + static_cast<size_t>(row) * outputs_;
+      const size_t end = static_cast<size_t>(args.block_end) * matrix_->block;
+      for (size_t i = static_cast<size_t>(args.block_begin) * matrix_->block; i < end; ++i) {
+        if (matrix_->outputs[i] != kNoFilter) output[matrix_->outputs[i]] = sums[i];
+      }
+    }
+  });
+}
+
+BinaryStep::BinaryStep(const BinaryNode& node, const Shape& a_shape, const Shape& b_shape,
+                       const Shape& output_shape, int a, int b, int output)
+    : node_(node),
+      shape_(output_shape),
+      a_strides_(BroadcastStrides(a_shape, output_shape)),
+      b_strides_(BroadcastStrides(b_shape, output_shape)) {
+  reads = {a, b};
+  writes = output;
+}
+
+void BinaryStep::Run(const RunContext& context) const {
+  const ActivationRange range = RangeOf(node_.activation);
+  const size_t rank = shape_.size();
+  const size_t columns = rank == 0 ? 1 : shape_.back();
+  const size_t rows = rank == 0 ? 1 : Product(shape_, 0, rank - 1);
+  context.pool->ParallelFor(static_cast<int>(rows), [&](int begin, int end) {
+    for (int row = begin; row < end; ++row) {
+      size_t a_at = 0, b_at = 0, rest = row;
+      for (size_t d = rank - 1; rank > 1 && d-- > 0;) {
+        a_at += rest % shape_[d] * a_strides_[d];
+        b_at += rest % shape_[d] * b_strides_[d];
+        rest /= shape_[d];
+      }
+      const float* a = context.data[reads[0]] + a_at;
+      const float* b = context.data[reads[1]] + b_at;
+      const size_t a_step = rank == 0 ? 0 : a_strides_.back();
+      const size_t b_step = rank == 0 ? 0 : b_strides_.back();
+      float* out = context.data[writes] + row * columns;
+      for (size_t i = 0; i < columns; ++i) {
+        const float x = a[i * a_step], y = b[i * b_step];
+        const float value = node_.kind == BinaryKind::kAdd   ? x + y
+                            : node_.kind == BinaryKind::kSub ? x - y
+                                                             : x * y;
+        out[i] = std::min(std::max(value, range.lo), range.hi);
+      }
+    }
+  });
+}
+
+UnaryStep::UnaryStep(const UnaryNode& node, const Plan& plan, int input, int output)
+    : node_(node), floats_(plan.buffers[output].floats()) {
+  reads = {input};
+  writes = output;
+}
+
+void UnaryStep::Run(const RunContext& context) const {
+  constexpr size_t kChunk = 1024;
+  const int chunks = static_cast<int>((floats_ + kChunk - 1) / kChunk);
+  context.pool->ParallelFor(chunks, [&](int begin, int end) {
+    const size_t first = begin * kChunk, last = std::min(floats_, end * kChunk);
+    ApplyUnary(node_, context.data[reads[0]] + first, last - first, context.data[writes] + first);
+  });
+}
+
+SoftmaxStep::SoftmaxStep(float beta, const Shape& shape, int input, int output)
+    : beta_(beta),
+      rows_(static_cast<int>(Product(shape, 0, shape.size() - 1))),
+      columns_(shape.back()) {
+  reads = {input};
+  writes = output;
+}
+
+void SoftmaxStep::Run(const RunContext& context) const {
+  context.pool->ParallelFor(rows_, [&](int begin, int end) {
+    for (int row = begin; row < end; ++row) {
+      const size_t at = static_cast<size_t>(row) * columns_;
+      ApplySoftmax(beta_, context.data[reads[0]] + at, columns_, context.data[writes] + at);
+    }
+  });
+}
+
+ConcatStep::ConcatStep(const ConcatNode& node, const std::vector<Shape>& shapes,
+                       const std::vector<int>& inputs, int output)
+    : range_(RangeOf(node.activation)) {
+  reads = inputs;
+  writes = output;
+  outer_ = Product(shapes[0], 0, node.axis);
+  for (const Shape& shape : shapes) inner_.push_back(Product(shape, node.axis, shape.size()));
+}
+
+void ConcatStep::Run(const RunContext& context) const {
+  size_t row = 0;
+  for (const size_t inner : inner_) row += inner;
+  context.pool->ParallelFor(static_cast<int>(outer_), [&](int begin, int end) {
+    for (int o = begin; o < end; ++o) {
+      float* to = context.data[writes] + o * row;
+      for (size_t i = 0; i < inner_.size(); ++i) {
+        ApplyClamp(range_, context.data[reads[i]] + o * inner_[i], inner_[i], to);
+        to += inner_[i];
+      }
+    }
+  });
+}
+
+PadStep::PadStep(const PadNode& node, const Shape& input_shape, const Shape& output_shape,
+                 int input, int output)
+    : node_(node), input_shape_(input_shape), output_shape_(output_shape) {
+  reads = {input};
+  writes = output;
+}
+
+void PadStep::Run(const RunContext& context) const {
+  const size_t rank = input_shape_.size();
+  std::memset(context.data[writes], 0, Product(output_shape_, 0, rank) * sizeof(float));
+  const size_t columns = input_shape_.back(), rows = Product(input_shape_, 0, rank - 1);
+  for (size_t row = 0; row < rows; ++row) {
+    size_t to = node_.pads.back().first, rest = row;
+    size_t stride = output_shape_.back();
+    for (size_t d = rank - 1; d-- > 0;) {
+      to += (rest % input_shape_[d] + node_.pads[d].first) * stride;
+      stride *= output_shape_[d];
+      rest /= input_shape_[d];
+    }
+    std::memcpy(context.data[writes] + to, context.data[reads[0]] + row * columns,
+                columns * sizeof(float));
+  }
+}
+
+}  // namespace pconv::cpu

@@ -1,0 +1,114 @@
+// Steps on plain row-major tensors: what is not an image, and every case without a faster home.
+#ifndef PCONV_TF_DELEGATE_CPU_STEPS_NHWC_STEPS_H_
+#define PCONV_TF_DELEGATE_CPU_STEPS_NHWC_STEPS_H_
+
+#include <memory>
+#include <vector>
+
+#include "delegate/cpu/kernels/kernel_table.h"
+#include "delegate/cpu/plan/plan.h"
+#include "delegate/cpu/weights/stream.h"
+#include "delegate/graph.h"
+
+namespace pconv::cpu {
+
+// Also reshape: the elements keep their order.
+class CopyStep : public Step {
+ public:
+  CopyStep(const Plan& plan, int input, int output);
+  void Run(const RunContext& context) const override;
+
+ private:
+  size_t floats_;
+};
+
+// `rows` vectors of `inputs` elements each. weights [outputs][inputs].
+class FullyConnectedStep : public Step {
+ public:
+  FullyConnectedStep(const KernelTable& kernels, const float* weights, const float* bias, int rows,
+                     int inputs, int outputs, ActivationRange range, int input, int output);
+  void Run(const RunContext& context) const override;
+
+ private:
+  const KernelTable& kernels_;
+  const float *weights_, *bias_;
+  int rows_, inputs_, outputs_;
+  ActivationRange range_;
+};
+
+class SparseFullyConnectedStep : public Step {
+ public:
+  SparseFullyConnectedStep(const KernelTable& kernels, std::shared_ptr<const SlicedMatrix> matrix,
+                           int rows, int inputs, int outputs, ActivationRange range, Plan* plan,
+                           int input, int output, int num_threads);
+  void Run(const RunContext& context) const override;
+
+ private:
+  const KernelTable& kernels_;
+  std::shared_ptr<const SlicedMatrix> matrix_;
+  int rows_, inputs_, outputs_;
+  ActivationRange range_;
+  std::vector<int> block_bounds_;  // per thread
+  int sums_;                       // buffer
+  std::vector<uint32_t> sum_of_;   // where in it a thread adds up each filter of a block
+};
+
+// NumPy broadcasting.
+class BinaryStep : public Step {
+ public:
+  BinaryStep(const BinaryNode& node, const Shape& a_shape, const Shape& b_shape,
+             const Shape& output_shape, int a, int b, int output);
+  void Run(const RunContext& context) const override;
+
+ private:
+  BinaryNode node_;
+  Shape shape_;
+  std::vector<size_t> a_strides_, b_strides_;  // per dimension, 0 where broadcast
+};
+
+class UnaryStep : public Step {
+ public:
+  UnaryStep(const UnaryNode& node, const Plan& plan, int input, int output);
+  void Run(const RunContext& context) const override;
+
+ private:
+  UnaryNode node_;
+  size_t floats_;
+};
+
+class SoftmaxStep : public Step {
+ public:
+  SoftmaxStep(float beta, const Shape& shape, int input, int output);
+  void Run(const RunContext& context) const override;
+
+ private:
+  float beta_;
+  int rows_, columns_;
+};
+
+class ConcatStep : public Step {
+ public:
+  ConcatStep(const ConcatNode& node, const std::vector<Shape>& shapes,
+             const std::vector<int>& inputs, int output);
+  void Run(const RunContext& context) const override;
+
+ private:
+  ActivationRange range_;
+  size_t outer_ = 1;
+  std::vector<size_t> inner_;  // floats per outer index, per input
+};
+
+class PadStep : public Step {
+ public:
+  PadStep(const PadNode& node, const Shape& input_shape, const Shape& output_shape, int input,
+          int output);
+  void Run(const RunContext& context) const override;
+
+ private:
+  PadNode node_;
+  Shape input_shape_, output_shape_;
+};
+
+}  // namespace pconv::cpu
+
+#endif  // PCONV_TF_DELEGATE_CPU_STEPS_NHWC_STEPS_H_

@@ -1,0 +1,36 @@
+// 3x3 convolution by patterns on small tiles: with 16 lanes images of 14x14 and 16x16 pixels.
+#ifndef PCONV_TF_DELEGATE_CPU_STEPS_PATTERN_TILE_STEP_H_
+#define PCONV_TF_DELEGATE_CPU_STEPS_PATTERN_TILE_STEP_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "delegate/cpu/kernels/kernel_table.h"
+#include "delegate/cpu/layout/window_cells.h"
+#include "delegate/cpu/plan/conv_problem.h"
+#include "delegate/cpu/plan/plan.h"
+#include "delegate/cpu/steps/small_tile_step.h"
+#include "delegate/cpu/weights/stream.h"
+
+namespace pconv::cpu {
+
+// Whether the instruction set has a kernel for these tiles.
+bool FitsPatternTile(const KernelTable& kernels, const ConvProblem& problem, const Buffer& input,
+                     const Buffer& output);
+
+class PatternTileStep : public SmallTileStep {
+ public:
+  // `weights` in one chunk (PackRuns). `addend`: buffer with the tiles of the output, or -1.
+  PatternTileStep(const KernelTable& kernels, std::shared_ptr<const RunFilters> weights,
+                  ActivationRange range, const Plan& plan, int input, int addend, int output);
+  void Run(const RunContext& context) const override;
+
+ private:
+  std::vector<uint8_t> pattern_numbers_;
+  WindowSides sides_;
+};
+
+}  // namespace pconv::cpu
+
+#endif  // PCONV_TF_DELEGATE_CPU_STEPS_PATTERN_TILE_STEP_H_

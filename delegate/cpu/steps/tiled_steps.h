@@ -1,0 +1,110 @@
+// Steps on lane-tiled images besides convolution.
+#ifndef PCONV_TF_DELEGATE_CPU_STEPS_TILED_STEPS_H_
+#define PCONV_TF_DELEGATE_CPU_STEPS_TILED_STEPS_H_
+
+#include <vector>
+
+#include "delegate/cpu/kernels/kernel_table.h"
+#include "delegate/cpu/plan/border.h"
+#include "delegate/cpu/plan/plan.h"
+#include "delegate/graph.h"
+
+namespace pconv::cpu {
+
+class PoolStep : public Step {
+ public:
+  // `window`: the node's, with folded padding.
+  PoolStep(const KernelTable& kernels, const Pool2DNode& pool, const Window& window,
+           const Plan& plan, int input, int output);
+  void Run(const RunContext& context) const override;
+
+  // Whether it is the maximum of disjoint 2x2 windows in whole tiles: then it can take its input in
+  // blocks of rows and columns.
+  bool WorksOnBlocks() const;
+  // An even block of the input, a few rows and columns of all planes, into the output from cell
+  // (`y`, `x`) of its tiles on.
+  struct Block {
+    const float* data;
+    size_t plane, row;  // floats
+    int rows, columns;
+  };
+  void RunBlock(const Block& block, float* output, int image, int y, int x) const;
+  const Buffer& output() const { return output_; }
+
+ private:
+  const KernelTable& kernels_;
+  PoolKernel function_;
+  Window window_;
+  bool maximum_;
+  ActivationRange range_;
+  Buffer input_, output_;
+  size_t origin_, input_row_, input_column_;
+  std::vector<size_t> tap_offsets_;
+  std::vector<float> scale_;  // average only
+  Border border_;
+};
+
+// Image op image of the same tiles, or image op one value per channel.
+class TiledBinaryStep : public Step {
+ public:
+  // `per_channel`: `b` holds one float per channel and image, or (`b_images` == 1) per channel, or
+  // (`b_channels` == 1) one in all. `swap`: computes b op a.
+  struct Operands {
+    int a, b;
+    bool swap = false, per_channel = false;
+    int b_images = 1, b_channels = 1;
+  };
+  TiledBinaryStep(const KernelTable& kernels, const BinaryNode& node, const Plan& plan,
+                  const Operands& operands, int output);
+  void Run(const RunContext& context) const override;
+
+ private:
+  const KernelTable& kernels_;
+  BinaryKernel function_;
+  ActivationRange range_;
+  Operands operands_;
+  Buffer a_, b_, output_;
+  Border border_;
+};
+
+class TiledUnaryStep : public Step {
+ public:
+  TiledUnaryStep(const KernelTable& kernels, const UnaryNode& node, const Plan& plan, int input,
+                 int output);
+  void Run(const RunContext& context) const override;
+
+ private:
+  UnaryNode node_;
+  Buffer input_, output_;
+  Border border_;
+};
+
+// On channels.
+class TiledConcatStep : public Step {
+ public:
+  TiledConcatStep(const KernelTable& kernels, ActivationRange range, const Plan& plan,
+                  const std::vector<int>& inputs, int output);
+  void Run(const RunContext& context) const override;
+
+ private:
+  ActivationRange range_;
+  std::vector<Buffer> inputs_;
+  Buffer output_;
+  Border border_;
+};
+
+// Output is NHWC.
+class TiledMeanStep : public Step {
+ public:
+  TiledMeanStep(const KernelTable& kernels, const Plan& plan, int input, int output);
+  void Run(const RunContext& context) const override;
+
+ private:
+  const KernelTable& kernels_;
+  Buffer input_;
+  std::vector<int32_t> masks_;
+};
+
+}  // namespace pconv::cpu
+
+#endif  // PCONV_TF_DELEGATE_CPU_STEPS_TILED_STEPS_H_

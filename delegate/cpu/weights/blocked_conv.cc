@@ -1,0 +1,411 @@
+#include "delegate/cpu/weights/blocked_conv.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <map>
+#include <string>
+
+namespace pconv::blocked {
+namespace {
+
+// One kept weight of one filter. The key orders by input channel, then tap.
+struct Entry {
+  int64_t key;
+  int lane;
+  float weight;
+};
+
+// A kept tap (an index into the list of kept taps) and the kind of record it goes to. Taps of a
+// pair follow each other.
+struct Placed {
+  int tap, kind;
+};
+
+// Splits the kept taps of a channel into pairs that share most loads.
+class Pairing {
+ public:
+  explicit Pairing(const Window& window) : window_(window) {}
+
+  // `kept`: ascending taps, row * kernel_w + column.
+  const std::vector<Placed>& Of(const std::vector<int>& kept) {
+    const auto [it, added] = known_.try_emplace(kept);
+    if (added) it->second = Split(kept);
+    return it->second;
+  }
+
+ private:
+  // Kind of the pair (first, second), or -1.
+  int KindOf(int first, int second) const {
+    const int dy = (second / window_.kernel_w - first / window_.kernel_w) * window_.dilation_h;
+    const int dx = (second % window_.kernel_w - first % window_.kernel_w) * window_.dilation_w;
+    for (int kind = 0; kind < kPairKinds; ++kind) {
+      if (dy == kPairs[kind].y * window_.stride_h && dx == kPairs[kind].x * window_.stride_w) {
+        return kind;
+      }
+    }
+    return -1;
+  }
+
+  // Loads that a pair saves in a tile of 4 x 7 pixels.
+  static int Saving(int kind) { return (4 - kPairs[kind].y) * (7 - std::abs(kPairs[kind].x)); }
+
+  std::vector<Placed> Split(const std::vector<int>& kept) const {
+    const int n = static_cast<int>(kept.size());
+    std::vector<Placed> best;
+    if (n <= kExact) {
+      std::vector<int> partner(n, -1), chosen;
+      int most = -1;
+      Search(kept, 0, 0, &partner, &chosen, &most);
+      Emit(kept, chosen, &best);
+      return best;
+    }
+    std::vector<int> partner(n, -1);
+    for (int i = 0; i < n; ++i) {
+      if (partner[i] >= 0) continue;
+      int top = 0, with = -1;
+      for (int j = i + 1; j < n && top < Saving(0); ++j) {
+        const int kind = partner[j] < 0 ? KindOf(kept[i], kept[j]) : -1;
+        if (kind >= 0 && Saving(kind) > top) {
+          top = Saving(kind);
+          with = j;
+        }
+      }
+      if (with < 0) continue;
+      partner[i] = with;
+      partner[with] = i;
+    }
+    Emit(kept, partner, &best);
+    return best;
+  }
+
+  // The best of all ways to pair taps i, i + 1, ...
+  void Search(const std::vector<int>& kept, int i, int saved, std::vector<int>* partner,
+              std::vector<int>* chosen, int* most) const {
+    const int n = static_cast<int>(kept.size());
+    while (i < n && (*partner)[i] >= 0) ++i;
+    if (i == n) {
+      if (saved > *most) {
+        *most = saved;
+        *chosen = *partner;
+      }
+      return;
+    }
+    for (int j = i + 1; j < n; ++j) {
+      const int kind = (*partner)[j] < 0 ? KindOf(kept[i], kept[j]) : -1;
+      if (kind < 0) continue;
+      (*partner)[i] = j;
+      (*partner)[j] = i;
+      Search(kept, i + 1, saved + Saving(kind), partner, chosen, most);
+      (*partner)[i] = (*partner)[j] = -1;
+    }
+    (*partner)[i] = i;  // single
+    Search(kept, i + 1, saved, partner, chosen, most);
+    (*partner)[i] = -1;
+  }
+
+  void Emit(const std::vector<int>& kept, const std::vector<int>& partner,
+            std::vector<Placed>* placed) const {
+    for (int i = 0; i < static_cast<int>(partner.size()); ++i) {
+      if (partner[i] < 0 || partner[i] == i) {
+        placed->push_back({i, kPairKinds});
+      } else if (partner[i] > i) {
+        const int kind = KindOf(kept[i], kept[partner[i]]);
+        placed->push_back({i, kind});
+        placed->push_back({partner[i], kind});
+      }
+    }
+  }
+
+  static constexpr int kExact = 6;  // taps up to which all ways are tried
+  Window window_;
+  std::map<std::vector<int>, std::vector<Placed>> known_;
+};
+
+// Collects the kept weights of one group of filters after another into the lists of PackedConv.
+class Packer {
+ public:
+  Packer(int out_channels, int in_channels, const Window& window, int lanes, int chunk_channels)
+      : window_(window), pairing_(window), chunk_channels_(std::max(1, chunk_channels)) {
+    packed_.lanes = lanes;
+    packed_.in_channels = in_channels;
+    packed_.out_channels = out_channels;
+    packed_.groups = CeilDiv(out_channels, lanes);
+    packed_.chunks = std::max(1, CeilDiv(in_channels, chunk_channels_));
+    lists_.resize(static_cast<size_t>(packed_.groups) * packed_.chunks);
+  }
+
+  int64_t Key(int channel, int tap) const {
+    return int64_t{channel} * window_.kernel_h * window_.kernel_w + tap;
+  }
+
+  // Takes the weights of group g, any order.
+  void AddGroup(int g, std::vector<Entry>* entries) {
+    std::sort(entries->begin(), entries->end(), [](const Entry& a, const Entry& b) {
+      return a.key != b.key ? a.key < b.key : a.lane < b.lane;
+    });
+    const int taps = window_.kernel_h * window_.kernel_w;
+    size_t i = 0;
+    while (i < entries->size()) {
+      // One input channel: its distinct taps and their weights.
+      const int channel = static_cast<int>((*entries)[i].key / taps);
+      std::vector<int> kept;
+      std::vector<float> weights;
+      for (; i < entries->size() && (*entries)[i].key / taps == channel; ++i) {
+        const Entry& e = (*entries)[i];
+        const int tap = static_cast<int>(e.key % taps);
+        if (kept.empty() || kept.back() != tap) {
+          kept.push_back(tap);
+          weights.resize(weights.size() + packed_.lanes);
+        }
+        weights[weights.size() - packed_.lanes + e.lane] += e.weight;
+      }
+      List& list = lists_[static_cast<size_t>(channel / chunk_channels_) * packed_.groups + g];
+      for (const Placed& p : pairing_.Of(kept)) {
+        Records& records = list[p.kind];
+        records.positions.push_back({channel, static_cast<int16_t>(kept[p.tap] / window_.kernel_w),
+                                     static_cast<int16_t>(kept[p.tap] % window_.kernel_w)});
+        records.weights.insert(records.weights.end(), weights.begin() + p.tap * packed_.lanes,
+                               weights.begin() + (p.tap + 1) * packed_.lanes);
+      }
+    }
+  }
+
+  PackedConv Finish(const float* bias) {
+    size_t records = 0;
+    packed_.begin.push_back(0);
+    for (const List& list : lists_) {
+      for (const Records& kind : list) {
+        records += kind.positions.size();
+        packed_.begin.push_back(static_cast<int64_t>(records));
+      }
+    }
+    packed_.weights = AlignedFloats(records * packed_.lanes);
+    packed_.positions.reserve(records);
+    float* out = packed_.weights.data();
+    for (List& list : lists_) {
+      for (Records& kind : list) {
+        out = std::copy(kind.weights.begin(), kind.weights.end(), out);
+        packed_.positions.insert(packed_.positions.end(), kind.positions.begin(),
+                                 kind.positions.end());
+        kind = Records();
+      }
+    }
+    packed_.bias = PackBias(bias, packed_.out_channels, packed_.lanes);
+    return std::move(packed_);
+  }
+
+ private:
+  struct Records {
+    std::vector<PackedConv::Position> positions;
+    std::vector<float> weights;
+  };
+  using List = std::array<Records, kRecordKinds>;
+  Window window_;
+  Pairing pairing_;
+  int chunk_channels_;
+  PackedConv packed_;
+  std::vector<List> lists_;
+};
+
+}  // namespace
+
+int64_t PackedConv::bytes() const {
+  return static_cast<int64_t>(begin.size() * sizeof(begin[0]) +
+                              positions.size() * sizeof(positions[0]) +
+                              (weights.size() + bias.size()) * sizeof(float));
+}
+
+int ChunkChannels(const Window& window, int in_channels, int lanes) {
+  constexpr int kBudget = 28 * 1024;  // of 32 to 48 KiB
+  constexpr int kTileHeight = 4, kTileWidth = 7;
+  const int rows = (kTileHeight - 1) * window.stride_h + window.kernel_h;
+  const int columns = (kTileWidth - 1) * window.stride_w + window.kernel_w;
+  const int fit = kBudget / (rows * columns * static_cast<int>(sizeof(float)));
+  const int chunk = std::max(lanes, fit / lanes * lanes);
+  // Chunks of equal size, none of them short.
+  const int chunks = CeilDiv(std::max(1, in_channels), chunk);
+  return CeilDiv(CeilDiv(std::max(1, in_channels), chunks), lanes) * lanes;
+}
+
+PackedConv PackFkw(const FkwView& layer, int lanes, int chunk_channels) {
+  const PConv2DOptions& options = layer.options();
+  Packer packer(options.out_channels, options.in_channels, options.window, lanes, chunk_channels);
+  const int groups = CeilDiv(options.out_channels, lanes);
+  std::vector<std::vector<int>> taps;
+  for (const uint64_t mask : options.patterns) taps.push_back(TapsOf(mask));
+  // Where each filter lies: FKR stores groups of filter_block filters in any order.
+  std::vector<int> position(options.out_channels);
+  for (int i = 0; i < options.out_channels; ++i) position[layer.FilterAt(i)] = i;
+
+  std::vector<Entry> entries;
+  for (int g = 0; g < groups; ++g) {
+    entries.clear();
+    for (int lane = 0; lane < lanes && g * lanes + lane < options.out_channels; ++lane) {
+      const int filter = g * lanes + lane;
+      const int stored_group = position[filter] / options.filter_block;
+      const int b = position[filter] % options.filter_block;
+      for (int p = 0; p < layer.num_patterns(); ++p) {
+        for (size_t k = layer.KernelBegin(stored_group, p);
+             k < layer.KernelBegin(stored_group, p + 1); ++k) {
+          for (int t = 0; t < layer.num_taps(); ++t) {
+            entries.push_back({packer.Key(static_cast<int>(layer.InputChannel(k)), taps[p][t]),
+                               lane, layer.Weight(k, t, b, filter)});
+          }
+        }
+      }
+    }
+    packer.AddGroup(g, &entries);
+  }
+  return packer.Finish(layer.bias());
+}
+
+PackedConv PackDense(const float* filter, const float* bias, int out_channels, int in_channels,
+                     int conv_groups, const Window& window, int lanes, int chunk_channels) {
+  Packer packer(out_channels, in_channels, window, lanes, chunk_channels);
+  const int taps = window.kernel_h * window.kernel_w;
+  const int group_in = in_channels / conv_groups, group_out = out_channels / conv_groups;
+  std::vector<Entry> entries;
+  for (int g = 0; g < CeilDiv(out_channels, lanes); ++g) {
+    entries.clear();
+    for (int lane = 0; lane < lanes && g * lanes + lane < out_channels; ++lane) {
+      const int o = g * lanes + lane;
+      const int first_channel = o / group_out * group_in;
+      for (int t = 0; t < taps; ++t) {
+        for (int i = 0; i < group_in; ++i) {
+          entries.push_back({packer.Key(first_channel + i, t), lane,
+                             filter[(static_cast<size_t>(o) * taps + t) * group_in + i]});
+        }
+      }
+    }
+    packer.AddGroup(g, &entries);
+  }
+  return packer.Finish(bias);
+}
+
+AlignedFloats PackDepthwise(const float* filter, int channels, int taps, int lanes) {
+  const int blocks = CeilDiv(channels, lanes);
+  AlignedFloats packed(static_cast<size_t>(blocks) * taps * lanes);
+  for (int c = 0; c < channels; ++c) {
+    for (int t = 0; t < taps; ++t) {
+      packed.data()[(static_cast<size_t>(c / lanes) * taps + t) * lanes + c % lanes] =
+          filter[static_cast<size_t>(t) * channels + c];
+    }
+  }
+  return packed;
+}
+
+AlignedFloats PackBias(const float* bias, int channels, int lanes) {
+  AlignedFloats packed(static_cast<size_t>(CeilDiv(channels, lanes)) * lanes);
+  if (bias != nullptr) std::copy(bias, bias + channels, packed.data());
+  return packed;
+}
+
+std::vector<Tile> CutIntoTiles(const Kernels& kernels, int height, int width, int max_rows) {
+  constexpr int kMaxWidth = 16;
+  // Fewest cycles for a strip of `rows` rows and every width up to `width`, by dynamic programming;
+  // then the same over heights. previous[n] is the last piece of the best cut of length n.
+  struct Cut {
+    std::vector<double> cost;
+    std::vector<int> piece;
+  };
+  const auto best_cut = [](int length, int max_piece, auto piece_cost) {
+    Cut cut;
+    cut.cost.assign(length + 1, std::numeric_limits<double>::infinity());
+    cut.piece.assign(length + 1, 0);
+    cut.cost[0] = 0;
+    for (int n = 1; n <= length; ++n) {
+      for (int piece = std::min(n, max_piece); piece >= 1; --piece) {
+        const double cost = cut.cost[n - piece] + piece_cost(piece);
+        if (cost < cut.cost[n]) {
+          cut.cost[n] = cost;
+          cut.piece[n] = piece;
+        }
+      }
+    }
+    return cut;
+  };
+  const auto pieces = [](const Cut& cut, int length) {
+    std::vector<int> sizes;
+    for (int n = length; n > 0; n -= cut.piece[n]) sizes.push_back(cut.piece[n]);
+    std::sort(sizes.rbegin(), sizes.rend());
+    return sizes;
+  };
+
+  std::vector<Cut> strips(max_rows + 1);
+  for (int rows = 1; rows <= std::min(max_rows, height); ++rows) {
+    strips[rows] = best_cut(width, kMaxWidth, [&](int columns) {
+      return kernels.has_tile(rows, columns) ? kernels.tile_cost(rows, columns)
+                                             : std::numeric_limits<double>::infinity();
+    });
+  }
+  const Cut rows_cut = best_cut(height, std::min(max_rows, height),
+                                [&](int rows) { return strips[rows].cost[width]; });
+  std::vector<Tile> tiles;
+  int y = 0;
+  for (int rows : pieces(rows_cut, height)) {
+    int x = 0;
+    for (int columns : pieces(strips[rows], width)) {
+      tiles.push_back({y, x, rows, columns});
+      x += columns;
+    }
+    y += rows;
+  }
+  return tiles;
+}
+
+Conv MakeConv(const PackedConv& packed, const Window& window, const std::vector<Tile>& tiles,
+              const std::vector<int32_t>& offsets, const Tensor& input) {
+  Conv conv;
+  conv.tiles = tiles.data();
+  conv.num_tiles = static_cast<int>(tiles.size());
+  conv.groups = packed.groups;
+  conv.chunks = packed.chunks;
+  conv.begin = packed.begin.data();
+  conv.offsets = offsets.data();
+  conv.weights = packed.weights.data();
+  conv.bias = packed.bias.data();
+  conv.input = input;
+  conv.stride_h = window.stride_h;
+  conv.stride_w = window.stride_w;
+  return conv;
+}
+
+size_t PartialFloats(const PackedConv& packed, size_t num_tiles) {
+  return packed.chunks > 1 ? num_tiles * packed.groups * kMaxTile * packed.lanes : 0;
+}
+
+int RequiredRing(const Window& window, int in_height, int in_width) {
+  const auto beyond = [](const AxisGeometry& axis, int in, int kernel, int stride, int dilation) {
+    const int after = (axis.out - 1) * stride + (kernel - 1) * dilation - axis.before - (in - 1);
+    return std::max({0, axis.before, after});
+  };
+  const AxisGeometry rows = ResolveHeight(window, in_height);
+  const AxisGeometry columns = ResolveWidth(window, in_width);
+  return std::max(beyond(rows, in_height, window.kernel_h, window.stride_h, window.dilation_h),
+                  beyond(columns, in_width, window.kernel_w, window.stride_w, window.dilation_w));
+}
+
+Status ResolveOffsets(const PackedConv& packed, const Window& window, const Tensor& input,
+                      std::vector<int32_t>* offsets) {
+  if (input.size() > std::numeric_limits<int32_t>::max()) {
+    return Status::Error("activation of " + std::to_string(input.size()) +
+                         " floats is too large for the CPU engine (at most 2^31 - 1)");
+  }
+  const int pad_top = ResolveHeight(window, input.height).before;
+  const int pad_left = ResolveWidth(window, input.width).before;
+  offsets->resize(packed.positions.size());
+  for (size_t i = 0; i < packed.positions.size(); ++i) {
+    const PackedConv::Position& p = packed.positions[i];
+    const ptrdiff_t y = p.tap_y * window.dilation_h - pad_top;
+    const ptrdiff_t x = p.tap_x * window.dilation_w - pad_left;
+    (*offsets)[i] =
+        static_cast<int32_t>(p.channel / input.lanes * input.plane() + p.channel % input.lanes +
+                             y * input.row() + x * input.lanes);
+  }
+  return Status::Ok();
+}
+
+}  // namespace pconv::blocked

@@ -1,0 +1,398 @@
+#include "delegate/cpu/weights/stream.h"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+#include <utility>
+
+#include "tflite_ops/core/conv_geometry.h"
+
+namespace pconv::cpu {
+namespace {
+
+std::vector<int> AllTaps(int taps) {
+  std::vector<int> all(taps);
+  std::iota(all.begin(), all.end(), 0);
+  return all;
+}
+
+// `bytes_of`: the records of a group of filters.
+template <typename BytesOf>
+std::vector<int> Balance(int groups, int parts, const BytesOf& bytes_of) {
+  constexpr double kFilterBytes = 100;        // what a filter costs besides its kernels
+  std::vector<double> work(groups + 1, 0.0);  // cumulative
+  for (int g = 0; g < groups; ++g) work[g + 1] = work[g] + kFilterBytes + bytes_of(g);
+  std::vector<int> bounds;
+  for (int p = 0; p <= parts; ++p) {
+    const double target = work[groups] * p / parts;
+    bounds.push_back(
+        static_cast<int>(std::lower_bound(work.begin(), work.end(), target - 1e-6) - work.begin()));
+  }
+  bounds.back() = groups;
+  return bounds;
+}
+
+}  // namespace
+
+SparseFilters FromFkw(const FkwView& layer) {
+  const PConv2DOptions& options = layer.options();
+  const int block = options.filter_block;
+  SparseFilters filters;
+  filters.kernel_h = options.window.kernel_h;
+  filters.kernel_w = options.window.kernel_w;
+  filters.out_channels = options.out_channels;
+  filters.in_channels = options.in_channels;
+  filters.taps = layer.num_taps();
+  filters.group = block;
+  for (const uint64_t mask : options.patterns) filters.patterns.push_back(TapsOf(mask));
+  filters.bias.assign(layer.bias(), layer.bias() + options.out_channels);
+  for (int i = 0; i < options.out_channels; ++i) filters.order.push_back(layer.FilterAt(i));
+  filters.kernels.reserve(layer.num_kernels());
+  filters.weights.assign(layer.num_kernels() * filters.taps * block, 0.0f);
+  filters.group_begin.push_back(0);
+  for (int g = 0; g < layer.num_groups(); ++g) {
+    for (int p = 0; p < layer.num_patterns(); ++p) {
+      for (size_t k = layer.KernelBegin(g, p); k < layer.KernelBegin(g, p + 1); ++k) {
+        const size_t first = k * filters.taps * block;
+        filters.kernels.push_back(
+            {layer.InputChannel(k), static_cast<uint32_t>(p), static_cast<uint32_t>(first)});
+        for (int t = 0; t < filters.taps; ++t) {
+          for (int b = 0; b < layer.GroupFilters(g); ++b) {
+            filters.weights[first + t * block + b] =
+                layer.Weight(k, t, b, filters.order[static_cast<size_t>(g) * block + b]);
+          }
+        }
+      }
+    }
+    filters.group_begin.push_back(static_cast<uint32_t>(filters.kernels.size()));
+  }
+  return filters;
+}
+
+int DenseGroup(const Shape& filter, int in_channels) {
+  const int conv_groups = in_channels / filter[3], group_outputs = filter[0] / conv_groups;
+  return conv_groups == 1 || group_outputs % 4 == 0 ? 4 : group_outputs % 2 == 0 ? 2 : 1;
+}
+
+SparseFilters FromDense(const Value& filter, const float* bias, int in_channels) {
+  const int group_inputs = filter.shape[3];
+  const int conv_groups = in_channels / group_inputs;
+  SparseFilters filters;
+  filters.out_channels = filter.shape[0];
+  filters.kernel_h = filter.shape[1];
+  filters.kernel_w = filter.shape[2];
+  filters.in_channels = in_channels;
+  filters.taps = filters.kernel_h * filters.kernel_w;
+  const int group_outputs = filters.out_channels / conv_groups;
+  filters.group = DenseGroup(filter.shape, in_channels);
+  filters.patterns = {AllTaps(filters.taps)};
+  filters.bias.assign(filters.out_channels, 0.0f);
+  if (bias != nullptr) filters.bias.assign(bias, bias + filters.out_channels);
+  for (int o = 0; o < filters.out_channels; ++o) filters.order.push_back(o);
+  filters.group_begin.push_back(0);
+  for (int o = 0; o < filters.out_channels; o += filters.group) {
+    const int first_channel = o / group_outputs * group_inputs;
+    for (int i = 0; i < group_inputs; ++i) {
+      filters.kernels.push_back({static_cast<uint32_t>(first_channel + i), 0,
+                                 static_cast<uint32_t>(filters.weights.size())});
+      for (int t = 0; t < filters.taps; ++t) {
+        for (int b = 0; b < filters.group; ++b) {
+          const size_t at = (static_cast<size_t>(o + b) * filters.taps + t) * group_inputs + i;
+          filters.weights.push_back(o + b < filters.out_channels ? filter.data[at] : 0.0f);
+        }
+      }
+    }
+    filters.group_begin.push_back(static_cast<uint32_t>(filters.kernels.size()));
+  }
+  return filters;
+}
+
+SparseFilters FromDepthwise(const Value& filter, const float* bias, int depth_multiplier) {
+  SparseFilters filters;
+  filters.kernel_h = filter.shape[1];
+  filters.kernel_w = filter.shape[2];
+  filters.out_channels = filter.shape[3];
+  filters.in_channels = filters.out_channels / depth_multiplier;
+  filters.taps = filters.kernel_h * filters.kernel_w;
+  filters.patterns = {AllTaps(filters.taps)};
+  filters.bias.assign(filters.out_channels, 0.0f);
+  if (bias != nullptr) filters.bias.assign(bias, bias + filters.out_channels);
+  filters.group_begin.push_back(0);
+  for (int o = 0; o < filters.out_channels; ++o) {
+    filters.order.push_back(o);
+    filters.kernels.push_back({static_cast<uint32_t>(o / depth_multiplier), 0,
+                               static_cast<uint32_t>(filters.weights.size())});
+    for (int t = 0; t < filters.taps; ++t) {
+      filters.weights.push_back(filter.data[static_cast<size_t>(t) * filters.out_channels + o]);
+    }
+    filters.group_begin.push_back(static_cast<uint32_t>(filters.kernels.size()));
+  }
+  return filters;
+}
+
+std::vector<uint8_t> PatternNumbers(const std::vector<std::vector<int>>& patterns) {
+  std::vector<uint8_t> numbers;
+  for (const std::vector<int>& pattern : patterns) {
+    unsigned mask = 0;
+    for (const int tap : pattern) mask |= 1u << tap;
+    int number = 0;
+    for (unsigned other = 0; other < mask; ++other) number += __builtin_popcount(other) == 4;
+    numbers.push_back(static_cast<uint8_t>(number));
+  }
+  return numbers;
+}
+
+SparseFilters InChannelOrder(const SparseFilters& filters) {
+  SparseFilters ordered = filters;
+  std::vector<uint32_t> filter_of(filters.order.size());
+  for (uint32_t f = 0; f < filters.order.size(); ++f) filter_of[filters.order[f]] = f;
+  ordered.kernels.clear();
+  for (uint32_t channel = 0; channel < filter_of.size(); ++channel) {
+    const auto kernels = filters.kernels.begin();
+    const uint32_t f = filter_of[channel];
+    ordered.order[channel] = channel;
+    ordered.kernels.insert(ordered.kernels.end(), kernels + filters.group_begin[f],
+                           kernels + filters.group_begin[f + 1]);
+    ordered.group_begin[channel + 1] = static_cast<uint32_t>(ordered.kernels.size());
+  }
+  return ordered;
+}
+
+std::vector<OrderedRun> OrderRuns(const SparseFilters& filters, int begin, int end) {
+  std::vector<OrderedRun> runs;
+  for (int filter = begin; filter < end; ++filter) {
+    const uint32_t slot = static_cast<uint32_t>(filter - begin);
+    const uint32_t last = filters.group_begin[filter + 1];
+    const size_t filter_runs = runs.size();
+    for (uint32_t k = filters.group_begin[filter]; k < last;) {
+      const uint32_t first = k, pattern = filters.kernels[k].pattern;
+      while (k < last && filters.kernels[k].pattern == pattern) ++k;
+      runs.push_back({{slot, pattern, k - first, false, false}, first});
+    }
+    if (runs.size() == filter_runs) runs.push_back({{slot, 0, 0, false, false}, last});
+    runs[filter_runs].run.first = true;
+    runs.back().run.last = true;
+  }
+  std::stable_sort(runs.begin(), runs.end(), [](const OrderedRun& a, const OrderedRun& b) {
+    return std::make_pair(a.run.pattern, a.run.count) < std::make_pair(b.run.pattern, b.run.count);
+  });
+  return runs;
+}
+
+namespace {
+
+RunStream MakeRunStream(const SparseFilters& filters, int begin, int end) {
+  const size_t record_bytes = 4 + 4 * static_cast<size_t>(filters.taps);
+  RunStream stream;
+  stream.filters.assign(filters.order.begin() + begin, filters.order.begin() + end);
+  for (const OrderedRun& ordered : OrderRuns(filters, begin, end)) {
+    stream.runs.push_back(ordered.run);
+    for (uint32_t k = ordered.first; k < ordered.first + ordered.run.count; ++k) {
+      const SparseFilters::Kernel& kernel = filters.kernels[k];
+      const size_t at = stream.records.size();
+      stream.records.resize(at + record_bytes);
+      std::memcpy(&stream.records[at], &kernel.channel, 4);
+      std::memcpy(&stream.records[at + 4], &filters.weights[kernel.weights], record_bytes - 4);
+    }
+  }
+  return stream;
+}
+
+}  // namespace
+
+RunFilters PackRuns(const SparseFilters& filters, int chunk, int num_threads) {
+  RunFilters packed;
+  packed.patterns = filters.patterns;
+  packed.bias = filters.bias;
+  const std::vector<int> bounds = BalanceFilters(filters, num_threads);
+  for (int t = 0; t < num_threads; ++t) {
+    std::vector<RunStream> chunks;
+    for (int begin = bounds[t]; begin < bounds[t + 1]; begin += chunk) {
+      const int end = std::min(bounds[t + 1], begin + chunk);
+      chunks.push_back(MakeRunStream(filters, begin, end));
+    }
+    packed.parts.push_back(std::move(chunks));
+  }
+  return packed;
+}
+
+size_t RunFilters::bytes() const {
+  size_t bytes = bias.size() * sizeof(bias[0]);
+  for (const auto& chunks : parts) {
+    for (const RunStream& chunk : chunks) {
+      bytes += sizeof(uint32_t) * chunk.filters.size() + sizeof(FilterRun) * chunk.runs.size() +
+               chunk.records.size();
+    }
+  }
+  return bytes;
+}
+
+size_t Stream::bytes() const {
+  return run_begin.size() * sizeof(run_begin[0]) + runs.size() * sizeof(runs[0]) +
+         record_begin.size() * sizeof(record_begin[0]) + records.size() +
+         filters.size() * sizeof(filters[0]) + bias.size() * sizeof(bias[0]) +
+         pairs.size() * sizeof(pairs[0]);
+}
+
+StreamView Stream::View() const {
+  return {run_begin.data(),
+          run_begin.empty() ? nullptr : runs.data(),
+          record_begin.data(),
+          records.data(),
+          filters.data(),
+          bias.data(),
+          pairs.empty() ? nullptr : pairs.data()};
+}
+
+Stream MakeStream(const SparseFilters& filters, int group, uint32_t channel_begin,
+                  uint32_t channel_end, bool runs) {
+  Stream stream;
+  stream.group = group;
+  stream.taps = filters.taps;
+  const size_t record_bytes = 4 + 4 * static_cast<size_t>(filters.taps) * group;
+  if (runs) stream.run_begin.push_back(0);
+  stream.record_begin.push_back(0);
+  for (int source = 0; source < filters.groups(); ++source) {
+    for (int part = 0; part < filters.group / group; ++part) {
+      const size_t first = static_cast<size_t>(source) * filters.group + part * group;
+      if (first >= filters.order.size()) break;
+      for (int b = 0; b < group; ++b) {
+        const bool present = first + b < filters.order.size();
+        stream.filters.push_back(present ? filters.order[first + b] : kNoFilter);
+        stream.bias.push_back(present ? filters.bias[filters.order[first + b]] : 0.0f);
+      }
+      const size_t first_run = stream.runs.size();
+      for (uint32_t k = filters.group_begin[source]; k < filters.group_begin[source + 1]; ++k) {
+        const SparseFilters::Kernel& kernel = filters.kernels[k];
+        if (kernel.channel < channel_begin || kernel.channel >= channel_end) continue;
+        uint32_t channel = kernel.channel;
+        if (!runs) {
+          channel |= kernel.pattern << kPatternShift;
+        } else if (stream.runs.size() == first_run ||
+                   stream.runs.back().pattern != kernel.pattern) {
+          stream.runs.push_back({kernel.pattern, 1});
+        } else {
+          ++stream.runs.back().count;
+        }
+        const size_t at = stream.records.size();
+        stream.records.resize(at + record_bytes);
+        std::memcpy(&stream.records[at], &channel, 4);
+        for (int t = 0; t < filters.taps; ++t) {
+          std::memcpy(&stream.records[at + 4 + 4 * static_cast<size_t>(t) * group],
+                      &filters.weights[kernel.weights + t * filters.group + part * group],
+                      4 * static_cast<size_t>(group));
+        }
+      }
+      if (runs) stream.run_begin.push_back(static_cast<uint32_t>(stream.runs.size()));
+      stream.record_begin.push_back(stream.records.size());
+    }
+  }
+  return stream;
+}
+
+void SortByLength(const std::vector<int>& bounds, Stream* stream) {
+  std::vector<int> order(stream->groups());
+  std::iota(order.begin(), order.end(), 0);
+  const auto length = [&](int g) { return stream->record_begin[g + 1] - stream->record_begin[g]; };
+  for (size_t p = 0; p + 1 < bounds.size(); ++p) {
+    std::stable_sort(order.begin() + bounds[p], order.begin() + bounds[p + 1],
+                     [&](int a, int b) { return length(a) < length(b); });
+  }
+  Stream sorted;
+  sorted.group = stream->group;
+  sorted.taps = stream->taps;
+  sorted.record_begin.push_back(0);
+  for (const int g : order) {
+    sorted.records.insert(sorted.records.end(), stream->records.begin() + stream->record_begin[g],
+                          stream->records.begin() + stream->record_begin[g + 1]);
+    sorted.record_begin.push_back(sorted.records.size());
+    for (int b = 0; b < stream->group; ++b) {
+      sorted.filters.push_back(stream->filters[g * stream->group + b]);
+      sorted.bias.push_back(stream->bias[g * stream->group + b]);
+    }
+  }
+  *stream = std::move(sorted);
+}
+
+std::vector<int> BalanceFilters(const SparseFilters& filters, int parts) {
+  return Balance(filters.groups(), parts, [&](int g) {
+    return static_cast<double>(filters.group_begin[g + 1] - filters.group_begin[g]) *
+           (4 + 4 * filters.taps * filters.group);
+  });
+}
+
+std::vector<int> BalanceGroups(const std::vector<Stream>& slices, int parts) {
+  return Balance(slices[0].groups(), parts, [&](int g) {
+    double bytes = 0;
+    for (const Stream& slice : slices) {
+      bytes += static_cast<double>(slice.record_begin[g + 1] - slice.record_begin[g]);
+    }
+    return bytes;
+  });
+}
+
+size_t SparseMatrix::bytes() const {
+  return 4 * (entry_begin.size() + index.size() + outputs.size() + weights.size() + bias.size());
+}
+
+SparseMatrix MakeSparseMatrix(const FkwView& layer) {
+  const PConv2DOptions& options = layer.options();
+  SparseMatrix matrix;
+  matrix.block = options.filter_block;
+  matrix.entry_begin.push_back(0);
+  for (int g = 0; g < layer.num_groups(); ++g) {
+    for (int b = 0; b < matrix.block; ++b) {
+      const bool present = b < layer.GroupFilters(g);
+      const uint32_t filter =
+          present ? layer.FilterAt(static_cast<size_t>(g) * matrix.block + b) : kNoFilter;
+      matrix.outputs.push_back(filter);
+      matrix.bias.push_back(present ? layer.bias()[filter] : 0.0f);
+    }
+    for (size_t k = layer.KernelBegin(g, 0); k < layer.KernelBegin(g, layer.num_patterns()); ++k) {
+      matrix.index.push_back(layer.InputChannel(k));
+      for (int b = 0; b < matrix.block; ++b) {
+        const uint32_t filter = matrix.outputs[static_cast<size_t>(g) * matrix.block + b];
+        matrix.weights.push_back(filter == kNoFilter ? 0.0f : layer.Weight(k, 0, b, filter));
+      }
+    }
+    matrix.entry_begin.push_back(static_cast<uint32_t>(matrix.index.size()));
+  }
+  return matrix;
+}
+
+size_t SlicedMatrix::bytes() const {
+  size_t bytes = 4 * (outputs.size() + bias.size());
+  for (const Slice& slice : slices) {
+    bytes += 4 * (slice.entry_begin.size() + slice.weights.size()) + 2 * slice.index.size();
+  }
+  return bytes;
+}
+
+uint64_t SlicedMatrix::EntriesBefore(int end) const {
+  uint64_t entries = 0;
+  for (const Slice& slice : slices) entries += slice.entry_begin[end];
+  return entries;
+}
+
+SlicedMatrix SliceMatrix(const SparseMatrix& matrix, int inputs) {
+  SlicedMatrix sliced;
+  sliced.block = matrix.block;
+  sliced.outputs = matrix.outputs;
+  sliced.bias = matrix.bias;
+  sliced.slices.resize(std::max(1, CeilDiv(inputs, SlicedMatrix::kInputs)));
+  for (SlicedMatrix::Slice& slice : sliced.slices) slice.entry_begin.push_back(0);
+  for (int block = 0; block < matrix.blocks(); ++block) {
+    for (uint32_t e = matrix.entry_begin[block]; e < matrix.entry_begin[block + 1]; ++e) {
+      SlicedMatrix::Slice& slice = sliced.slices[matrix.index[e] / SlicedMatrix::kInputs];
+      slice.index.push_back(static_cast<uint16_t>(matrix.index[e] % SlicedMatrix::kInputs));
+      const auto weights = matrix.weights.begin() + static_cast<size_t>(e) * matrix.block;
+      slice.weights.insert(slice.weights.end(), weights, weights + matrix.block);
+    }
+    for (SlicedMatrix::Slice& slice : sliced.slices) {
+      slice.entry_begin.push_back(static_cast<uint32_t>(slice.index.size()));
+    }
+  }
+  return sliced;
+}
+
+}  // namespace pconv::cpu

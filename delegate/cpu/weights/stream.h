@@ -1,0 +1,138 @@
+// Packing of weights into the streams that the convolution kernels read.
+#ifndef PCONV_TF_DELEGATE_CPU_WEIGHTS_STREAM_H_
+#define PCONV_TF_DELEGATE_CPU_WEIGHTS_STREAM_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "delegate/cpu/kernels/kernel_table.h"
+#include "delegate/graph.h"
+
+namespace pconv::cpu {
+
+// The kernels of one layer in a common form: what FKW, dense and depthwise filters have in common.
+struct SparseFilters {
+  int kernel_h = 1, kernel_w = 1;
+  int out_channels = 0, in_channels = 0;
+  int taps = 0;   // per kernel
+  int group = 1;  // consecutive `order` entries that share channels and patterns
+  // Taps of each pattern as r * kernel_w + c, ascending.
+  std::vector<std::vector<int>> patterns;
+  std::vector<uint32_t> order;  // original channel of each filter, in execution order
+  std::vector<float> bias;      // [out_channels], original order
+  // Kernels of each group: by pattern, then by channel.
+  struct Kernel {
+    uint32_t channel;
+    uint32_t pattern;
+    uint32_t weights;  // offset into `weights`, [taps][group]
+  };
+  std::vector<uint32_t> group_begin;  // [groups + 1], into kernels
+  std::vector<Kernel> kernels;
+  std::vector<float> weights;
+
+  int groups() const { return static_cast<int>(group_begin.size()) - 1; }
+};
+
+// Of 3x3 patterns with four taps, as their kernels number them (kNumPatterns3x3).
+std::vector<uint8_t> PatternNumbers(const std::vector<std::vector<int>>& patterns);
+
+SparseFilters FromFkw(const FkwView& layer);
+// Consecutive filters [O, kh, kw, I / groups] that read the same channels, as streams take them.
+int DenseGroup(const Shape& filter, int in_channels);
+// filter [O, kh, kw, I / groups]; bias may be null.
+SparseFilters FromDense(const Value& filter, const float* bias, int in_channels);
+// filter [1, kh, kw, O].
+SparseFilters FromDepthwise(const Value& filter, const float* bias, int depth_multiplier);
+
+// Single filters ordered by their output channel.
+SparseFilters InChannelOrder(const SparseFilters& filters);
+
+// The runs of filters [begin, end), which get the slots from 0 on, in the order of FilterRun.
+struct OrderedRun {
+  FilterRun run;
+  uint32_t first;  // of SparseFilters::kernels
+};
+std::vector<OrderedRun> OrderRuns(const SparseFilters& filters, int begin, int end);
+
+// Some filters by such runs.
+struct RunStream {
+  std::vector<uint32_t> filters;  // output channel of each slot
+  std::vector<FilterRun> runs;
+  std::vector<char> records;  // {uint32 input channel; float weights[taps]}
+};
+// All filters of a layer, shared out to threads.
+struct RunFilters {
+  std::vector<std::vector<int>> patterns;
+  std::vector<float> bias;                    // [out_channels]
+  std::vector<std::vector<RunStream>> parts;  // [threads][chunks]
+
+  size_t bytes() const;
+};
+// `chunk`: filters at most.
+RunFilters PackRuns(const SparseFilters& filters, int chunk, int num_threads);
+
+// The stream of kernels whose input channel lies in [channel_begin, channel_end), with groups of
+// `group` filters (1, 2 or 4; must divide filters.group unless it is 1).
+struct Stream {
+  int group = 1, taps = 0;
+  std::vector<uint32_t> run_begin;
+  std::vector<KernelRun> runs;
+  std::vector<size_t> record_begin;
+  std::vector<char> records;
+  std::vector<uint32_t> filters;
+  std::vector<float> bias;
+  std::vector<FilterPair> pairs;  // instead of all but `records`
+
+  int groups() const {
+    return static_cast<int>(pairs.empty() ? record_begin.size() - 1 : pairs.size());
+  }
+  size_t bytes() const;
+  StreamView View() const;
+};
+// `runs`: by runs, else with the pattern in every record.
+Stream MakeStream(const SparseFilters& filters, int group, uint32_t channel_begin,
+                  uint32_t channel_end, bool runs);
+// Orders the filters of each range [bounds[p], bounds[p + 1]) by their number of kernels, in a
+// stream without runs: otherwise the end of every filter's loop is a branch badly predicted.
+void SortByLength(const std::vector<int>& bounds, Stream* stream);
+
+// Splits groups of filters into `parts` ranges of about equal work; returns parts + 1 bounds.
+std::vector<int> BalanceFilters(const SparseFilters& filters, int parts);
+// The same of a stream's groups, in slices.
+std::vector<int> BalanceGroups(const std::vector<Stream>& slices, int parts);
+
+// Sparse fully connected layer: lists of inputs per block of outputs.
+struct SparseMatrix {
+  int block = 1;
+  std::vector<uint32_t> entry_begin, index, outputs;
+  std::vector<float> weights, bias;
+
+  int blocks() const { return static_cast<int>(entry_begin.size()) - 1; }
+  size_t bytes() const;
+};
+SparseMatrix MakeSparseMatrix(const FkwView& layer);
+
+// The same in slices of inputs that stay in the first-level cache, where each is read at random
+// while weights and indices stream through it.
+struct SlicedMatrix {
+  static constexpr int kInputs = 2048;  // per slice
+  struct Slice {
+    std::vector<uint32_t> entry_begin;
+    std::vector<uint16_t> index;  // from the slice's first input
+    std::vector<float> weights;
+  };
+  int block = 1;
+  std::vector<uint32_t> outputs;
+  std::vector<float> bias;
+  std::vector<Slice> slices;
+
+  int blocks() const { return static_cast<int>(outputs.size()) / block; }
+  size_t bytes() const;
+  // Entries of all blocks before this one.
+  uint64_t EntriesBefore(int end) const;
+};
+SlicedMatrix SliceMatrix(const SparseMatrix& matrix, int inputs);
+
+}  // namespace pconv::cpu
+
+#endif  // PCONV_TF_DELEGATE_CPU_WEIGHTS_STREAM_H_
