@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace pconv::cpu {
+namespace pconv {
 namespace {
 
 struct Uses {
@@ -126,4 +126,4 @@ std::vector<Task> FuseNodes(const Graph& graph) {
   return result;
 }
 
-}  // namespace pconv::cpu
+}  // namespace pconv

@@ -6,7 +6,7 @@
 
 #include "delegate/graph.h"
 
-namespace pconv::cpu {
+namespace pconv {
 
 struct Task {
   int node = -1;            // the (last) node it computes
@@ -31,6 +31,6 @@ bool IsSpatialPad(const PadNode& pad);
 //  - an addition goes into the convolution that makes one of its operands for it alone.
 std::vector<Task> FuseNodes(const Graph& graph);
 
-}  // namespace pconv::cpu
+}  // namespace pconv
 
 #endif  // PCONV_TF_DELEGATE_LOWERING_TASK_H_

@@ -19,7 +19,7 @@ struct Channelwise {
   Argument weights, bias, scales;
 };
 
-Status PlanPixels(const cpu::Task& task, const Channelwise& op, const KernelGeometry& geometry,
+Status PlanPixels(const Task& task, const Channelwise& op, const KernelGeometry& geometry,
                   const PlanBuilder::WindowInput& staged, PlanBuilder* builder) {
   const Shape& out = builder->ShapeOf(task.output);
   const ActivationRange range = RangeOf(task.activation);
@@ -35,7 +35,7 @@ Status PlanPixels(const cpu::Task& task, const Channelwise& op, const KernelGeom
                                op.multiplier, out[3], range.lo, range.hi});
 }
 
-Status PlanLanes(const cpu::Task& task, const Channelwise& op, KernelGeometry geometry,
+Status PlanLanes(const Task& task, const Channelwise& op, KernelGeometry geometry,
                  const PlanBuilder::WindowInput& staged, PlanBuilder* builder) {
   const Shape& out = builder->ShapeOf(task.output);
   const Layout& layout = builder->LayoutOf(task.output);
@@ -73,7 +73,7 @@ Status PlanLanes(const cpu::Task& task, const Channelwise& op, KernelGeometry ge
        out[3], static_cast<int>(layout.is_ragged()), range.lo, range.hi});
 }
 
-Status PlanChannelwise(const cpu::Task& task, const Channelwise& op, PlanBuilder* builder) {
+Status PlanChannelwise(const Task& task, const Channelwise& op, PlanBuilder* builder) {
   const Window& window = task.window;
   PlanBuilder::WindowInput staged;
   PCONV_RETURN_IF_ERROR(builder->StageWindow(task, op.fill, &staged));
@@ -90,7 +90,7 @@ Status PlanChannelwise(const cpu::Task& task, const Channelwise& op, PlanBuilder
 
 }  // namespace
 
-Status PlanOperation(const cpu::Task& task, const DepthwiseConv2DNode& op, PlanBuilder* builder) {
+Status PlanOperation(const Task& task, const DepthwiseConv2DNode& op, PlanBuilder* builder) {
   // [tap][channel] in the model, [channel][tap] here.
   const Value& filter = builder->graph().values[op.filter];
   const int taps = filter.shape[1] * filter.shape[2], channels = filter.shape[3];
@@ -114,7 +114,7 @@ Status PlanOperation(const cpu::Task& task, const DepthwiseConv2DNode& op, PlanB
       task, {"", 0.0f, op.depth_multiplier, weights->buffer, bias, builder->unused()}, builder);
 }
 
-Status PlanOperation(const cpu::Task& task, const Pool2DNode& op, PlanBuilder* builder) {
+Status PlanOperation(const Task& task, const Pool2DNode& op, PlanBuilder* builder) {
   if (op.kind == PoolKind::kMax) {
     return PlanChannelwise(task,
                            {Define("POOL_MAX", 1) + "#define FILL (-INFINITY)\n",

@@ -3,7 +3,7 @@
 #include <functional>
 #include <numeric>
 
-#include "delegate/cpu/weights/stream.h"
+#include "delegate/lowering/sparse_filters.h"
 #include "delegate/opencl/convolution_source.h"
 #include "delegate/opencl/kernel_texts.h"
 #include "delegate/opencl/operations.h"
@@ -28,7 +28,7 @@ struct DeviceConv {
 // A convolution's weights before packing.
 struct ConvWeights {
   std::vector<PackedCache::Source> sources;
-  std::function<cpu::SparseFilters()> make;
+  std::function<SparseFilters()> make;
   std::vector<std::vector<int>> patterns;  // kept taps, ascending
   int block = 1;                           // filters that share their kernels
   double kept = 1.0;                       // share of kernels
@@ -36,7 +36,7 @@ struct ConvWeights {
 
 class ConvPlanner {
  public:
-  ConvPlanner(const cpu::Task& task, const ConvWeights& weights, PlanBuilder* builder)
+  ConvPlanner(const Task& task, const ConvWeights& weights, PlanBuilder* builder)
       : task_(task), weights_(weights), builder_(*builder) {}
 
   Status Plan() {
@@ -291,7 +291,7 @@ class ConvPlanner {
       key += " " + std::to_string(number);
     }
     const auto fill = [&](DeviceConv* made) -> Status {
-      const cpu::SparseFilters filters = weights_.make();
+      const SparseFilters filters = weights_.make();
       return UploadPacked(
           in_pairs ? PackPairs(filters, slice_channels, groups_per_part, plane)
                    : PackPoints(filters, shape_.filters, slice_channels, groups_per_part, plane),
@@ -427,7 +427,7 @@ class ConvPlanner {
                              step);
   }
 
-  const cpu::Task& task_;
+  const Task& task_;
   const ConvWeights& weights_;
   PlanBuilder& builder_;
   ConvShape shape_;
@@ -444,7 +444,7 @@ class ConvPlanner {
 
 }  // namespace
 
-Status PlanOperation(const cpu::Task& task, const PConv2DNode& op, PlanBuilder* builder) {
+Status PlanOperation(const Task& task, const PConv2DNode& op, PlanBuilder* builder) {
   const Shape& in = builder->ShapeOf(task.inputs[0]);
   const Window& w = task.window;
   const bool is_point = w.kernel_h == 1 && w.kernel_w == 1 && w.stride_h == 1 && w.stride_w == 1;
@@ -453,7 +453,7 @@ Status PlanOperation(const cpu::Task& task, const PConv2DNode& op, PlanBuilder* 
   }
   ConvWeights weights;
   weights.sources = SourcesOf(op.layer);
-  weights.make = [&] { return cpu::FromFkw(op.layer); };
+  weights.make = [&] { return FromFkw(op.layer); };
   weights.block = op.layer.options().filter_block;
   weights.kept = static_cast<double>(op.layer.num_kernels()) /
                  (static_cast<double>(op.layer.num_groups()) * in.back());
@@ -463,7 +463,7 @@ Status PlanOperation(const cpu::Task& task, const PConv2DNode& op, PlanBuilder* 
   return ConvPlanner(task, weights, builder).Plan();
 }
 
-Status PlanOperation(const cpu::Task& task, const Conv2DNode& op, PlanBuilder* builder) {
+Status PlanOperation(const Task& task, const Conv2DNode& op, PlanBuilder* builder) {
   const Value& filter = builder->graph().values[op.filter];
   const int in_channels = builder->ShapeOf(task.inputs[0])[3];
   const float* bias = op.bias < 0 ? nullptr : builder->graph().values[op.bias].data;
@@ -472,7 +472,7 @@ Status PlanOperation(const cpu::Task& task, const Conv2DNode& op, PlanBuilder* b
   ConvWeights weights;
   weights.sources = {{filter.data, Elements(filter.shape) * sizeof(float)}};
   if (bias != nullptr) weights.sources.push_back({bias, filter.shape[0] * sizeof(float)});
-  weights.make = [&] { return cpu::FromDense(filter, bias, in_channels); };
+  weights.make = [&] { return FromDense(filter, bias, in_channels); };
   weights.block = conv_groups == 1 || group_outputs % 4 == 0 ? 4 : group_outputs % 2 == 0 ? 2 : 1;
   weights.patterns.emplace_back(filter.shape[1] * filter.shape[2]);
   std::iota(weights.patterns[0].begin(), weights.patterns[0].end(), 0);

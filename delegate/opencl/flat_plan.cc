@@ -21,7 +21,7 @@ std::vector<int> BroadcastIndex(const Shape& shape, const Shape& out) {
 
 }  // namespace
 
-Status PlanOperation(const cpu::Task& task, const BinaryNode& op, PlanBuilder* builder) {
+Status PlanOperation(const Task& task, const BinaryNode& op, PlanBuilder* builder) {
   const int a = task.inputs[0], b = task.inputs[1];
   const Shape& out = builder->ShapeOf(task.output);
   const ActivationRange range = RangeOf(task.activation);
@@ -48,7 +48,7 @@ Status PlanOperation(const cpu::Task& task, const BinaryNode& op, PlanBuilder* b
       {first, second, output, index_a, index_b, static_cast<int>(op.kind), range.lo, range.hi});
 }
 
-Status PlanOperation(const cpu::Task& task, const UnaryNode& op, PlanBuilder* builder) {
+Status PlanOperation(const Task& task, const UnaryNode& op, PlanBuilder* builder) {
   const int a = task.inputs[0];
   const Shape& out = builder->ShapeOf(task.output);
   const int kind = static_cast<int>(op.kind);
@@ -65,7 +65,7 @@ Status PlanOperation(const cpu::Task& task, const UnaryNode& op, PlanBuilder* bu
   return builder->EmitFlat("unary_rows", {Elements(out), 1, 1}, {input, output, kind, op.alpha});
 }
 
-Status PlanOperation(const cpu::Task& task, const PadNode& op, PlanBuilder* builder) {
+Status PlanOperation(const Task& task, const PadNode& op, PlanBuilder* builder) {
   const Shape& in = builder->ShapeOf(task.inputs[0]);
   const Shape& out = builder->ShapeOf(task.output);
   std::vector<int> table(Elements(out));
@@ -90,7 +90,7 @@ Status PlanOperation(const cpu::Task& task, const PadNode& op, PlanBuilder* buil
   return builder->EmitFlat("gather", {table.size(), 1, 1}, {input, output, buffer});
 }
 
-Status PlanOperation(const cpu::Task& task, const GlobalMeanNode&, PlanBuilder* builder) {
+Status PlanOperation(const Task& task, const GlobalMeanNode&, PlanBuilder* builder) {
   Activations input;
   PCONV_RETURN_IF_ERROR(builder->Planes(task.inputs[0], &input));
   const Shape& in = builder->ShapeOf(task.inputs[0]);
@@ -100,7 +100,7 @@ Status PlanOperation(const cpu::Task& task, const GlobalMeanNode&, PlanBuilder* 
                               static_cast<float>(in[1]) * static_cast<float>(in[2])});
 }
 
-Status PlanOperation(const cpu::Task& task, const ConcatNode& op, PlanBuilder* builder) {
+Status PlanOperation(const Task& task, const ConcatNode& op, PlanBuilder* builder) {
   const Shape& out = builder->ShapeOf(task.output);
   const ActivationRange range = RangeOf(task.activation);
   bool planes = out.size() == 4 && op.axis == 3;
@@ -134,14 +134,14 @@ Status PlanOperation(const cpu::Task& task, const ConcatNode& op, PlanBuilder* b
   return Status::Ok();
 }
 
-Status PlanOperation(const cpu::Task& task, const ReshapeNode&, PlanBuilder* builder) {
+Status PlanOperation(const Task& task, const ReshapeNode&, PlanBuilder* builder) {
   Activations rows;
   PCONV_RETURN_IF_ERROR(builder->Rows(task.inputs[0], &rows));
   builder->AliasRows(task.output, rows);
   return Status::Ok();
 }
 
-Status PlanOperation(const cpu::Task& task, const SoftmaxNode& op, PlanBuilder* builder) {
+Status PlanOperation(const Task& task, const SoftmaxNode& op, PlanBuilder* builder) {
   const Shape& shape = builder->ShapeOf(task.inputs[0]);
   Activations input;
   PCONV_RETURN_IF_ERROR(builder->Rows(task.inputs[0], &input));

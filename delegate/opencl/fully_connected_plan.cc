@@ -1,5 +1,5 @@
 // Fully connected layers, sparse and dense.
-#include "delegate/cpu/weights/stream.h"
+#include "delegate/lowering/sparse_matrix.h"
 #include "delegate/opencl/operations.h"
 
 namespace pconv::opencl {
@@ -13,11 +13,11 @@ struct DeviceMatrix {
 
 }  // namespace
 
-Status PlanSparseFullyConnected(const cpu::Task& task, const FkwView& layer, PlanBuilder* builder) {
+Status PlanSparseFullyConnected(const Task& task, const FkwView& layer, PlanBuilder* builder) {
   Activations input;
   PCONV_RETURN_IF_ERROR(builder->Rows(task.inputs[0], &input));
   const auto fill = [&](DeviceMatrix* made) -> Status {
-    const cpu::SparseMatrix sparse = cpu::MakeSparseMatrix(layer);
+    const SparseMatrix sparse = MakeSparseMatrix(layer);
     made->block = sparse.block;
     made->blocks = sparse.blocks();
     made->bytes = static_cast<int64_t>(sparse.bytes());
@@ -40,7 +40,7 @@ Status PlanSparseFullyConnected(const cpu::Task& task, const FkwView& layer, Pla
        matrix->block, inputs, outputs, range.lo, range.hi});
 }
 
-Status PlanOperation(const cpu::Task& task, const FullyConnectedNode& op, PlanBuilder* builder) {
+Status PlanOperation(const Task& task, const FullyConnectedNode& op, PlanBuilder* builder) {
   Activations input;
   PCONV_RETURN_IF_ERROR(builder->Rows(task.inputs[0], &input));
   const Shape& filter = builder->ShapeOf(op.filter);

@@ -6,10 +6,9 @@ namespace pconv::opencl {
 namespace {
 
 // The task that reads `value` if it is the only reader, as input of its window.
-const cpu::Task* OnlyWindowReader(const Graph& graph, const std::vector<cpu::Task>& tasks,
-                                  int value) {
-  const cpu::Task* reader = nullptr;
-  for (const cpu::Task& task : tasks) {
+const Task* OnlyWindowReader(const Graph& graph, const std::vector<Task>& tasks, int value) {
+  const Task* reader = nullptr;
+  for (const Task& task : tasks) {
     if (task.addend == value) return nullptr;
     for (const int input : task.inputs) {
       if (input != value) continue;
@@ -19,14 +18,12 @@ const cpu::Task* OnlyWindowReader(const Graph& graph, const std::vector<cpu::Tas
   }
   const auto& outputs = graph.outputs;
   if (std::find(outputs.begin(), outputs.end(), value) != outputs.end()) return nullptr;
-  return reader != nullptr && cpu::WindowOf(graph.nodes[reader->main]) != nullptr ? reader
-                                                                                  : nullptr;
+  return reader != nullptr && WindowOf(graph.nodes[reader->main]) != nullptr ? reader : nullptr;
 }
 
 }  // namespace
 
-std::vector<Layout> ChooseLayouts(const Graph& graph, const std::vector<cpu::Task>& tasks,
-                                  int lanes) {
+std::vector<Layout> ChooseLayouts(const Graph& graph, const std::vector<Task>& tasks, int lanes) {
   std::vector<Layout> layouts;
   for (const Value& value : graph.values) {
     const Shape& shape = value.shape;
@@ -35,8 +32,8 @@ std::vector<Layout> ChooseLayouts(const Graph& graph, const std::vector<cpu::Tas
   if (lanes == 1) return layouts;
   // Readers come behind makers: from the end, every reader's layout is final.
   for (auto task = tasks.rbegin(); task != tasks.rend(); ++task) {
-    if (!cpu::IsConv(graph.nodes[task->main]) || task->addend >= 0) continue;
-    const cpu::Task* reader = OnlyWindowReader(graph, tasks, task->output);
+    if (!IsConv(graph.nodes[task->main]) || task->addend >= 0) continue;
+    const Task* reader = OnlyWindowReader(graph, tasks, task->output);
     if (reader == nullptr) continue;
     const Shape& in = graph.values[task->inputs[0]].shape;
     const Shape& out = graph.values[task->output].shape;
@@ -55,15 +52,15 @@ std::vector<Layout> ChooseLayouts(const Graph& graph, const std::vector<cpu::Tas
   return layouts;
 }
 
-const cpu::Task* PoolOf(const cpu::Task& conv, const Graph& graph,
-                        const std::vector<cpu::Task>& tasks, const std::vector<Layout>& layouts) {
+const Task* PoolOf(const Task& conv, const Graph& graph, const std::vector<Task>& tasks,
+                   const std::vector<Layout>& layouts) {
   // Kernels of 1x1 keep partial sums in the output; blocks of several filters are too small.
   const auto* op = std::get_if<PConv2DNode>(&graph.nodes[conv.main].op);
   const bool is_point = conv.window.kernel_h == 1 && conv.window.kernel_w == 1;
   if (op == nullptr || op->layer.options().filter_block != 1 || is_point || conv.addend >= 0) {
     return nullptr;
   }
-  const cpu::Task* reader = OnlyWindowReader(graph, tasks, conv.output);
+  const Task* reader = OnlyWindowReader(graph, tasks, conv.output);
   if (reader == nullptr) return nullptr;
   const auto* pool = std::get_if<Pool2DNode>(&graph.nodes[reader->main].op);
   const Window& w = reader->window;

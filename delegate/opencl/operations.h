@@ -7,25 +7,25 @@
 namespace pconv::opencl {
 
 // Convolutions, sparse and dense.
-Status PlanOperation(const cpu::Task& task, const PConv2DNode& op, PlanBuilder* builder);
-Status PlanOperation(const cpu::Task& task, const Conv2DNode& op, PlanBuilder* builder);
+Status PlanOperation(const Task& task, const PConv2DNode& op, PlanBuilder* builder);
+Status PlanOperation(const Task& task, const Conv2DNode& op, PlanBuilder* builder);
 
 // Windows that do not mix channels.
-Status PlanOperation(const cpu::Task& task, const DepthwiseConv2DNode& op, PlanBuilder* builder);
-Status PlanOperation(const cpu::Task& task, const Pool2DNode& op, PlanBuilder* builder);
+Status PlanOperation(const Task& task, const DepthwiseConv2DNode& op, PlanBuilder* builder);
+Status PlanOperation(const Task& task, const Pool2DNode& op, PlanBuilder* builder);
 
 // Fully connected layers.
-Status PlanSparseFullyConnected(const cpu::Task& task, const FkwView& layer, PlanBuilder* builder);
-Status PlanOperation(const cpu::Task& task, const FullyConnectedNode& op, PlanBuilder* builder);
+Status PlanSparseFullyConnected(const Task& task, const FkwView& layer, PlanBuilder* builder);
+Status PlanOperation(const Task& task, const FullyConnectedNode& op, PlanBuilder* builder);
 
 // The rest.
-Status PlanOperation(const cpu::Task& task, const BinaryNode& op, PlanBuilder* builder);
-Status PlanOperation(const cpu::Task& task, const UnaryNode& op, PlanBuilder* builder);
-Status PlanOperation(const cpu::Task& task, const PadNode& op, PlanBuilder* builder);
-Status PlanOperation(const cpu::Task& task, const GlobalMeanNode& op, PlanBuilder* builder);
-Status PlanOperation(const cpu::Task& task, const ConcatNode& op, PlanBuilder* builder);
-Status PlanOperation(const cpu::Task& task, const ReshapeNode& op, PlanBuilder* builder);
-Status PlanOperation(const cpu::Task& task, const SoftmaxNode& op, PlanBuilder* builder);
+Status PlanOperation(const Task& task, const BinaryNode& op, PlanBuilder* builder);
+Status PlanOperation(const Task& task, const UnaryNode& op, PlanBuilder* builder);
+Status PlanOperation(const Task& task, const PadNode& op, PlanBuilder* builder);
+Status PlanOperation(const Task& task, const GlobalMeanNode& op, PlanBuilder* builder);
+Status PlanOperation(const Task& task, const ConcatNode& op, PlanBuilder* builder);
+Status PlanOperation(const Task& task, const ReshapeNode& op, PlanBuilder* builder);
+Status PlanOperation(const Task& task, const SoftmaxNode& op, PlanBuilder* builder);
 
 }  // namespace pconv::opencl
 

@@ -12,7 +12,7 @@ int64_t PackedConv::bytes() const {
                                    filters.size() + bias.size()));
 }
 
-PackedConv PackConv(const cpu::SparseFilters& filters, const KernelGeometry& geometry, Walk walk,
+PackedConv PackConv(const SparseFilters& filters, const KernelGeometry& geometry, Walk walk,
                     int group, int slice_channels, int window_w, int window_size) {
   PackedConv packed;
   packed.slices = std::max(1, CeilDiv(filters.in_channels, slice_channels));

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "delegate/cpu/weights/stream.h"
+#include "delegate/lowering/sparse_filters.h"
 #include "delegate/opencl/convolution_source.h"
 
 namespace pconv::opencl {
@@ -24,7 +24,7 @@ struct PackedConv {
   int64_t bytes() const;
 };
 
-PackedConv PackConv(const cpu::SparseFilters& filters, const KernelGeometry& geometry, Walk walk,
+PackedConv PackConv(const SparseFilters& filters, const KernelGeometry& geometry, Walk walk,
                     int group, int slice_channels, int window_w, int window_size);
 
 // Rounds to nearest even; overflow becomes infinity.

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "delegate/cpu/weights/filter_pairs.h"
+#include "delegate/lowering/matched_filters.h"
 #include "tflite_ops/core/conv_geometry.h"
 
 namespace pconv::opencl {
@@ -15,7 +15,7 @@ struct List {
   std::vector<float> weights;
 };
 
-int NumSlices(const cpu::SparseFilters& filters, int slice_channels) {
+int NumSlices(const SparseFilters& filters, int slice_channels) {
   return std::max(1, CeilDiv(filters.in_channels, slice_channels));
 }
 
@@ -31,7 +31,7 @@ int64_t PackedPoints::bytes() const {
                                    filters.size() + bias.size()));
 }
 
-PackedPoints PackPoints(const cpu::SparseFilters& filters, int group, int slice_channels,
+PackedPoints PackPoints(const SparseFilters& filters, int group, int slice_channels,
                         int groups_per_part, int plane) {
   PackedPoints packed;
   packed.bias = filters.bias;
@@ -77,7 +77,7 @@ PackedPoints PackPoints(const cpu::SparseFilters& filters, int group, int slice_
   return packed;
 }
 
-PackedPoints PackPairs(const cpu::SparseFilters& filters, int slice_channels, int groups_per_part,
+PackedPoints PackPairs(const SparseFilters& filters, int slice_channels, int groups_per_part,
                        int plane) {
   PackedPoints packed;
   packed.bias = filters.bias;
@@ -86,9 +86,9 @@ PackedPoints PackPairs(const cpu::SparseFilters& filters, int slice_channels, in
   for (int slice = 0; slice < packed.slices; ++slice) {
     const uint32_t begin = slice * slice_channels, end = begin + slice_channels;
     for (int first = 0; first < filters.groups(); first += 2 * groups_per_part) {
-      std::vector<cpu::PointFilter> part;
+      std::vector<PointFilter> part;
       for (int f = first; f < std::min(filters.groups(), first + 2 * groups_per_part); ++f) {
-        cpu::PointFilter& filter = part.emplace_back();
+        PointFilter& filter = part.emplace_back();
         filter.output = filters.order[f];
         for (uint32_t k = filters.group_begin[f]; k < filters.group_begin[f + 1]; ++k) {
           const auto& kernel = filters.kernels[k];
@@ -97,13 +97,13 @@ PackedPoints PackPairs(const cpu::SparseFilters& filters, int slice_channels, in
         }
       }
       BeginPart(&packed);
-      for (const cpu::MatchedFilters& pair : cpu::MatchFilters(std::move(part))) {
+      for (const MatchedFilters& pair : MatchFilters(std::move(part))) {
         const size_t crossed = pair.rest[1].size();
         packed.counts.insert(packed.counts.end(),
                              {static_cast<int>(pair.shared.size()), static_cast<int>(crossed),
                               static_cast<int>(pair.rest[0].size() - crossed)});
         for (const uint32_t output : pair.outputs) {
-          packed.filters.push_back(output == cpu::kNoFilter ? -1 : static_cast<int>(output));
+          packed.filters.push_back(output == kNoFilter ? -1 : static_cast<int>(output));
         }
         for (const auto& shared : pair.shared) {
           packed.offsets.push_back(static_cast<int>(shared.channel) * plane);

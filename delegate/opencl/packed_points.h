@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "delegate/cpu/weights/stream.h"
+#include "delegate/lowering/sparse_filters.h"
 
 namespace pconv::opencl {
 
@@ -25,11 +25,11 @@ struct PackedPoints {
 
 // `group` filters, which share their channels, per group of the result; per offset a weight of
 // each. `plane`: elements per input plane.
-PackedPoints PackPoints(const cpu::SparseFilters& filters, int group, int slice_channels,
+PackedPoints PackPoints(const SparseFilters& filters, int group, int slice_channels,
                         int groups_per_part, int plane);
 
-// Single filters, two per group of the result (cpu::MatchFilters).
-PackedPoints PackPairs(const cpu::SparseFilters& filters, int slice_channels, int groups_per_part,
+// Single filters, two per group of the result (MatchFilters).
+PackedPoints PackPairs(const SparseFilters& filters, int slice_channels, int groups_per_part,
                        int plane);
 
 }  // namespace pconv::opencl

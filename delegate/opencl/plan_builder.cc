@@ -51,7 +51,7 @@ Status PlanBuilder::Finish() {
   return Status::Ok();
 }
 
-void PlanBuilder::SetTask(const cpu::Task& task, const cpu::Task* pool) {
+void PlanBuilder::SetTask(const Task& task, const Task* pool) {
   pool_ = pool;
   node_ = pool != nullptr ? pool->node : task.node;
   name_ = graph_.nodes[node_].name;
@@ -158,7 +158,7 @@ Status PlanBuilder::Planes(int value, Activations* planes) {
   return Status::Ok();
 }
 
-Status PlanBuilder::StageWindow(const cpu::Task& task, float fill, WindowInput* staged) {
+Status PlanBuilder::StageWindow(const Task& task, float fill, WindowInput* staged) {
   Activations planes;
   PCONV_RETURN_IF_ERROR(Planes(task.inputs[0], &planes));
   const Shape& in = ShapeOf(task.inputs[0]);

@@ -52,8 +52,8 @@ class PlanBuilder {
   Status Finish();  // makes the graph's outputs
   // What the launches to come belong to; `pool`: the maxima of 2x2 pixels of a convolution, which
   // it stores in place of its output (PoolOf), or null.
-  void SetTask(const cpu::Task& task, const cpu::Task* pool = nullptr);
-  const cpu::Task* pool() const { return pool_; }
+  void SetTask(const Task& task, const Task* pool = nullptr);
+  const Task* pool() const { return pool_; }
 
   // ---- constants
 
@@ -118,7 +118,7 @@ class PlanBuilder {
   };
   // Takes the planes as they are where the kernel can complete windows at the borders of tiles
   // itself, or else makes a private copy. `fill` is the value of padding.
-  Status StageWindow(const cpu::Task& task, float fill, WindowInput* staged);
+  Status StageWindow(const Task& task, float fill, WindowInput* staged);
 
   // ---- launches
 
@@ -160,7 +160,7 @@ class PlanBuilder {
   const std::vector<Layout> layouts_;
   std::map<std::string, WindowInput> copies_;  // for windows, by value and window
   std::shared_ptr<const Buffer> unused_;
-  const cpu::Task* pool_ = nullptr;
+  const Task* pool_ = nullptr;
   int node_ = -1;
   std::string name_, operation_;
 };

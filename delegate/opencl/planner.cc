@@ -9,15 +9,15 @@ namespace pconv::opencl {
 
 Status MakePlan(const PlanRequest& request, Plan* plan) {
   *plan = Plan();
-  const std::vector<cpu::Task> tasks = cpu::FuseNodes(*request.graph);
+  const std::vector<Task> tasks = FuseNodes(*request.graph);
   const std::vector<Layout> layouts = ChooseLayouts(*request.graph, tasks, LanesFor(request));
   PlanBuilder builder(request, layouts, plan);
   PCONV_RETURN_IF_ERROR(builder.Start());
-  std::set<const cpu::Task*> taken;
-  for (const cpu::Task& task : tasks) {
+  std::set<const Task*> taken;
+  for (const Task& task : tasks) {
     if (taken.count(&task) > 0) continue;
     const Node& node = request.graph->nodes[task.main];
-    const cpu::Task* pool = PoolOf(task, *request.graph, tasks, layouts);
+    const Task* pool = PoolOf(task, *request.graph, tasks, layouts);
     if (pool != nullptr) taken.insert(pool);
     builder.SetTask(task, pool);
     const Status status =

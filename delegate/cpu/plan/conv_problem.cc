@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "delegate/cpu/weights/stream.h"
+#include "delegate/lowering/sparse_filters.h"
 
 namespace pconv::cpu {
 

@@ -1,38 +1,12 @@
-// Filters of 1x1 layers in pairs that have many input channels in common.
+// Streams of pairs of filters (MatchFilters).
 #ifndef PCONV_TF_DELEGATE_CPU_WEIGHTS_FILTER_PAIRS_H_
 #define PCONV_TF_DELEGATE_CPU_WEIGHTS_FILTER_PAIRS_H_
 
-#include <cstdint>
 #include <vector>
 
 #include "delegate/cpu/weights/stream.h"
 
 namespace pconv::cpu {
-
-// What a filter of one tap keeps of a range of input channels.
-struct PointFilter {
-  struct Kernel {
-    uint32_t channel;
-    float weight;
-  };
-  uint32_t output;  // its channel
-  std::vector<Kernel> kernels;
-};
-
-// Two filters that are computed together.
-struct MatchedFilters {
-  struct Shared {
-    uint32_t channel;
-    float weights[2];
-  };
-  uint32_t outputs[2];  // the second kNoFilter in the last pair of an odd number
-  std::vector<Shared> shared;
-  std::vector<PointFilter::Kernel> rest[2];  // the first's are no fewer than the second's
-};
-
-// Matches filters that have many channels in common. Pairs with as many kernels of each kind follow
-// one another: the end of each kind is a branch badly predicted otherwise.
-std::vector<MatchedFilters> MatchFilters(std::vector<PointFilter> filters);
 
 // Turns a stream of single filters of one tap without runs into pairs, each of filters of one range
 // [bounds[p], bounds[p + 1]).

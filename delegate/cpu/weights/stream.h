@@ -6,46 +6,13 @@
 #include <vector>
 
 #include "delegate/cpu/kernels/kernel_table.h"
-#include "delegate/graph.h"
+#include "delegate/lowering/sparse_filters.h"
+#include "delegate/lowering/sparse_matrix.h"
 
 namespace pconv::cpu {
 
-// The kernels of one layer in a common form: what FKW, dense and depthwise filters have in common.
-struct SparseFilters {
-  int kernel_h = 1, kernel_w = 1;
-  int out_channels = 0, in_channels = 0;
-  int taps = 0;   // per kernel
-  int group = 1;  // consecutive `order` entries that share channels and patterns
-  // Taps of each pattern as r * kernel_w + c, ascending.
-  std::vector<std::vector<int>> patterns;
-  std::vector<uint32_t> order;  // original channel of each filter, in execution order
-  std::vector<float> bias;      // [out_channels], original order
-  // Kernels of each group: by pattern, then by channel.
-  struct Kernel {
-    uint32_t channel;
-    uint32_t pattern;
-    uint32_t weights;  // offset into `weights`, [taps][group]
-  };
-  std::vector<uint32_t> group_begin;  // [groups + 1], into kernels
-  std::vector<Kernel> kernels;
-  std::vector<float> weights;
-
-  int groups() const { return static_cast<int>(group_begin.size()) - 1; }
-};
-
 // Of 3x3 patterns with four taps, as their kernels number them (kNumPatterns3x3).
 std::vector<uint8_t> PatternNumbers(const std::vector<std::vector<int>>& patterns);
-
-SparseFilters FromFkw(const FkwView& layer);
-// Consecutive filters [O, kh, kw, I / groups] that read the same channels, as streams take them.
-int DenseGroup(const Shape& filter, int in_channels);
-// filter [O, kh, kw, I / groups]; bias may be null.
-SparseFilters FromDense(const Value& filter, const float* bias, int in_channels);
-// filter [1, kh, kw, O].
-SparseFilters FromDepthwise(const Value& filter, const float* bias, int depth_multiplier);
-
-// Single filters ordered by their output channel.
-SparseFilters InChannelOrder(const SparseFilters& filters);
 
 // The runs of filters [begin, end), which get the slots from 0 on, in the order of FilterRun.
 struct OrderedRun {
@@ -101,19 +68,8 @@ std::vector<int> BalanceFilters(const SparseFilters& filters, int parts);
 // The same of a stream's groups, in slices.
 std::vector<int> BalanceGroups(const std::vector<Stream>& slices, int parts);
 
-// Sparse fully connected layer: lists of inputs per block of outputs.
-struct SparseMatrix {
-  int block = 1;
-  std::vector<uint32_t> entry_begin, index, outputs;
-  std::vector<float> weights, bias;
-
-  int blocks() const { return static_cast<int>(entry_begin.size()) - 1; }
-  size_t bytes() const;
-};
-SparseMatrix MakeSparseMatrix(const FkwView& layer);
-
-// The same in slices of inputs that stay in the first-level cache, where each is read at random
-// while weights and indices stream through it.
+// A sparse matrix in slices of inputs that stay in the first-level cache, where each is read at
+// random while weights and indices stream through it.
 struct SlicedMatrix {
   static constexpr int kInputs = 2048;  // per slice
   struct Slice {
