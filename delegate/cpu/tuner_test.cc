@@ -16,8 +16,7 @@
 
 #include "delegate/cpu/cpu_engine.h"
 #include "delegate/cpu/kernels/isa.h"
-#include "delegate/cpu/plan/blocked_conv_choice.h"
-#include "delegate/cpu/plan/conv_choice.h"
+#include "delegate/cpu/planner/conv_candidates.h"
 #include "delegate/cpu/steps/blocked_steps.h"
 #include "delegate/testing/graph_testing.h"
 

@@ -87,4 +87,11 @@ Status SelectKernels(Isa isa, Precision precision, const KernelTable** table) {
                        "', its best is '" + tables.front()->name + "'");
 }
 
+const blocked::Kernels& BlockedKernels(Isa isa) {
+  const blocked::Kernels* kernels = nullptr;
+  if (isa == Isa::kAvx512) kernels = blocked::Avx512Kernels();
+  if (isa == Isa::kAvx2) kernels = blocked::Avx2Kernels();
+  return kernels != nullptr ? *kernels : *blocked::BaselineKernels();
+}
+
 }  // namespace pconv::cpu

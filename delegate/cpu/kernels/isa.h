@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "delegate/cpu/kernels/blocked/kernels.h"
 #include "delegate/cpu/kernels/kernel_table.h"
 #include "delegate/engine_options.h"
 #include "tflite_ops/core/status.h"
@@ -20,6 +21,9 @@ const KernelTable* Float16Kernels();
 // The best table that `isa` and `precision` allow: one in float32 if the CPU does not compute in
 // float16. Error if the CPU lacks the instruction set asked for.
 Status SelectKernels(Isa isa, Precision precision, const KernelTable** table);
+
+// The blocked kernels of an instruction set that the CPU is known to have.
+const blocked::Kernels& BlockedKernels(Isa isa);
 
 }  // namespace pconv::cpu
 

@@ -91,6 +91,14 @@ Layout BestLaneTiled(int h, int w, int lanes) {
   return best;
 }
 
+Layout BlockedLayout(int lanes, int ring) {
+  Layout layout;
+  layout.kind = LayoutKind::kBlocked;
+  layout.lanes = lanes;
+  layout.ring = ring;
+  return layout;
+}
+
 size_t PixelOffset(const Layout& layout, int y, int x) {
   const int lane = y / layout.tile_h * layout.grid_w + x / layout.tile_w;
   return layout.CellOffset(y % layout.tile_h, x % layout.tile_w) + lane;

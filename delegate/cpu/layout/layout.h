@@ -58,6 +58,9 @@ Layout WithoutHalo(Layout layout);
 // The lane-tiled layout without halo that covers an image of h x w with the fewest vectors.
 Layout BestLaneTiled(int h, int w, int lanes);
 
+// The blocked layout; `lanes` == 1 is planar CHW.
+Layout BlockedLayout(int lanes, int ring);
+
 // Index into one plane of pixel (y, x), lane included.
 size_t PixelOffset(const Layout& layout, int y, int x);
 

@@ -1,7 +1,7 @@
+#include "delegate/cpu/plan/arena.h"
+
 #include <algorithm>
 #include <numeric>
-
-#include "delegate/cpu/plan/plan.h"
 
 namespace pconv::cpu {
 namespace {

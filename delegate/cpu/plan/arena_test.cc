@@ -1,3 +1,5 @@
+#include "delegate/cpu/plan/arena.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -7,8 +9,6 @@
 #include <string>
 #include <utility>
 #include <vector>
-
-#include "delegate/cpu/plan/plan.h"
 
 namespace pconv::cpu {
 namespace {

@@ -3,9 +3,6 @@
 #define PCONV_TF_DELEGATE_CPU_PLAN_BLOCKED_CONV_CHOICE_H_
 
 #include <string>
-#include <vector>
-
-#include "tflite_ops/core/conv_geometry.h"
 
 namespace pconv::cpu {
 
@@ -19,10 +16,6 @@ struct BlockedConvChoice {
 
   std::string ToString() const;
 };
-
-// The cost model's choice first, then others to be measured. `lanes`: channels in a block.
-std::vector<BlockedConvChoice> BlockedConvCandidates(const Window& window, int in_channels,
-                                                     int lanes, int num_threads);
 
 }  // namespace pconv::cpu
 

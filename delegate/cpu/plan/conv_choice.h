@@ -1,9 +1,8 @@
-// How a convolution by streams is computed: what the cost model decides, or measurement.
+// How a convolution by streams is computed.
 #ifndef PCONV_TF_DELEGATE_CPU_PLAN_CONV_CHOICE_H_
 #define PCONV_TF_DELEGATE_CPU_PLAN_CONV_CHOICE_H_
 
 #include <string>
-#include <vector>
 
 #include "delegate/cpu/kernels/kernel_table.h"
 #include "delegate/cpu/plan/conv_problem.h"
@@ -27,12 +26,6 @@ bool StreamHasRuns(const ConvProblem& problem, const ConvChoice& choice);
 
 // Bytes of ConvArgs::scratch per thread.
 size_t ScratchBytes(const KernelTable& kernels, const ConvChoice& choice);
-
-// By the cost model.
-ConvChoice DefaultConvChoice(const KernelTable& kernels, const ConvProblem& problem);
-
-// All that may be worth measuring; the cost model's choice is the first. All are correct.
-std::vector<ConvChoice> ConvCandidates(const KernelTable& kernels, const ConvProblem& problem);
 
 }  // namespace pconv::cpu
 

@@ -77,9 +77,6 @@ inline size_t Aligned(size_t floats) {
   return (floats + kAlignFloats - 1) / kAlignFloats * kAlignFloats;
 }
 
-// Gives every arena buffer an offset such that buffers in use at the same time do not overlap.
-void PlanArena(Plan* plan);
-
 }  // namespace pconv::cpu
 
 #endif  // PCONV_TF_DELEGATE_CPU_PLAN_PLAN_H_

@@ -4,9 +4,9 @@
 #include <limits>
 #include <utility>
 
+#include "delegate/cpu/layout/window.h"
 #include "delegate/cpu/planner/small_tile_choice.h"
 #include "delegate/cpu/steps/blocked_steps.h"
-#include "delegate/cpu/steps/conv_step.h"
 #include "delegate/cpu/steps/depthwise_step.h"
 #include "delegate/cpu/weights/blocked_conv.h"
 
@@ -148,7 +148,7 @@ Layout LayoutChoice::NeededBlocked(const Task& task, size_t i) const {
   const Shape& shape = ShapeOf(task.inputs[i]);
   Layout needed = BlockedLayout(blocked_lanes_, 0);
   if (!IsConv(MainNode(task))) return needed;
-  needed.ring = blocked::RequiredRing(task.window, shape[1], shape[2]);
+  needed.ring = RequiredRing(task.window, shape[1], shape[2]);
   const bool depthwise = std::holds_alternative<DepthwiseConv2DNode>(MainNode(task).op);
   if (!depthwise && !IsBlocked(task.inputs[i]) && shape[3] < blocked_lanes_) {
     needed.lanes = 1;  // the few channels of a first layer

@@ -6,7 +6,9 @@
 #include <string>
 #include <utility>
 
-#include "delegate/cpu/plan/blocked_conv_choice.h"
+#include "delegate/cpu/kernels/isa.h"
+#include "delegate/cpu/plan/arena.h"
+#include "delegate/cpu/planner/conv_candidates.h"
 #include "delegate/cpu/planner/fuse_depthwise.h"
 #include "delegate/cpu/planner/layout_choice.h"
 #include "delegate/cpu/planner/plan_trial.h"

@@ -89,21 +89,6 @@ int64_t Heaviest(const std::vector<int64_t>& weights, const std::vector<Range>& 
 
 }  // namespace
 
-const blocked::Kernels& BlockedKernels(Isa isa) {
-  const blocked::Kernels* kernels = nullptr;
-  if (isa == Isa::kAvx512) kernels = blocked::Avx512Kernels();
-  if (isa == Isa::kAvx2) kernels = blocked::Avx2Kernels();
-  return kernels != nullptr ? *kernels : *blocked::BaselineKernels();
-}
-
-Layout BlockedLayout(int lanes, int ring) {
-  Layout layout;
-  layout.kind = LayoutKind::kBlocked;
-  layout.lanes = lanes;
-  layout.ring = ring;
-  return layout;
-}
-
 // ---- Layout ------------------------------------------------------------------------------------
 
 BlockedFromNhwcStep::BlockedFromNhwcStep(const blocked::Kernels& kernels, const Plan& plan,
@@ -297,7 +282,7 @@ void BlockedWindowStep::RunRows(const Tensor& input, const Tensor& output, Range
 }
 
 BlockedDepthwiseStep::BlockedDepthwiseStep(const blocked::Kernels& kernels,
-                                           std::shared_ptr<const BlockedDepthwiseWeights> weights,
+                                           std::shared_ptr<const blocked::DepthwiseWeights> weights,
                                            const Window& window, ActivationRange range,
                                            const Plan& plan, int input, int output)
     : BlockedWindowStep(window, range, plan, input, output),

@@ -17,12 +17,6 @@
 
 namespace pconv::cpu {
 
-// The blocked kernels of an instruction set that the CPU is known to have.
-const blocked::Kernels& BlockedKernels(Isa isa);
-
-// The blocked layout; `lanes` == 1 is planar CHW.
-Layout BlockedLayout(int lanes, int ring);
-
 // Image n of a buffer.
 blocked::Tensor ViewOf(const Buffer& buffer, const RunContext& context, int index, int n);
 
@@ -121,25 +115,19 @@ class BlockedWindowStep : public BlockedRowStep {
   Buffer input_, output_;
 };
 
-struct BlockedDepthwiseWeights {
-  AlignedFloats weights, bias;
-  int64_t bytes() const {
-    return static_cast<int64_t>((weights.size() + bias.size()) * sizeof(float));
-  }
-};
-
 class BlockedDepthwiseStep : public BlockedWindowStep {
  public:
   BlockedDepthwiseStep(const blocked::Kernels& kernels,
-                       std::shared_ptr<const BlockedDepthwiseWeights> weights, const Window& window,
-                       ActivationRange range, const Plan& plan, int input, int output);
+                       std::shared_ptr<const blocked::DepthwiseWeights> weights,
+                       const Window& window, ActivationRange range, const Plan& plan, int input,
+                       int output);
   int64_t weight_bytes() const override { return weights_->bytes(); }
 
  private:
   void RunBlockRows(const blocked::Windowed& job, blocked::Range block_rows) const override;
 
   const blocked::Kernels& kernels_;
-  std::shared_ptr<const BlockedDepthwiseWeights> weights_;
+  std::shared_ptr<const blocked::DepthwiseWeights> weights_;
 };
 
 class BlockedPoolStep : public BlockedWindowStep {

@@ -4,8 +4,6 @@
 #include <cstring>
 #include <limits>
 
-#include "delegate/cpu/weights/filter_pairs.h"
-
 namespace pconv::cpu {
 namespace {
 
@@ -30,69 +28,6 @@ int PatternBlockRows(int rest, int rows, int most) {
 }
 
 }  // namespace
-
-Layout NeededInput(const Window& window, int input_h, int input_w, const Layout& output) {
-  const AxisGeometry rows = ResolveHeight(window, input_h), columns = ResolveWidth(window, input_w);
-  Layout input = output;
-  input.tile_h = output.tile_h * window.stride_h;
-  input.tile_w = output.tile_w * window.stride_w;
-  input.halo_top = rows.before;
-  input.halo_left = columns.before;
-  // The last output cell's last tap, beyond the tile.
-  input.halo_bottom =
-      std::max(0, (window.kernel_h - 1) * window.dilation_h - rows.before - window.stride_h + 1);
-  input.halo_right =
-      std::max(0, (window.kernel_w - 1) * window.dilation_w - columns.before - window.stride_w + 1);
-  input.fill = 0.0f;
-  // A pixel of the output reads only its own of the input otherwise.
-  input.cleared = window.kernel_h > 1 || window.kernel_w > 1;
-  return input;
-}
-
-size_t TapOffset(const Window& window, const Layout& input, int tap) {
-  return tap / window.kernel_w * window.dilation_h * input.row_floats() +
-         static_cast<size_t>(tap % window.kernel_w) * window.dilation_w * input.lanes;
-}
-
-WindowOrigin OriginOf(const Window& window, int input_h, int input_w) {
-  return {-ResolveHeight(window, input_h).before, -ResolveWidth(window, input_w).before};
-}
-
-PackedConv PackFilters(const SparseFilters& filters, const ConvProblem& problem,
-                       const ConvChoice& choice) {
-  const bool runs = StreamHasRuns(problem, choice);
-  // Filters without runs are put in an order of their own below anyway.
-  const bool by_channel = !runs && !choice.split_rows && filters.group == 1;
-  SparseFilters in_order;
-  if (by_channel) in_order = InChannelOrder(filters);
-  const SparseFilters& ordered = by_channel ? in_order : filters;
-  PackedConv packed;
-  packed.patterns = filters.patterns;
-  packed.taps = filters.taps;
-  packed.group = problem.group;
-  for (int channel = 0; channel < problem.in_channels; channel += choice.slice_channels) {
-    packed.slices.push_back(
-        MakeStream(ordered, packed.group, channel, channel + choice.slice_channels, runs));
-  }
-  packed.bounds = BalanceGroups(packed.slices, problem.num_threads);
-  if (by_channel) packed.channel_bounds = packed.bounds;
-  if (!runs) {
-    // Threads that share rows take all filters.
-    const std::vector<int> all = {0, packed.slices[0].groups()};
-    const std::vector<int>& ranges = choice.split_rows ? all : packed.bounds;
-    for (Stream& slice : packed.slices) {
-      choice.pairs ? PairFilters(ranges, &slice) : SortByLength(ranges, &slice);
-    }
-    if (choice.pairs) packed.bounds = PairBounds(packed.bounds);
-  }
-  return packed;
-}
-
-size_t PackedConv::bytes() const {
-  size_t sum = 0;
-  for (const Stream& slice : slices) sum += slice.bytes();
-  return sum;
-}
 
 ConvStep::ConvStep(const KernelTable& kernels, std::shared_ptr<const PackedConv> weights,
                    const ConvProblem& problem, const ConvChoice& choice, ActivationRange range,

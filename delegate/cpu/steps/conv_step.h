@@ -6,44 +6,15 @@
 #include <vector>
 
 #include "delegate/cpu/kernels/kernel_table.h"
+#include "delegate/cpu/layout/window.h"
 #include "delegate/cpu/plan/border.h"
 #include "delegate/cpu/plan/conv_choice.h"
 #include "delegate/cpu/plan/plan.h"
 #include "delegate/cpu/steps/tiled_steps.h"
-#include "delegate/cpu/weights/stream.h"
+#include "delegate/cpu/weights/packed_conv.h"
 #include "tflite_ops/core/conv_geometry.h"
 
 namespace pconv::cpu {
-
-// The layout in which a window operation reads its input to write `output`: tiles `stride` times as
-// large and a halo that holds every tap. `input_h`, `input_w`: size of the image.
-Layout NeededInput(const Window& window, int input_h, int input_w, const Layout& output);
-
-// Offsets in floats of the window's taps (r * kernel_w + c) from the input cell of an output cell.
-size_t TapOffset(const Window& window, const Layout& input, int tap);
-
-// Cell of the input that tap (0, 0) of output cell (0, 0) reads, relative to input cell (0, 0).
-struct WindowOrigin {
-  int y, x;
-};
-WindowOrigin OriginOf(const Window& window, int input_h, int input_w);
-
-// Weights of a layer, sliced by input channel so that the slab of a slice stays in cache.
-struct PackedConv {
-  std::vector<std::vector<int>> patterns;
-  int taps = 0;
-  int group = 1;
-  std::vector<Stream> slices;
-  std::vector<int> bounds;  // of the groups of each thread, where threads share filters
-  // The same of the output channels, where each thread's follow one another; else empty.
-  std::vector<int> channel_bounds;
-
-  size_t bytes() const;
-};
-
-// `filters` as the kernels that `choice` names read them.
-PackedConv PackFilters(const SparseFilters& filters, const ConvProblem& problem,
-                       const ConvChoice& choice);
 
 class ConvStep : public Step {
  public:

@@ -10,27 +10,10 @@
 #include "delegate/cpu/plan/border.h"
 #include "delegate/cpu/plan/conv_problem.h"
 #include "delegate/cpu/plan/plan.h"
-#include "delegate/cpu/weights/aligned_floats.h"
-#include "delegate/cpu/weights/stream.h"
+#include "delegate/cpu/weights/few_pixels_weights.h"
 #include "tflite_ops/core/conv_geometry.h"
 
 namespace pconv::cpu {
-
-// FewPixelsArgs
-struct FewPixelsWeights {
-  struct Part {
-    std::vector<FilterRun> runs;
-    std::vector<uint32_t> filters;
-    std::vector<uint16_t> index;
-    AlignedFloats weights;
-  };
-  std::vector<std::vector<int>> patterns;
-  std::vector<float> bias;
-  std::vector<Part> parts;  // [threads]
-
-  size_t bytes() const;
-};
-FewPixelsWeights PackForFewPixels(const SparseFilters& filters, int num_threads);
 
 // Whether input and output are images of the same pixels, all in one vector, and few enough.
 bool FitsFewPixels(const ConvProblem& problem, const Buffer& input, const Buffer& output);

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "delegate/cpu/steps/small_tile_step.h"
+#include "delegate/cpu/layout/window.h"
 
 namespace pconv::cpu {
 

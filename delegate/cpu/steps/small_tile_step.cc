@@ -19,12 +19,6 @@ bool FitsSmallTiles(const ConvProblem& problem, const Buffer& input, const Buffe
          input.layout.SameTiles(output.layout) && input.layout.cleared;
 }
 
-Layout WindowOfTiles(const Layout& tiles) {
-  Layout window = WithoutHalo(tiles);
-  window.halo_top = window.halo_bottom = window.halo_left = window.halo_right = 1;
-  return window;
-}
-
 SmallTileStep::SmallTileStep(const KernelTable& kernels, std::shared_ptr<const RunFilters> weights,
                              ActivationRange range, const Plan& plan, int input, int addend,
                              int output)

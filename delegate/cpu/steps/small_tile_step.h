@@ -17,9 +17,6 @@ namespace pconv::cpu {
 // in the tiles of the input, pixel over pixel.
 bool FitsSmallTiles(const ConvProblem& problem, const Buffer& input, const Buffer& output);
 
-// The tiles with a halo of one cell: what the window of a tile's outputs reads.
-Layout WindowOfTiles(const Layout& tiles);
-
 // A step whose kernel takes the runs of all filters (PackRuns).
 class SmallTileStep : public Step {
  protected:

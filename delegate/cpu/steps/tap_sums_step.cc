@@ -4,7 +4,7 @@
 #include <set>
 #include <utility>
 
-#include "delegate/cpu/steps/small_tile_step.h"
+#include "delegate/cpu/layout/window.h"
 
 namespace pconv::cpu {
 namespace {

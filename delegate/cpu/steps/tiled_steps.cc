@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "delegate/cpu/steps/conv_step.h"
+#include "delegate/cpu/layout/window.h"
 #include "delegate/cpu/steps/scalar_ops.h"
 
 namespace pconv::cpu {

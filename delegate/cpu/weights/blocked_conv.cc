@@ -377,17 +377,6 @@ size_t PartialFloats(const PackedConv& packed, size_t num_tiles) {
   return packed.chunks > 1 ? num_tiles * packed.groups * kMaxTile * packed.lanes : 0;
 }
 
-int RequiredRing(const Window& window, int in_height, int in_width) {
-  const auto beyond = [](const AxisGeometry& axis, int in, int kernel, int stride, int dilation) {
-    const int after = (axis.out - 1) * stride + (kernel - 1) * dilation - axis.before - (in - 1);
-    return std::max({0, axis.before, after});
-  };
-  const AxisGeometry rows = ResolveHeight(window, in_height);
-  const AxisGeometry columns = ResolveWidth(window, in_width);
-  return std::max(beyond(rows, in_height, window.kernel_h, window.stride_h, window.dilation_h),
-                  beyond(columns, in_width, window.kernel_w, window.stride_w, window.dilation_w));
-}
-
 Status ResolveOffsets(const PackedConv& packed, const Window& window, const Tensor& input,
                       std::vector<int32_t>* offsets) {
   if (input.size() > std::numeric_limits<int32_t>::max()) {

@@ -1,5 +1,5 @@
-// Weights of a convolution as the kernels read them (Conv in kernels/blocked/kernels.h), and the plan that fits
-// them to a shape. Independent of the instruction set but for the number of lanes.
+// Weights of a convolution as the kernels read them (Conv in kernels/blocked/kernels.h), and the
+// plan that fits them to a shape. Independent of the instruction set but for the number of lanes.
 #ifndef PCONV_TF_DELEGATE_CPU_WEIGHTS_BLOCKED_CONV_H_
 #define PCONV_TF_DELEGATE_CPU_WEIGHTS_BLOCKED_CONV_H_
 
@@ -42,8 +42,17 @@ PackedConv PackFkw(const FkwView& layer, int lanes, int chunk_channels);
 // filter: [O, kh, kw, I / groups] dense; bias may be null.
 PackedConv PackDense(const float* filter, const float* bias, int out_channels, int in_channels,
                      int conv_groups, const Window& window, int lanes, int chunk_channels);
-// filter: [kh, kw, C]; see Depthwise in kernels/blocked/kernels.h. Rounds C up to whole blocks with zeros.
+// filter: [kh, kw, C]; see Depthwise in kernels/blocked/kernels.h. Rounds C up to whole blocks with
+// zeros.
 AlignedFloats PackDepthwise(const float* filter, int channels, int taps, int lanes);
+// Of a depthwise convolution (PackDepthwise, PackBias).
+struct DepthwiseWeights {
+  AlignedFloats weights, bias;
+  int64_t bytes() const {
+    return static_cast<int64_t>((weights.size() + bias.size()) * sizeof(float));
+  }
+};
+
 // Pads to whole blocks with zeros; bias may be null.
 AlignedFloats PackBias(const float* bias, int channels, int lanes);
 
@@ -61,9 +70,6 @@ Conv MakeConv(const PackedConv& packed, const Window& window, const std::vector<
 
 // Floats that Conv::partial needs.
 size_t PartialFloats(const PackedConv& packed, size_t num_tiles);
-
-// Ring that a window needs around an input of this size so that no tap leaves the buffer.
-int RequiredRing(const Window& window, int in_height, int in_width);
 
 // Offsets of all records for one input geometry (floats from the pixel of tap (0, 0) without
 // padding). Error when the image is too large for 32-bit offsets.

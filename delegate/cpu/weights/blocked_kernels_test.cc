@@ -9,7 +9,7 @@
 
 #include "delegate/cpu/kernels/blocked/kernels.h"
 #include "delegate/cpu/kernels/isa.h"
-#include "delegate/cpu/steps/blocked_steps.h"
+#include "delegate/cpu/layout/window.h"
 #include "delegate/cpu/weights/blocked_conv.h"
 #include "gtest/gtest.h"
 #include "tflite_ops/core/fkw_testing.h"
@@ -249,7 +249,7 @@ TEST_P(BlockedKernels, PatternConvolution) {
         Coin() ? ChunkChannels(spec.window, spec.in_channels, lanes) : Draw(1, 3) * lanes;
     const PackedConv packed = PackFkw(layer, lanes, chunk);
     const OwnedTensor in = FromNhwc(input, shape.h, shape.w, shape.c,
-                                    RequiredRing(spec.window, shape.h, shape.w) + Draw(0, 1));
+                                    cpu::RequiredRing(spec.window, shape.h, shape.w) + Draw(0, 1));
     ExpectNear(RunConv(packed, spec.window, in.view, addend, range), expected);
     ASSERT_FALSE(HasFailure()) << "trial " << trial;
   }
@@ -328,7 +328,7 @@ TEST_P(BlockedKernels, DenseConvolution) {
     const ActivationRange range = RandomRange();
     const std::vector<float> expected =
         ReferenceConv(input, h, w, in_channels, filter, bias, out_channels, groups, window, range);
-    const int lanes = kernels().lanes, ring = RequiredRing(window, h, w);
+    const int lanes = kernels().lanes, ring = cpu::RequiredRing(window, h, w);
     const PackedConv packed =
         PackDense(filter.data(), bias.data(), out_channels, in_channels, groups, window, lanes,
                   Coin() ? in_channels : Draw(1, 2) * lanes);
@@ -367,7 +367,7 @@ TEST_P(BlockedKernels, DepthwiseConvolution) {
 
     const AlignedFloats weights = PackDepthwise(filter.data(), channels, taps, lanes);
     const AlignedFloats packed_bias = PackBias(bias.data(), channels, lanes);
-    const OwnedTensor in = FromNhwc(input, h, w, channels, RequiredRing(window, h, w));
+    const OwnedTensor in = FromNhwc(input, h, w, channels, cpu::RequiredRing(window, h, w));
     OwnedTensor out(channels, rows.out, columns.out, Draw(0, 2), lanes);
     Depthwise dw{{in.view, out.view, window, rows.before, columns.before, range},
                  weights.data(),

@@ -133,16 +133,16 @@ std::shared_ptr<const blocked::PackedConv> WeightPacker::PackBlockedConv(
       [&] { return std::make_shared<blocked::PackedConv>(source.make(chunk_channels)); });
 }
 
-std::shared_ptr<const BlockedDepthwiseWeights> WeightPacker::PackBlockedDepthwise(
+std::shared_ptr<const blocked::DepthwiseWeights> WeightPacker::PackBlockedDepthwise(
     const DepthwiseConv2DNode& op) {
   std::vector<PackedCache::Source> sources = {SourceOf(op.filter)};
   if (op.bias >= 0) sources.push_back(SourceOf(op.bias));
   const Value& filter = graph_.values[op.filter];
   const int channels = filter.shape[3], taps = filter.shape[1] * filter.shape[2];
   const int lanes = blocked_lanes_;
-  return Packed<BlockedDepthwiseWeights>(
+  return Packed<blocked::DepthwiseWeights>(
       "blocked depthwise lanes " + std::to_string(lanes), sources, [&] {
-        auto packed = std::make_shared<BlockedDepthwiseWeights>();
+        auto packed = std::make_shared<blocked::DepthwiseWeights>();
         packed->weights = blocked::PackDepthwise(filter.data, channels, taps, lanes);
         packed->bias = blocked::PackBias(ConstantOrNull(op.bias), channels, lanes);
         return packed;

@@ -9,9 +9,11 @@
 #include <vector>
 
 #include "delegate/cpu/kernels/kernel_table.h"
-#include "delegate/cpu/steps/blocked_steps.h"
-#include "delegate/cpu/steps/conv_step.h"
-#include "delegate/cpu/steps/few_pixels_step.h"
+#include "delegate/cpu/plan/conv_choice.h"
+#include "delegate/cpu/plan/conv_problem.h"
+#include "delegate/cpu/weights/blocked_conv.h"
+#include "delegate/cpu/weights/few_pixels_weights.h"
+#include "delegate/cpu/weights/packed_conv.h"
 #include "delegate/cpu/weights/stream.h"
 #include "delegate/graph.h"
 #include "delegate/lowering/task.h"
@@ -47,7 +49,7 @@ class WeightPacker {
   BlockedSource SourceOfBlockedConv(const Task& task) const;
   std::shared_ptr<const blocked::PackedConv> PackBlockedConv(const BlockedSource& source,
                                                              int chunk_channels);
-  std::shared_ptr<const BlockedDepthwiseWeights> PackBlockedDepthwise(
+  std::shared_ptr<const blocked::DepthwiseWeights> PackBlockedDepthwise(
       const DepthwiseConv2DNode& op);
 
   // Of everything packed so far.

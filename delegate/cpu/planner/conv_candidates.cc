@@ -1,0 +1,222 @@
+#include "delegate/cpu/planner/conv_candidates.h"
+
+#include <algorithm>
+
+#include "delegate/cpu/weights/blocked_conv.h"
+
+namespace pconv::cpu {
+namespace {
+
+constexpr int kFirstLevelCache = 28 * 1024;    // of 32 to 48 KiB
+constexpr double kKernelsPerSlice = 20;        // of a filter, at least
+constexpr int kSecondLevelCache = 800 * 1024;  // of 1 MiB
+// The copy of what a block of patterns reads, where there is one. The first-level cache would hold
+// fewer channels: runs of one or two kernels, each with a badly predicted end.
+constexpr int kPackedWindow = 128 * 1024;
+// Larger inputs do not stay in the second-level cache: their next window is fetched ahead.
+constexpr double kPrefetchedBytes = 3 << 20;
+// Products that a filter adds up in float16, on average, before the sum becomes float32.
+constexpr double kFloat16Products = 128;
+
+struct Block {
+  int rows, columns;
+};
+
+// What the kernel of single filters computes at a time.
+Block SingleFilterBlock(const Layout& output, int taps) {
+  if (output.tile_w % 7 == 0) return {1, 7};
+  return {std::min(taps > 1 ? 4 : 2, output.tile_h), std::min(4, output.tile_w)};
+}
+
+// The same for pairs in float16, as many cells as fit their scratch memory, or almost.
+Block Float16PairBlock(const Layout& output, const KernelTable& kernels) {
+  const int cells = static_cast<int>(kernels.pair_scratch) / (2 * kernels.lanes);
+  const int columns = CeilDiv(output.tile_w, CeilDiv(output.tile_w, cells));
+  return {std::min(cells / columns, output.tile_h), columns};
+}
+
+bool FitsPatternKernel(const KernelTable& kernels, const ConvProblem& problem) {
+  const Window& window = problem.window;
+  return kernels.conv_pattern_3x3 != nullptr && problem.taps == 4 && problem.group == 1 &&
+         window.kernel_h == 3 && window.kernel_w == 3 && window.stride_h == 1 &&
+         window.stride_w == 1 && window.dilation_h == 1 && window.dilation_w == 1 &&
+         problem.output.tile_w >= kPatternColumns;
+}
+
+// At most `most` input channels per slice, all slices about equal.
+int EvenSlice(const ConvProblem& problem, int most) {
+  return CeilDiv(problem.in_channels, CeilDiv(problem.in_channels, most));
+}
+
+// Input channels per slice, so that what a block of outputs reads fits into `cache_bytes`.
+int SliceChannels(const ConvProblem& problem, Block block, int cache_bytes) {
+  if (!problem.sliceable) return problem.in_channels;
+  const Window& window = problem.window;
+  // Cells of the window of a block, without those that its strides skip.
+  const auto cells = [](int block, int kernel, int stride) {
+    return kernel >= stride ? (block - 1) * stride + kernel : block * kernel;
+  };
+  const int window_bytes = cells(block.rows, window.kernel_h, window.stride_h) *
+                           cells(block.columns, window.kernel_w, window.stride_w) *
+                           problem.output.lanes * static_cast<int>(sizeof(float));
+  return EvenSlice(problem, std::max(1, cache_bytes / window_bytes));
+}
+
+// For single filters: the first-level cache, up to twice as much where a slice of a 1x1 layer would
+// hold few kernels of a filter, because starting and ending one costs more than what misses then.
+// `cache_bytes`: of float32.
+int SingleFilterSlice(const ConvProblem& problem, Block block, int cache_bytes) {
+  const int fit = SliceChannels(problem, block, cache_bytes);
+  if (problem.taps > 1 || problem.kernels_per_filter == 0) return fit;
+  const double wanted = kKernelsPerSlice * problem.in_channels / problem.kernels_per_filter;
+  const double more = std::clamp(wanted / fit, 1.0, 2.0);
+  return SliceChannels(problem, block, static_cast<int>(more * cache_bytes));
+}
+
+// By rows only if every thread gets as many, and enough for a register block.
+bool RowsSplitEvenly(int rows, int num_threads) {
+  return num_threads > 1 && rows >= 3 * num_threads &&
+         CeilDiv(rows, num_threads) * num_threads <= rows * 1.05;
+}
+
+bool InPairs(const KernelTable& kernels, const ConvProblem& problem, const ConvChoice& choice) {
+  // Sums in float16 must be bounded by slices.
+  return kernels.filter_pairs && problem.taps == 1 && !StreamHasRuns(problem, choice) &&
+         (kernels.pair_scratch == 0 || problem.sliceable);
+}
+
+bool PacksWindows(const KernelTable& kernels) {
+  return kernels.pattern_scratch > 0 && kernels.pair_scratch == 0;
+}
+
+// What a window reads of all channels must be one slice, or it would not stay in the cache.
+bool MayPrefetch(const KernelTable& kernels, const ConvProblem& problem, const ConvChoice& choice) {
+  return choice.pattern_kernel &&
+         (PacksWindows(kernels) ||
+          (kernels.pattern_scratch == 0 && choice.slice_channels >= problem.in_channels));
+}
+
+// Input channels per slice for patterns, blocks of `rows`, `cache` bytes of the second level.
+int PatternSlice(const KernelTable& kernels, const ConvProblem& problem, int rows, int cache) {
+  if (!PacksWindows(kernels)) return SliceChannels(problem, {rows, kPatternColumns}, cache);
+  if (!problem.sliceable) return problem.in_channels;
+  const double part = static_cast<double>(cache) / kSecondLevelCache;
+  const int bytes = static_cast<int>(part * kPackedWindow);
+  return EvenSlice(problem, bytes / static_cast<int>(kernels.pattern_scratch));
+}
+
+double InputBytes(const ConvProblem& problem) {
+  const Layout& output = problem.output;
+  return static_cast<double>(problem.in_channels) * output.tile_h * problem.window.stride_h *
+         output.tile_w * problem.window.stride_w * output.lanes * sizeof(float);
+}
+
+// What follows from the rest: pairs, and the bound on sums in float16.
+void Complete(const KernelTable& kernels, const ConvProblem& problem, ConvChoice* choice) {
+  choice->pairs = InPairs(kernels, problem, *choice);
+  const bool float16 = kernels.pair_scratch > 0 && (choice->pattern_kernel || choice->pairs);
+  if (!float16 || problem.kernels_per_filter == 0) return;
+  const double products = problem.taps * problem.kernels_per_filter / problem.in_channels;
+  const double most = std::max(1.0, kFloat16Products / products);
+  if (most < choice->slice_channels) {
+    choice->slice_channels = EvenSlice(problem, static_cast<int>(most));
+  }
+}
+
+bool SameChoice(const ConvChoice& a, const ConvChoice& b) {
+  return a.pattern_kernel == b.pattern_kernel && a.block_rows == b.block_rows &&
+         a.block_columns == b.block_columns && a.slice_channels == b.slice_channels &&
+         a.split_rows == b.split_rows && a.prefetch == b.prefetch;
+}
+
+}  // namespace
+
+ConvChoice DefaultConvChoice(const KernelTable& kernels, const ConvProblem& problem) {
+  const Layout& output = problem.output;
+  ConvChoice choice;
+  choice.pattern_kernel = FitsPatternKernel(kernels, problem);
+  Block block = {output.tile_h, output.tile_w};
+  choice.slice_channels = problem.in_channels;
+  if (choice.pattern_kernel) {
+    block = {kernels.pattern_rows, output.tile_w};
+    const int rows = std::min(kernels.pattern_rows, output.tile_h);
+    choice.slice_channels = PatternSlice(kernels, problem, rows, kSecondLevelCache);
+  } else if (problem.group == 1) {
+    const bool float16 = kernels.pair_scratch > 0 && InPairs(kernels, problem, choice);
+    block = float16 ? Float16PairBlock(output, kernels) : SingleFilterBlock(output, problem.taps);
+    choice.slice_channels =
+        SingleFilterSlice(problem, block, float16 ? 2 * kFirstLevelCache : kFirstLevelCache);
+  }
+  choice.block_rows = block.rows;
+  choice.block_columns = block.columns;
+  choice.split_rows = RowsSplitEvenly(output.tile_h, problem.num_threads);
+  Complete(kernels, problem, &choice);
+  choice.prefetch = MayPrefetch(kernels, problem, choice) && InputBytes(problem) > kPrefetchedBytes;
+  return choice;
+}
+
+std::vector<ConvChoice> ConvCandidates(const KernelTable& kernels, const ConvProblem& problem) {
+  const Layout& output = problem.output;
+  std::vector<ConvChoice> candidates = {DefaultConvChoice(kernels, problem)};
+  const auto add = [&](bool pattern, Block block, int slice_channels) {
+    for (const bool split_rows : {false, true}) {
+      if (split_rows && (problem.num_threads == 1 || output.tile_h < problem.num_threads)) continue;
+      ConvChoice choice = {pattern, block.rows, block.columns, slice_channels, split_rows};
+      Complete(kernels, problem, &choice);
+      for (const bool prefetch : {false, true}) {
+        if (prefetch && !MayPrefetch(kernels, problem, choice)) continue;
+        choice.prefetch = prefetch;
+        const auto same = [&](const ConvChoice& other) { return SameChoice(choice, other); };
+        if (std::none_of(candidates.begin(), candidates.end(), same)) candidates.push_back(choice);
+      }
+    }
+  };
+  if (FitsPatternKernel(kernels, problem)) {
+    for (int rows = std::min(2, kernels.pattern_rows); rows <= kernels.pattern_rows; ++rows) {
+      for (const int cache : {kSecondLevelCache / 8, kSecondLevelCache / 4, kSecondLevelCache / 2,
+                              kSecondLevelCache, 2 * kSecondLevelCache}) {
+        add(true, {rows, output.tile_w}, PatternSlice(kernels, problem, rows, cache));
+      }
+    }
+  }
+  std::vector<Block> blocks = {{output.tile_h, output.tile_w}};
+  for (const Block block : {Block{1, 7}, Block{2, 4}, Block{4, 4}, Block{1, output.tile_w}}) {
+    if (block.rows <= output.tile_h && block.columns <= output.tile_w) blocks.push_back(block);
+  }
+  for (const Block block : blocks) {
+    for (const int cache : {kFirstLevelCache / 2, kFirstLevelCache, 2 * kFirstLevelCache,
+                            4 * kFirstLevelCache, kSecondLevelCache}) {
+      add(false, block, SliceChannels(problem, block, cache));
+    }
+    add(false, block, problem.in_channels);
+  }
+  return candidates;
+}
+
+std::vector<BlockedConvChoice> BlockedConvCandidates(const Window& window, int in_channels,
+                                                     int lanes, int num_threads) {
+  using Split = BlockedConvChoice::Split;
+  const int all = CeilDiv(std::max(1, in_channels), lanes) * lanes;
+  const int fits = blocked::ChunkChannels(window, in_channels, lanes);
+  std::vector<BlockedConvChoice> candidates;
+  const auto add = [&](int rows, int channels, Split split) {
+    const int blocks = std::max(1, channels / lanes);
+    const BlockedConvChoice choice = {std::min(all, blocks * lanes), rows, split};
+    for (const BlockedConvChoice& other : candidates) {
+      if (other.ToString() == choice.ToString()) return;
+    }
+    candidates.push_back(choice);
+  };
+  constexpr int kRows = blocked::kMaxTileRows;
+  add(kRows, fits, Split::kByWork);
+  for (const int channels : {fits / 2, 2 * fits, 4 * fits, all}) {
+    add(kRows, channels, Split::kByWork);
+  }
+  for (const int channels : {fits, 2 * fits, all}) add(kRows / 2, channels, Split::kByWork);
+  if (num_threads > 1) {
+    for (const Split split : {Split::kTiles, Split::kFilters}) add(kRows, fits, split);
+  }
+  return candidates;
+}
+
+}  // namespace pconv::cpu
