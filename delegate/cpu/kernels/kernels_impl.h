@@ -1,6 +1,7 @@
 // Source of every kernel, included once per instruction set by kernels_*.cc, which define
 // PCONV_LANES (floats per vector), PCONV_KERNEL_TABLE (the name of the table) and PCONV_CONV_SINGLE
-// (the kernel of single filters). Includes nothing but C headers and intrinsics: see kernel_table.h.
+// (the kernel of single filters). Includes nothing but C headers and intrinsics: see
+// kernel_table.h.
 
 #include <stddef.h>
 #include <stdint.h>
