@@ -39,7 +39,8 @@ class LayerOverride:
         pattern_set: As `PruningConfig.pattern_set`; explicit masks must have the kernel's size.
         filter_block: 1, 4, 8 or 16.
         balance: "layer" or "filter".
-        skip: True leaves the layer dense; False takes back a True of an earlier entry.
+        skip: True leaves the layer dense; False takes back a True of an earlier entry, and prunes a
+            layer that `skip_thin` would leave dense.
     """
 
     rate: float | None = None
@@ -61,6 +62,11 @@ class PruningConfig:
             of masks, each a list of rows of 0 and 1 or of strings such as ".X.".
         connectivity_rate: 3.6 keeps 1/3.6 of a layer's kernels; 1 keeps all.
         first_layer_rate: Connectivity rate of the first convolution; at 1 it takes patterns only.
+            Above 1 it holds also where `skip_thin` would leave that layer dense.
+        skip_thin: Convolutions without channel groups that read fewer input channels than this stay
+            dense: they hold hardly any weights, and everything that follows depends on them. A
+            `per_layer` entry that gives such a layer a rate, a pattern set or `skip: false` wins;
+            0 spares no layer.
         pointwise_rate: Connectivity rate of 1x1 convolutions; None means `connectivity_rate`.
         depthwise_patterns: Whether depthwise kernels take patterns. They never take connectivity,
             which would delete whole channels.
@@ -96,6 +102,7 @@ class PruningConfig:
     pattern_set: PatternSpec = "natural8"
     connectivity_rate: float = 3.6
     first_layer_rate: float = 1.0
+    skip_thin: int = 8
     pointwise_rate: float | None = None
     depthwise_patterns: bool = False
     per_layer: Mapping[str, LayerOverride] = dataclasses.field(default_factory=dict)
@@ -127,7 +134,12 @@ class PruningConfig:
         self._set("pattern_set", _pattern_spec("pattern_set", self.pattern_set))
         self._set("kernel_entries", _kernel_entries(self.kernel_entries))
         self._set("per_layer", _per_layer(self.per_layer))
-        for field, least in (("warmup_epochs", 0), ("epochs_per_stage", 1), ("retrain_epochs", 0)):
+        for field, least in (
+            ("skip_thin", 0),
+            ("warmup_epochs", 0),
+            ("epochs_per_stage", 1),
+            ("retrain_epochs", 0),
+        ):
             _integer(field, getattr(self, field), least)
         self._set("rho", _rho(self.rho))
         period, unit = self.update_period

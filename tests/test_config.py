@@ -57,6 +57,7 @@ def test_masks_may_be_drawn():
         ({"connectivity_rate": "3.6"}, "connectivity_rate: .*'3.6'"),
         ({"connectivity_rate": True}, "connectivity_rate: .*True"),
         ({"first_layer_rate": 0}, "first_layer_rate"),
+        ({"skip_thin": -1}, "skip_thin"),
         ({"pointwise_rate": -1}, "pointwise_rate"),
         ({"dense_rate": 0.1}, "dense_rate"),
         ({"filter_block": 3}, "filter_block: expected one of 1, 4, 8, 16. Received: 3"),

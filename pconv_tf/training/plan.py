@@ -152,6 +152,9 @@ def _plan_layer(
 ) -> LayerPlan | str:
     if override.skip:
         return "skipped by per_layer"
+    if _is_spared(kernel, config, override, first):
+        channels = f"{kernel.shape[2]} channel{'s'[: kernel.shape[2] != 1]}"
+        return f"reads {channels}, fewer than skip_thin {config.skip_thin}"
     rate = _rate(kernel, config, override, first)
     scheduled = (
         override.rate is None
@@ -184,6 +187,18 @@ def _plan_layer(
     )
     check_rate(kernel, constraint)
     return LayerPlan(kernel, constraint, spec, entries, scheduled)
+
+
+def _is_spared(kernel: Kernel, config: PruningConfig, override: LayerOverride, first: bool) -> bool:
+    """Whether the kernel reads too few channels to be pruned, and nothing asks for it by name."""
+    thin = kernel.kind in ("conv", "pointwise") and kernel.groups == 1
+    asked_for = (
+        override.skip is False
+        or override.rate is not None
+        or override.pattern_set is not None
+        or (first and config.first_layer_rate > 1)
+    )
+    return thin and kernel.shape[2] < config.skip_thin and not asked_for
 
 
 def _rate(kernel: Kernel, config: PruningConfig, override: LayerOverride, first: bool) -> float:

@@ -12,6 +12,7 @@ import pconv_tf
 SHORT = {
     "pattern_set": "natural4",
     "connectivity_rate": 2.0,
+    "skip_thin": 0,
     "rho": [1e-2, 1e-1],
     "epochs_per_stage": 1,
     "retrain_epochs": 1,

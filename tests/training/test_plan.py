@@ -74,6 +74,40 @@ def test_skipped_and_frozen_layers_say_why(any_keras):
     assert "dense_rate" in reasons["classes"]
 
 
+def test_convolutions_that_read_few_channels_stay_dense(any_keras):
+    layers = any_keras.layers
+    model = any_keras.Sequential(
+        [
+            layers.Input((8, 8, 3)),
+            layers.Conv2D(4, 3, padding="same", name="first"),
+            layers.Conv2D(7, 3, padding="same", name="four"),
+            layers.Conv2D(8, 1, name="seven"),
+            layers.Conv2D(8, 3, groups=4, padding="same", name="grouped"),
+            layers.SeparableConv2D(8, 3, name="eight"),
+        ]
+    )
+    spared = plan(model, connectivity_rate=2)
+    assert list(by_name(spared)) == ["grouped", "eight/pointwise"]
+    reasons = {item.name: item.reason for item in spared.left_out}
+    assert reasons["first"] == "reads 3 channels, fewer than skip_thin 8"
+    assert reasons["seven"] == "reads 7 channels, fewer than skip_thin 8"
+    printed = {la.name: la.note for la in pconv_tf.sparsity_report(model, {"skip_thin": 8}).layers}
+    assert printed["four"] == "reads 4 channels, fewer than skip_thin 8"
+    fewer = plan(model, connectivity_rate=2, skip_thin=4)
+    assert list(by_name(fewer)) == ["four", "seven", "grouped", "eight/pointwise"]
+    assert "first" in by_name(plan(model, connectivity_rate=2, skip_thin=0))
+
+
+@pytest.mark.parametrize(
+    "wish", [{"rate": 1}, {"rate": 2}, {"pattern_set": "squares4"}, {"skip": False}]
+)
+def test_a_thin_layer_that_is_asked_for_is_pruned(any_keras, wish):
+    model = small_cnn(any_keras)
+    assert "first" in by_name(plan(model, per_layer={"first": wish}))
+    assert "first" not in by_name(plan(model, per_layer={"first": {"balance": "filter"}}))
+    assert "first" in by_name(plan(model, first_layer_rate=2))
+
+
 def test_every_kind_of_container_is_searched(any_keras):
     layers = any_keras.layers
 
@@ -167,7 +201,11 @@ def test_other_kernel_sizes(any_keras, rng):
 def test_masks_of_the_layers_own(any_keras):
     model = small_cnn(any_keras)
     masks = [["X..", ".X.", "..X"], ["..X", ".X.", "X.."]]
-    config = {"pattern_set": "pconv4", "per_layer": {"second": {"pattern_set": masks, "rate": 1}}}
+    config = {
+        "pattern_set": "pconv4",
+        "skip_thin": 0,
+        "per_layer": {"second": {"pattern_set": masks, "rate": 1}},
+    }
     pconv_tf.prune_one_shot(model, config)
     report = {layer.name: layer for layer in pconv_tf.sparsity_report(model).layers}
     assert set(report["second"].patterns) <= {0b100010001, 0b001010100}
@@ -176,7 +214,7 @@ def test_masks_of_the_layers_own(any_keras):
 
 @pytest.mark.parametrize("rate", [2, 5])
 def test_mined_sets_are_shared_by_the_network(any_keras, rate):
-    config = PruningConfig(pattern_set="natural4", connectivity_rate=rate)
+    config = PruningConfig(pattern_set="natural4", connectivity_rate=rate, skip_thin=0)
     bound = bind(make_plan(small_cnn(any_keras), config), config)
     first, second = bound.layers[:2]
     assert first.constraint.patterns == second.constraint.patterns
@@ -212,7 +250,7 @@ def test_mined_sets_are_shared_by_the_network(any_keras, rate):
         ),
         (
             {"pattern_set": "pconv4", "kernel_entries": {"3x3": 5}},
-            r'layer first: kernel_entries\["3x3"\] is 5, but .*"pconv4" keeps 4 taps; allowed: 4',
+            r'layer second: kernel_entries\["3x3"\] is 5, but .*"pconv4" keeps 4 taps; allowed: 4',
         ),
         ({"pattern_set": "natural100"}, "natural100 asks for more patterns than the 56"),
         (
@@ -351,7 +389,7 @@ def test_a_new_callback_replaces_what_an_aborted_run_left(any_keras, rng):
 
     model = compiled(any_keras, small_cnn(any_keras))
     data = small_data(rng)
-    config = {"rho": [1], "epochs_per_stage": 1}
+    config = {"rho": [1], "epochs_per_stage": 1, "skip_thin": 0}
     for _ in range(2):
         callback = pconv_tf.PConvCallback(config)
         with pytest.raises(KeyboardInterrupt):

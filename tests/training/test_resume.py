@@ -10,6 +10,7 @@ from pconv_tf.training import checkpoint
 CONFIG = {
     "pattern_set": "natural4",
     "connectivity_rate": 2.0,
+    "skip_thin": 0,
     "warmup_epochs": 1,
     "rho": [1e-2, 1e-1],
     "epochs_per_stage": 2,

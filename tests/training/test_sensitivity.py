@@ -24,7 +24,7 @@ def test_measures_layers_one_at_a_time_and_changes_nothing(any_keras):
 
     calls = []
     result = measure(
-        model, {"pattern_set": "pconv4"}, score, rates=(1, 2, 4),
+        model, {"pattern_set": "pconv4", "skip_thin": 0}, score, rates=(1, 2, 4),
         progress=lambda done, total: calls.append((done, total)),
     )  # fmt: skip
     assert [layer.name for layer in result.layers] == ["first", "second", "pointwise"]
@@ -92,7 +92,7 @@ def test_out_of_reach_compressions_are_refused():
 def test_rates_that_remove_no_further_kernel_are_skipped(keras3, balance, highest):
     layers = keras3.layers
     model = keras3.Sequential([layers.Input((8, 8, 6)), layers.Conv2D(8, 3, name="conv")])
-    config = {"pattern_set": "pconv4", "balance": balance}
+    config = {"pattern_set": "pconv4", "balance": balance, "skip_thin": 0}
     rates = (1, highest, highest + 1, 2 * highest, 2 * highest + 1)
     (layer,) = measure(model, config, lambda model: 0.0, rates=rates).layers
     assert layer.rates == (1, highest)

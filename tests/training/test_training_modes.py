@@ -16,6 +16,7 @@ from pconv_tf.training import KeepZeros
 SHORT = {
     "pattern_set": "pconv4",
     "connectivity_rate": 2.0,
+    "skip_thin": 0,
     "rho": [0.1],
     "epochs_per_stage": 2,
     "retrain_epochs": 1,

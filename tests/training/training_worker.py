@@ -30,6 +30,7 @@ BATCH, SAMPLES, EPOCHS = 16, 96, 5
 CONFIG = {
     "pattern_set": "natural4",
     "connectivity_rate": 2.0,
+    "skip_thin": 0,
     "warmup_epochs": 1,
     "rho": [0.05, 0.5],
     "epochs_per_stage": 1,
