@@ -15,6 +15,7 @@ _EXPORTS = {
     "PruningConfig": "pconv_tf.config",
     "PConvCallback": "pconv_tf.training",
     "prune_one_shot": "pconv_tf.training",
+    "refit": "pconv_tf.training",
     "sparsity_report": "pconv_tf.training",
     "summary": "pconv_tf.training",
     "convert": "pconv_tf.conversion",
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from pconv_tf.runtime.interpreter import Interpreter as Interpreter
     from pconv_tf.training import PConvCallback as PConvCallback
     from pconv_tf.training import prune_one_shot as prune_one_shot
+    from pconv_tf.training import refit as refit
     from pconv_tf.training import sparsity_report as sparsity_report
     from pconv_tf.training import summary as summary
 

@@ -6,28 +6,37 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 _EXPORTS = {
+    "Calibration": "calibration",
     "KeepZeros": "keep_zeros",
     "PConvCallback": "callback",
     "PatternSet": "patterns",
     "prune_one_shot": "one_shot",
+    "recalibrate": "batch_norm",
+    "refit": "refitting",
     "sparsity_report": "report",
     "summary": "report",
 }
 
 __all__ = [
+    "Calibration",
     "KeepZeros",
     "PConvCallback",
     "PatternSet",
     "prune_one_shot",
+    "recalibrate",
+    "refit",
     "sparsity_report",
     "summary",
 ]
 
 if TYPE_CHECKING:
+    from pconv_tf.training.batch_norm import recalibrate as recalibrate
+    from pconv_tf.training.calibration import Calibration as Calibration
     from pconv_tf.training.callback import PConvCallback as PConvCallback
     from pconv_tf.training.keep_zeros import KeepZeros as KeepZeros
     from pconv_tf.training.one_shot import prune_one_shot as prune_one_shot
     from pconv_tf.training.patterns import PatternSet as PatternSet
+    from pconv_tf.training.refitting import refit as refit
     from pconv_tf.training.report import sparsity_report as sparsity_report
     from pconv_tf.training.report import summary as summary
 
