@@ -235,9 +235,7 @@ def test_what_does_not_fit_is_refused(any_keras, rng):
         pconv_tf.refit(model, copy_of(any_keras, model), (batch for batch in [x]))
     with pytest.raises(ValueError, match="of one length, at least 1"):
         pconv_tf.refit(model, copy_of(any_keras, model), x[:0])
-    with pytest.raises(
-        ValueError, match=r"samples: .*at least 1. Received: 0"
-    ):
+    with pytest.raises(ValueError, match=r"samples: .*at least 1. Received: 0"):
         pconv_tf.refit(model, copy_of(any_keras, model), x, samples=0)
 
 
