@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pconv_tf.cli import output
+from pconv_tf.cli import custom_objects, output
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,10 +50,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--force", action="store_true", help="convert also where no gain is expected")
     add(
+        "--input_shape",
+        action="append",
+        default=[],
+        metavar="[NAME:]SHAPE",
+        help="fix free dimensions of an input, for instance 1,224,224,3; may be repeated",
+    )
+    add(
         "--to-dense",
         action="store_true",
         help="the other way: write the dense twin, with TFLite's own operators only",
     )
+    custom_objects.add_arguments(parser)
     output.add_json_argument(parser)
 
 
@@ -65,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     from pconv_tf.conversion.report import COLUMNS, TEXT_COLUMNS, table_rows, total_row
 
     target = _target(args, "pconv")
-    with output.progress("converting") as bar:
+    with custom_objects.known(args), output.progress("converting") as bar:
         conversion = convert_with_report(
             args.model,
             output=target,
@@ -73,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
             only=args.only,
             skip=args.skip,
             force=args.force,
+            input_shapes=_shapes(args.input_shape),
             progress=lambda done, total: bar.update(bar.task_ids[0], completed=done, total=total),
         )
     size = len(conversion.flatbuffer)
@@ -82,11 +91,14 @@ def run(args: argparse.Namespace) -> int:
                 "output": str(target),
                 "bytes": size,
                 "layers": [vars(layer) for layer in conversion.layers],
+                "remarks": conversion.remarks,
             }
         )
         return 0
     rows = [*table_rows(conversion.layers), total_row(conversion.layers)]
     output.print_table(COLUMNS, rows, text_columns=TEXT_COLUMNS)
+    for remark in conversion.remarks:
+        print(remark)
     print(f"wrote {target} ({output.human_bytes(size)})")
     return 0
 
@@ -97,12 +109,30 @@ def _to_dense(args: argparse.Namespace) -> int:
     if args.only or args.skip or args.force or args.weights != "float32":
         raise ValueError("--to-dense takes none of --weights, --only, --skip and --force")
     target = _target(args, "dense")
-    size = len(convert_dense(args.model, output=target))
+    with custom_objects.known(args):
+        shapes = _shapes(args.input_shape)
+        size = len(convert_dense(args.model, output=target, input_shapes=shapes))
     if args.json:
         output.print_json({"output": str(target), "bytes": size})
     else:
         print(f"wrote {target} ({output.human_bytes(size)})")
     return 0
+
+
+def _shapes(flags: list[str]) -> dict[str, tuple[int, ...]] | tuple[int, ...] | None:
+    """Shapes by name of the input, or the one shape without a name."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for flag in flags:
+        name, _, numbers = flag.rpartition(":")
+        try:
+            shapes[name] = tuple(int(number) for number in numbers.split(","))
+        except ValueError:
+            raise ValueError(
+                f"--input_shape: expected numbers such as 1,224,224,3. Received: {flag}"
+            ) from None
+    if "" in shapes and len(flags) > 1:
+        raise ValueError("--input_shape: of several inputs each needs its name: NAME:SHAPE")
+    return shapes.get("") or shapes or None
 
 
 def _target(args: argparse.Namespace, suffix: str) -> Path:

@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pconv_tf.cli import output
+from pconv_tf.cli import custom_objects, output
 from pconv_tf.config import PruningConfig
 from pconv_tf.files import replacing, scratch_folder
 
@@ -77,6 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--plot", metavar="FILE", help="with --suggest: draw the scores of every layer and rate")
     add("--tf_keras", action="store_true", help="load the model with tf_keras, not Keras 3")
+    custom_objects.add_arguments(parser)
     output.add_json_argument(parser)
 
 
@@ -84,7 +85,8 @@ def run(args: argparse.Namespace) -> int:
     """Runs `pconv-tf prune`."""
     _check(args)
     config = PruningConfig.from_yaml(args.config)
-    keras, model = _load_model(args)
+    with custom_objects.known(args):
+        keras, model = _load_model(args)
     data = None if args.data is None else _load_data(args.data)
     keras.utils.set_random_seed(args.seed)
     changed = args.loss is not None or args.learning_rate is not None or args.from_logits

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pconv_tf.conversion import model_file, sources
 from pconv_tf.conversion.graph import Graph, drop_unused
 from pconv_tf.conversion.graph_checks import check_growth
+from pconv_tf.conversion.keras_models import Shapes
 from pconv_tf.conversion.layer_choice import Choice, LayerConverter
 from pconv_tf.conversion.match import CONVOLUTIONS
 from pconv_tf.conversion.naming import LayerNames
+from pconv_tf.conversion.remarks import remarks_on
 from pconv_tf.conversion.report import LayerReport, text_table
 from pconv_tf.conversion.rewrite import dense_bytes, is_pconv, read_pconv, to_stock
 from pconv_tf.files import write_atomically
@@ -28,10 +30,12 @@ class Conversion:
     Attributes:
         flatbuffer: the .tflite file.
         layers: what every convolution became and why, in the order of execution.
+        remarks: sentences on what is not as a user of pruning would expect it.
     """
 
     flatbuffer: bytes
     layers: list[LayerReport]
+    remarks: list[str] = field(default_factory=list)
 
 
 def convert(
@@ -42,6 +46,7 @@ def convert(
     only: Sequence[str] = (),
     skip: Sequence[str] = (),
     force: bool = False,
+    input_shapes: Shapes | None = None,
     quiet: bool = False,
 ) -> bytes:
     """Converts a pruned model to TFLite, its pruned layers to PConv2D with FKW weights.
@@ -59,7 +64,9 @@ def convert(
         only: regexes; only layers with a matching name are converted.
         skip: regexes; layers with a matching name stay dense.
         force: convert even where no gain is expected.
-        quiet: do not print the table.
+        input_shapes: shapes that fix free dimensions of the model's inputs, which TensorFlow's
+            converter cannot always handle: by name of the input, or the shape of the only one.
+        quiet: do not print the table and the remarks on it.
 
     Returns:
         The .tflite file.
@@ -69,10 +76,16 @@ def convert(
         ValueError: if the model or an argument cannot be used; says why.
     """
     conversion = convert_with_report(
-        model, output=output, weights=weights, only=only, skip=skip, force=force
+        model,
+        output=output,
+        weights=weights,
+        only=only,
+        skip=skip,
+        force=force,
+        input_shapes=input_shapes,
     )
     if not quiet:
-        print(text_table(conversion.layers))
+        print("\n".join([text_table(conversion.layers), *conversion.remarks]))
     return conversion.flatbuffer
 
 
@@ -84,6 +97,7 @@ def convert_with_report(
     only: Sequence[str] = (),
     skip: Sequence[str] = (),
     force: bool = False,
+    input_shapes: Shapes | None = None,
     progress: Progress | None = None,
 ) -> Conversion:
     """As `convert`, but returns the table as data; `progress(done, total)` follows the layers."""
@@ -95,21 +109,27 @@ def convert_with_report(
         force,
         weights,
     )
-    source = sources.load(model)
+    source = sources.load(model, input_shapes)
     layers = _convert_model(source, choice, progress)
     drop_unused(source.file.model)
     flatbuffer = model_file.write(source.file)
     if output is not None:
         write_atomically(output, flatbuffer)
-    return Conversion(flatbuffer, layers)
+    return Conversion(flatbuffer, layers, remarks_on(layers, source.pruned))
 
 
-def convert_dense(model: Any, *, output: str | os.PathLike[str] | None = None) -> bytes:
+def convert_dense(
+    model: Any,
+    *,
+    output: str | os.PathLike[str] | None = None,
+    input_shapes: Shapes | None = None,
+) -> bytes:
     """The dense twin: the same model and weights with TFLite's own operators only.
 
     Args:
         model: as for `convert`; PConv2D layers of a converted .tflite are restored.
         output: file to write; it is complete or not there.
+        input_shapes: as for `convert`.
 
     Returns:
         The .tflite file.
@@ -118,7 +138,7 @@ def convert_dense(model: Any, *, output: str | os.PathLike[str] | None = None) -
         FileNotFoundError: if a path does not exist.
         ValueError: if the model cannot be used; says why.
     """
-    source = sources.load(model)
+    source = sources.load(model, input_shapes)
     unpacked = 0
     for subgraph in source.file.model.subgraphs:
         graph = Graph(source.file.model, subgraph)

@@ -123,7 +123,7 @@ class Graph:
         """Adds a constant tensor and returns its index; equal constants share a buffer."""
         little = np.ascontiguousarray(value, value.dtype.newbyteorder("<"))
         data = little.reshape(-1).view(np.uint8)
-        digest = hashlib.blake2b(memoryview(data)).digest()
+        digest = hashlib.blake2b(data.data).digest()
         if digest not in self._added:
             self.model.buffers.append(schema.BufferT(data=data))
             self._added[digest] = len(self.model.buffers) - 1

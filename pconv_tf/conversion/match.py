@@ -254,7 +254,9 @@ def _absorb_space_to_batch(graph: Graph, conv: Convolution) -> None:
     unblock, crops = graph.constant(outputs[1]), graph.constant(outputs[2])
     if block is None or paddings is None or unblock is None or crops is None:
         return
-    if block.shape != (2,) or paddings.shape != (2, 2) or not np.array_equal(block, unblock):
+    if (block.shape, paddings.shape, crops.shape) != ((2,), (2, 2), (2, 2)):
+        return
+    if not np.array_equal(block, unblock) or (block < 1).any():
         return
     ends = paddings[:, 1] - crops[:, 1]
     if crops[:, 0].any() or (ends < 0).any():

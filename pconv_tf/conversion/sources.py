@@ -5,18 +5,15 @@ The only module that knows TFLiteConverter.
 
 from __future__ import annotations
 
-import json
-import keyword
 import os
 import re
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pconv_tf.conversion import model_file, stand_ins
-from pconv_tf.conversion.graph import text
+from pconv_tf.conversion import keras_models, model_file, stand_ins
+from pconv_tf.conversion.keras_models import Shapes
 from pconv_tf.conversion.model_file import ModelFile
 from pconv_tf.files import scratch_folder
 
@@ -35,29 +32,38 @@ class Source:
         name: what to call it in messages.
         num_bytes: size of the .tflite file.
         layer_names: for a Keras model, the layer name for each name scope of its tensors.
+        pruned: for a Keras model that was pruned in this process, the share of zeros that each
+            pruned layer had then.
     """
 
     file: ModelFile
     name: str
     num_bytes: int
     layer_names: dict[str, str] = field(default_factory=dict)
+    pruned: dict[str, float] = field(default_factory=dict)
 
 
-def load(source: Any) -> Source:
+def load(source: Any, input_shapes: Shapes | None = None) -> Source:
     """Reads or converts `source`.
+
+    Args:
+        source: what to convert.
+        input_shapes: shapes that fix free dimensions of inputs: by name of the input, or the shape
+            of the only one; None leaves a dimension as it is. Not for .tflite files.
 
     Raises:
         FileNotFoundError: if a path does not exist.
         ValueError: if the object or file is none of the accepted kinds, or cannot be converted.
     """
-    if isinstance(source, bytes | bytearray | memoryview):
-        return _parsed(bytes(source), "model")
     if isinstance(source, str | os.PathLike):
-        return _from_path(Path(source))
-    family = _keras_family(source)
-    if family is None:
+        return _from_path(Path(source), input_shapes)
+    family = keras_models.family_of(source)
+    if family is not None:
+        return _from_keras(source, family, input_shapes)
+    if not isinstance(source, bytes | bytearray | memoryview):
         raise ValueError(f"expected {_ACCEPTED}; found {type(source).__name__}")
-    return _from_keras(source, family)
+    _refuse_shapes("model", input_shapes)
+    return _parsed(bytes(source), "model")
 
 
 def load_tflite(source: Any) -> Source:
@@ -81,65 +87,39 @@ def _parsed(data: bytes, name: str, layer_names: dict[str, str] | None = None) -
     return Source(model_file.read(data, name), name, len(data), layer_names or {})
 
 
-def _from_path(path: Path) -> Source:
+def _refuse_shapes(name: str, shapes: Shapes | None) -> None:
+    if shapes is not None:
+        raise ValueError(
+            f"input_shapes: {name} is a .tflite file, whose inputs are resized when it is run"
+        )
+
+
+def _from_path(path: Path, shapes: Shapes | None) -> Source:
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
     if path.is_dir():
         if not (path / "saved_model.pb").exists():
             raise ValueError(f"{path}: a folder without saved_model.pb is no SavedModel")
-        return _parsed(_from_saved_model(path, str(path)), str(path))
+        return _parsed(_from_saved_model(path, str(path), shapes), str(path))
     if path.suffix in (".keras", ".h5", ".hdf5"):
-        model = _load_keras_file(path)
-        family = _keras_family(model)
+        model = keras_models.load(path)
+        family = keras_models.family_of(model)
         assert family is not None
-        return _from_keras(model, family)
+        return _from_keras(model, family, shapes)
+    _refuse_shapes(str(path), shapes)
     return load_tflite(path)
 
 
-def _keras_family(model: Any) -> str | None:
-    """The package of the Keras whose model `model` is: "keras" or "tf_keras"; None for others."""
-    for base in type(model).__mro__:
-        package = base.__module__.partition(".")[0]
-        if package in ("keras", "tf_keras") and base.__name__ == "Model":
-            return package
-    return None
-
-
-def _load_keras_file(path: Path) -> Any:
-    """Loads a saved model with the Keras that wrote it."""
-    version = _keras_version(path)
-    try:
-        if version.startswith("2."):
-            import tf_keras as keras
-        else:
-            import keras
-    except ImportError as error:
-        raise ValueError(
-            f"{path}: was saved by Keras {version}; {error.name} is not installed"
-        ) from None
-    try:
-        return keras.models.load_model(path, compile=False)
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        raise ValueError(f"{path}: Keras cannot load it ({_first_line(error)})") from None
-
-
-def _keras_version(path: Path) -> str:
-    try:
-        if path.suffix == ".keras":
-            with zipfile.ZipFile(path) as archive:
-                return str(json.loads(archive.read("metadata.json"))["keras_version"])
-        import h5py
-
-        with h5py.File(path) as file:
-            return str(text(file.attrs["keras_version"]))
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError):
-        raise ValueError(f"{path}: not a model saved by Keras") from None
-
-
-def _from_keras(model: Any, family: str) -> Source:
+def _from_keras(model: Any, family: str, shapes: Shapes | None) -> Source:
     name = f"model {model.name}"
-    if not model.built:
-        raise ValueError(f"{name} has no weights yet: build it, or call it once on data")
+    keras_models.check(model, name)
+    with keras_models.computing_in_float32(model):
+        source = _converted(model, family, name, shapes)
+    source.pruned = dict(getattr(model, keras_models.PRUNED_ATTRIBUTE, {}))
+    return source
+
+
+def _converted(model: Any, family: str, name: str, shapes: Shapes | None) -> Source:
     if family == "tf_keras":
         traceable, quiet = True, {}
     else:
@@ -147,26 +127,26 @@ def _from_keras(model: Any, family: str) -> Source:
 
         traceable, quiet = keras.backend.backend() == "tensorflow", {"verbose": False}
     if traceable and getattr(model, "inputs", None):
-        function, layer_names = _traced(model)
-        return _from_function(function, model, name, layer_names)
+        specs = keras_models.input_specs(model, name, shapes)
+        function, layer_names = _traced(model, specs)
+        hint = keras_models.hint_to_fix({x.name: tuple(x.shape) for x in specs})
+        return _from_function(function, model, name, layer_names, hint)
     with scratch_folder() as folder:
         try:
             model.export(str(folder), **quiet)
         except (ValueError, TypeError, AttributeError, RuntimeError) as error:
-            raise ValueError(f"{name}: Keras cannot export it ({_first_line(error)})") from None
-        return _parsed(_from_saved_model(folder, name), name)
+            raise ValueError(
+                f"{name}: Keras cannot export it ({keras_models.first_line(error)})"
+            ) from None
+        return _parsed(_from_saved_model(folder, name, shapes), name)
 
 
-def _traced(model: Any) -> tuple[Any, dict[str, str]]:
+def _traced(model: Any, specs: list[Any]) -> tuple[Any, dict[str, str]]:
     """The model as a TensorFlow function, and the layer of each name scope with a kernel."""
     import tensorflow as tf
 
-    specs = [tf.TensorSpec(x.shape, x.dtype, name=_identifier(x.name)) for x in model.inputs]
-
-    def call(*inputs: Any) -> Any:
-        return model(inputs[0] if len(inputs) == 1 else list(inputs), training=False)
-
-    function = tf.function(call).get_concrete_function(*specs)
+    function = tf.function(lambda *inputs: keras_models.call(model, inputs))
+    function = function.get_concrete_function(*specs)
     paths = {id(_variable(weight).handle): _path(weight) for weight in model.weights}
     layers = {
         id(internal): paths[id(external)].rpartition("/")[0].removeprefix(f"{model.name}/")
@@ -179,12 +159,6 @@ def _traced(model: Any) -> tuple[Any, dict[str, str]]:
             layer = layers[id(operation.inputs[0])]
             names[_scope(operation.name, layer)] = layer
     return function, names
-
-
-def _identifier(name: str) -> str:
-    """`name` as the name of a Python argument, which is what TensorFlow makes of inputs."""
-    word = re.sub(r"\W|^(?=\d)", "_", name)
-    return f"{word}_" if keyword.iskeyword(word) else word
 
 
 def _variable(weight: Any) -> Any:
@@ -209,25 +183,36 @@ def _scope(operation: str, layer: str) -> str:
     return candidate or scope
 
 
-def _from_saved_model(path: Path, name: str) -> bytes:
+def _from_saved_model(path: Path, name: str, shapes: Shapes | None = None) -> bytes:
     import tensorflow as tf
 
-    return _run(lambda: tf.lite.TFLiteConverter.from_saved_model(str(path)), name)
+    if shapes is None:
+        return _run(lambda: tf.lite.TFLiteConverter.from_saved_model(str(path)), name)
+    model = tf.saved_model.load(str(path))
+    function = model.signatures["serving_default"]
+    _, keywords = function.structured_input_signature
+    own = {key: tuple(spec.shape) for key, spec in keywords.items()}
+    chosen = keras_models.fixed_shapes(own, name, shapes)
+    specs = {key: tf.TensorSpec(chosen[key], spec.dtype, key) for key, spec in keywords.items()}
+    fixed = tf.function(lambda **inputs: function(**inputs)).get_concrete_function(**specs)
+    return _run(lambda: tf.lite.TFLiteConverter.from_concrete_functions([fixed], model), name)
 
 
-def _from_function(function: Any, model: Any, name: str, layer_names: dict[str, str]) -> Source:
+def _from_function(
+    function: Any, model: Any, name: str, layer_names: dict[str, str], hint: str
+) -> Source:
     variables = [_variable(weight) for weight in model.weights]
     lean, replaced = stand_ins.substitute(function, variables)
     if replaced:
         away = {id(stand_in.variable) for stand_in in replaced}
         seen = [variable for variable in variables if id(variable) not in away]
-        source = _parsed(_convert_function(lean, seen, name), name, layer_names)
+        source = _parsed(_convert_function(lean, seen, name, hint), name, layer_names)
         if stand_ins.restore(source.file.model, replaced):
             return source
-    return _parsed(_convert_function(function, variables, name), name, layer_names)
+    return _parsed(_convert_function(function, variables, name, hint), name, layer_names)
 
 
-def _convert_function(function: Any, variables: list[Any], name: str) -> bytes:
+def _convert_function(function: Any, variables: list[Any], name: str, hint: str) -> bytes:
     import tensorflow as tf
 
     # The converter reads weights from a SavedModel: half the time and memory of freezing a large
@@ -240,11 +225,12 @@ def _convert_function(function: Any, variables: list[Any], name: str) -> bytes:
         except (AssertionError, ValueError, TypeError, NotImplementedError):
             # It reads more than variables, tables for instance: the converter freezes the function.
             converter = tf.lite.TFLiteConverter.from_concrete_functions
-            return _run(lambda: converter([function], tracked), name)
-        return _from_saved_model(folder, name)
+            return _run(lambda: converter([function], tracked), name, hint)
+        converter = tf.lite.TFLiteConverter.from_saved_model
+        return _run(lambda: converter(str(folder)), name, hint)
 
 
-def _run(make: Callable[[], Any], name: str) -> bytes:
+def _run(make: Callable[[], Any], name: str, hint: str = "") -> bytes:
     import tensorflow as tf
 
     try:
@@ -255,13 +241,9 @@ def _run(make: Callable[[], Any], name: str) -> bytes:
         converter.exclude_conversion_metadata = True
         converter._experimental_use_buffer_offset = True
         return converter.convert()
-    except (ValueError, RuntimeError, TypeError, tf.errors.OpError) as error:
-        raise ValueError(f"{name}: TFLite cannot convert it ({_first_line(error)})") from None
-    except Exception as error:  # ConverterError has no public name
-        if type(error).__name__ != "ConverterError":
-            raise
-        raise ValueError(f"{name}: TFLite cannot convert it ({_first_line(error)})") from None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+    except Exception as error:
+        known = (ValueError, RuntimeError, TypeError, tf.errors.OpError)
+        if not isinstance(error, known) and type(error).__name__ != "ConverterError":
+            raise  # ConverterError has no public name
+        reason = keras_models.first_line(error)
+        raise ValueError(f"{name}: TFLite cannot convert it ({reason}){hint}") from None

@@ -128,7 +128,8 @@ def _time_file(path: Path, num_threads: int, options: Mapping[str, Any]) -> Timi
     try:
         session = Session(str(path), num_threads, options)
         session.set_inputs(random_inputs(session.inputs, seed=0))
-    except ValueError:
+        session.run()  # an operator may refuse random numbers, a shape to reshape to for instance
+    except (ValueError, RuntimeError):
         return None
     start = time.perf_counter()
     times: list[float] = []

@@ -17,7 +17,8 @@ class SingleOp:
         name: Name of its first output tensor.
         op: Builtin operator name such as "CONV_2D", or the code of a custom operator.
         output_shapes: Shapes of what it computes, as stored in the file.
-        model: The .tflite bytes; constants are copied, activations become inputs and outputs.
+        model: The .tflite bytes; constants are copied, with the operators that unpack them;
+            activations become inputs and outputs.
     """
 
     name: str
@@ -42,17 +43,22 @@ def split_ops(model: bytes) -> Iterator[SingleOp]:
     except Exception as error:  # flatbuffers raises whatever reading out of bounds leads to
         raise ValueError(f"damaged .tflite data: {error}") from error
     graph = whole.subgraphs[0]
+    unpackers: dict[int, list[Any]] = {}  # by constant results, the operators that lead to them
     for operator in graph.operators:
-        activations = [
-            number
-            for number in operator.inputs
-            if number >= 0 and not _is_constant(whole, graph.tensors[number])
-        ]
+        before: list[Any] = []
+        activations = []
+        for number in operator.inputs:
+            if number in unpackers:
+                before += [maker for maker in unpackers[number] if maker not in before]
+            elif number >= 0 and not _is_constant(whole, graph.tensors[number]):
+                activations.append(number)
+        if not activations:
+            unpackers |= {number: [*before, operator] for number in operator.outputs}
         yield SingleOp(
             name=_text(graph.tensors[operator.outputs[0]].name),
             op=op_name(whole.operatorCodes[operator.opcodeIndex]),
             output_shapes=tuple(_shape(graph.tensors[number]) for number in operator.outputs),
-            model=_model_of(schema, whole, operator, activations),
+            model=_model_of(schema, whole, [*before, operator], activations),
         )
 
 
@@ -76,9 +82,10 @@ def _is_constant(model: Any, tensor: Any) -> bool:
     return data is not None and len(data) > 0
 
 
-def _model_of(schema: Any, whole: Any, operator: Any, activations: list[int]) -> bytes:
+def _model_of(schema: Any, whole: Any, operators: list[Any], activations: list[int]) -> bytes:
     graph = whole.subgraphs[0]
-    used = list(dict.fromkeys(n for n in [*operator.inputs, *operator.outputs] if n >= 0))
+    read_and_made = [n for op in operators for n in [*op.inputs, *op.outputs]]
+    used = list(dict.fromkeys(n for n in read_and_made if n >= 0))
     place = {number: position for position, number in enumerate(used)} | {-1: -1}
     buffers, tensors = [schema.BufferT()], []
     for number in used:
@@ -89,19 +96,22 @@ def _model_of(schema: Any, whole: Any, operator: Any, activations: list[int]) ->
         else:
             tensor.buffer = 0
         tensors.append(tensor)
-    single = copy.copy(operator)
-    single.opcodeIndex = 0
-    single.inputs = [place[number] for number in operator.inputs]
-    single.outputs = [place[number] for number in operator.outputs]
+    copies = []
+    for number, operator in enumerate(operators):
+        single = copy.copy(operator)
+        single.opcodeIndex = number
+        single.inputs = [place[tensor] for tensor in operator.inputs]
+        single.outputs = [place[tensor] for tensor in operator.outputs]
+        copies.append(single)
 
     subgraph = schema.SubGraphT()
     subgraph.tensors = tensors
-    subgraph.operators = [single]
+    subgraph.operators = copies
     subgraph.inputs = list(dict.fromkeys(place[number] for number in activations))
-    subgraph.outputs = single.outputs
+    subgraph.outputs = copies[-1].outputs
     model = schema.ModelT()
     model.version = whole.version
-    model.operatorCodes = [whole.operatorCodes[operator.opcodeIndex]]
+    model.operatorCodes = [whole.operatorCodes[operator.opcodeIndex] for operator in operators]
     model.buffers = buffers
     model.subgraphs = [subgraph]
 

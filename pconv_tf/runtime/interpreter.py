@@ -18,6 +18,9 @@ class Interpreter:
     Calling it runs the model: `outputs = interpreter(x)`. Everything else that the runtime's own
     interpreter offers (get_input_details, set_tensor, invoke, ...) is available as attributes.
 
+    A model whose inputs have free sizes, and which cannot be run at the sizes in the file (1 for
+    each free one), is prepared when it is called.
+
     Args:
         model: Path of a .tflite file, or its bytes.
         num_threads: Threads of the runtime, which the delegate follows unless `options` says
@@ -48,11 +51,23 @@ class Interpreter:
             if not Path(name).is_file():
                 raise FileNotFoundError(f"{name}: no such file")
         delegate = load_delegate(options, runtime=runtime)
-        try:
-            self._interpreter = module.Interpreter(
+
+        def open_model() -> Any:
+            return module.Interpreter(
                 **source, experimental_delegates=[delegate], num_threads=num_threads
             )
-            self._interpreter.allocate_tensors()
+
+        self._prepared = False
+        try:
+            self._interpreter = open_model()
+            try:
+                self._interpreter.allocate_tensors()
+                self._prepared = True
+            except (RuntimeError, ValueError):
+                if not _has_free_size(self._interpreter):
+                    raise
+                delegate = load_delegate(options, runtime=runtime)
+                self._interpreter = open_model()  # the first one is of no more use
         except (RuntimeError, ValueError) as error:
             raise ValueError(f"{name}: cannot be run: {str(error).strip()}") from error
 
@@ -74,10 +89,12 @@ class Interpreter:
             raise ValueError(f"the model has {len(details)} inputs. Received: {len(inputs)}")
         arrays = [np.asarray(x, d["dtype"]) for x, d in zip(inputs, details, strict=True)]
         try:
-            if any(x.shape != tuple(d["shape"]) for x, d in zip(arrays, details, strict=True)):
+            same = all(x.shape == tuple(d["shape"]) for x, d in zip(arrays, details, strict=True))
+            if not same or not self._prepared:
                 for x, d in zip(arrays, details, strict=True):
                     self._interpreter.resize_tensor_input(d["index"], x.shape)
                 self._interpreter.allocate_tensors()
+                self._prepared = True
             for x, d in zip(arrays, details, strict=True):
                 self._interpreter.set_tensor(d["index"], x)
             self._interpreter.invoke()
@@ -93,3 +110,9 @@ class Interpreter:
         if name == "_interpreter":  # not yet made
             raise AttributeError(name)
         return getattr(self._interpreter, name)
+
+
+def _has_free_size(interpreter: Any) -> bool:
+    """Whether an input's height, width or another size beside the batch may change."""
+    details = interpreter.get_input_details()
+    return any((np.asarray(detail["shape_signature"])[1:] < 0).any() for detail in details)

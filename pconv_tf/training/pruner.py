@@ -17,6 +17,7 @@ from pconv_tf.training.layers import find_kernels
 from pconv_tf.training.patterns import PatternSet
 from pconv_tf.training.plan import LayerPlan, Plan, bind, check_rate, make_plan
 from pconv_tf.training.projections import KernelConstraint, Support
+from pconv_tf.training.pruned_memory import remember_pruned
 from pconv_tf.training.schedules import load_schedule, scheduled_rate
 
 Phase = Literal["warmup", "admm", "retrain"]
@@ -146,6 +147,7 @@ class Pruner:
         self.rho = 0.0
         self._admm = {}
         self.apply_masks()
+        remember_pruned(self.model, self.plan)
         self._push()
 
     def measure(self) -> None:

@@ -182,6 +182,20 @@ def test_operators_that_lack_inputs(mixed, name, inputs):
     refused(with_graph(mixed[3], edit), rf"damaged .tflite file \(subgraph 0: {name} with inputs")
 
 
+def test_crops_of_a_wrong_shape(mixed):
+    def edit(graph):
+        for operator in operators_of(graph, "BATCH_TO_SPACE_ND"):
+            graph.tensor(operator.inputs[2]).shape = np.array([4], np.int32)
+
+    data = with_graph(mixed[3], edit)
+    dilations = {layer.dilations for layer in inspection.inspect(_converted(data)).layers}
+    assert dilations == {(1, 1)}  # the three operators stay what they are
+
+
+def _converted(data):
+    return convert_with_report(data, force=True).flatbuffer
+
+
 def test_few_bytes_that_mean_much(converted):
     layer = fkw.encode(np.ones((2, 1, 1, 1), np.float32))
     channels = 1 << 24

@@ -1,0 +1,48 @@
+"""What a user should know about a conversion beside its table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pconv_tf.conversion.layer_choice import NOT_PRUNED
+from pconv_tf.conversion.report import PCONV, LayerReport
+
+_SHOWN = 3  # names of layers in one remark
+
+
+def remarks_on(layers: Sequence[LayerReport], pruned: Mapping[str, float]) -> list[str]:
+    """Whole sentences, each about one thing that is not as a user of pruning would expect it.
+
+    Args:
+        layers: the table.
+        pruned: the share of zeros of each layer that was pruned in this process.
+    """
+    dense = {layer.name.partition("#")[0] for layer in layers if layer.reason == NOT_PRUNED}
+    lost = [name for name in pruned if name in dense]
+    remarks = []
+    if lost:
+        remarks.append(
+            f"The model was pruned, but {_names(lost)} {'is' if len(lost) == 1 else 'are'} dense"
+            " now: training without PConvCallback or KeepZeros loses the zeros. Prune again, or"
+            " train with pconv_tf.training.KeepZeros."
+        )
+    if any(layer.became == PCONV for layer in layers):
+        return remarks
+    if all(layer.kept_weights in (None, 1) for layer in layers):
+        if not lost:
+            remarks.append(
+                "The model is not pruned: no layer has zeros, and the file is as large and as fast"
+                " as before. Prune it first, with PConvCallback while it trains, or at once with"
+                " prune_one_shot."
+            )
+    else:
+        remarks.append(
+            "No layer became a PConv2D, so the file runs as any other; the table says why."
+        )
+    return remarks
+
+
+def _names(names: Sequence[str]) -> str:
+    listed = ", ".join(names[:_SHOWN])
+    more = len(names) - _SHOWN
+    return f"layer{'s' if len(names) > 1 else ''} {listed}" + (f" and {more} more" * (more > 0))
