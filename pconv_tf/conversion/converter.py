@@ -12,7 +12,7 @@ from pconv_tf.conversion.graph import Graph, drop_unused
 from pconv_tf.conversion.graph_checks import check_growth
 from pconv_tf.conversion.keras_models import Shapes
 from pconv_tf.conversion.layer_choice import Choice, LayerConverter
-from pconv_tf.conversion.match import CONVOLUTIONS
+from pconv_tf.conversion.match import CONVOLUTIONS, LEFT_DENSE
 from pconv_tf.conversion.naming import LayerNames
 from pconv_tf.conversion.remarks import remarks_on
 from pconv_tf.conversion.report import LayerReport, text_table
@@ -164,7 +164,8 @@ def _convert_model(
     for subgraph in source.file.model.subgraphs:
         graph = Graph(source.file.model, subgraph)
         for operator in graph.operators:
-            if graph.builtin(operator) in CONVOLUTIONS or is_pconv(graph, operator):
+            known = graph.builtin(operator) in {*CONVOLUTIONS, *LEFT_DENSE}
+            if known or is_pconv(graph, operator):
                 found.append((graph, operator, names.of(graph, operator)))
     if not found:
         raise ValueError(f"{source.name}: has no convolution or fully connected layer")

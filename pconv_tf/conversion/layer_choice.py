@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from pconv_tf.conversion import cost_model
-from pconv_tf.conversion.constants import NotConvertible
+from pconv_tf.conversion.constants import NotConvertible, weights_of
 from pconv_tf.conversion.graph import Graph, ids
-from pconv_tf.conversion.match import CONVOLUTIONS, Convolution, match
+from pconv_tf.conversion.match import CONVOLUTIONS, LEFT_DENSE, Convolution, match
 from pconv_tf.conversion.report import PCONV, LayerReport
 from pconv_tf.conversion.rewrite import is_pconv, read_pconv, to_pconv
 from pconv_tf.fkw import FkwLayer, cast_weights, encode
@@ -85,6 +85,8 @@ class LayerConverter:
         """
         if is_pconv(graph, operator):
             return _already_converted(graph, operator, name)
+        if graph.builtin(operator) in LEFT_DENSE:
+            return _left_dense(graph, operator, name)
         op, choice = CONVOLUTIONS[graph.builtin(operator)], self._choice
         key = _weights_key(graph, operator)
         try:
@@ -180,6 +182,23 @@ def _gain(graph: Graph, conv: Convolution, layer: FkwLayer, weights: str) -> flo
         map_size=map_size,
         filter_block=layer.filter_block,
         weights=weights if layer.weight.dtype == np.float32 else str(layer.weight.dtype),
+    )
+
+
+def _left_dense(graph: Graph, operator: Any, name: str) -> LayerReport:
+    op, reason = LEFT_DENSE[graph.builtin(operator)]
+    try:
+        values = weights_of(graph, ids(operator.inputs)[1], channel_axis=0).values
+    except (NotConvertible, IndexError):
+        return LayerReport(name, op, op, reason)
+    return LayerReport(
+        name,
+        op,
+        op,
+        reason,
+        kept_weights=np.count_nonzero(values) / max(values.size, 1),
+        dense_bytes=values.nbytes,
+        fkw_bytes=values.nbytes,
     )
 
 

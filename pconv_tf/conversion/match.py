@@ -16,6 +16,10 @@ CONVOLUTIONS = {
     BuiltinOperator.DEPTHWISE_CONV_2D: "DEPTHWISE_CONV_2D",
     BuiltinOperator.FULLY_CONNECTED: "FULLY_CONNECTED",
 }
+LEFT_DENSE = {
+    BuiltinOperator.TRANSPOSE_CONV: ("TRANSPOSE_CONV", "PConv2D has no transposed convolution"),
+    BuiltinOperator.CONV_3D: ("CONV_3D", "PConv2D has two dimensions"),
+}
 _FUSABLE = {
     BuiltinOperator.RELU: Activation.RELU,
     BuiltinOperator.RELU6: Activation.RELU6,

@@ -25,7 +25,8 @@ class Kernel:
         variable: The weight variable.
         kind: "conv", "pointwise" (1x1), "depthwise" or "dense" (fully connected).
         shape: (kh, kw, I, O): what one filter sees of the input, and the filters. A depthwise layer
-            is (kh, kw, 1, channels * multiplier), a dense layer (1, 1, inputs, units).
+            is (kh, kw, 1, channels * multiplier), a dense layer (1, 1, inputs, units), a
+            convolution of a signal (1, k, I, O).
         groups: Channel groups of the convolution (filters see I = channels / groups).
         framework: Access to the Keras that the layer belongs to.
     """
@@ -121,18 +122,14 @@ def _walk(framework: Framework, model: Any) -> list[tuple[str, Any]]:
 def _kernels_of(framework: Framework, name: str, layer: Any) -> list[Kernel] | str:
     """The layer's kernels (none if it has nothing to prune), or the reason for leaving it out."""
     layers = framework.layers
-    # tf_keras derives Conv2DTranspose from Conv2D, so the exclusions come first.
-    unsupported = (
-        layers.Conv1D,
-        layers.Conv3D,
-        layers.Conv2DTranspose,
-        layers.SeparableConv1D,
-        layers.Embedding,
-    )
-    if isinstance(layer, unsupported):
-        return f"{type(layer).__name__} is not supported: only 2-D convolutions and Dense are"
-    prunable = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D, layers.Dense)
-    if not isinstance(layer, prunable):
+    # tf_keras derives transposed convolutions from the plain ones, so the exclusions come first.
+    if isinstance(layer, layers.Conv1DTranspose | layers.Conv2DTranspose):
+        return f"stays dense: PConv2D has no transposed convolution{_cost(layer)}"
+    if isinstance(layer, layers.Conv3D | layers.Conv3DTranspose | layers.Embedding):
+        return f"{type(layer).__name__} is not supported: 1-D and 2-D convolutions and Dense are"
+    separable = (layers.SeparableConv1D, layers.SeparableConv2D)
+    depthwise = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
+    if not isinstance(layer, (layers.Conv1D, layers.Conv2D, layers.Dense, *separable, *depthwise)):
         return []
     if not layer.built:
         raise ValueError(
@@ -147,23 +144,38 @@ def _kernels_of(framework: Framework, name: str, layer: Any) -> list[Kernel] | s
     def kernel(attribute: str, kind: Kind, suffix: str = "") -> Kernel:
         variable = getattr(layer, attribute)
         dims = [int(d) for d in variable.shape]
-        kh, kw, channels, filters = [1, 1, *dims] if kind == "dense" else dims
+        # A fully connected layer is a 1x1 convolution, one of a signal a 1xk one, in TFLite, too.
+        kh, kw, channels, filters = [1] * (4 - len(dims)) + dims
         groups = int(getattr(layer, "groups", 1)) if kind in ("conv", "pointwise") else 1
         if kind == "depthwise":
             groups, channels, filters = channels, 1, channels * filters
         shape = (kh, kw, channels, filters)
         return Kernel(name + suffix, layer, variable, kind, shape, groups, framework)
 
-    if isinstance(layer, layers.SeparableConv2D):
+    if isinstance(layer, separable):
         return [
             kernel("depthwise_kernel", "depthwise", "/depthwise"),
             kernel("pointwise_kernel", "pointwise", "/pointwise"),
         ]
-    if isinstance(layer, layers.DepthwiseConv2D):
+    if isinstance(layer, depthwise):
         # Keras 3 calls it `kernel`, tf_keras `depthwise_kernel`.
         named = "depthwise_kernel" if hasattr(layer, "depthwise_kernel") else "kernel"
         return [kernel(named, "depthwise")]
     if isinstance(layer, layers.Dense):
         return [kernel("kernel", "dense")]
-    pointwise = tuple(layer.kernel_size) == (1, 1)
+    pointwise = set(layer.kernel_size) == {1}
     return [kernel("kernel", "pointwise" if pointwise else "conv")]
+
+
+def _cost(layer: Any) -> str:
+    """What a layer takes that is not pruned, as the end of a reason."""
+    if not layer.built:
+        return ""
+    weights = int(np.prod(layer.kernel.shape))
+    try:
+        # Each input value meets every weight of its channel once.
+        positions = int(np.prod([int(size) for size in layer.input.shape[1:]]))
+        macs = positions * weights // int(layer.kernel.shape[-1])
+    except (AttributeError, TypeError, ValueError, RuntimeError):
+        return f" ({weights:,} weights)"
+    return f" ({weights:,} weights, {macs / 1e6:.1f} MMAC)"

@@ -83,7 +83,7 @@ def make_plan(model: Any, config: PruningConfig, *, for_training: bool = False) 
         reasons = "; ".join(f"{item.name}: {item.reason}" for item in left_out)
         raise ValueError(
             "model: no layer can be pruned with this configuration. "
-            + (reasons or "It has neither 2-D convolutions nor Dense layers")
+            + (reasons or "It has neither convolutions nor Dense layers")
         )
     return Plan(tuple(layers), tuple(left_out))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 from typing import Any, TextIO
 
@@ -107,7 +108,7 @@ class SparsityReport:
 
 
 def sparsity_report(model: Any, config: ConfigLike | None = None) -> SparsityReport:
-    """Counts the zeros of every 2-D convolution and fully connected layer of a model.
+    """Counts the zeros of every 1-D and 2-D convolution and fully connected layer of a model.
 
     Args:
         model: A built Keras 3 or tf_keras model.
@@ -247,8 +248,7 @@ def _output_positions(kernel: Kernel) -> int | None:
         # Layers of subclassed models and layers without a fixed input size have no output shape.
         return None
     channels_first = getattr(kernel.layer, "data_format", "channels_last") == "channels_first"
-    height, width = shape[1:] if channels_first else shape[:2]
-    return height * width
+    return math.prod(shape[1:] if channels_first else shape[:-1])
 
 
 def _table(report: SparsityReport) -> list[str]:
