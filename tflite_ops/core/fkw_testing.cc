@@ -36,6 +36,7 @@ UIntArray Pack(const std::vector<uint32_t>& values, UIntArray::Type type,
         break;
     }
   }
+  bytes->shrink_to_fit();  // for AddressSanitizer
   return UIntArray(bytes->data(), type, values.size());
 }
 
@@ -205,6 +206,12 @@ OwnedLayer RandomLayer(const RandomLayerSpec& spec, std::mt19937* rng) {
     layer.index_type = RandomType(layer.index, rng);
     layer.stride_type = RandomType(layer.stride, rng);
   }
+  // Allocations of exactly their sizes, for AddressSanitizer.
+  layer.weight_f32.shrink_to_fit();
+  layer.weight_f16.shrink_to_fit();
+  layer.weight_i8.shrink_to_fit();
+  layer.bias.shrink_to_fit();
+  layer.scale.shrink_to_fit();
   return layer;
 }
 

@@ -1,0 +1,78 @@
+// A node of a model: the first chunk says which operation and how it is wired, the second holds its
+// parameters or custom options, every further one is a tensor: its first bytes are its shape.
+#include <algorithm>
+#include <cstdlib>
+
+#include "delegate/node_reader.h"
+#include "tflite_ops/fake_runtime.h"
+#include "tflite_ops/fuzzing/chunks.h"
+
+namespace {
+
+using namespace pconv;
+
+constexpr int kOperations[] = {kTfLiteBuiltinAdd,
+                               kTfLiteBuiltinAveragePool2d,
+                               kTfLiteBuiltinConcatenation,
+                               kTfLiteBuiltinConv2d,
+                               kTfLiteBuiltinDepthwiseConv2d,
+                               kTfLiteBuiltinFullyConnected,
+                               kTfLiteBuiltinMaxPool2d,
+                               kTfLiteBuiltinMean,
+                               kTfLiteBuiltinMul,
+                               kTfLiteBuiltinPad,
+                               kTfLiteBuiltinRelu,
+                               kTfLiteBuiltinReshape,
+                               kTfLiteBuiltinSoftmax,
+                               kTfLiteBuiltinSub};
+constexpr int kNumOperations = sizeof(kOperations) / sizeof(kOperations[0]);
+
+// More than any operation's parameters have. Enumerations and booleans, too, get any value, which
+// the runtime never gives them: the script builds this without the checks of those.
+struct Parameters {
+  int32_t words[16];
+};
+
+int AddTensor(const fuzzing::Chunk& chunk, testing::FakeRuntime* runtime) {
+  const size_t rank = std::min<size_t>(chunk.type >> 4 & 7, chunk.bytes);
+  std::vector<int> shape;
+  for (size_t i = 0; i < rank; ++i) shape.push_back(static_cast<int8_t>(chunk.data[i]));
+  constexpr TfLiteType kTypes[] = {kTfLiteFloat32, kTfLiteInt32, kTfLiteUInt8,  kTfLiteFloat16,
+                                   kTfLiteUInt16,  kTfLiteInt8,  kTfLiteUInt32, kTfLiteInt64};
+  if (chunk.type & 8) return runtime->AddActivation(shape, "tensor");
+  return runtime->AddConstant(kTypes[chunk.type & 7], shape, chunk.data.get() + rank,
+                              chunk.bytes - rank);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const std::vector<fuzzing::Chunk> chunks = fuzzing::ReadChunks(data, size, 12);
+  if (chunks.size() < 3) return 0;
+  testing::FakeRuntime runtime;
+  const int output = runtime.AddActivation({1, 4, 4, 4}, "output");
+  std::vector<int> inputs;
+  for (size_t i = 2; i < chunks.size(); ++i) inputs.push_back(AddTensor(chunks[i], &runtime));
+  for (size_t i = 0; i < chunks[0].bytes && i < inputs.size(); ++i) {
+    const int wired = chunks[0].data[i] % (static_cast<int>(chunks.size()) + 1) - 1;
+    if (wired < static_cast<int>(chunks.size()) - 1) inputs[i] = wired;
+  }
+  const fuzzing::Chunk& parameters = chunks[1];
+  const int operation = chunks[0].type % (kNumOperations + 1);
+  if (operation == kNumOperations) {
+    runtime.AddCustomNode("PConv2D", inputs, {output},
+                          {parameters.data.get(), parameters.data.get() + parameters.bytes});
+  } else {
+    Parameters values = {};
+    std::memcpy(&values, parameters.data.get(), std::min(sizeof(values), parameters.bytes));
+    runtime.AddBuiltinNode(kOperations[operation], inputs, {output}, values);
+  }
+  TfLiteNode* node = nullptr;
+  TfLiteRegistration* registration = nullptr;
+  TfLiteContext* context = runtime.context();
+  if (context->GetNodeAndRegistration(context, 0, &node, &registration) != kTfLiteOk) return 0;
+  Node result;
+  const Status status = ReadNode(context, *node, *registration, &result);
+  if (!status.ok() && status.message().empty()) std::abort();
+  return 0;
+}

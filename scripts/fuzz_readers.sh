@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# libFuzzer on the readers of the format: fuzz_readers.sh SECONDS PYTHON [FOLDER]. Every target runs
+# SECONDS under AddressSanitizer and UndefinedBehaviorSanitizer, from seeds made from the golden files.
+# What it finds new stays in FOLDER/corpus and is a seed of the next run; what fails is in FOLDER.
+set -euo pipefail
+seconds=$1 python=$2 folder=$(realpath -m "${3:-build/fuzz}")
+cd "$(dirname "$0")/.."
+mkdir -p "$folder"
+PYTHONPATH=tests "$python" tests/fuzz_corpus.py tests/golden "$folder/seeds"
+
+readers=(tflite_ops/core/{conv_geometry,flexbuffer_map,fkw_view,pconv2d_options}.cc)
+layers=("${readers[@]}" tflite_ops/core/reference.cc tflite_ops/layer_reader.cc)
+declare -A sources=(
+  [options]="tflite_ops/fuzzing/options_fuzz.cc ${readers[*]}"
+  [layer]="tflite_ops/fuzzing/layer_fuzz.cc ${layers[*]}"
+  [node]="delegate/fuzzing/node_fuzz.cc delegate/graph.cc delegate/node_reader.cc ${layers[*]}
+    tflite_ops/tflite_node.cc tflite_ops/fake_runtime.cc tflite_ops/core/fkw_testing.cc"
+)
+for target in options layer node; do
+  mkdir -p "$folder/corpus/$target"
+  # shellcheck disable=SC2086
+  clang++ -std=c++17 -O1 -g -I. ${sources[$target]} -o "$folder/$target" \
+    -fsanitize=fuzzer,address,undefined -fno-sanitize=enum,bool -fno-sanitize-recover=all
+  echo "fuzz_readers.sh: $target, $seconds s"
+  "$folder/$target" -max_total_time="$seconds" -timeout=5 -rss_limit_mb=1024 -print_final_stats=1 \
+    -verbosity=0 -print_funcs=0 -artifact_prefix="$folder/$target-" "$folder/corpus/$target" "$folder/seeds/$target" 2>&1 |
+    sed '/Recommended dictionary/,/End of recommended dictionary/d'
+done
