@@ -190,6 +190,20 @@ void ExplicitPads(CaseCollector* cases) {
     builder.Output(builder.PConv2D(builder.Input({1, 13, 16, 6}), spec));
     cases->Add(&builder, "explicit pads " + std::to_string(i));
   }
+  // A window of one pixel reads nothing beyond the image but by its pads: what a layer before it
+  // leaves there must not be seen.
+  for (const int pad : cases->Values({1, 2, 3})) {
+    GraphBuilder builder(Seed() + pad);
+    RandomLayerSpec spec;
+    spec.window = MakeWindow(1, 1);
+    spec.num_taps = 1;
+    spec.density = 1.0;
+    const int before = builder.PConv2D(builder.Input({1, 18, 7, 16}), spec);
+    spec.window.padding = Padding::kValid;
+    spec.window.pads = {0, pad & 2, 0, pad & 1};
+    builder.Output(builder.PConv2D(before, spec));
+    cases->Add(&builder, "pads of points " + std::to_string(pad));
+  }
 }
 
 void SparseFullyConnected(CaseCollector* cases) {
