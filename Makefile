@@ -15,7 +15,7 @@ OPENCL_TESTS := //delegate/opencl:opencl_engine_test //delegate/opencl:opencl_ti
 # Tests that need an OpenCL device (PoCL, which `setup` installs) fail without one; 0 skips them there.
 export PCONV_REQUIRE_OPENCL ?= 1
 
-.PHONY: help setup delegate demo test test-all test-python test-cpp test-long test-emulated test-oclgrind sanitize lint
+.PHONY: help setup delegate demo test test-all test-python test-cpp test-long test-emulated test-oclgrind sanitize fuzz fuzz-readers lint
 .PHONY: format bench docs wheel clean
 
 help:  ## list the targets
@@ -36,7 +36,7 @@ demo: setup  ## train, prune, convert and run a CNN on Fashion-MNIST; prints a t
 
 test: setup lint test-cpp test-python  ## linters, C++ and Python tests: minutes
 
-test-all: test test-long sanitize test-emulated test-oclgrind  ## these, long tests, sanitizers, other CPUs: an hour
+test-all: test test-long sanitize fuzz-readers test-emulated test-oclgrind  ## these, long tests, sanitizers, other CPUs: an hour
 
 test-cpp: setup  ## C++ tests but the long ones
 	$(BAZEL) test --test_tag_filters=-long //...
@@ -48,6 +48,25 @@ test-long: setup  ## C++ and Python tests that take long
 sanitize: setup  ## C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer, threads under ThreadSanitizer
 	$(BAZEL) test --config=asan //...
 	$(BAZEL) test --config=tsan $(THREAD_TESTS)
+
+# How much `make fuzz` does: graphs in each of four parts, mutated models, seconds of each reader, files.
+FUZZ_GRAPHS ?= 5000
+FUZZ_FILES ?= 200000
+FUZZ_MODELS ?= 1000
+FUZZ_SECONDS ?= 300
+FUZZ_TEST := $(BAZEL) test --config=asan --test_timeout=36000 --nocache_test_results --test_output=all
+
+fuzz: setup  ## fuzzers for hours, with random seeds (docs/security.md)
+	$(FUZZ_TEST) --test_env=PCONV_FUZZ_SEED=random --test_env=PCONV_FUZZ_CASES=$(FUZZ_GRAPHS) //delegate/fuzzing:graph_fuzz_test
+	$(FUZZ_TEST) --test_env=PCONV_FUZZ_SEED=random --test_env=PCONV_FUZZ_CASES=$(FUZZ_FILES) //delegate:mutation_test
+	$(MAKE) fuzz-readers FUZZ_READER_SECONDS=$(FUZZ_SECONDS)
+	PYTHONPATH=tests/runtime $(PY) tests/runtime/model_fuzz.py --cases=$(FUZZ_MODELS)
+
+FUZZ_READER_SECONDS ?= 10
+fuzz-readers: setup  ## libFuzzer on the readers of the format, for seconds
+	scripts/packages.sh clang:clang
+	scripts/packages.sh "libclang-rt-$$(clang -dumpversion | cut -d. -f1)-dev:$$(clang -print-file-name=libclang_rt.fuzzer-$$(uname -m).a)"
+	scripts/fuzz_readers.sh $(FUZZ_READER_SECONDS) $(PY)
 
 test-emulated: setup  ## C++ tests under qemu: ARM64 with and without float16, x86-64 CPUs without AVX-512 or AVX
 	scripts/packages.sh "qemu-user-static:qemu-aarch64-static" "g++-aarch64-linux-gnu:aarch64-linux-gnu-g++"

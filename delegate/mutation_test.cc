@@ -2,10 +2,12 @@
 // it never crashes. Run under --config=asan this also finds every access out of bounds.
 
 #include <algorithm>
+#include <cstdio>
 #include <random>
 #include <string>
 
 #include "delegate/delegate.h"
+#include "delegate/fuzzing/budget.h"
 #include "delegate/testing/model_testing.h"
 #include "gtest/gtest.h"
 #include "tflite_ops/core/pconv2d_options.h"
@@ -16,6 +18,7 @@ namespace {
 
 using testing::FakeRuntime;
 
+// More and other ones: PCONV_FUZZ_CASES and PCONV_FUZZ_SEED.
 constexpr int kCases = 4000;
 
 class Mutator {
@@ -195,12 +198,14 @@ bool IsSmall(FakeRuntime* runtime, int num_tensors, int num_nodes) {
 }
 
 TEST(Mutation, MalformedModelsNeverCrash) {
-  const uint32_t seed = std::random_device{}();
+  const uint32_t seed = fuzzing::FirstSeed(std::random_device{}());
+  const int num_cases = fuzzing::NumCases(kCases);
+  std::printf("seed %u, %d cases\n", seed, num_cases);
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 rng(seed);
   TfLiteDelegate* delegate = CreateDelegate({});
   int refused = 0, run = 0;
-  for (int i = 0; i < kCases; ++i) {
+  for (int i = 0; i < num_cases; ++i) {
     FakeRuntime runtime;
     testing::AddTestModel(&rng, &runtime);
     const int num_tensors = static_cast<int>(runtime.context()->tensors_size);
@@ -221,8 +226,8 @@ TEST(Mutation, MalformedModelsNeverCrash) {
   }
   DestroyDelegate(delegate);
   // Both must happen often, or the mutations test nothing.
-  EXPECT_GT(refused, kCases / 4);
-  EXPECT_GT(run, kCases / 10);
+  EXPECT_GT(refused, num_cases / 4);
+  EXPECT_GT(run, num_cases / 10);
   RecordProperty("refused", refused);
   RecordProperty("run", run);
 }

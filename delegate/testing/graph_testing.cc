@@ -321,14 +321,21 @@ Tensors RandomInputs(const Graph& graph, std::mt19937* rng) {
   return inputs;
 }
 
-Tensors ReferenceOutputs(const Graph& graph, const Tensors& inputs) {
+Tensors ReferenceOutputs(const Graph& graph, const Tensors& inputs,
+                         const std::function<void(std::vector<float>*)>& change) {
   Tensors values(graph.values.size());
   for (size_t i = 0; i < graph.values.size(); ++i) {
     const Value& value = graph.values[i];
     if (value.data != nullptr) values[i].assign(value.data, value.data + Elements(value.shape));
   }
-  for (size_t i = 0; i < inputs.size(); ++i) values[graph.inputs[i]] = inputs[i];
-  for (const Node& node : graph.nodes) values[node.output] = Evaluate(graph, node, values);
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    values[graph.inputs[i]] = inputs[i];
+    if (change) change(&values[graph.inputs[i]]);
+  }
+  for (const Node& node : graph.nodes) {
+    values[node.output] = Evaluate(graph, node, values);
+    if (change) change(&values[node.output]);
+  }
   Tensors outputs;
   for (const int i : graph.outputs) outputs.push_back(values[i]);
   return outputs;

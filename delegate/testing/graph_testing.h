@@ -3,6 +3,7 @@
 #define PCONV_TF_DELEGATE_TESTING_GRAPH_TESTING_H_
 
 #include <deque>
+#include <functional>
 #include <random>
 #include <string>
 #include <vector>
@@ -52,8 +53,10 @@ using Tensors = std::vector<std::vector<float>>;
 // Uniform in [-1, 1].
 std::vector<float> RandomTensor(const Shape& shape, std::mt19937* rng);
 Tensors RandomInputs(const Graph& graph, std::mt19937* rng);
-// Outputs of the graph for these inputs.
-Tensors ReferenceOutputs(const Graph& graph, const Tensors& inputs);
+// Outputs of the graph for these inputs. `change`, if given, is called with every activation,
+// inputs and outputs too, before it is read.
+Tensors ReferenceOutputs(const Graph& graph, const Tensors& inputs,
+                         const std::function<void(std::vector<float>*)>& change = nullptr);
 // Largest |a - b| over the largest |expected|; infinity if NaNs differ.
 double RelativeError(const std::vector<float>& expected, const std::vector<float>& actual);
 
