@@ -35,13 +35,17 @@ def recalibrate(
     Raises:
         ValueError: Not a Keras model, or unusable inputs.
     """
-    calibration = Calibration(inputs, samples=samples, batch_size=batch_size)
+    recalibrate_with(model, Calibration(inputs, samples=samples, batch_size=batch_size))
+    return model
+
+
+def recalibrate_with(model: Any, calibration: Calibration) -> None:
+    """`recalibrate` with samples that are chosen already."""
     layers = norm_layers(model)
     watcher = Watcher(model)
     if layers:
         for index, calls in watcher.order(layers, calibration.first()).items():
             recalibrate_layer(watcher, layers[index], calls, calibration)
-    return model
 
 
 def norm_layers(model: Any) -> list[Any]:

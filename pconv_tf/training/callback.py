@@ -13,6 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pconv_tf.config import ConfigLike, PruningConfig
+from pconv_tf.training.averaging import averages_weights
+from pconv_tf.training.batch_norm import recalibrate_with
+from pconv_tf.training.calibration import Calibration
 from pconv_tf.training.checkpoint import read, write
 from pconv_tf.training.frameworks import framework_of
 from pconv_tf.training.plan import Plan
@@ -47,10 +50,19 @@ class PConvCallback(keras.callbacks.Callback):
             is replaced after every epoch. If it holds one when training begins, training goes on
             from there: the same `fit` call, started again, ends as if it had never been stopped,
             given that the data of an epoch does not depend on the epochs before it.
+        calibration: Inputs without labels, as `pconv_tf.training.Calibration` takes them. The hard
+            prune then fits the kept weights to what the network computed just before it, and sets
+            the statistics of batch normalisation anew, as `pconv_tf.refit` does; retraining starts
+            from there. None leaves both to retraining.
+
+    An optimizer that averages the weights (`use_ema`) begins its average anew at the hard prune,
+    and with `calibration` the statistics of batch normalisation are set for the averaged weights
+    when training ends.
 
     Raises:
-        ValueError: Bad configuration. `on_train_begin` raises it when the configuration does not
-            fit the model or when `fit` has fewer epochs than ADMM needs.
+        ValueError: Bad configuration, or unusable calibration inputs. `on_train_begin` raises it
+            when the configuration does not fit the model or when `fit` has fewer epochs than ADMM
+            needs.
     """
 
     def __init__(
@@ -59,11 +71,13 @@ class PConvCallback(keras.callbacks.Callback):
         *,
         log_layers: bool = False,
         checkpoint_dir: str | os.PathLike[str] | None = None,
+        calibration: Any = None,
     ) -> None:
         super().__init__()
         self.config = PruningConfig.from_any(config)
         self._log_layers = log_layers
         self._checkpoint_dir = None if checkpoint_dir is None else Path(checkpoint_dir)
+        self._calibration = None if calibration is None else Calibration.of(calibration)
         self._pruner: Pruner | None = None
         self._epochs_done = 0
         self._first_epoch: int | None = None
@@ -180,7 +194,7 @@ class PConvCallback(keras.callbacks.Callback):
             if not self._updates_by_step and (in_stage + 1) % config.update_period[0] == 0:
                 pruner.update(step)
             if self._epochs_done == config.admm_epochs:
-                pruner.hard_prune(step)
+                pruner.hard_prune(step, self._calibration)
             elif in_stage + 1 == config.epochs_per_stage:
                 self._begin_stage(pruner, stage + 1)
         elif pruner.phase == "retrain":
@@ -203,6 +217,10 @@ class PConvCallback(keras.callbacks.Callback):
             framework_of(self.model).start_at(self.model, 0)
         # Averaged weights, where the optimizer keeps some, are written back after the last update.
         pruner.apply_masks()
+        averaged = pruner.phase == "retrain" and averages_weights(self.model)
+        if averaged and self._calibration is not None:
+            # Averages of weights come without averages of what batch normalisation has seen.
+            recalibrate_with(self.model, self._calibration)
         if pruner.phase != "retrain":
             warnings.warn(
                 f"PConvCallback: training ended after {self._epochs_done} epochs, before the hard "

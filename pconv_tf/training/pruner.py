@@ -12,12 +12,15 @@ import numpy.typing as npt
 
 from pconv_tf.config import PruningConfig
 from pconv_tf.training.admm import ConstraintSet, LayerAdmm, Residuals, Splitting
+from pconv_tf.training.averaging import restart_average
+from pconv_tf.training.calibration import Calibration
 from pconv_tf.training.frameworks import framework_of
 from pconv_tf.training.layers import find_kernels
 from pconv_tf.training.patterns import PatternSet
 from pconv_tf.training.plan import LayerPlan, Plan, bind, check_rate, make_plan
 from pconv_tf.training.projections import KernelConstraint, Support
 from pconv_tf.training.pruned_memory import remember_pruned
+from pconv_tf.training.refitting import DenseWeights, refit_to
 from pconv_tf.training.schedules import load_schedule, scheduled_rate
 
 Phase = Literal["warmup", "admm", "retrain"]
@@ -138,8 +141,12 @@ class Pruner:
             self._residuals[layer.name] = admm.update(weights, self._rate(layer, step))
         self._push()
 
-    def hard_prune(self, step: int) -> None:
-        """Projects the weights onto the constraints, and from now on keeps the zeros."""
+    def hard_prune(self, step: int, calibration: Calibration | None = None) -> None:
+        """Projects the weights onto the constraints, and from now on keeps the zeros.
+
+        With `calibration` the kept weights are fitted to what the network computed just before.
+        """
+        dense = None if calibration is None else DenseWeights(self.model)
         for layer in self.plan.layers:
             support = layer.constraint.project(layer.kernel.read(), self._rate(layer, step))
             self.masks[layer.name] = layer.constraint.expand(support)
@@ -147,6 +154,9 @@ class Pruner:
         self.rho = 0.0
         self._admm = {}
         self.apply_masks()
+        if calibration is not None and dense is not None:
+            refit_to(self.model, dense, calibration, self.masks)
+        restart_average(self.model)
         remember_pruned(self.model, self.plan)
         self._push()
 
