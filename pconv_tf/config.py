@@ -21,6 +21,7 @@ ConfigLike: TypeAlias = "PruningConfig | Mapping[str, Any] | str | os.PathLike[s
 
 FILTER_BLOCKS = (1, 4, 8, 16)
 BALANCES = ("layer", "filter")
+SALIENCIES = ("magnitude", "activation")
 GROUPINGS = ("consecutive", "similar")
 FIXED_SETS = ("pconv4", "squares4")
 MAX_PATTERNS = 255
@@ -75,6 +76,9 @@ class PruningConfig:
             ones, and exact names over expressions.
         balance: "layer" ranks all kernels of a layer together; "filter" keeps the same number of
             kernels in every filter.
+        saliency: What a projection at once (the hard prune, `prune_one_shot`) keeps: "magnitude",
+            the largest weights, or "activation", those that add most to the layer's outputs,
+            w^2 E[x^2] with the inputs x of the calibration samples, which it needs.
         filter_block: This many filters share pattern and connectivity: 1, 4, 8 or 16.
         filter_grouping: Which filters form a block: "consecutive" ones, or "similar" ones, chosen
             once before pruning starts so that sharing costs least.
@@ -107,6 +111,7 @@ class PruningConfig:
     depthwise_patterns: bool = False
     per_layer: Mapping[str, LayerOverride] = dataclasses.field(default_factory=dict)
     balance: Literal["layer", "filter"] = "layer"
+    saliency: Literal["magnitude", "activation"] = "magnitude"
     filter_block: int = 1
     filter_grouping: Literal["consecutive", "similar"] = "consecutive"
     dense_rate: float = 1.0
@@ -128,6 +133,7 @@ class PruningConfig:
         for field in ("filter_block", "dense_block"):
             _one_of(field, getattr(self, field), FILTER_BLOCKS)
         _one_of("balance", self.balance, BALANCES)
+        _one_of("saliency", self.saliency, SALIENCIES)
         _one_of("filter_grouping", self.filter_grouping, GROUPINGS)
         for field in ("depthwise_patterns", "mine_centreless"):
             _one_of(field, getattr(self, field), (True, False))

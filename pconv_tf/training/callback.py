@@ -20,6 +20,7 @@ from pconv_tf.training.checkpoint import read, write
 from pconv_tf.training.frameworks import framework_of
 from pconv_tf.training.plan import Plan
 from pconv_tf.training.pruner import PHASES, Phase, Pruner
+from pconv_tf.training.saliency import require_samples
 
 
 class PConvCallback(keras.callbacks.Callback):
@@ -53,7 +54,7 @@ class PConvCallback(keras.callbacks.Callback):
         calibration: Inputs without labels, as `pconv_tf.training.Calibration` takes them. The hard
             prune then fits the kept weights to what the network computed just before it, and sets
             the statistics of batch normalisation anew, as `pconv_tf.refit` does; retraining starts
-            from there. None leaves both to retraining.
+            from there. None leaves both to retraining. `saliency: activation` needs them.
 
     An optimizer that averages the weights (`use_ema`) begins its average anew at the hard prune,
     and with `calibration` the statistics of batch normalisation are set for the averaged weights
@@ -78,6 +79,7 @@ class PConvCallback(keras.callbacks.Callback):
         self._log_layers = log_layers
         self._checkpoint_dir = None if checkpoint_dir is None else Path(checkpoint_dir)
         self._calibration = None if calibration is None else Calibration.of(calibration)
+        require_samples(self.config, self._calibration)
         self._pruner: Pruner | None = None
         self._epochs_done = 0
         self._first_epoch: int | None = None
@@ -131,7 +133,7 @@ class PConvCallback(keras.callbacks.Callback):
         del logs
         first_epoch = 0
         if self._pruner is None:
-            pruner = Pruner(self.model, self.config)
+            pruner = Pruner(self.model, self.config, self._calibration)
             first_epoch = self._resume(pruner)
             self._pruner = pruner
         elif self._pruner.model is not self.model:
@@ -194,7 +196,7 @@ class PConvCallback(keras.callbacks.Callback):
             if not self._updates_by_step and (in_stage + 1) % config.update_period[0] == 0:
                 pruner.update(step)
             if self._epochs_done == config.admm_epochs:
-                pruner.hard_prune(step, self._calibration)
+                pruner.hard_prune(step)
             elif in_stage + 1 == config.epochs_per_stage:
                 self._begin_stage(pruner, stage + 1)
         elif pruner.phase == "retrain":

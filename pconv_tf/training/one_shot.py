@@ -9,6 +9,7 @@ from pconv_tf.training.calibration import Calibration
 from pconv_tf.training.plan import bind, make_plan
 from pconv_tf.training.pruned_memory import remember_pruned
 from pconv_tf.training.refitting import DenseWeights, refit_to
+from pconv_tf.training.saliency import input_scales, require_samples, salient
 
 Model = TypeVar("Model")
 
@@ -16,7 +17,8 @@ Model = TypeVar("Model")
 def prune_one_shot(model: Model, config: ConfigLike, *, calibration: Any = None) -> Model:
     """Projects the weights of `model` onto the constraints of `config`, in place.
 
-    The result is the nearest model (in the Euclidean norm) that meets the constraints. Its accuracy
+    The result is the nearest model (in the Euclidean norm) that meets the constraints, unless
+    `saliency: activation` of the configuration weighs each weight by what it reads. Its accuracy
     is that of magnitude pruning without retraining. With `calibration` the kept weights then make
     up for the removed ones as well as they can without training (see `pconv_tf.refit`). Use
     `PConvCallback` to keep accuracy.
@@ -25,7 +27,8 @@ def prune_one_shot(model: Model, config: ConfigLike, *, calibration: Any = None)
         model: A built Keras 3 or tf_keras model.
         config: A `PruningConfig`, a mapping of its fields or the path of a YAML file.
         calibration: Inputs without labels, as `pconv_tf.training.Calibration` takes them, for the
-            refit and for the statistics of batch normalisation; None projects only.
+            refit, for the statistics of batch normalisation and for `saliency: activation`; None
+            projects only.
 
     Returns:
         The same model.
@@ -36,11 +39,16 @@ def prune_one_shot(model: Model, config: ConfigLike, *, calibration: Any = None)
     """
     settings = PruningConfig.from_any(config)
     samples = None if calibration is None else Calibration.of(calibration)
-    plan = bind(make_plan(model, settings), settings)
+    require_samples(settings, samples)
+    plan, scales = make_plan(model, settings), {}
+    if samples is not None and settings.saliency == "activation":
+        scales = input_scales(model, [layer.kernel for layer in plan.layers], samples)
+    plan = bind(plan, settings, scales)
     masks, pruned = {}, []
     for layer in plan.layers:
         weights = layer.kernel.read()
-        mask = layer.constraint.expand(layer.constraint.project(weights))
+        judged = salient(layer.kernel, weights, scales)
+        mask = layer.constraint.expand(layer.constraint.project(judged))
         weights[~mask] = 0
         masks[layer.name] = mask
         pruned.append(weights)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from pconv_tf.config import LayerOverride, PatternSpec, PruningConfig, natural_count
 from pconv_tf.training import patterns
 from pconv_tf.training.grouping import similar_filters
 from pconv_tf.training.layers import Kernel, LeftOut, find_kernels
 from pconv_tf.training.projections import KernelConstraint, kept_kernels
+from pconv_tf.training.saliency import salient
 
 FROZEN = "is frozen (trainable=False)"
 
@@ -88,11 +92,18 @@ def make_plan(model: Any, config: PruningConfig, *, for_training: bool = False) 
     return Plan(tuple(layers), tuple(left_out))
 
 
-def bind(plan: Plan, config: PruningConfig) -> Plan:
+def bind(
+    plan: Plan, config: PruningConfig, scales: Mapping[str, npt.NDArray[np.float32]] | None = None
+) -> Plan:
     """Completes a plan with what depends on the weights: similar filters and mined pattern sets.
 
     Every "naturalK" is mined once per kernel size, over the kernels of all layers that ask for it
     and that survive connectivity pruning.
+
+    Args:
+        plan: From `make_plan`.
+        config: The same configuration.
+        scales: From `saliency.input_scales`, where weights count by what they add to the outputs.
 
     Raises:
         ValueError: A weight is not finite, or more patterns are asked for than candidates exist.
@@ -107,7 +118,7 @@ def bind(plan: Plan, config: PruningConfig) -> Plan:
     sets: dict[tuple[int, tuple[int, int], int], patterns.PatternSet] = {}
     for key, members in mined.items():
         count, size, entries = key
-        energies = [_surviving_energy(layer) for layer in members]
+        energies = [_surviving_energy(layer, scales or {}) for layer in members]
         sets[key] = patterns.mine(energies, size, count, entries, centre=not config.mine_centreless)
 
     def completed(layer: LayerPlan) -> LayerPlan:
@@ -138,8 +149,8 @@ def _mining_key(layer: LayerPlan) -> tuple[int, tuple[int, int], int] | None:
     return None if count is None else (count, layer.kernel.shape[:2], layer.entries)
 
 
-def _surviving_energy(layer: LayerPlan) -> Any:
-    weights = layer.kernel.read()
+def _surviving_energy(layer: LayerPlan, scales: Mapping[str, npt.NDArray[np.float32]]) -> Any:
+    weights = salient(layer.kernel, layer.kernel.read(), scales)
     energy = layer.constraint.tap_energy(weights)
     survivors = layer.constraint.project_connectivity(weights).kept
     if survivors is None:

@@ -21,6 +21,7 @@ from pconv_tf.training.plan import LayerPlan, Plan, bind, check_rate, make_plan
 from pconv_tf.training.projections import KernelConstraint, Support
 from pconv_tf.training.pruned_memory import remember_pruned
 from pconv_tf.training.refitting import DenseWeights, refit_to
+from pconv_tf.training.saliency import input_scales, salient
 from pconv_tf.training.schedules import load_schedule, scheduled_rate
 
 Phase = Literal["warmup", "admm", "retrain"]
@@ -53,8 +54,15 @@ class Pruner:
         rho: The penalty weight in force.
     """
 
-    def __init__(self, model: Any, config: PruningConfig) -> None:
+    def __init__(
+        self, model: Any, config: PruningConfig, calibration: Calibration | None = None
+    ) -> None:
         """Resolves `config` against `model`.
+
+        Args:
+            model: The model.
+            config: What is wanted of it.
+            calibration: Samples for the hard prune; None leaves everything to retraining.
 
         Raises:
             ValueError: The configuration does not fit the model.
@@ -66,6 +74,7 @@ class Pruner:
         self.model = model
         self._framework = framework_of(model)
         self._config = config
+        self._calibration = calibration
         self._schedule = load_schedule(config.schedule)
         self._admm: dict[str, LayerAdmm] = {}
         self._residuals: dict[str, Residuals] = {}
@@ -125,7 +134,7 @@ class Pruner:
     def begin_stage(self, rho: float, step: int) -> None:
         """Starts an ADMM stage at the current weights; mines patterns before the first one."""
         if self.phase == "warmup":
-            self.plan = bind(self.plan, self._config)
+            self.plan = bind(self.plan, self._config, self._scales())
             self.phase = "admm"
         for layer in self.plan.layers:
             rate = self._rate(layer, step) if self._is_scheduled(layer) else None
@@ -141,14 +150,18 @@ class Pruner:
             self._residuals[layer.name] = admm.update(weights, self._rate(layer, step))
         self._push()
 
-    def hard_prune(self, step: int, calibration: Calibration | None = None) -> None:
+    def hard_prune(self, step: int) -> None:
         """Projects the weights onto the constraints, and from now on keeps the zeros.
 
-        With `calibration` the kept weights are fitted to what the network computed just before.
+        With samples the kept weights are fitted to what the network computed just before.
         """
+        calibration = self._calibration
         dense = None if calibration is None else DenseWeights(self.model)
+        scales = self._scales()
         for layer in self.plan.layers:
-            support = layer.constraint.project(layer.kernel.read(), self._rate(layer, step))
+            support = layer.constraint.project(
+                salient(layer.kernel, layer.kernel.read(), scales), self._rate(layer, step)
+            )
             self.masks[layer.name] = layer.constraint.expand(support)
         self.phase = "retrain"
         self.rho = 0.0
@@ -297,6 +310,12 @@ class Pruner:
             elif self.phase == "retrain":
                 mask = layer.kernel.native(self._mask(layer))
                 framework.assign_mask(self.model, attachment.mask, mask)
+
+    def _scales(self) -> dict[str, npt.NDArray[np.float32]]:
+        if self._calibration is None or self._config.saliency == "magnitude":
+            return {}
+        kernels = [layer.kernel for layer in self.plan.layers]
+        return input_scales(self.model, kernels, self._calibration)
 
     def _target(self, layer: LayerPlan) -> npt.NDArray[np.float32]:
         admm = self._admm.get(layer.name)

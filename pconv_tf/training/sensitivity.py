@@ -12,8 +12,12 @@ import numpy as np
 
 from pconv_tf.config import ConfigLike, PruningConfig
 from pconv_tf.files import write_atomically
+from pconv_tf.training.batch_norm import norm_layers, recalibrate_with
+from pconv_tf.training.calibration import Calibration
+from pconv_tf.training.frameworks import framework_of
 from pconv_tf.training.layers import find_kernels
 from pconv_tf.training.plan import bind, make_plan
+from pconv_tf.training.saliency import input_scales, require_samples, salient
 
 RATES = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
 
@@ -121,11 +125,29 @@ class Sensitivity:
         write_atomically(path, picture.getvalue())
 
 
+class _Statistics:
+    """The statistics of a model's batch normalisation, to be put back."""
+
+    def __init__(self, model: Any) -> None:
+        self._framework = framework_of(model)
+        self._variables = [
+            variable
+            for layer in norm_layers(model)
+            for variable in (layer.moving_mean, layer.moving_variance)
+        ]
+        self._values = [self._framework.read(variable).copy() for variable in self._variables]
+
+    def restore(self) -> None:
+        for variable, value in zip(self._variables, self._values, strict=True):
+            self._framework.assign(variable, value)
+
+
 def measure(
     model: Any,
     config: ConfigLike,
     score: Callable[[Any], float],
     *,
+    calibration: Any = None,
     rates: Sequence[float] = RATES,
     progress: Callable[[int, int], None] | None = None,
 ) -> Sensitivity:
@@ -136,18 +158,29 @@ def measure(
         config: Pattern sets, balance and blocks are taken from it; its rates are not.
         score: From the model to a number that is better when higher, such as accuracy on a
             validation set.
+        calibration: Inputs without labels, as `pconv_tf.training.Calibration` takes them. The
+            statistics of batch normalisation are set anew before every score, since stale ones
+            hide what a layer can bear, and `saliency: activation` is followed. Every score then
+            costs a pass over the samples for each such layer: some hundred will do.
         rates: Connectivity rates to try; a layer skips those above the number of kernels that are
             ranked together in it, which leave one kernel at most.
         progress: Called with (evaluations done, evaluations in all).
 
     Raises:
-        ValueError: The configuration does not fit the model, or a rate is below 1.
+        ValueError: The configuration does not fit the model, a rate is below 1, or
+            `saliency: activation` has no samples.
     """
     settings = PruningConfig.from_any(config)
     rates = sorted(set(rates))
     if not rates or rates[0] < 1:
         raise ValueError(f"rates: expected numbers of at least 1. Received: {list(rates)!r}")
-    plan = bind(make_plan(model, settings), settings)
+    samples = None if calibration is None else Calibration.of(calibration)
+    require_samples(settings, samples)
+    plan, scales = make_plan(model, settings), {}
+    if samples is not None and settings.saliency == "activation":
+        scales = input_scales(model, [layer.kernel for layer in plan.layers], samples)
+    plan = bind(plan, settings, scales)
+    statistics = _Statistics(model)
     layers = [layer for layer in plan.layers if layer.kernel.kind != "depthwise"]
     # At a rate of `ranked` one kernel is left; higher ones leave no fewer, or none.
     tried = [[rate for rate in rates if rate <= layer.constraint.ranked] for layer in layers]
@@ -156,25 +189,32 @@ def measure(
 
     def evaluate() -> float:
         nonlocal done
+        if samples is not None:
+            recalibrate_with(model, samples)
         value = float(score(model))
         done += 1
         if progress is not None:
             progress(done, total)
         return value
 
-    baseline = evaluate()
+    try:
+        baseline = evaluate()
+    finally:
+        statistics.restore()
     measured = []
     for layer, layer_rates in zip(layers, tried, strict=True):
         weights = layer.kernel.read()
         kept, scores = [], []
         try:
             for rate in layer_rates:
-                mask = layer.constraint.expand(layer.constraint.project(weights, rate))
+                judged = salient(layer.kernel, weights, scales)
+                mask = layer.constraint.expand(layer.constraint.project(judged, rate))
                 layer.kernel.write(np.where(mask, weights, np.float32(0)))
                 kept.append(int(mask.sum()))
                 scores.append(evaluate())
         finally:
             layer.kernel.write(weights)
+            statistics.restore()
         measured.append(
             LayerSensitivity(
                 layer.name, weights.size, tuple(layer_rates), tuple(kept), tuple(scores)
