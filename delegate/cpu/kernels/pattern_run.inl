@@ -14,36 +14,8 @@
 #define PCONV_MCA_END()
 #endif
 
-// One kernel. `cells`: its channel's, from that of tap (0, 0) of the block's first output on;
-// strides in bytes.
-template <unsigned kMask, int R, int C>
-PCONV_INLINE void AddPatternKernel(PatternVec (&acc)[R][C], const char* cells, size_t row,
-                                   const Record* rec) {
-  const TapWeights weights = LoadTapWeights(rec->weights);
-  PCONV_UNROLL
-  for (int r = 0; r < R + 2; ++r) {
-    PCONV_UNROLL
-    for (int c = 0; c < C + 2; ++c) {
-      bool used = false;
-      PCONV_UNROLL
-      for (int b = 0; b < 9; ++b) used = used || Reads(kMask, b, R, C, r, c);
-      if (!used) continue;
-      const PatternVec x = reinterpret_cast<const PatternVec*>(cells)[c];
-      int t = 0;
-      PCONV_UNROLL
-      for (int b = 0; b < 9; ++b) {
-        if (Reads(kMask, b, R, C, r, c)) {
-          MultiplyAddTap<R, C>(acc[r - b / 3][c - b % 3], x, weights, rec->weights, t);
-        }
-        t += kMask >> b & 1;
-      }
-    }
-    cells += row;
-    asm("" : "+r"(cells));  // keeps one pointer instead of a register per cell
-  }
-}
-
-// `count` kernels of one pattern; `input`: `cells` of channel 0.
+// `count` kernels of one pattern. `input`: cell of tap (0, 0) of the block's first output; strides
+// in bytes.
 template <unsigned kMask, int R, int C>
 PCONV_INLINE const char* PatternRun(PatternVec (&acc)[R][C], const char* input, size_t plane,
                                     size_t row, const char* record, uint32_t count) {
@@ -52,8 +24,30 @@ PCONV_INLINE const char* PatternRun(PatternVec (&acc)[R][C], const char* input, 
   do {
     PCONV_MCA_BEGIN(kMask, R, C);
     const Record* rec = reinterpret_cast<const Record*>(record);
+    const char* cells = input + rec->channel * plane;
     __builtin_prefetch(record + kPrefetch);
-    AddPatternKernel<kMask>(acc, input + rec->channel * plane, row, rec);
+    const TapWeights weights = LoadTapWeights(rec->weights);
+    PCONV_UNROLL
+    for (int r = 0; r < R + 2; ++r) {
+      PCONV_UNROLL
+      for (int c = 0; c < C + 2; ++c) {
+        bool used = false;
+        PCONV_UNROLL
+        for (int b = 0; b < 9; ++b) used = used || Reads(kMask, b, R, C, r, c);
+        if (!used) continue;
+        const PatternVec x = reinterpret_cast<const PatternVec*>(cells)[c];
+        int t = 0;
+        PCONV_UNROLL
+        for (int b = 0; b < 9; ++b) {
+          if (Reads(kMask, b, R, C, r, c)) {
+            MultiplyAddTap<R, C>(acc[r - b / 3][c - b % 3], x, weights, rec->weights, t);
+          }
+          t += kMask >> b & 1;
+        }
+      }
+      cells += row;
+      asm("" : "+r"(cells));  // keeps one pointer instead of a register per cell
+    }
     record += kRecordBytes;
     PCONV_MCA_END();
   } while (record != end);
