@@ -2,11 +2,11 @@
 
     python -m benchmarks.neon_throughput
 
-Compiles kernels_baseline.cc and float16_pattern.cc of delegate/cpu/kernels for ARM64, takes the
-inner loop of each of the 126 patterns of 4 of 9 taps (one kernel times one block of output vectors) and asks
-llvm-mca for its cycles when the data is in L1. LLVM's model of cortex-a76 is that of Cortex-A57,
-which starts one 128-bit FMLA a cycle; neoverse-n1, the server version of the same core, has a model
-of its own with two. Needs Debian's g++-aarch64-linux-gnu and llvm-19.
+Compiles pattern_neon.cc and float16_pattern.cc of delegate/cpu/kernels for ARM64, takes the inner
+loop of each of the 126 patterns of 4 of 9 taps (one kernel times one block of output vectors) and
+asks llvm-mca for its cycles when the data is in L1. LLVM's model of cortex-a76 is that of
+Cortex-A57, which starts one 128-bit FMLA a cycle; neoverse-n1, the server version of the same core,
+has a model of its own with two. Needs Debian's g++-aarch64-linux-gnu and llvm-19.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FMLA_PER_CYCLE = {"cortex-a76": 1, "neoverse-n1": 2}
 # Sources with their options (isa_copts in third_party/copts.bzl).
 SOURCES: dict[str, tuple[str, list[str]]] = {
-    "float32": ("kernels_baseline.cc", []),
+    "float32": ("pattern_neon.cc", []),
     "float16": ("float16_pattern.cc", ["-march=armv8.2-a+fp16", "-fno-schedule-insns"]),
 }
 

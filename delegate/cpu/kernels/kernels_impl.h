@@ -15,6 +15,7 @@
 #include "delegate/cpu/kernels/few_pixels.inl"
 #include "delegate/cpu/kernels/interleave.inl"
 #include "delegate/cpu/kernels/kernel_table.h"
+#include "delegate/cpu/kernels/pattern_block.h"
 #include "delegate/cpu/kernels/pattern_tile.h"
 #include "delegate/cpu/kernels/single_filters.h"
 #include "delegate/cpu/kernels/vector.h"
