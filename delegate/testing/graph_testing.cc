@@ -64,157 +64,202 @@ size_t BroadcastIndex(const Shape& shape, const Shape& output, size_t i) {
   return index;
 }
 
-std::vector<float> Evaluate(const Graph& graph, const Node& node, const Tensors& values) {
-  const Shape& in = graph.values[node.inputs[0]].shape;
-  const Shape& out = graph.values[node.output].shape;
-  const auto& input = values[node.inputs[0]];
-  std::vector<float> output(Elements(out));
-  const auto constant = [&](int value) { return graph.values[value].data; };
-  if (const auto* op = std::get_if<PConv2DNode>(&node.op)) {
+// What a node computes: an operation of its own for every kind, by std::visit, so that a new kind
+// does not compile before it has one.
+class Evaluator {
+ public:
+  Evaluator(const Graph& graph, const Node& node, const Tensors& values)
+      : graph_(graph),
+        node_(node),
+        values_(values),
+        in_(graph.values[node.inputs[0]].shape),
+        out_(graph.values[node.output].shape),
+        input_(values[node.inputs[0]]),
+        output_(Elements(out_)) {}
+
+  void operator()(const PConv2DNode& op) {
     const auto shape = [](const Shape& s) {
       return s.size() == 4 ? NhwcShape{s[0], s[1], s[2], s[3]} : NhwcShape{s[0], 1, 1, s[1]};
     };
-    ReferencePConv2D(op->layer, shape(in), input.data(), shape(out), output.data());
-  } else if (const auto* op = std::get_if<Conv2DNode>(&node.op)) {
-    const Shape& filter = graph.values[op->filter].shape;
-    const int group_in = filter[3], group_out = out[3] / (in[3] / group_in);
-    ForPixels(out, [&](int n, int y, int x, size_t pixel) {
-      for (int o = 0; o < out[3]; ++o) {
-        double sum = op->bias < 0 ? 0.0 : constant(op->bias)[o];
-        ForTaps(op->window, in, n, y, x, [&](int tap, size_t in_pixel) {
+    ReferencePConv2D(op.layer, shape(in_), input_.data(), shape(out_), output_.data());
+  }
+
+  void operator()(const Conv2DNode& op) {
+    const Shape& filter = graph_.values[op.filter].shape;
+    const int group_in = filter[3], group_out = out_[3] / (in_[3] / group_in);
+    ForPixels(out_, [&](int n, int y, int x, size_t pixel) {
+      for (int o = 0; o < out_[3]; ++o) {
+        double sum = op.bias < 0 ? 0.0 : constant(op.bias)[o];
+        ForTaps(op.window, in_, n, y, x, [&](int tap, size_t in_pixel) {
           for (int i = 0; i < group_in; ++i) {
             sum +=
-                double{input[in_pixel * in[3] + o / group_out * group_in + i]} *
+                double{input_[in_pixel * in_[3] + o / group_out * group_in + i]} *
                 constant(
-                    op->filter)[(static_cast<size_t>(o) * filter[1] * filter[2] + tap) * group_in +
-                                i];
+                    op.filter)[(static_cast<size_t>(o) * filter[1] * filter[2] + tap) * group_in +
+                               i];
           }
         });
-        output[pixel * out[3] + o] = Activate(sum, op->activation);
+        output_[pixel * out_[3] + o] = Activate(sum, op.activation);
       }
     });
-  } else if (const auto* op = std::get_if<DepthwiseConv2DNode>(&node.op)) {
-    ForPixels(out, [&](int n, int y, int x, size_t pixel) {
-      for (int o = 0; o < out[3]; ++o) {
-        double sum = op->bias < 0 ? 0.0 : constant(op->bias)[o];
-        ForTaps(op->window, in, n, y, x, [&](int tap, size_t in_pixel) {
-          sum += double{input[in_pixel * in[3] + o / op->depth_multiplier]} *
-                 constant(op->filter)[static_cast<size_t>(tap) * out[3] + o];
+  }
+
+  void operator()(const DepthwiseConv2DNode& op) {
+    ForPixels(out_, [&](int n, int y, int x, size_t pixel) {
+      for (int o = 0; o < out_[3]; ++o) {
+        double sum = op.bias < 0 ? 0.0 : constant(op.bias)[o];
+        ForTaps(op.window, in_, n, y, x, [&](int tap, size_t in_pixel) {
+          sum += double{input_[in_pixel * in_[3] + o / op.depth_multiplier]} *
+                 constant(op.filter)[static_cast<size_t>(tap) * out_[3] + o];
         });
-        output[pixel * out[3] + o] = Activate(sum, op->activation);
+        output_[pixel * out_[3] + o] = Activate(sum, op.activation);
       }
     });
-  } else if (const auto* op = std::get_if<FullyConnectedNode>(&node.op)) {
-    const Shape& filter = graph.values[op->filter].shape;
-    for (size_t i = 0; i < output.size(); ++i) {
+  }
+
+  void operator()(const FullyConnectedNode& op) {
+    const Shape& filter = graph_.values[op.filter].shape;
+    for (size_t i = 0; i < output_.size(); ++i) {
       const size_t row = i / filter[0], o = i % filter[0];
-      double sum = op->bias < 0 ? 0.0 : constant(op->bias)[o];
+      double sum = op.bias < 0 ? 0.0 : constant(op.bias)[o];
       for (int k = 0; k < filter[1]; ++k) {
-        sum += double{input[row * filter[1] + k]} * constant(op->filter)[o * filter[1] + k];
+        sum += double{input_[row * filter[1] + k]} * constant(op.filter)[o * filter[1] + k];
       }
-      output[i] = Activate(sum, op->activation);
+      output_[i] = Activate(sum, op.activation);
     }
-  } else if (const auto* op = std::get_if<Pool2DNode>(&node.op)) {
-    ForPixels(out, [&](int n, int y, int x, size_t pixel) {
-      for (int c = 0; c < out[3]; ++c) {
+  }
+
+  void operator()(const Pool2DNode& op) {
+    ForPixels(out_, [&](int n, int y, int x, size_t pixel) {
+      for (int c = 0; c < out_[3]; ++c) {
         double sum = 0, max = -std::numeric_limits<double>::infinity();
         int count = 0;
-        ForTaps(op->window, in, n, y, x, [&](int, size_t in_pixel) {
-          const double value = input[in_pixel * in[3] + c];
+        ForTaps(op.window, in_, n, y, x, [&](int, size_t in_pixel) {
+          const double value = input_[in_pixel * in_[3] + c];
           sum += value;
           max = std::max(max, value);
           ++count;
         });
-        output[pixel * out[3] + c] =
-            Activate(op->kind == PoolKind::kMax ? max : sum / count, op->activation);
+        output_[pixel * out_[3] + c] =
+            Activate(op.kind == PoolKind::kMax ? max : sum / count, op.activation);
       }
     });
-  } else if (const auto* op = std::get_if<BinaryNode>(&node.op)) {
-    const Shape& b_shape = graph.values[node.inputs[1]].shape;
-    for (size_t i = 0; i < output.size(); ++i) {
-      const double a = input[BroadcastIndex(in, out, i)];
-      const double b = values[node.inputs[1]][BroadcastIndex(b_shape, out, i)];
-      output[i] = Activate(op->kind == BinaryKind::kAdd   ? a + b
-                           : op->kind == BinaryKind::kSub ? a - b
+  }
+
+  void operator()(const BinaryNode& op) {
+    const Shape& b_shape = graph_.values[node_.inputs[1]].shape;
+    for (size_t i = 0; i < output_.size(); ++i) {
+      const double a = input_[BroadcastIndex(in_, out_, i)];
+      const double b = values_[node_.inputs[1]][BroadcastIndex(b_shape, out_, i)];
+      output_[i] = Activate(op.kind == BinaryKind::kAdd   ? a + b
+                            : op.kind == BinaryKind::kSub ? a - b
                                                           : a * b,
-                           op->activation);
+                            op.activation);
     }
-  } else if (const auto* op = std::get_if<UnaryNode>(&node.op)) {
-    for (size_t i = 0; i < output.size(); ++i) {
-      const double x = input[i];
-      switch (op->kind) {
+  }
+
+  void operator()(const UnaryNode& op) {
+    for (size_t i = 0; i < output_.size(); ++i) {
+      const double x = input_[i];
+      switch (op.kind) {
         case UnaryKind::kRelu:
-          output[i] = Activate(x, Activation::kRelu);
+          output_[i] = Activate(x, Activation::kRelu);
           break;
         case UnaryKind::kReluN1To1:
-          output[i] = Activate(x, Activation::kReluN1To1);
+          output_[i] = Activate(x, Activation::kReluN1To1);
           break;
         case UnaryKind::kRelu6:
-          output[i] = Activate(x, Activation::kRelu6);
+          output_[i] = Activate(x, Activation::kRelu6);
           break;
         case UnaryKind::kLogistic:
-          output[i] = static_cast<float>(1 / (1 + std::exp(-x)));
+          output_[i] = static_cast<float>(1 / (1 + std::exp(-x)));
           break;
         case UnaryKind::kTanh:
-          output[i] = static_cast<float>(std::tanh(x));
+          output_[i] = static_cast<float>(std::tanh(x));
           break;
         case UnaryKind::kHardSwish:
-          output[i] = static_cast<float>(x * std::min(std::max(x + 3, 0.0), 6.0) / 6);
+          output_[i] = static_cast<float>(x * std::min(std::max(x + 3, 0.0), 6.0) / 6);
           break;
         case UnaryKind::kLeakyRelu:
-          output[i] = static_cast<float>(x < 0 ? x * op->alpha : x);
+          output_[i] = static_cast<float>(x < 0 ? x * op.alpha : x);
           break;
       }
     }
-  } else if (const auto* op = std::get_if<PadNode>(&node.op)) {
-    for (size_t i = 0; i < output.size(); ++i) {
+  }
+
+  void operator()(const PadNode& op) {
+    for (size_t i = 0; i < output_.size(); ++i) {
       size_t rest = i, index = 0, stride = 1;
       bool inside = true;
-      for (size_t d = out.size(); d-- > 0;) {
-        const int at = static_cast<int>(rest % out[d]) - op->pads[d].first;
-        rest /= out[d];
-        inside = inside && at >= 0 && at < in[d];
+      for (size_t d = out_.size(); d-- > 0;) {
+        const int at = static_cast<int>(rest % out_[d]) - op.pads[d].first;
+        rest /= out_[d];
+        inside = inside && at >= 0 && at < in_[d];
         index += static_cast<size_t>(at) * stride;
-        stride *= in[d];
+        stride *= in_[d];
       }
-      output[i] = inside ? input[index] : 0.0f;
+      output_[i] = inside ? input_[index] : 0.0f;
     }
-  } else if (std::holds_alternative<GlobalMeanNode>(node.op)) {
-    const int pixels = in[1] * in[2];
-    for (size_t i = 0; i < output.size(); ++i) {
+  }
+
+  void operator()(const GlobalMeanNode&) {
+    const int pixels = in_[1] * in_[2];
+    for (size_t i = 0; i < output_.size(); ++i) {
       double sum = 0;
       for (int p = 0; p < pixels; ++p) {
-        sum += input[(i / in[3] * pixels + p) * in[3] + i % in[3]];
+        sum += input_[(i / in_[3] * pixels + p) * in_[3] + i % in_[3]];
       }
-      output[i] = static_cast<float>(sum / pixels);
+      output_[i] = static_cast<float>(sum / pixels);
     }
-  } else if (const auto* op = std::get_if<ConcatNode>(&node.op)) {
+  }
+
+  void operator()(const ConcatNode& op) {
     size_t outer = 1, row = 1;
-    for (int d = 0; d < static_cast<int>(out.size()); ++d) (d < op->axis ? outer : row) *= out[d];
+    for (int d = 0; d < static_cast<int>(out_.size()); ++d) (d < op.axis ? outer : row) *= out_[d];
     size_t at = 0;
-    for (const int value : node.inputs) {
-      const size_t inner = values[value].size() / outer;
+    for (const int value : node_.inputs) {
+      const size_t inner = values_[value].size() / outer;
       for (size_t o = 0; o < outer; ++o) {
         for (size_t i = 0; i < inner; ++i) {
-          output[o * row + at + i] = Activate(values[value][o * inner + i], op->activation);
+          output_[o * row + at + i] = Activate(values_[value][o * inner + i], op.activation);
         }
       }
       at += inner;
     }
-  } else if (const auto* op = std::get_if<SoftmaxNode>(&node.op)) {
-    const size_t columns = in.back();
-    for (size_t first = 0; first < output.size(); first += columns) {
+  }
+
+  void operator()(const SoftmaxNode& op) {
+    const size_t columns = in_.back();
+    for (size_t first = 0; first < output_.size(); first += columns) {
       double sum = 0, max = -std::numeric_limits<double>::infinity();
-      for (size_t i = 0; i < columns; ++i) max = std::max<double>(max, input[first + i]);
-      for (size_t i = 0; i < columns; ++i) sum += std::exp((input[first + i] - max) * op->beta);
+      for (size_t i = 0; i < columns; ++i) max = std::max<double>(max, input_[first + i]);
+      for (size_t i = 0; i < columns; ++i) sum += std::exp((input_[first + i] - max) * op.beta);
       for (size_t i = 0; i < columns; ++i) {
-        output[first + i] = static_cast<float>(std::exp((input[first + i] - max) * op->beta) / sum);
+        output_[first + i] =
+            static_cast<float>(std::exp((input_[first + i] - max) * op.beta) / sum);
       }
     }
-  } else {  // reshape
-    output = input;
   }
-  return output;
+
+  void operator()(const ReshapeNode&) { output_ = input_; }
+
+  std::vector<float> TakeOutput() { return std::move(output_); }
+
+ private:
+  const float* constant(int value) const { return graph_.values[value].data; }
+
+  const Graph& graph_;
+  const Node& node_;
+  const Tensors& values_;
+  const Shape &in_, &out_;
+  const std::vector<float>& input_;
+  std::vector<float> output_;
+};
+
+std::vector<float> Evaluate(const Graph& graph, const Node& node, const Tensors& values) {
+  Evaluator evaluator(graph, node, values);
+  std::visit(evaluator, node.op);
+  return evaluator.TakeOutput();
 }
 
 }  // namespace
