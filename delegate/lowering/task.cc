@@ -64,6 +64,23 @@ bool IsConv(const Node& node) {
          std::holds_alternative<DepthwiseConv2DNode>(node.op);
 }
 
+std::optional<Activation> ClampOf(UnaryKind kind) {
+  switch (kind) {
+    case UnaryKind::kRelu:
+      return Activation::kRelu;
+    case UnaryKind::kRelu6:
+      return Activation::kRelu6;
+    case UnaryKind::kReluN1To1:
+      return Activation::kReluN1To1;
+    case UnaryKind::kLogistic:
+    case UnaryKind::kTanh:
+    case UnaryKind::kHardSwish:
+    case UnaryKind::kLeakyRelu:
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
 bool IsSpatialPad(const PadNode& pad) {
   return pad.pads.size() == 4 && pad.pads[0] == std::pair<int, int>(0, 0) &&
          pad.pads[3] == std::pair<int, int>(0, 0);

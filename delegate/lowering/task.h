@@ -2,6 +2,7 @@
 #ifndef PCONV_TF_DELEGATE_LOWERING_TASK_H_
 #define PCONV_TF_DELEGATE_LOWERING_TASK_H_
 
+#include <optional>
 #include <vector>
 
 #include "delegate/graph.h"
@@ -22,6 +23,8 @@ struct Task {
 const Window* WindowOf(const Node& node);
 Activation ActivationOf(const Node& node);
 bool IsConv(const Node& node);
+// The activation that a unary operation is the same as; none if it is more than a clamp.
+std::optional<Activation> ClampOf(UnaryKind kind);
 // Padding of nothing but height and width.
 bool IsSpatialPad(const PadNode& pad);
 

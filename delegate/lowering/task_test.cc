@@ -6,7 +6,7 @@
 #include "delegate/testing/graph_testing.h"
 #include "gtest/gtest.h"
 
-namespace pconv::cpu {
+namespace pconv {
 namespace {
 
 using testing::GraphBuilder;
@@ -109,5 +109,15 @@ TEST(FuseNodes, AdditionStaysWhereItCannotBecomeAnAddend) {
   EXPECT_EQ(count(Activation::kNone, {1, 8, 8, 4}, false, true), 2u);
 }
 
+TEST(ClampOf, OnlyClampsAreActivations) {
+  EXPECT_EQ(ClampOf(UnaryKind::kRelu), Activation::kRelu);
+  EXPECT_EQ(ClampOf(UnaryKind::kRelu6), Activation::kRelu6);
+  EXPECT_EQ(ClampOf(UnaryKind::kReluN1To1), Activation::kReluN1To1);
+  for (const UnaryKind kind :
+       {UnaryKind::kLogistic, UnaryKind::kTanh, UnaryKind::kHardSwish, UnaryKind::kLeakyRelu}) {
+    EXPECT_EQ(ClampOf(kind), std::nullopt);
+  }
+}
+
 }  // namespace
-}  // namespace pconv::cpu
+}  // namespace pconv

@@ -83,39 +83,60 @@ void LayoutChoice::ChooseFamilies() {
   }
 }
 
-Family LayoutChoice::ChooseFamily(const Task& task) const {
-  const Node& node = MainNode(task);
-  const Shape& output = ShapeOf(task.output);
-  if (IsConv(node)) {
-    return IsMatrixProduct(graph_, task) ? Family::kFullyConnected : Family::kLaneTiled;
+// A question for every kind of operation, so that a new kind does not compile before it has an
+// answer.
+class LayoutChoice::FamilyChooser {
+ public:
+  FamilyChooser(const LayoutChoice& layouts, const Task& task) : layouts_(layouts), task_(task) {}
+
+  Family operator()(const PConv2DNode&) const { return Conv(); }
+  Family operator()(const Conv2DNode&) const { return Conv(); }
+  Family operator()(const DepthwiseConv2DNode&) const { return Conv(); }
+  Family operator()(const FullyConnectedNode&) const { return Family::kFullyConnected; }
+  Family operator()(const Pool2DNode&) const { return Family::kLaneTiled; }
+  Family operator()(const GlobalMeanNode&) const { return Family::kLaneTiled; }
+  Family operator()(const ReshapeNode&) const { return Family::kNhwc; }
+  Family operator()(const SoftmaxNode&) const { return Family::kNhwc; }
+  Family operator()(const UnaryNode&) const { return TiledIf(layouts_.IsTiled(task_.inputs[0])); }
+
+  Family operator()(const PadNode& pad) const {
+    return TiledIf(IsSpatialPad(pad) && layouts_.IsTiled(task_.inputs[0]));
   }
-  if (std::holds_alternative<FullyConnectedNode>(node.op)) return Family::kFullyConnected;
-  if (std::holds_alternative<Pool2DNode>(node.op)) return Family::kLaneTiled;
-  if (std::holds_alternative<GlobalMeanNode>(node.op)) return Family::kLaneTiled;
-  if (std::holds_alternative<BinaryNode>(node.op)) {
+
+  Family operator()(const BinaryNode&) const {
+    const Shape& output = layouts_.ShapeOf(task_.output);
     for (int i = 0; i < 2; ++i) {
-      const int a = task.inputs[i], b = task.inputs[1 - i];
-      if (!IsTiled(a) || ShapeOf(a) != output) continue;
-      if (ShapeOf(b) == output && graph_.values[b].data == nullptr) return Family::kLaneTiled;
-      if (IsPerChannel(b, output)) return Family::kLaneTiled;
+      const int a = task_.inputs[i], b = task_.inputs[1 - i];
+      if (!layouts_.IsTiled(a) || layouts_.ShapeOf(a) != output) continue;
+      if (layouts_.ShapeOf(b) == output && !IsConstant(b)) return Family::kLaneTiled;
+      if (layouts_.IsPerChannel(b, output)) return Family::kLaneTiled;
     }
     return Family::kNhwc;
   }
-  if (std::holds_alternative<UnaryNode>(node.op)) {
-    return IsTiled(task.inputs[0]) ? Family::kLaneTiled : Family::kNhwc;
-  }
-  if (const auto* concat = std::get_if<ConcatNode>(&node.op)) {
+
+  Family operator()(const ConcatNode& concat) const {
+    const std::vector<int>& inputs = task_.inputs;
     const bool tiled =
-        std::any_of(task.inputs.begin(), task.inputs.end(), [&](int v) { return IsTiled(v); });
-    const bool constant = std::any_of(task.inputs.begin(), task.inputs.end(),
-                                      [&](int v) { return graph_.values[v].data != nullptr; });
-    return concat->axis == 3 && output.size() == 4 && tiled && !constant ? Family::kLaneTiled
-                                                                         : Family::kNhwc;
+        std::any_of(inputs.begin(), inputs.end(), [&](int v) { return layouts_.IsTiled(v); });
+    const bool constant =
+        std::any_of(inputs.begin(), inputs.end(), [&](int v) { return IsConstant(v); });
+    return TiledIf(concat.axis == 3 && layouts_.ShapeOf(task_.output).size() == 4 && tiled &&
+                   !constant);
   }
-  if (const auto* pad = std::get_if<PadNode>(&node.op)) {
-    return IsSpatialPad(*pad) && IsTiled(task.inputs[0]) ? Family::kLaneTiled : Family::kNhwc;
+
+ private:
+  static Family TiledIf(bool tiled) { return tiled ? Family::kLaneTiled : Family::kNhwc; }
+  bool IsConstant(int value) const { return layouts_.graph_.values[value].data != nullptr; }
+  Family Conv() const {
+    return IsMatrixProduct(layouts_.graph_, task_) ? Family::kFullyConnected : Family::kLaneTiled;
   }
-  return Family::kNhwc;
+
+  const LayoutChoice& layouts_;
+  const Task& task_;
+};
+
+Family LayoutChoice::ChooseFamily(const Task& task) const {
+  return std::visit(FamilyChooser(*this, task), MainNode(task).op);
 }
 
 Family LayoutChoice::ChooseBlockedFamily(const Task& task) const {
@@ -129,9 +150,7 @@ Family LayoutChoice::ChooseBlockedFamily(const Task& task) const {
     return sum ? Family::kBlocked : Family::kNhwc;
   }
   if (const auto* op = std::get_if<UnaryNode>(&node.op)) {
-    const bool clamp = op->kind == UnaryKind::kRelu || op->kind == UnaryKind::kRelu6 ||
-                       op->kind == UnaryKind::kReluN1To1;
-    return clamp && IsBlocked(task.inputs[0]) ? Family::kBlocked : Family::kNhwc;
+    return ClampOf(op->kind) && IsBlocked(task.inputs[0]) ? Family::kBlocked : Family::kNhwc;
   }
   if (const auto* op = std::get_if<ConcatNode>(&node.op)) {
     const bool blocked =

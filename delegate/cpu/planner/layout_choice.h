@@ -45,6 +45,8 @@ class LayoutChoice {
   bool IsPerChannel(int value, const Shape& output) const;
 
  private:
+  class FamilyChooser;
+
   const Shape& ShapeOf(int value) const { return graph_.values[value].shape; }
   const Node& MainNode(const Task& task) const { return graph_.nodes[task.main]; }
   bool IsBlocked(int value) const { return home_[value].kind == LayoutKind::kBlocked; }

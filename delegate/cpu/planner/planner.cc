@@ -217,21 +217,24 @@ class Planner {
     const Task& task = tasks_[t];
     switch (layouts_.FamilyOf(t)) {
       case Family::kNhwc:
-        AddNhwc(task);
-        return Status::Ok();
+        return AddNhwc(task);
       case Family::kFullyConnected:
-        AddFullyConnected(task);
-        return Status::Ok();
+        return AddFullyConnected(task);
       case Family::kLaneTiled:
-        AddLaneTiled(task);
-        return Status::Ok();
+        return AddLaneTiled(task);
       case Family::kBlocked:
         return AddBlocked(task);
     }
     return Status::Ok();
   }
 
-  void AddNhwc(const Task& task) {
+  // No family computes an operation that it was not written for as if it were another.
+  Status NotComputed(const Task& task, const std::string& family) const {
+    return Status::Error("the CPU engine computes no " + std::string(OpName(MainNode(task))) + " " +
+                         family + " (node '" + graph_.nodes[task.node].name + "')");
+  }
+
+  Status AddNhwc(const Task& task) {
     const Node& node = MainNode(task);
     std::vector<int> inputs;
     std::vector<Shape> shapes;
@@ -253,13 +256,16 @@ class Planner {
       step = std::make_unique<PadStep>(*op, shapes[0], shape, inputs[0], output);
     } else if (const auto* op = std::get_if<SoftmaxNode>(&node.op)) {
       step = std::make_unique<SoftmaxStep>(op->beta, shape, inputs[0], output);
-    } else {  // reshape
+    } else if (std::holds_alternative<ReshapeNode>(node.op)) {
       step = std::make_unique<CopyStep>(plan_, inputs[0], output);
+    } else {
+      return NotComputed(task, "in NHWC");
     }
     AddNode(std::move(step), task, "nhwc");
+    return Status::Ok();
   }
 
-  void AddFullyConnected(const Task& task) {
+  Status AddFullyConnected(const Task& task) {
     const Node& node = MainNode(task);
     const int input = ObtainNhwc(task.inputs[0]);
     const int output = Produce(task.output);
@@ -271,7 +277,7 @@ class Planner {
       AddNode(std::make_unique<BlockedSparseFullyConnectedStep>(
                   blocked_kernels_, op->layer, range, plan_, input, output, options_.num_threads),
               task, std::string("blocked_") + blocked_kernels_.name);
-      return;
+      return Status::Ok();
     }
     if (const auto* op = std::get_if<PConv2DNode>(&node.op)) {
       auto matrix = packer_.PackSparseMatrix(*op);
@@ -282,10 +288,11 @@ class Planner {
           std::make_unique<SparseFullyConnectedStep>(kernels_, matrix, rows, inputs, outputs, range,
                                                      &plan_, input, output, options_.num_threads),
           task, "sparse_gemv_" + isa + " block " + std::to_string(matrix->block));
-      return;
+      return Status::Ok();
     }
     const auto* fc = std::get_if<FullyConnectedNode>(&node.op);
     const auto* conv = std::get_if<Conv2DNode>(&node.op);
+    if (fc == nullptr && conv == nullptr) return NotComputed(task, "as a product of matrices");
     const Value& filter = graph_.values[fc != nullptr ? fc->filter : conv->filter];
     const float* bias = packer_.ConstantOrNull(fc != nullptr ? fc->bias : conv->bias);
     const int inputs = filter.shape.back(), outputs = filter.shape.front();
@@ -293,13 +300,20 @@ class Planner {
     AddNode(std::make_unique<FullyConnectedStep>(kernels_, filter.data, bias, rows, inputs, outputs,
                                                  range, input, output),
             task, "gemv_" + isa);
+    return Status::Ok();
   }
 
-  void AddLaneTiled(const Task& task) {
+  Status AddLaneTiled(const Task& task) {
     const Node& node = MainNode(task);
     const std::string isa = std::string("lane_tiled_") + kernels_.name;
-    if (IsConv(node)) return AddConv(task);
-    if (const auto* op = std::get_if<BinaryNode>(&node.op)) return AddTiledBinary(task, *op, isa);
+    if (IsConv(node)) {
+      AddConv(task);
+      return Status::Ok();
+    }
+    if (const auto* op = std::get_if<BinaryNode>(&node.op)) {
+      AddTiledBinary(task, *op, isa);
+      return Status::Ok();
+    }
     std::vector<int> inputs;
     for (size_t i = 0; i < task.inputs.size(); ++i) {
       inputs.push_back(Obtain(task.inputs[i], layouts_.Needed(task, i)));
@@ -320,9 +334,12 @@ class Planner {
       sampling.shift_x = op->pads[2].first;
       AddNode(std::make_unique<GatherStep>(kernels_, plan_, inputs[0], output, sampling), task,
               isa);
-    } else {
+    } else if (std::holds_alternative<GlobalMeanNode>(node.op)) {
       AddNode(std::make_unique<TiledMeanStep>(kernels_, plan_, inputs[0], output), task, isa);
+    } else {
+      return NotComputed(task, "on lane-tiled images");
     }
+    return Status::Ok();
   }
 
   Status AddBlockedConv(const Task& task, int input, int addend, int output) {
@@ -379,14 +396,16 @@ class Planner {
     } else if (std::holds_alternative<GlobalMeanNode>(node.op)) {
       step = std::make_unique<BlockedMeanStep>(blocked_kernels_, plan_, inputs[0], output);
     } else if (const auto* op = std::get_if<UnaryNode>(&node.op)) {
-      const Activation activation = op->kind == UnaryKind::kRelu    ? Activation::kRelu
-                                    : op->kind == UnaryKind::kRelu6 ? Activation::kRelu6
-                                                                    : Activation::kReluN1To1;
-      step = std::make_unique<BlockedElementwiseStep>(blocked_kernels_, RangeOf(activation), plan_,
+      const std::optional<Activation> clamp = ClampOf(op->kind);
+      if (!clamp) return NotComputed(task, "in the blocked layout");
+      step = std::make_unique<BlockedElementwiseStep>(blocked_kernels_, RangeOf(*clamp), plan_,
                                                       inputs, output);
-    } else {  // sum
+    } else if (const auto* op = std::get_if<BinaryNode>(&node.op);
+               op != nullptr && op->kind == BinaryKind::kAdd) {
       step =
           std::make_unique<BlockedElementwiseStep>(blocked_kernels_, range, plan_, inputs, output);
+    } else {
+      return NotComputed(task, "in the blocked layout");
     }
     AddNode(std::move(step), task, isa);
     return Status::Ok();
