@@ -92,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
                 "bytes": size,
                 "layers": [vars(layer) for layer in conversion.layers],
                 "remarks": conversion.remarks,
+                "expected_gain": conversion.expected_gain,
             }
         )
         return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -95,6 +96,8 @@ class LayerConverter:
             return LayerReport(name, op, op, str(reason))
         values = conv.weights.values
         kept = int(np.count_nonzero(values))
+        outputs = math.prod(graph.shape(conv.output))
+        free = min(graph.signature(conv.output)[1:], default=0) < 0
         again, size = key in self._counted, values.nbytes + conv.bias.nbytes
         self._counted.add(key)
         facts: dict[str, Any] = {
@@ -103,6 +106,8 @@ class LayerConverter:
             "out_channels": values.shape[0],
             "kept_weights": kept / max(values.size, 1),
             "dense_bytes": 0 if again else size,
+            "macs": None if free else outputs * (values.size // max(len(values), 1)),
+            "outputs": outputs,
         }
 
         def stays(reason: str) -> LayerReport:

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pconv_tf.conversion.layer_choice import NOT_PRUNED
+from pconv_tf.conversion.model_estimate import LOW_GAIN, TARGET
 from pconv_tf.conversion.report import PCONV, LayerReport
 
 _SHOWN = 3  # names of layers in one remark
 
 
-def remarks_on(layers: Sequence[LayerReport], pruned: Mapping[str, float]) -> list[str]:
-    """Whole sentences, each about one thing that is not as a user of pruning would expect it.
+def remarks_on(
+    layers: Sequence[LayerReport], pruned: Mapping[str, float], gain: float | None
+) -> list[str]:
+    """Whole sentences: the expected gain, and what is not as a user of pruning would expect it.
 
     Args:
         layers: the table.
         pruned: the share of zeros of each layer that was pruned in this process.
+        gain: what is expected of the whole model; None if that is not known.
     """
     dense = {layer.name.partition("#")[0] for layer in layers if layer.reason == NOT_PRUNED}
     lost = [name for name in pruned if name in dense]
@@ -27,6 +31,15 @@ def remarks_on(layers: Sequence[LayerReport], pruned: Mapping[str, float]) -> li
             " train with pconv_tf.training.KeepZeros."
         )
     if any(layer.became == PCONV for layer in layers):
+        if gain is not None:
+            remarks.append(f"Expected for the model: {gain:.1f}x ({TARGET}).")
+        if gain is not None and gain < LOW_GAIN:
+            remarks.append(
+                "That is hardly faster than its dense twin, or slower: the model is so small that"
+                " starting its operators takes longer than pruning saves. Measure both (pconv-tf"
+                " compare --graph=FILE --baseline=TWIN); the twin comes from convert_dense or"
+                " --to-dense."
+            )
         return remarks
     if all(layer.kept_weights in (None, 1) for layer in layers):
         if not lost:

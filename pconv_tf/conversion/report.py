@@ -25,6 +25,9 @@ class LayerReport:
         filter_block: B; 0 for a layer that stays.
         weights: type of the stored weights.
         expected_gain: by the cost model, over XNNPACK's dense layer.
+        macs: multiply-accumulates of one run of the dense layer; None if the operator could not be
+            read or its sizes are free.
+        outputs: values that the layer makes in one run.
         dense_bytes: its weights and bias before.
         fkw_bytes: all its arrays after; equal to `dense_bytes` for a layer that stays.
     """
@@ -42,6 +45,8 @@ class LayerReport:
     filter_block: int = 0
     weights: str = ""
     expected_gain: float | None = None
+    macs: int | None = None
+    outputs: int = 0
     dense_bytes: int = 0
     fkw_bytes: int = 0
 
