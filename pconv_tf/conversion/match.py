@@ -286,4 +286,5 @@ def _absorb_activation(graph: Graph, conv: Convolution) -> None:
 
 def _type_name(graph: Graph, tensor: int) -> str:
     number = graph.tensor(tensor).type
-    return next(n for n, v in vars(TensorType).items() if v == number).lower()
+    names = (name.lower() for name, value in vars(TensorType).items() if value == number)
+    return next(names, f"of an unknown type ({number})")

@@ -192,6 +192,15 @@ def test_crops_of_a_wrong_shape(mixed):
     assert dilations == {(1, 1)}  # the three operators stay what they are
 
 
+def test_unknown_tensor_types_are_a_reason_to_stay(mixed):
+    def edit(graph):
+        graph.tensor(operators_of(graph, "CONV_2D")[0].inputs[0]).type = 77
+
+    layers = convert_with_report(with_graph(mixed[0], edit), force=True).layers
+    reasons = [layer.reason for layer in layers]
+    assert "its activations are of an unknown type (77), not float32" in reasons
+
+
 def _converted(data):
     return convert_with_report(data, force=True).flatbuffer
 
