@@ -296,6 +296,27 @@ class _Exporter:
             axis=_TO_NHWC[axis] if rank == 4 else axis,
         )
 
+    def strided_slice(self, op: str, operator: Any) -> None:
+        source, out = int(operator.inputs[0]), int(operator.outputs[0])
+        options = operator.builtinOptions
+        begin, end, steps = (self.required(number) for number in operator.inputs[1:4])
+        shape = self.shape(source)
+        keeps_rank = not (options.ellipsisMask or options.newAxisMask or options.shrinkAxisMask)
+        if not keeps_rank or len(begin) != len(shape) or (steps < 1).any():
+            raise ValueError("STRIDED_SLICE other than [begin:end:step] cannot be exported to ONNX")
+        axes = np.arange(len(shape))
+        starts = np.where(options.beginMask >> axes & 1, 0, begin)
+        ends = np.where(options.endMask >> axes & 1, shape, end)
+        if len(shape) == 4:
+            axes = np.array(_TO_NHWC)[axes]
+        name = self.name(out)
+        bounds = {"starts": starts, "ends": ends, "axes": axes, "steps": steps}
+        inputs = [
+            self.initializer(f"{name}_{key}", values.astype(np.int64))
+            for key, values in bounds.items()
+        ]
+        self.add("Slice", [self.name(source), *inputs], name)
+
     def mean(self, op: str, operator: Any) -> None:
         source, out = int(operator.inputs[0]), int(operator.outputs[0])
         axes = sorted(int(axis) % 4 for axis in np.ravel(self.required(operator.inputs[1])))
@@ -380,6 +401,7 @@ _HANDLERS: dict[str, Callable[[_Exporter, str, Any], None]] = {
     "SUB": _Exporter.binary,
     "MUL": _Exporter.binary,
     "CONCATENATION": _Exporter.concat,
+    "STRIDED_SLICE": _Exporter.strided_slice,
     "MEAN": _Exporter.mean,
     "FULLY_CONNECTED": _Exporter.fully_connected,
     "RESHAPE": _Exporter.reshape,

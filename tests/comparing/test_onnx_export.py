@@ -27,7 +27,7 @@ def _everything():
     z = layers.AveragePooling2D(3, strides=1, padding="same")(z)
     x = layers.Concatenate()([layers.Add()([x, y]), layers.Activation("tanh")(z)])
     x = layers.ZeroPadding2D(1)(layers.Activation("sigmoid")(x))
-    x = layers.MaxPooling2D(2)(layers.Multiply()([x, x]))
+    x = layers.MaxPooling2D(2)(layers.Multiply()([x[..., :8], x[..., 8:]]))
     x = layers.Conv2DTranspose(4, 3, strides=2, padding="same")(x)
     x = layers.Conv2D(4, (1, 3), activation=keras.activations.hard_swish)(x)
     top = layers.Dense(5, activation="softmax")(layers.Flatten()(x))
