@@ -118,14 +118,18 @@ TfLiteStatus PrepareDelegate(TfLiteContext* context, TfLiteDelegate* delegate) {
                  "this delegate first; with benchmark_model, give --use_xnnpack=false");
     }
     if (partition.num_pconv == 0) {
-      LogInfo("the model has no PConv2D; all " + std::to_string(partition.num_model_nodes) +
-              " nodes are left to the runtime");
+      if (!state->options.quiet) {
+        LogInfo("the model has no PConv2D; all " + std::to_string(partition.num_model_nodes) +
+                " nodes are left to the runtime");
+      }
       return Status::Ok();
     }
     const size_t claimed = partition.nodes.size() + partition.shape_nodes.size();
-    LogInfo("claims " + std::to_string(claimed) + " of " +
-            std::to_string(partition.num_model_nodes) + " nodes, " +
-            std::to_string(partition.num_pconv) + " of them PConv2D");
+    if (!state->options.quiet) {
+      LogInfo("claims " + std::to_string(claimed) + " of " +
+              std::to_string(partition.num_model_nodes) + " nodes, " +
+              std::to_string(partition.num_pconv) + " of them PConv2D");
+    }
     state->partition = &partition;
     const Status status = ReplaceNodes(context, partition, delegate);
     state->partition = nullptr;

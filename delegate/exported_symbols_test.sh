@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The library exports the plugin's two symbols and the accelerator's two, and needs only the C
-# library.
+# The library exports the plugin's two symbols and the accelerator's two, and needs
+# only the C library, not newer than the platform tag of scripts/wheel.sh says, and libgcc_s.
 set -euo pipefail
 library=$1
 
@@ -20,7 +20,14 @@ fi
 needed=$(readelf -d "$library" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')
 for name in $needed; do
   case $name in
-    libc.so*|libm.so*|libdl.so*|libpthread.so*|ld-linux*) ;;
+    libc.so*|libm.so*|libdl.so*|libpthread.so*|libgcc_s.so.1|ld-linux*) ;;
     *) echo "needs $name, expected only the C library"; exit 1 ;;
   esac
 done
+
+newest=$(objdump -T "$library" | grep -o 'GLIBC_2\.[0-9]*' | sort -uV | tail -1)
+if [[ "$(printf '%s\nGLIBC_2.34\n' "$newest" | sort -V | tail -1)" != GLIBC_2.34 ]]; then
+  echo "needs $newest, expected at most GLIBC_2.34:"
+  objdump -T "$library" | grep "$newest"
+  exit 1
+fi
