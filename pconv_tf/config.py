@@ -31,6 +31,15 @@ _KERNEL_SIZE = re.compile(r"([1-7])x([1-7])")
 _PERIOD = re.compile(r"(\d+) (epochs?|steps?)")
 
 
+def recipes() -> dict[str, Path]:
+    """The recipes that come with the package, by name: its YAML files, or else the checkout's."""
+    package = Path(__file__).resolve().parent
+    for folder in (package / "configs", package.parent / "configs"):
+        if folder.is_dir():
+            return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return {}
+
+
 @dataclasses.dataclass(frozen=True)
 class LayerOverride:
     """What one `per_layer` entry changes; a field left at None keeps the network's value.
@@ -162,15 +171,25 @@ class PruningConfig:
     def from_yaml(cls, path: str | os.PathLike[str]) -> PruningConfig:
         """Reads a configuration from a YAML file whose top level is a mapping of field names.
 
+        Args:
+            path: The file, or the name of a recipe that comes with the package, such as
+                "vgg16_cifar10".
+
         Raises:
-            FileNotFoundError: There is no such file.
+            FileNotFoundError: There is no such file or recipe.
             ValueError: The file is not YAML, not a mapping, or holds a bad field, which is named.
         """
         import yaml
 
+        recipe = recipes().get(os.fspath(path))
         path = Path(path)
+        if not path.is_file() and recipe is not None:
+            path = recipe
         if not path.is_file():
-            raise FileNotFoundError(f"{path}: no such configuration file")
+            raise FileNotFoundError(
+                f"{path}: no such configuration file, and no recipe of that name. Recipes: "
+                f"{', '.join(recipes())}"
+            )
         try:
             fields = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from pconv_tf import config as config_module
 from pconv_tf.config import LayerOverride, PruningConfig
 
 
@@ -143,3 +144,11 @@ def test_reading_a_configuration_needs_no_keras():
     code += "('tensorflow', 'keras', 'tf_keras', 'jax')])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_a_recipe_by_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    named = PruningConfig.from_any("vgg16_cifar10")
+    assert named == PruningConfig.from_yaml(config_module.recipes()["vgg16_cifar10"])
+    with pytest.raises(FileNotFoundError, match=r"no recipe of that name\. Recipes: .*vgg16"):
+        PruningConfig.from_any("vgg61")

@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "reporting": {"conversion", "files", "measuring"},
 }
 # They join everything, and so may use the public names as a user does.
-TOP = {"__init__", "__main__", "cli", "demo"}
+TOP = {"__init__", "version", "__main__", "cli", "demo"}
 
 
 def imports_of(path):

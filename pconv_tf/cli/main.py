@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 import pconv_tf
+from pconv_tf.cli import quiet_start
 
 PROGRAM = "pconv-tf"
 
@@ -32,7 +33,17 @@ COMMANDS = {
     "compare": "time a pruned network against its dense twin and other runtimes",
     "report": "write one self-contained HTML page about a pruned model",
     "breakeven": "measure from which sparsity a layer is faster than XNNPACK",
+    "doctor": "show what was found: versions, delegate, processor, caches",
     "demo": "train, prune, convert and compare a small network on real data",
+}
+
+# Packages that not every command needs, and the extra that brings them.
+EXTRAS = {
+    "keras": "train",
+    "matplotlib": "plot",
+    "tensorflow": "train",
+    "tensorflow_model_optimization": "tfmot",
+    "tf_keras": "tfmot",
 }
 
 
@@ -41,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     # This process is ours: TensorFlow's start-up notices would drown the output.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    quiet_start.install()
     debug = "--debug" in argv
     try:
         chosen = next((word for word in argv if not word.startswith("-")), None)
@@ -56,6 +68,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of the output went away. Python would complain once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        message = f"error: this needs {error.name}: pip install 'pconv-tf[{extra}]'"
+        return _fail(message, EXIT_USER_ERROR, debug)
     except (ValueError, OSError) as error:
         return _fail(f"error: {error}", EXIT_USER_ERROR, debug)
 

@@ -30,6 +30,12 @@ from rich.table import Table
 _NATURAL_WIDTH = 1000
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leaves the error to `main`, whose exit code tells it; rich would exit with 1."""
+        raise BrokenPipeError
+
+
 def add_json_argument(parser: argparse._ActionsContainer) -> None:
     """Adds `--json`."""
     parser.add_argument("--json", action="store_true", help="print the result as JSON, no table")
@@ -39,7 +45,7 @@ def console(stream: TextIO | None = None) -> Console:
     """A console on `stream` (default: standard output) that follows the module's rules."""
     stream = stream or sys.stdout
     width = None if stream.isatty() else _NATURAL_WIDTH
-    return Console(file=stream, width=width, highlight=False, soft_wrap=False)
+    return _Console(file=stream, width=width, highlight=False, soft_wrap=False)
 
 
 def note(message: str) -> None:

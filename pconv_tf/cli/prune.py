@@ -50,7 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of `pconv-tf prune`."""
     add = parser.add_argument
     add("--model", required=True, metavar="FILE", help="a saved model: .keras or .h5")
-    add("--config", required=True, metavar="FILE", help="what to prune: a YAML file, see configs/")
+    add(
+        "--config",
+        required=True,
+        metavar="FILE|NAME",
+        help="what to prune: YAML, or a recipe's name",
+    )
     add("--output", metavar="FILE", help="where to write the pruned model (.keras)")
     add("--data", metavar="NAME|FILE", help="training data; not needed with --one_shot")
     add("--epochs", type=int, metavar="N", help="epochs in all (default: those of the recipe)")

@@ -176,3 +176,29 @@ def test_a_reader_that_goes_away_is_no_error():
         err = process.stderr.read()
         process.wait(timeout=300)
     assert process.returncode == 141 and err == ""
+
+
+def test_a_missing_package_names_the_extra(command, capsys):
+    command(_raise(ModuleNotFoundError("No module named 'keras.layers'", name="keras.layers")))
+    assert cli.main(["demo"]) == 2
+    error = capsys.readouterr().err
+    assert error == "pconv-tf: error: this needs keras.layers: pip install 'pconv-tf[train]'\n"
+
+
+def test_a_missing_module_of_ours_is_a_defect(command):
+    command(_raise(ModuleNotFoundError("No module named 'pconv_tf.x'", name="pconv_tf.x")))
+    with pytest.raises(ModuleNotFoundError):
+        cli.main(["demo"])
+
+
+def test_a_table_into_a_closed_pipe_ends_with_141(command):
+    code = (
+        "import sys; from pconv_tf.cli import main, output; import types;"
+        "m = types.ModuleType('m', 'm'); m.add_arguments = lambda parser: None;"
+        "m.run = lambda args: [output.print_table(['a'], [[1]] * 9999) for _ in range(9)] and 0;"
+        "sys.modules['pconv_tf.cli.demo'] = m; sys.exit(main.main(['demo']))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    process.stdout.read(1)
+    process.stdout.close()
+    assert process.wait() == 141
