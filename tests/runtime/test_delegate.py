@@ -217,3 +217,10 @@ def test_knows_the_partitions_of_a_delegate_that_was_first(delegate, converted, 
     )
     interpreter.allocate_tensors()
     assert "refused, belongs to another delegate" in capfd.readouterr().err
+
+
+def test_quiet_says_nothing_but_warnings(delegate, converted, capfd):
+    pconv_tf.Interpreter(converted, options={"quiet": True})
+    assert "PConv delegate" not in capfd.readouterr().err
+    pconv_tf.Interpreter(converted)
+    assert "INFO: PConv delegate: claims" in capfd.readouterr().err
