@@ -19,8 +19,8 @@ Layout NeededInput(const Window& window, int input_h, int input_w, const Layout&
   input.fill = 0.0f;
   // A pixel of the output reads only its own of the input otherwise, which padding may put beyond
   // the image.
-  input.cleared = window.kernel_h > 1 || window.kernel_w > 1 ||
-                  RequiredRing(window, input_h, input_w) > 0;
+  input.cleared =
+      window.kernel_h > 1 || window.kernel_w > 1 || RequiredRing(window, input_h, input_w) > 0;
   return input;
 }
 
