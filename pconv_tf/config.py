@@ -15,19 +15,19 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from pconv_tf.fkw.layer import FILTER_BLOCKS, MAX_KERNEL, MAX_PATTERNS
+
 Mask: TypeAlias = tuple[tuple[int, ...], ...]
 PatternSpec: TypeAlias = str | tuple[Mask, ...]
 ConfigLike: TypeAlias = "PruningConfig | Mapping[str, Any] | str | os.PathLike[str]"
 
-FILTER_BLOCKS = (1, 4, 8, 16)
 BALANCES = ("layer", "filter")
 SALIENCIES = ("magnitude", "activation")
 GROUPINGS = ("consecutive", "similar")
 FIXED_SETS = ("pconv4", "squares4")
-MAX_PATTERNS = 255
 
 _NATURAL = re.compile(r"natural(\d+)")
-_KERNEL_SIZE = re.compile(r"([1-7])x([1-7])")
+_KERNEL_SIZE = re.compile(rf"([1-{MAX_KERNEL}])x([1-{MAX_KERNEL}])")
 _PERIOD = re.compile(r"(\d+) (epochs?|steps?)")
 
 

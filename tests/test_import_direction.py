@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "config": {"fkw"},
     "training": {"config", "files", "fkw"},
     "conversion": {"files", "fkw"},
-    "measuring": {"conversion", "files", "runtime"},
+    "measuring": {"conversion", "files", "fkw", "runtime"},
     "comparing": {
         "cache_folder",
         "config",

@@ -13,6 +13,7 @@ import numpy as np
 
 from pconv_tf.conversion import cost_model
 from pconv_tf.conversion.cost_model import LayerCosts, SparseCosts
+from pconv_tf.fkw import FILTER_BLOCKS
 from pconv_tf.measuring.layer_models import conv_chain, random_pruned_kernel
 from pconv_tf.measuring.machine import Machine, describe_machine
 from pconv_tf.measuring.op_profile import time_model
@@ -123,7 +124,7 @@ def measure_breakeven(
         if kernel not in layers:
             raise ValueError(f"kernels: received {kernel}, expected 1 or 3")
     for block in filter_blocks:
-        if block not in (1, 4, 8, 16):
+        if block not in FILTER_BLOCKS:
             raise ValueError(f"filter_blocks: received {block}, expected 1, 4, 8 or 16")
     if num_threads < 1:
         raise ValueError(f"num_threads: received {num_threads}, expected at least 1")

@@ -10,8 +10,8 @@ from typing import Any, TextIO
 import numpy as np
 import numpy.typing as npt
 
-from pconv_tf.config import FILTER_BLOCKS, ConfigLike, PruningConfig
-from pconv_tf.fkw import MAX_KERNEL
+from pconv_tf.config import ConfigLike, PruningConfig
+from pconv_tf.fkw import FILTER_BLOCKS, MAX_KERNEL
 from pconv_tf.training.layers import Kernel, find_kernels
 from pconv_tf.training.patterns import mask_integer
 from pconv_tf.training.plan import FROZEN, is_trainable, make_plan
