@@ -18,7 +18,7 @@ from tflite_models import ACTIVATIONS, ModelBuilder, Value, pattern_weights
 
 import pconv_tf
 
-TOLERANCE = 1e-4  # relative to the largest magnitude of an output
+TOLERANCE = 1e-4  # relative to the largest magnitude of an output; sums that cancel count as 0.01
 SEED = 20200213
 _CHANNELS = (1, 3, 4, 8, 13, 16, 24, 32, 40)
 _MOST_ELEMENTS = 20_000
@@ -160,7 +160,7 @@ def check(seed: int) -> None:
         assert len(found) == len(expected), f"seed {seed}: {len(found)} outputs"
         for i, (a, b) in enumerate(zip(found, expected, strict=True)):
             assert a.shape == b.shape, f"seed {seed}, output {i}: {a.shape}, expected {b.shape}"
-            error = np.abs(a - b).max() / max(1e-6, np.abs(b).max())
+            error = np.abs(a - b).max() / max(0.01, np.abs(b).max())
             assert error <= TOLERANCE, (
                 f"seed {seed}, output {i}, batch {batch}, {threads} threads, {options}: "
                 f"off by {error:.3g} of the largest value"
