@@ -23,7 +23,8 @@ struct DelegateState {
   TfLiteDelegate delegate = {};
   DelegateOptions options;
   PackedCache cache;
-  // The partition being applied: the runtime makes kernels inside the call that replaces nodes.
+  // The partition being applied: the runtime makes kernels inside the call that replaces nodes, and
+  // at no other time.
   std::mutex mutex;
   const Partition* partition = nullptr;
 };
@@ -37,18 +38,19 @@ struct KernelState {
 // Runs `body` and hands its error, or exception, to the runtime: none may cross the C ABI.
 template <typename Body>
 TfLiteStatus Guarded(TfLiteContext* context, const Body& body) {
-  std::string message;
+  const auto report = [&](const char* message) {
+    context->ReportError(context, "PConv delegate: %s", message);
+    return kTfLiteError;
+  };
+  // What catches an exception must not need memory.
   try {
     const Status status = body();
-    if (status.ok()) return kTfLiteOk;
-    message = status.message();
+    return status.ok() ? kTfLiteOk : report(status.message().c_str());
   } catch (const std::bad_alloc&) {
-    message = "out of memory";
+    return report("out of memory");
   } catch (const std::exception& error) {
-    message = error.what();
+    return report(error.what());
   }
-  context->ReportError(context, "PConv delegate: %s", message.c_str());
-  return kTfLiteError;
 }
 
 void* InitKernel(TfLiteContext* context, const char* buffer, size_t /*length*/) {
@@ -74,13 +76,17 @@ TfLiteStatus PrepareKernel(TfLiteContext* context, TfLiteNode* node) {
     auto* state = static_cast<KernelState*>(node->user_data);
     if (state == nullptr) return Status::Error("out of memory");
     PCONV_RETURN_IF_ERROR(state->init_status);
+    if (state->kernel == nullptr) return Status::Error("out of memory");
     return state->kernel->Prepare(context);
   });
 }
 
 TfLiteStatus InvokeKernel(TfLiteContext* context, TfLiteNode* node) {
-  return Guarded(
-      context, [&] { return static_cast<KernelState*>(node->user_data)->kernel->Invoke(context); });
+  return Guarded(context, [&] {
+    const auto* state = static_cast<const KernelState*>(node->user_data);
+    if (state == nullptr || state->kernel == nullptr) return Status::Error("is not prepared");
+    return state->kernel->Invoke(context);
+  });
 }
 
 Status ReplaceNodes(TfLiteContext* context, const Partition& partition, TfLiteDelegate* delegate) {
@@ -130,10 +136,8 @@ TfLiteStatus PrepareDelegate(TfLiteContext* context, TfLiteDelegate* delegate) {
               std::to_string(partition.num_model_nodes) + " nodes, " +
               std::to_string(partition.num_pconv) + " of them PConv2D");
     }
-    state->partition = &partition;
-    const Status status = ReplaceNodes(context, partition, delegate);
-    state->partition = nullptr;
-    return status;
+    state->partition = &partition;  // for InitKernel, which ReplaceNodes calls
+    return ReplaceNodes(context, partition, delegate);
   });
 }
 

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <exception>
 #include <map>
 #include <utility>
 
 #include "delegate/engine_factory.h"
 #include "delegate/log.h"
+#include "delegate/max_threads.h"
 #include "tflite_ops/tflite_node.h"
 
 namespace pconv {
@@ -57,7 +59,7 @@ void ReplaceConstants(ValueTable* values, FullyConnectedNode* op) {
 
 int ChooseNumThreads(const DelegateOptions& options, const TfLiteContext* context) {
   if (options.num_threads > 0) return options.num_threads;
-  return std::max(1, context->recommended_num_threads);
+  return std::clamp(context->recommended_num_threads, 1, kMaxThreads);
 }
 
 // $XDG_CACHE_HOME/pconv_tf, $HOME/.cache/pconv_tf, or nothing.
@@ -97,7 +99,11 @@ void ReportToProfiler(const std::vector<ProfileRow>& rows, const TfLiteContext* 
 
 DelegateKernel::~DelegateKernel() {
   if (profile_.num_runs() == 0) return;
-  LogInfo("profile\n" + profile_.Table(engine_->arena_bytes(), engine_->weight_bytes()));
+  try {
+    LogInfo("profile\n" + profile_.Table(engine_->arena_bytes(), engine_->weight_bytes()));
+  } catch (const std::exception& error) {
+    LogWarning(error.what());
+  }
 }
 
 Status DelegateKernel::Init(const TfLiteContext* context, const TfLiteDelegateParams& params,

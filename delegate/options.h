@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "delegate/engine_options.h"
+#include "delegate/max_threads.h"
 #include "tflite_ops/core/status.h"
 
 namespace pconv {

@@ -1,6 +1,7 @@
 #include "delegate/plugin.h"
 
 #include <exception>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,7 +13,14 @@
 TfLiteDelegate* tflite_plugin_create_delegate(const char* const* options_keys,
                                               const char* const* options_values, size_t num_options,
                                               void (*report_error)(const char*)) {
-  std::string message;
+  const auto report = [&](const char* message) {
+    if (report_error != nullptr) {
+      report_error(message);
+    } else {
+      pconv::LogError(message);
+    }
+  };
+  // What catches an exception must not need memory.
   try {
     std::vector<std::pair<std::string, std::string>> pairs;
     for (size_t i = 0; i < num_options; ++i) {
@@ -21,14 +29,11 @@ TfLiteDelegate* tflite_plugin_create_delegate(const char* const* options_keys,
     pconv::DelegateOptions options;
     const pconv::Status status = pconv::ParseDelegateOptions(pairs, &options);
     if (status.ok()) return pconv::CreateDelegate(options);
-    message = status.message();
+    report(status.message().c_str());
+  } catch (const std::bad_alloc&) {
+    report("out of memory");
   } catch (const std::exception& error) {
-    message = error.what();
-  }
-  if (report_error != nullptr) {
-    report_error(message.c_str());
-  } else {
-    pconv::LogError(message);
+    report(error.what());
   }
   return nullptr;
 }

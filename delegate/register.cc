@@ -5,6 +5,7 @@
 #include <string>
 
 #include "delegate/engine_factory.h"
+#include "delegate/max_threads.h"
 #include "tflite_ops/layer_reader.h"
 #include "tflite_ops/pconv2d_op.h"
 
@@ -24,7 +25,7 @@ void* Init(const void* options, size_t options_size, const PConvConstant* consta
   std::unique_ptr<Layer> layer;
   const bool ok = CatchErrors(error, [&] {
     layer = std::make_unique<Layer>();
-    layer->options.num_threads = std::max(1, num_threads);
+    layer->options.num_threads = std::clamp(num_threads, 1, kMaxThreads);
     PConv2DNode op;
     PCONV_RETURN_IF_ERROR(ReadLayer(options, options_size, constants, num_constants, &op.layer));
     layer->graph.values = {{"activation", {}}, {"output", {}}};

@@ -7,6 +7,7 @@
 #include "delegate/cpu/plan/thread_pool.h"
 #include "delegate/cpu/planner/planner.h"
 #include "delegate/log.h"
+#include "delegate/max_threads.h"
 
 namespace pconv {
 namespace {
@@ -19,17 +20,26 @@ class CpuEngine : public Engine {
         options_(options),
         cache_(cache),
         kernels_(kernels),
-        pool_(options.num_threads) {}
+        pool_(options.num_threads) {
+    if (pool_.num_running() < options.num_threads) {
+      LogWarning("runs on " + std::to_string(pool_.num_running()) + " of " +
+                 std::to_string(options.num_threads) +
+                 " threads: the system lets this process start no more");
+    }
+  }
 
   Status Resize() override {
+    is_ready_ = false;  // a plan that an exception left half made must not run
     PCONV_RETURN_IF_ERROR(
         cpu::MakePlan({graph_, kernels_, &options_, cache_, &pool_}, &plan_, &weight_bytes_));
     PCONV_RETURN_IF_ERROR(memory_.Allocate(plan_, &pool_));
     if (options_.verbose) Explain();
+    is_ready_ = true;
     return Status::Ok();
   }
 
   Status Run(const std::vector<const float*>& inputs, const std::vector<float*>& outputs) override {
+    if (!is_ready_) return Status::Error("the engine has no plan for the inputs' shapes");
     memory_.Bind(plan_, inputs, outputs);
     const cpu::RunContext& context = memory_.context();
     if (!options_.profile) {
@@ -67,6 +77,7 @@ class CpuEngine : public Engine {
   cpu::ThreadPool pool_;
   cpu::Plan plan_;
   cpu::PlanMemory memory_;
+  bool is_ready_ = false;
   int64_t weight_bytes_ = 0;
   std::vector<ProfileRow> profile_;
 };
@@ -89,9 +100,9 @@ Status CreateCpuEngine(Graph* graph, const EngineOptions& options, PackedCache* 
   if (options.precision == Precision::kFp16 && kernels != cpu::Float16Kernels()) {
     TellOfFloat32(cache);
   }
-  if (options.num_threads < 1) {
+  if (options.num_threads < 1 || options.num_threads > kMaxThreads) {
     return Status::Error("num_threads: found " + std::to_string(options.num_threads) +
-                         ", expected at least 1");
+                         ", expected 1 to " + std::to_string(kMaxThreads));
   }
   *engine = std::make_unique<CpuEngine>(graph, options, cache, kernels);
   return Status::Ok();

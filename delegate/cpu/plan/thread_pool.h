@@ -2,30 +2,33 @@
 #ifndef PCONV_TF_DELEGATE_CPU_PLAN_THREAD_POOL_H_
 #define PCONV_TF_DELEGATE_CPU_PLAN_THREAD_POOL_H_
 
-#include <atomic>
-#include <condition_variable>
 #include <cstdint>
-#include <mutex>
-#include <thread>
-#include <vector>
+#include <memory>
 
 namespace pconv::cpu {
 
+// The number of threads is that of the shares into which steps cut their work, and always as asked
+// for. How many of them there really are is another matter: a process that cannot start more, or
+// that was forked (threads do not survive a fork), has the caller take the others' shares, one
+// after another, with the same result.
 class ThreadPool {
  public:
-  // The caller of Run() is thread 0, so `num_threads` - 1 threads are started.
+  // The caller of Run() is thread 0, so `num_threads` - 1 threads are started, or as many as can
+  // be.
   explicit ThreadPool(int num_threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  int num_threads() const { return static_cast<int>(threads_.size()) + 1; }
+  int num_threads() const { return num_threads_; }
+  // Threads that run shares, the caller of Run() among them; at most num_threads().
+  int num_running() const;
 
-  // Calls fn(thread) for thread 0..num_threads-1, each on its own thread; returns when all are
-  // done.
+  // Calls fn(thread) for thread 0..num_threads-1; returns when all are done. The calls must not
+  // wait for one another. Where some throw, one of the exceptions is thrown once all have ended.
   template <typename Fn>
   void Run(const Fn& fn) {
-    if (threads_.empty()) {
+    if (num_threads_ == 1) {
       fn(0);
     } else {
       RunAll([](const void* context, int t) { (*static_cast<const Fn*>(context))(t); }, &fn);
@@ -46,20 +49,12 @@ class ThreadPool {
 
  private:
   using Task = void (*)(const void* context, int thread);
+  struct Workers;
 
   void RunAll(Task task, const void* context);
-  void WorkerLoop(int thread);
 
-  std::vector<std::thread> threads_;
-  Task task_ = nullptr;
-  const void* context_ = nullptr;
-  // On cache lines of their own: both are written while the other side spins.
-  alignas(64) std::atomic<uint32_t> generation_{0};
-  alignas(64) std::atomic<int> running_{0};
-  alignas(64) std::atomic<int> parked_{0};
-  std::atomic<bool> stop_{false};
-  std::mutex mutex_;
-  std::condition_variable wake_;
+  const int num_threads_;
+  std::unique_ptr<Workers> workers_;  // null: the caller does all
 };
 
 }  // namespace pconv::cpu

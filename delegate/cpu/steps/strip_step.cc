@@ -1,6 +1,7 @@
 #include "delegate/cpu/steps/strip_step.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -77,7 +78,7 @@ Status StripStep::Create(std::vector<std::unique_ptr<BlockedRowStep>> steps, int
     stage.step = std::move(step);
     self->stages_.push_back(std::move(stage));
   }
-  const std::vector<Range> rows = self->RowsOf({0, strip});
+  const StageRows rows = self->RowsOf({0, strip});
   Tensor input = BandOf(self->input_, nullptr, 0, 0);
   for (size_t i = 0; i < self->stages_.size(); ++i) {
     Stage& stage = self->stages_[i];
@@ -99,9 +100,9 @@ Status StripStep::Create(std::vector<std::unique_ptr<BlockedRowStep>> steps, int
   return Status::Ok();
 }
 
-std::vector<Range> StripStep::RowsOf(Range rows) const {
-  std::vector<Range> needed(stages_.size());
-  needed.back() = rows;
+StripStep::StageRows StripStep::RowsOf(Range rows) const {
+  StageRows needed{};
+  needed[stages_.size() - 1] = rows;
   for (size_t i = stages_.size() - 1; i > 0; --i) {
     needed[i - 1] = stages_[i].step->InputRows(needed[i]);
   }
@@ -122,19 +123,19 @@ void StripStep::RunThread(const RunContext& context, int thread, int image) cons
   const Tensor output = ViewOf(output_, context, writes, image);
   blocked::ZeroRing(output, {share(output.blocks(), thread), share(output.blocks(), thread + 1)});
   float* const memory = context.data[reads[1]] + thread * thread_floats_;
-  std::vector<Tensor> bands;
-  for (const Stage& stage : stages_) {
-    bands.push_back(&stage == &stages_.back()
-                        ? output
-                        : BandOf(stage.output, memory + stage.band_offset, 0, stage.band_rows));
+  // On the stack: threads allocate nothing.
+  std::array<Tensor, kMaxStages> bands;
+  for (size_t i = 0; i + 1 < stages_.size(); ++i) {
+    bands[i] = BandOf(stages_[i].output, memory + stages_[i].band_offset, 0, stages_[i].band_rows);
   }
+  bands[stages_.size() - 1] = output;
   for (size_t i = 0; i + 1 < stages_.size(); ++i) {  // columns and rows outside the image
     std::memset(bands[i].data, 0, bands[i].size() * sizeof(float));
   }
   const int begin = share(output.height, thread), end = share(output.height, thread + 1);
-  std::vector<int> done(stages_.size());  // rows before these are in the bands
+  std::array<int, kMaxStages> done{};  // rows before these are in the bands
   for (int y = begin; y < end; y += strip_) {
-    const std::vector<Range> needed = RowsOf({y, std::min(y + strip_, end)});
+    const StageRows needed = RowsOf({y, std::min(y + strip_, end)});
     for (size_t i = 0; i < stages_.size(); ++i) {
       Tensor& band = bands[i];
       const bool last = i + 1 == stages_.size();
@@ -172,7 +173,8 @@ int StripRows(const std::vector<const BlockedRowStep*>& stages, const Plan& plan
       needed = stages[i]->InputRows(needed);
       floats += BandFloats(plan.buffers[stages[i - 1]->writes], needed.end - needed.begin);
     }
-    if (floats * sizeof(float) <= kBandBytes) strip = rows;
+    if (floats * sizeof(float) > kBandBytes) break;
+    strip = rows;
   }
   return strip;
 }
@@ -191,7 +193,7 @@ Status FuseStrips(int num_threads, Plan* plan) {
     int64_t weights = 0;
     int strip = 0;
     size_t end = first;
-    for (; end < steps.size(); ++end) {
+    for (; end < steps.size() && chain.size() < StripStep::kMaxStages; ++end) {
       const BlockedRowStep* stage = AsStage(steps[end].get());
       if (stage == nullptr || weights + stage->weight_bytes() > kWeightBytes) break;
       if (!chain.empty()) {

@@ -2,6 +2,7 @@
 #ifndef PCONV_TF_DELEGATE_CPU_STEPS_STRIP_STEP_H_
 #define PCONV_TF_DELEGATE_CPU_STEPS_STRIP_STEP_H_
 
+#include <array>
 #include <memory>
 #include <vector>
 
@@ -16,6 +17,8 @@ namespace pconv::cpu {
 // Each band keeps the rows that the next strip needs again.
 class StripStep : public Step {
  public:
+  // Steps of a chain at most: what a thread knows of each is on its stack.
+  static constexpr size_t kMaxStages = 16;
   // `strip`: rows of the last step's output. Adds a buffer for the bands to the plan.
   static Status Create(std::vector<std::unique_ptr<BlockedRowStep>> stages, int strip,
                        int num_threads, Plan* plan, std::unique_ptr<Step>* result);
@@ -31,7 +34,8 @@ class StripStep : public Step {
     size_t scratch_offset = 0;
   };
   // Rows of each stage's output that rows of the last one need, perhaps beyond the image.
-  std::vector<blocked::Range> RowsOf(blocked::Range rows) const;
+  using StageRows = std::array<blocked::Range, kMaxStages>;
+  StageRows RowsOf(blocked::Range rows) const;
   void RunThread(const RunContext& context, int thread, int image) const;
 
   std::vector<Stage> stages_;

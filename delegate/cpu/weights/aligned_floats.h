@@ -10,7 +10,8 @@ namespace pconv {
 class AlignedFloats {
  public:
   AlignedFloats() = default;
-  explicit AlignedFloats(size_t size);  // zeroed
+  // Zeroed. Throws std::bad_alloc as operator new does.
+  explicit AlignedFloats(size_t size);
   float* data() { return data_.get(); }
   const float* data() const { return data_.get(); }
   size_t size() const { return size_; }
