@@ -102,7 +102,7 @@ class GpuElseHostEngine : public Engine {
 bool TryGpu(Graph* graph, const EngineOptions& options, PackedCache* cache,
             std::unique_ptr<Engine>* engine) {
   const auto refusal = cache->GetOrMake<OpenClRefusal>(
-      "opencl refusal", {}, [] { return std::make_shared<const OpenClRefusal>(); });
+      PackingKey("opencl refusal"), [] { return std::make_shared<const OpenClRefusal>(); });
   if (refusal->refused()) return false;
   std::unique_ptr<Engine> gpu;
   Status status = CreateOpenClEngine(graph, options, cache, &gpu, OpenClKernels::kGpuDevice);

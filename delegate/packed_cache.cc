@@ -6,7 +6,7 @@ namespace pconv {
 namespace {
 
 // Fast enough to be bound by memory: independent lanes, one multiplication per eight bytes.
-uint64_t Hash(const std::vector<PackedCache::Source>& sources) {
+uint64_t Hash(const std::vector<PackingKey::Source>& sources) {
   constexpr uint64_t kPrime = 0x9e3779b97f4a7c15u;
   constexpr size_t kLanes = 4;
   uint64_t lanes[kLanes] = {1, 2, 3, 4};
@@ -32,11 +32,11 @@ uint64_t Hash(const std::vector<PackedCache::Source>& sources) {
 }  // namespace
 
 std::shared_ptr<const void> PackedCache::GetOrMakeUntyped(
-    const std::string& packing, const std::vector<Source>& sources,
+    const char* type, const PackingKey& packing,
     const std::function<std::shared_ptr<const void>()>& make) {
-  const uint64_t hash = Hash(sources);
-  Key key{packing, {}};
-  for (const auto& source : sources) key.second.emplace_back(source.data, source.bytes);
+  const uint64_t hash = Hash(packing.sources());
+  Key key{type + (" " + packing.text()), {}};
+  for (const auto& source : packing.sources()) key.second.emplace_back(source.data, source.bytes);
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     const auto it = entries_.find(key);
@@ -64,18 +64,6 @@ void PackedCache::NextGeneration() {
 size_t PackedCache::size() const {
   const std::lock_guard<std::mutex> lock(mutex_);
   return entries_.size();
-}
-
-std::vector<PackedCache::Source> SourcesOf(const FkwView& layer) {
-  const FkwArrays& arrays = layer.arrays();
-  std::vector<PackedCache::Source> sources;
-  for (const UIntArray* array : {&arrays.offset, &arrays.reorder, &arrays.index, &arrays.stride}) {
-    sources.push_back({array->data(), array->bytes()});
-  }
-  sources.push_back({arrays.weight, arrays.weight_bytes()});
-  sources.push_back({arrays.bias, arrays.bias_size * sizeof(float)});
-  if (arrays.scale != nullptr) sources.push_back({arrays.scale, arrays.scale_size * sizeof(float)});
-  return sources;
 }
 
 }  // namespace pconv

@@ -10,31 +10,33 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
-#include "tflite_ops/core/fkw_view.h"
+#include "delegate/packing_key.h"
 
 namespace pconv {
 
 // Thread-safe. Owned by the delegate; entries are shared with the engines that use them.
 class PackedCache {
  public:
-  // Bytes in the model file that a packing is made from.
-  struct Source {
-    const void* data = nullptr;
-    size_t bytes = 0;
-  };
-
-  // The packing called `packing` of `sources`: what an earlier call made, or else what `make`
-  // returns now. `packing` names layout, kernel and every parameter that the result depends on
-  // besides the sources. A source's contents are compared by hash, because a model that was
-  // unloaded may have left its addresses to another.
+  // What `pack` makes of `packing`, now or in an earlier call with an equal one: a struct with
+  // Fields() (packing_key.h), whose members are all that the function has to work with. The
+  // contents of constants are compared by hash, because a model that was unloaded may have left its
+  // addresses to another.
+  template <typename T, typename Packing>
+  std::shared_ptr<const T> GetOrMake(const Packing& packing, T (*pack)(const Packing&)) {
+    const PackingKey key(typeid(Packing).name(), packing);
+    return GetOrMake<T>(key, [&] { return std::make_shared<const T>(pack(packing)); });
+  }
+  // The same for what a function pointer cannot make, for instance because it lies on a device.
+  // `key` must name all that the result depends on. A T of the same key is another one.
   template <typename T>
-  std::shared_ptr<const T> GetOrMake(const std::string& packing, const std::vector<Source>& sources,
+  std::shared_ptr<const T> GetOrMake(const PackingKey& key,
                                      const std::function<std::shared_ptr<const T>()>& make) {
     return std::static_pointer_cast<const T>(GetOrMakeUntyped(
-        packing, sources, [&]() -> std::shared_ptr<const void> { return make(); }));
+        typeid(T).name(), key, [&]() -> std::shared_ptr<const void> { return make(); }));
   }
 
   // Called whenever the runtime applies the delegate. Drops entries that no engine holds and none
@@ -53,16 +55,13 @@ class PackedCache {
   };
 
   std::shared_ptr<const void> GetOrMakeUntyped(
-      const std::string& packing, const std::vector<Source>& sources,
+      const char* type, const PackingKey& key,
       const std::function<std::shared_ptr<const void>()>& make);
 
   mutable std::mutex mutex_;
   std::map<Key, Entry> entries_;
   int generation_ = 0;
 };
-
-// All arrays of a layer: what its packed weights are made from.
-std::vector<PackedCache::Source> SourcesOf(const FkwView& layer);
 
 }  // namespace pconv
 

@@ -15,7 +15,7 @@ TEST(PackedCache, PacksOnceWhileContentsStay) {
   std::vector<float> weights(1000, 1.0f);
   int made = 0;
   const auto get = [&](const std::string& packing) {
-    return cache.GetOrMake<int>(packing, {{weights.data(), weights.size() * sizeof(float)}},
+    return cache.GetOrMake<int>(PackingKey(packing, ConstantFloats{weights.data(), weights.size()}),
                                 [&] { return std::make_shared<const int>(++made); });
   };
   const auto first = get("a");
@@ -30,9 +30,9 @@ TEST(PackedCache, PacksOnceWhileContentsStay) {
 
 TEST(PackedCache, DropsWhatNobodyHoldsAfterAGeneration) {
   PackedCache cache;
-  const int weight = 0;
+  const float weight = 0;
   const auto get = [&](const std::string& packing) {
-    return cache.GetOrMake<int>(packing, {{&weight, sizeof(weight)}},
+    return cache.GetOrMake<int>(PackingKey(packing, ConstantFloats{&weight, 1}),
                                 [] { return std::make_shared<const int>(0); });
   };
   cache.NextGeneration();
@@ -48,7 +48,7 @@ TEST(PackedCache, DropsWhatNobodyHoldsAfterAGeneration) {
 TEST(PackedCache, ThreadsGetWhatTheyAskFor) {
   constexpr int kThreads = 4, kLayers = 3, kRounds = 200;
   PackedCache cache;
-  const std::vector<std::vector<int>> layers = {{10, 1}, {20, 2}, {30, 3}};
+  const std::vector<std::vector<float>> layers = {{10, 1}, {20, 2}, {30, 3}};
   std::atomic<int> wrong{0};
   const auto interpreter = [&] {
     std::vector<std::shared_ptr<const int>> held;
@@ -57,11 +57,11 @@ TEST(PackedCache, ThreadsGetWhatTheyAskFor) {
         cache.NextGeneration();
         held.clear();
       }
-      const std::vector<int>& layer = layers[round % kLayers];
+      const std::vector<float>& layer = layers[round % kLayers];
       for (const char* packing : {"first", "second"}) {
         const int element = packing[0] == 'f' ? 0 : 1;
         held.push_back(
-            cache.GetOrMake<int>(packing, {{layer.data(), layer.size() * sizeof(int)}},
+            cache.GetOrMake<int>(PackingKey(packing, ConstantFloats{layer.data(), layer.size()}),
                                  [&] { return std::make_shared<const int>(layer[element]); }));
         wrong += *held.back() != layer[element];
       }
@@ -102,11 +102,12 @@ TEST(PackedCache, SourcesOfALayerAreAllBytesOfItsArrays) {
       expected.emplace_back(layer.weight_i8.data(), layer.weight_i8.size());
     }
     expected.emplace_back(layer.bias.data(), 4 * layer.bias.size());
-    if (type == WeightType::kInt8) {
-      expected.emplace_back(layer.scale.data(), 4 * layer.scale.size());
-    }
+    expected.emplace_back(arrays.scale, 4 * arrays.scale_size);  // null without int8
     std::vector<std::pair<const void*, size_t>> found;
-    for (const auto& source : SourcesOf(view)) found.emplace_back(source.data, source.bytes);
+    const PackingKey key("", view);
+    for (const auto& source : key.sources()) {
+      found.emplace_back(source.data, source.bytes);
+    }
     EXPECT_EQ(found, expected) << "weight type " << static_cast<int>(type);
   }
 }

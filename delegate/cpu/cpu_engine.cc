@@ -84,7 +84,7 @@ class CpuEngine : public Engine {
 
 // Once per delegate, which owns the cache: a resize makes new engines.
 void TellOfFloat32(PackedCache* cache) {
-  cache->GetOrMake<bool>("told of float32", {}, [] {
+  cache->GetOrMake<bool>(PackingKey("told of float32"), [] {
     LogWarning(
         "precision fp16: the cpu engine computes in float32, this CPU has no float16 arithmetic");
     return std::make_shared<const bool>(true);

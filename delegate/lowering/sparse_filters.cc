@@ -11,9 +11,14 @@ std::vector<int> AllTaps(int taps) {
   return all;
 }
 
-}  // namespace
+ConstantFloats FloatsOf(const Graph& graph, int value) {
+  if (value < 0) return {};
+  size_t size = 1;
+  for (const int dim : graph.values[value].shape) size *= dim;
+  return {graph.values[value].data, size};
+}
 
-SparseFilters FromFkw(const FkwView& layer) {
+SparseFilters MakeFrom(const FkwView& layer) {
   const PConv2DOptions& options = layer.options();
   const int block = options.filter_block;
   SparseFilters filters;
@@ -48,12 +53,9 @@ SparseFilters FromFkw(const FkwView& layer) {
   return filters;
 }
 
-int DenseGroup(const Shape& filter, int in_channels) {
-  const int conv_groups = in_channels / filter[3], group_outputs = filter[0] / conv_groups;
-  return conv_groups == 1 || group_outputs % 4 == 0 ? 4 : group_outputs % 2 == 0 ? 2 : 1;
-}
-
-SparseFilters FromDense(const Value& filter, const float* bias, int in_channels) {
+SparseFilters MakeFrom(const DenseFilters& filter) {
+  const int in_channels = filter.in_channels;
+  const float* const bias = filter.bias.data;
   const int group_inputs = filter.shape[3];
   const int conv_groups = in_channels / group_inputs;
   SparseFilters filters;
@@ -77,7 +79,7 @@ SparseFilters FromDense(const Value& filter, const float* bias, int in_channels)
       for (int t = 0; t < filters.taps; ++t) {
         for (int b = 0; b < filters.group; ++b) {
           const size_t at = (static_cast<size_t>(o + b) * filters.taps + t) * group_inputs + i;
-          filters.weights.push_back(o + b < filters.out_channels ? filter.data[at] : 0.0f);
+          filters.weights.push_back(o + b < filters.out_channels ? filter.weights.data[at] : 0.0f);
         }
       }
     }
@@ -86,7 +88,9 @@ SparseFilters FromDense(const Value& filter, const float* bias, int in_channels)
   return filters;
 }
 
-SparseFilters FromDepthwise(const Value& filter, const float* bias, int depth_multiplier) {
+SparseFilters MakeFrom(const DepthwiseFilters& filter) {
+  const int depth_multiplier = filter.depth_multiplier;
+  const float* const bias = filter.bias.data;
   SparseFilters filters;
   filters.kernel_h = filter.shape[1];
   filters.kernel_w = filter.shape[2];
@@ -102,11 +106,34 @@ SparseFilters FromDepthwise(const Value& filter, const float* bias, int depth_mu
     filters.kernels.push_back({static_cast<uint32_t>(o / depth_multiplier), 0,
                                static_cast<uint32_t>(filters.weights.size())});
     for (int t = 0; t < filters.taps; ++t) {
-      filters.weights.push_back(filter.data[static_cast<size_t>(t) * filters.out_channels + o]);
+      filters.weights.push_back(
+          filter.weights.data[static_cast<size_t>(t) * filters.out_channels + o]);
     }
     filters.group_begin.push_back(static_cast<uint32_t>(filters.kernels.size()));
   }
   return filters;
+}
+
+}  // namespace
+
+int DenseGroup(const Shape& filter, int in_channels) {
+  const int conv_groups = in_channels / filter[3], group_outputs = filter[0] / conv_groups;
+  return conv_groups == 1 || group_outputs % 4 == 0 ? 4 : group_outputs % 2 == 0 ? 2 : 1;
+}
+
+FilterSource FiltersOf(const Graph& graph, const Node& node, int in_channels) {
+  if (const auto* op = std::get_if<PConv2DNode>(&node.op)) return op->layer;
+  if (const auto* op = std::get_if<Conv2DNode>(&node.op)) {
+    return DenseFilters{FloatsOf(graph, op->filter), FloatsOf(graph, op->bias),
+                        graph.values[op->filter].shape, in_channels};
+  }
+  const auto& op = std::get<DepthwiseConv2DNode>(node.op);
+  return DepthwiseFilters{FloatsOf(graph, op.filter), FloatsOf(graph, op.bias),
+                          graph.values[op.filter].shape, op.depth_multiplier};
+}
+
+SparseFilters MakeFilters(const FilterSource& source) {
+  return std::visit([](const auto& filters) { return MakeFrom(filters); }, source);
 }
 
 SparseFilters InChannelOrder(const SparseFilters& filters) {

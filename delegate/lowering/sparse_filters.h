@@ -3,9 +3,11 @@
 #define PCONV_TF_DELEGATE_LOWERING_SPARSE_FILTERS_H_
 
 #include <cstdint>
+#include <variant>
 #include <vector>
 
 #include "delegate/graph.h"
+#include "delegate/packing_key.h"
 
 namespace pconv {
 
@@ -35,13 +37,38 @@ struct SparseFilters {
   int groups() const { return static_cast<int>(group_begin.size()) - 1; }
 };
 
-SparseFilters FromFkw(const FkwView& layer);
+// Filters [O, kh, kw, I / groups] of a convolution as they lie in the model file.
+struct DenseFilters {
+  ConstantFloats weights, bias;
+  Shape shape;
+  int in_channels = 0;
+
+  template <typename Visitor>
+  void Fields(const Visitor& visit) const {
+    const auto& [a, b, c, d] = *this;
+    visit(a, b, c, d);
+  }
+};
+// Filters [1, kh, kw, O] of a depthwise convolution.
+struct DepthwiseFilters {
+  ConstantFloats weights, bias;
+  Shape shape;
+  int depth_multiplier = 1;
+
+  template <typename Visitor>
+  void Fields(const Visitor& visit) const {
+    const auto& [a, b, c, d] = *this;
+    visit(a, b, c, d);
+  }
+};
+// What weights are packed from.
+using FilterSource = std::variant<FkwView, DenseFilters, DepthwiseFilters>;
+
+// Of a convolution's node. `in_channels`: of its input.
+FilterSource FiltersOf(const Graph& graph, const Node& node, int in_channels);
+SparseFilters MakeFilters(const FilterSource& source);
 // Consecutive filters [O, kh, kw, I / groups] that read the same channels, as streams take them.
 int DenseGroup(const Shape& filter, int in_channels);
-// filter [O, kh, kw, I / groups]; bias may be null.
-SparseFilters FromDense(const Value& filter, const float* bias, int in_channels);
-// filter [1, kh, kw, O].
-SparseFilters FromDepthwise(const Value& filter, const float* bias, int depth_multiplier);
 
 // Single filters ordered by their output channel.
 SparseFilters InChannelOrder(const SparseFilters& filters);

@@ -106,7 +106,8 @@ Status PlanOperation(const Task& task, const DepthwiseConv2DNode& op, PlanBuilde
   };
   std::shared_ptr<const KeptBuffer> weights;
   PCONV_RETURN_IF_ERROR(builder->Keep<KeptBuffer>(
-      "depthwise", {{filter.data, Elements(filter.shape) * sizeof(float)}}, fill, &weights));
+      PackingKey("depthwise", ConstantFloats{filter.data, Elements(filter.shape)}, taps, channels),
+      fill, &weights));
   builder->plan().weight_bytes += static_cast<int64_t>(4) * taps * channels;
   Argument bias;
   PCONV_RETURN_IF_ERROR(builder->Bias(op.bias, channels, &bias));

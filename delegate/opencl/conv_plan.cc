@@ -27,8 +27,7 @@ struct DeviceConv {
 
 // A convolution's weights before packing.
 struct ConvWeights {
-  std::vector<PackedCache::Source> sources;
-  std::function<SparseFilters()> make;
+  FilterSource filters;
   std::vector<std::vector<int>> patterns;  // kept taps, ascending
   int block = 1;                           // filters that share their kernels
   double kept = 1.0;                       // share of kernels
@@ -125,7 +124,8 @@ class ConvPlanner {
                              static_cast<int>(weights_.patterns.size())}) {
       key += std::to_string(number) + " ";
     }
-    for (const PackedCache::Source& source : weights_.sources) {
+    const PackingKey filters("", weights_.filters);
+    for (const PackingKey::Source& source : filters.sources()) {
       key += std::to_string(source.bytes) + " ";
     }
     return key;
@@ -134,18 +134,16 @@ class ConvPlanner {
   // Weights packed for windows of the staged size.
   Status Pack(const KernelGeometry& geometry, int slice_channels, int window_h, int window_w,
               std::shared_ptr<const DeviceConv>* kept) {
-    std::string key = "conv";
-    for (const int number : {static_cast<int>(walk_), shape_.filters, slice_channels, window_h,
-                             window_w, geometry.dilation_h, geometry.dilation_w,
-                             static_cast<int>(builder_.gpu() && builder_.half())}) {
-      key += " " + std::to_string(number);
-    }
+    const PackingKey key("conv", weights_.filters, walk_, shape_.filters, slice_channels, window_h,
+                         window_w, geometry.kernel_h, geometry.kernel_w, geometry.dilation_h,
+                         geometry.dilation_w, builder_.gpu() && builder_.half());
     const auto fill = [&](DeviceConv* made) -> Status {
-      const PackedConv packed = PackConv(weights_.make(), geometry, walk_, shape_.filters,
-                                         slice_channels, window_w, window_h * window_w);
+      const PackedConv packed =
+          PackConv(MakeFilters(weights_.filters), geometry, walk_, shape_.filters, slice_channels,
+                   window_w, window_h * window_w);
       return UploadPacked(packed, made);
     };
-    PCONV_RETURN_IF_ERROR(builder_.Keep<DeviceConv>(key, weights_.sources, fill, kept));
+    PCONV_RETURN_IF_ERROR(builder_.Keep<DeviceConv>(key, fill, kept));
     weight_bytes_ = (*kept)->bytes;
     return Status::Ok();
   }
@@ -286,18 +284,16 @@ class ConvPlanner {
   Status PackInPlace(bool in_pairs, int slice_channels, int groups_per_part,
                      std::shared_ptr<const DeviceConv>* kept) {
     const int plane = staged_.tile_h * staged_.tile_w * builder_.lanes();
-    std::string key = in_pairs ? "pairs" : "points";
-    for (const int number : {shape_.filters, slice_channels, groups_per_part, plane}) {
-      key += " " + std::to_string(number);
-    }
+    const PackingKey key(in_pairs ? "pairs" : "points", weights_.filters, shape_.filters,
+                         slice_channels, groups_per_part, plane, builder_.gpu() && builder_.half());
     const auto fill = [&](DeviceConv* made) -> Status {
-      const SparseFilters filters = weights_.make();
+      const SparseFilters filters = MakeFilters(weights_.filters);
       return UploadPacked(
           in_pairs ? PackPairs(filters, slice_channels, groups_per_part, plane)
                    : PackPoints(filters, shape_.filters, slice_channels, groups_per_part, plane),
           made);
     };
-    PCONV_RETURN_IF_ERROR(builder_.Keep<DeviceConv>(key, weights_.sources, fill, kept));
+    PCONV_RETURN_IF_ERROR(builder_.Keep<DeviceConv>(key, fill, kept));
     weight_bytes_ = (*kept)->bytes;
     return Status::Ok();
   }
@@ -452,8 +448,7 @@ Status PlanOperation(const Task& task, const PConv2DNode& op, PlanBuilder* build
     return PlanSparseFullyConnected(task, op.layer, builder);
   }
   ConvWeights weights;
-  weights.sources = SourcesOf(op.layer);
-  weights.make = [&] { return FromFkw(op.layer); };
+  weights.filters = op.layer;
   weights.block = op.layer.options().filter_block;
   weights.kept = static_cast<double>(op.layer.num_kernels()) /
                  (static_cast<double>(op.layer.num_groups()) * in.back());
@@ -466,13 +461,10 @@ Status PlanOperation(const Task& task, const PConv2DNode& op, PlanBuilder* build
 Status PlanOperation(const Task& task, const Conv2DNode& op, PlanBuilder* builder) {
   const Value& filter = builder->graph().values[op.filter];
   const int in_channels = builder->ShapeOf(task.inputs[0])[3];
-  const float* bias = op.bias < 0 ? nullptr : builder->graph().values[op.bias].data;
   const int conv_groups = in_channels / filter.shape[3];
   const int group_outputs = filter.shape[0] / conv_groups;
   ConvWeights weights;
-  weights.sources = {{filter.data, Elements(filter.shape) * sizeof(float)}};
-  if (bias != nullptr) weights.sources.push_back({bias, filter.shape[0] * sizeof(float)});
-  weights.make = [&] { return FromDense(filter, bias, in_channels); };
+  weights.filters = FiltersOf(builder->graph(), builder->graph().nodes[task.main], in_channels);
   weights.block = conv_groups == 1 || group_outputs % 4 == 0 ? 4 : group_outputs % 2 == 0 ? 2 : 1;
   weights.patterns.emplace_back(filter.shape[1] * filter.shape[2]);
   std::iota(weights.patterns[0].begin(), weights.patterns[0].end(), 0);

@@ -28,7 +28,7 @@ Status PlanSparseFullyConnected(const Task& task, const FkwView& layer, PlanBuil
     return builder->Upload(sparse.outputs, &made->filters);
   };
   std::shared_ptr<const DeviceMatrix> matrix;
-  PCONV_RETURN_IF_ERROR(builder->Keep<DeviceMatrix>("matrix", SourcesOf(layer), fill, &matrix));
+  PCONV_RETURN_IF_ERROR(builder->Keep<DeviceMatrix>(PackingKey("matrix", layer), fill, &matrix));
   builder->plan().weight_bytes += matrix->bytes;
   const int inputs = layer.options().in_channels, outputs = layer.options().out_channels;
   const size_t rows = Elements(builder->ShapeOf(task.inputs[0])) / inputs;

@@ -135,9 +135,7 @@ Status CreateOpenClEngine(Graph* graph, const EngineOptions& options, PackedCach
     return status.ok() ? made : nullptr;
   };
   const auto shared = cache->GetOrMake<SharedRuntime>(
-      "opencl runtime, " + std::to_string(options.num_threads) + " threads, profile " +
-          std::to_string(options.profile) + ", " + options.cache_dir,
-      {}, make);
+      PackingKey("opencl runtime", options.num_threads, options.profile, options.cache_dir), make);
   PCONV_RETURN_IF_ERROR(status);
   if (shared == nullptr) return Status::Error("OpenCL is not available, as reported before");
   const opencl::DeviceInfo& device = shared->runtime->device();

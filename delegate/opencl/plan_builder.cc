@@ -68,16 +68,12 @@ Status PlanBuilder::Upload(const void* data, size_t bytes,
   return Status::Ok();
 }
 
-std::string PlanBuilder::CacheKey(const std::string& what) const {
-  return "opencl " + std::to_string(reinterpret_cast<uintptr_t>(&runtime_)) + " " + what;
-}
-
 Status PlanBuilder::Constant(int value, Argument* argument) {
   const Value& v = graph_.values[value];
-  const size_t bytes = Elements(v.shape) * sizeof(float);
+  const size_t size = Elements(v.shape), bytes = size * sizeof(float);
   std::shared_ptr<const KeptBuffer> kept;
   PCONV_RETURN_IF_ERROR(Keep<KeptBuffer>(
-      "constant", {{v.data, bytes}},
+      PackingKey("constant", ConstantFloats{v.data, size}),
       [&](KeptBuffer* made) { return Upload(v.data, bytes, &made->buffer); }, &kept));
   plan_.weight_bytes += static_cast<int64_t>(bytes);
   *argument = kept->buffer;

@@ -67,12 +67,14 @@ class PlanBuilder {
     *buffer = unused_;
     return layout.is_ragged() ? Upload(ValidLanes(layout), buffer) : Status::Ok();
   }
-  // Weights that outlive the plan: `fill` uploads a T made from `sources`, once.
+  // Weights that outlive the plan: `fill` uploads a T, once. `key` names all that it is made from.
   template <typename T>
-  Status Keep(const std::string& what, const std::vector<PackedCache::Source>& sources,
-              const std::function<Status(T*)>& fill, std::shared_ptr<const T>* kept) const {
+  Status Keep(PackingKey key, const std::function<Status(T*)>& fill,
+              std::shared_ptr<const T>* kept) const {
+    key.Add("opencl");
+    key.Add(reinterpret_cast<uintptr_t>(&runtime_));
     Status status;
-    *kept = cache_.GetOrMake<T>(CacheKey(what), sources, [&]() -> std::shared_ptr<const T> {
+    *kept = cache_.GetOrMake<T>(key, [&]() -> std::shared_ptr<const T> {
       auto made = std::make_shared<T>();
       status = fill(made.get());
       return status.ok() ? made : nullptr;
@@ -147,7 +149,6 @@ class PlanBuilder {
   int NewBuffer(size_t bytes);
   size_t StorageBytes() const { return half_ ? 2 : 4; }
   // Buffers belong to one context.
-  std::string CacheKey(const std::string& what) const;
 
   const Graph& graph_;
   const EngineOptions& options_;

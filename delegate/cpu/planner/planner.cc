@@ -343,15 +343,18 @@ class Planner {
   }
 
   Status AddBlockedConv(const Task& task, int input, int addend, int output) {
-    const WeightPacker::BlockedSource source = packer_.SourceOfBlockedConv(task);
+    const Node& node = MainNode(task);
+    const int in_channels = ShapeOf(task.inputs[0])[3];
+    const FilterSource filters = FiltersOf(graph_, node, in_channels);
     const std::vector<BlockedConvChoice> candidates = BlockedConvCandidates(
-        task.window, ShapeOf(task.inputs[0])[3], blocked_kernels_.lanes, options_.num_threads);
+        task.window, in_channels, blocked_kernels_.lanes, options_.num_threads);
     const ActivationRange range = RangeOf(task.activation);
     const StepTrial trial(plan_.buffers[input], plan_.buffers[output], addend >= 0, &pool_);
     const auto measure = [&](const BlockedConvChoice& candidate) {
       return trial.Measure([&](Plan* plan) {
         std::unique_ptr<Step> step;
-        auto weights = std::make_shared<blocked::PackedConv>(source.make(candidate.chunk_channels));
+        auto weights = std::make_shared<blocked::PackedConv>(
+            packer_.MakeBlockedConv(filters, task.window, candidate.chunk_channels));
         const Status status = BlockedConvStep::Create(
             blocked_kernels_, weights, task.window, candidate, range, plan, StepTrial::kInput,
             trial.addend(), StepTrial::kOutput, options_.num_threads, &step);
@@ -359,11 +362,12 @@ class Planner {
       });
     };
     const BlockedConvChoice& choice =
-        Choose(source.text + trial.Describe(task.window), candidates, measure);
+        Choose(packer_.DescribeBlocked(node, in_channels) + trial.Describe(task.window), candidates,
+               measure);
     std::unique_ptr<Step> step;
     PCONV_RETURN_IF_ERROR(BlockedConvStep::Create(
-        blocked_kernels_, packer_.PackBlockedConv(source, choice.chunk_channels), task.window,
-        choice, range, &plan_, input, addend, output, options_.num_threads, &step));
+        blocked_kernels_, packer_.PackBlockedConv(filters, task.window, choice.chunk_channels),
+        task.window, choice, range, &plan_, input, addend, output, options_.num_threads, &step));
     AddNode(std::move(step), task,
             std::string("blocked_") + blocked_kernels_.name + " " + choice.ToString());
     return Status::Ok();
@@ -384,8 +388,8 @@ class Planner {
     const auto* depthwise = std::get_if<DepthwiseConv2DNode>(&node.op);
     if (depthwise != nullptr && depthwise->depth_multiplier == 1 && addend < 0) {
       step = std::make_unique<BlockedDepthwiseStep>(blocked_kernels_,
-                                                    packer_.PackBlockedDepthwise(*depthwise),
-                                                    task.window, range, plan_, inputs[0], output);
+                                                    packer_.PackBlockedDepthwise(node), task.window,
+                                                    range, plan_, inputs[0], output);
     } else if (IsConv(node)) {
       return AddBlockedConv(task, inputs[0], addend, output);
     } else if (const auto* op = std::get_if<Pool2DNode>(&node.op)) {
@@ -432,20 +436,20 @@ class Planner {
   }
 
   // False: no kernel for small tiles computes it.
-  bool AddSmallTileConv(const Task& task, const WeightPacker::ConvSource& source,
-                        const ConvProblem& problem, int input, int addend, int output) {
+  bool AddSmallTileConv(const Task& task, const FilterSource& filters, const ConvProblem& problem,
+                        int input, int addend, int output) {
     const Buffer& to = plan_.buffers[output];
     const ActivationRange range = RangeOf(task.activation);
     const std::string isa = kernels_.name, tiles = ", " + to.layout.ToString();
     const auto runs = [&](int chunk) {
-      return packer_.PackFilterRuns(source, chunk, problem.num_threads);
+      return packer_.PackFilterRuns(filters, chunk, problem.num_threads);
     };
     switch (ChooseSmallTileKernel(kernels_, problem, plan_.buffers[input], to)) {
       case SmallTileKernel::kNone:
         return false;
       case SmallTileKernel::kFewPixels:
         AddNode(std::make_unique<FewPixelsStep>(
-                    kernels_, packer_.PackFewPixels(source, problem.num_threads), problem.window,
+                    kernels_, packer_.PackFewPixels(filters, problem.num_threads), problem.window,
                     range, &plan_, input, addend, output),
                 task, "few_pixels_" + isa);
         return true;
@@ -496,8 +500,8 @@ class Planner {
               task, std::string("lane_tiled_") + kernels_.name + " 3x3, " + tiles.ToString());
       return;
     }
-    const WeightPacker::ConvSource source = packer_.SourceOfConv(node, shape[3]);
-    ConvProblem problem = source.problem;
+    const FilterSource source = FiltersOf(graph_, node, shape[3]);
+    ConvProblem problem = ProblemOf(graph_, node, shape[3]);
     problem.window = window;
     problem.output = plan_.buffers[output].layout;
     problem.num_threads = options_.num_threads;
@@ -505,16 +509,18 @@ class Planner {
     const StepTrial trial(plan_.buffers[input], plan_.buffers[output], addend >= 0, &pool_);
     std::optional<SparseFilters> filters;  // for all measurements
     const auto measure = [&](const ConvChoice& candidate) {
-      if (!filters.has_value()) filters = source.make();
+      if (!filters.has_value()) filters = MakeFilters(source);
       return trial.Measure([&](Plan* plan) {
-        auto weights = std::make_shared<PackedConv>(PackFilters(*filters, problem, candidate));
+        auto weights =
+            std::make_shared<PackedConv>(PackFilters(*filters, FormOf(problem, candidate)));
         return std::make_unique<ConvStep>(kernels_, weights, problem, candidate,
                                           RangeOf(task.activation), plan, StepTrial::kInput,
                                           trial.addend(), StepTrial::kOutput);
       });
     };
     const std::vector<ConvChoice> candidates = ConvCandidates(kernels_, problem);
-    const ConvChoice& choice = Choose(source.text + trial.Describe(window), candidates, measure);
+    const ConvChoice& choice =
+        Choose(packer_.Describe(node, shape[3]) + trial.Describe(window), candidates, measure);
     auto step =
         std::make_unique<ConvStep>(kernels_, packer_.PackConv(source, problem, choice), problem,
                                    choice, RangeOf(task.activation), &plan_, input, addend, output);

@@ -87,7 +87,7 @@ TEST(FilterPairsTest, KeepEveryKernelAndBiasOnce) {
         SCOPED_TRACE(testing::Message()
                      << "seed " << seed << ", " << outputs << " filters, density " << density);
         const SparseFilters filters = RandomFilters(outputs, 70, density, seed);
-        Stream stream = MakeStream(filters, 1, 0, 70, /*runs=*/false);
+        Stream stream = std::move(MakeStreams(filters, 1, 70, /*runs=*/false)[0]);
         PairFilters({0, outputs}, &stream);
         EXPECT_EQ(stream.groups(), (outputs + 1) / 2);
         EXPECT_EQ(WeightsOf(stream), WeightsOf(filters));
@@ -105,7 +105,7 @@ TEST(FilterPairsTest, KeepEveryKernelAndBiasOnce) {
 
 TEST(FilterPairsTest, StayInTheirRanges) {
   const SparseFilters filters = RandomFilters(21, 40, 0.3, 4);
-  Stream stream = MakeStream(filters, 1, 0, 40, /*runs=*/false);
+  Stream stream = std::move(MakeStreams(filters, 1, 40, /*runs=*/false)[0]);
   const std::vector<int> bounds = {0, 5, 5, 21};
   const std::vector<uint32_t> order = stream.filters;
   PairFilters(bounds, &stream);
@@ -133,7 +133,7 @@ TEST(FilterPairsTest, FindsFiltersWithTheSameChannels) {
     }
     filters.group_begin[o + 1] = static_cast<uint32_t>(filters.kernels.size());
   }
-  Stream stream = MakeStream(filters, 1, 0, 32, /*runs=*/false);
+  Stream stream = std::move(MakeStreams(filters, 1, 32, /*runs=*/false)[0]);
   PairFilters({0, 4}, &stream);
   for (const FilterPair& pair : stream.pairs) {
     EXPECT_EQ(pair.shared, 16u);

@@ -4,32 +4,32 @@
 
 namespace pconv::cpu {
 
-PackedConv PackFilters(const SparseFilters& filters, const ConvProblem& problem,
-                       const ConvChoice& choice) {
-  const bool runs = StreamHasRuns(problem, choice);
+StreamForm FormOf(const ConvProblem& problem, const ConvChoice& choice) {
+  return {StreamHasRuns(problem, choice), choice.split_rows,  choice.pairs, problem.group,
+          choice.slice_channels,          problem.num_threads};
+}
+
+PackedConv PackFilters(const SparseFilters& filters, const StreamForm& form) {
   // Filters without runs are put in an order of their own below anyway.
-  const bool by_channel = !runs && !choice.split_rows && filters.group == 1;
+  const bool by_channel = !form.runs && !form.split_rows && filters.group == 1;
   SparseFilters in_order;
   if (by_channel) in_order = InChannelOrder(filters);
   const SparseFilters& ordered = by_channel ? in_order : filters;
   PackedConv packed;
   packed.patterns = filters.patterns;
   packed.taps = filters.taps;
-  packed.group = problem.group;
-  for (int channel = 0; channel < problem.in_channels; channel += choice.slice_channels) {
-    packed.slices.push_back(
-        MakeStream(ordered, packed.group, channel, channel + choice.slice_channels, runs));
-  }
-  packed.bounds = BalanceGroups(packed.slices, problem.num_threads);
+  packed.group = form.group;
+  packed.slices = MakeStreams(ordered, form.group, form.slice_channels, form.runs);
+  packed.bounds = BalanceGroups(packed.slices, form.num_threads);
   if (by_channel) packed.channel_bounds = packed.bounds;
-  if (!runs) {
+  if (!form.runs) {
     // Threads that share rows take all filters.
     const std::vector<int> all = {0, packed.slices[0].groups()};
-    const std::vector<int>& ranges = choice.split_rows ? all : packed.bounds;
+    const std::vector<int>& ranges = form.split_rows ? all : packed.bounds;
     for (Stream& slice : packed.slices) {
-      choice.pairs ? PairFilters(ranges, &slice) : SortByLength(ranges, &slice);
+      form.pairs ? PairFilters(ranges, &slice) : SortByLength(ranges, &slice);
     }
-    if (choice.pairs) packed.bounds = PairBounds(packed.bounds);
+    if (form.pairs) packed.bounds = PairBounds(packed.bounds);
   }
   return packed;
 }

@@ -24,9 +24,19 @@ struct PackedConv {
   size_t bytes() const;
 };
 
-// `filters` as the kernels that `choice` names read them.
-PackedConv PackFilters(const SparseFilters& filters, const ConvProblem& problem,
-                       const ConvChoice& choice);
+// How the kernels that a choice names read filters.
+struct StreamForm {
+  bool runs, split_rows, pairs;
+  int group, slice_channels, num_threads;
+
+  template <typename Visitor>
+  void Fields(const Visitor& visit) const {
+    const auto& [a, b, c, d, e, f] = *this;
+    visit(a, b, c, d, e, f);
+  }
+};
+StreamForm FormOf(const ConvProblem& problem, const ConvChoice& choice);
+PackedConv PackFilters(const SparseFilters& filters, const StreamForm& form);
 
 }  // namespace pconv::cpu
 

@@ -128,31 +128,34 @@ StreamView Stream::View() const {
           pairs.empty() ? nullptr : pairs.data()};
 }
 
-Stream MakeStream(const SparseFilters& filters, int group, uint32_t channel_begin,
-                  uint32_t channel_end, bool runs) {
-  Stream stream;
-  stream.group = group;
-  stream.taps = filters.taps;
+std::vector<Stream> MakeStreams(const SparseFilters& filters, int group, int slice_channels,
+                                bool runs) {
+  std::vector<Stream> streams(std::max(1, CeilDiv(filters.in_channels, slice_channels)));
   const size_t record_bytes = 4 + 4 * static_cast<size_t>(filters.taps) * group;
-  if (runs) stream.run_begin.push_back(0);
-  stream.record_begin.push_back(0);
+  for (Stream& stream : streams) {
+    stream.group = group;
+    stream.taps = filters.taps;
+    if (runs) stream.run_begin.push_back(0);
+    stream.record_begin.push_back(0);
+  }
   for (int source = 0; source < filters.groups(); ++source) {
     for (int part = 0; part < filters.group / group; ++part) {
       const size_t first = static_cast<size_t>(source) * filters.group + part * group;
       if (first >= filters.order.size()) break;
-      for (int b = 0; b < group; ++b) {
-        const bool present = first + b < filters.order.size();
-        stream.filters.push_back(present ? filters.order[first + b] : kNoFilter);
-        stream.bias.push_back(present ? filters.bias[filters.order[first + b]] : 0.0f);
+      for (Stream& stream : streams) {
+        for (int b = 0; b < group; ++b) {
+          const bool present = first + b < filters.order.size();
+          stream.filters.push_back(present ? filters.order[first + b] : kNoFilter);
+          stream.bias.push_back(present ? filters.bias[filters.order[first + b]] : 0.0f);
+        }
       }
-      const size_t first_run = stream.runs.size();
       for (uint32_t k = filters.group_begin[source]; k < filters.group_begin[source + 1]; ++k) {
         const SparseFilters::Kernel& kernel = filters.kernels[k];
-        if (kernel.channel < channel_begin || kernel.channel >= channel_end) continue;
+        Stream& stream = streams[kernel.channel / slice_channels];
         uint32_t channel = kernel.channel;
         if (!runs) {
           channel |= kernel.pattern << kPatternShift;
-        } else if (stream.runs.size() == first_run ||
+        } else if (stream.runs.size() == stream.run_begin.back() ||
                    stream.runs.back().pattern != kernel.pattern) {
           stream.runs.push_back({kernel.pattern, 1});
         } else {
@@ -167,11 +170,13 @@ Stream MakeStream(const SparseFilters& filters, int group, uint32_t channel_begi
                       4 * static_cast<size_t>(group));
         }
       }
-      if (runs) stream.run_begin.push_back(static_cast<uint32_t>(stream.runs.size()));
-      stream.record_begin.push_back(stream.records.size());
+      for (Stream& stream : streams) {
+        if (runs) stream.run_begin.push_back(static_cast<uint32_t>(stream.runs.size()));
+        stream.record_begin.push_back(stream.records.size());
+      }
     }
   }
-  return stream;
+  return streams;
 }
 
 void SortByLength(const std::vector<int>& bounds, Stream* stream) {

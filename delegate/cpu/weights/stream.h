@@ -3,6 +3,7 @@
 #define PCONV_TF_DELEGATE_CPU_WEIGHTS_STREAM_H_
 
 #include <cstdint>
+#include <variant>
 #include <vector>
 
 #include "delegate/cpu/kernels/kernel_table.h"
@@ -38,8 +39,8 @@ struct RunFilters {
 // `chunk`: filters at most.
 RunFilters PackRuns(const SparseFilters& filters, int chunk, int num_threads);
 
-// The stream of kernels whose input channel lies in [channel_begin, channel_end), with groups of
-// `group` filters (1, 2 or 4; must divide filters.group unless it is 1).
+// Kernels in the order in which a convolution reads them, with groups of `group` filters (1, 2 or
+// 4; must divide filters.group unless it is 1).
 struct Stream {
   int group = 1, taps = 0;
   std::vector<uint32_t> run_begin;
@@ -56,9 +57,10 @@ struct Stream {
   size_t bytes() const;
   StreamView View() const;
 };
-// `runs`: by runs, else with the pattern in every record.
-Stream MakeStream(const SparseFilters& filters, int group, uint32_t channel_begin,
-                  uint32_t channel_end, bool runs);
+// A stream for each slice of `slice_channels` input channels. `runs`: by runs, else with the
+// pattern in every record.
+std::vector<Stream> MakeStreams(const SparseFilters& filters, int group, int slice_channels,
+                                bool runs);
 // Orders the filters of each range [bounds[p], bounds[p + 1]) by their number of kernels, in a
 // stream without runs: otherwise the end of every filter's loop is a branch badly predicted.
 void SortByLength(const std::vector<int>& bounds, Stream* stream);
