@@ -58,7 +58,24 @@ Status ExpectChannels(int found, int expected) {
                        std::to_string(expected));
 }
 
+// Engines add up extents, strides and paddings in int: a quarter of its range leaves them room. No
+// image of one byte per row reaches it.
+Status CheckExtent(int in, int kernel, int stride, int dilation, int pads) {
+  constexpr int64_t kMost = std::numeric_limits<int>::max() / 4;
+  const int64_t extent = int64_t{kernel - 1} * dilation + 1;
+  if (int64_t{in} + extent + stride + pads <= kMost) return Status::Ok();
+  return Status::Error("a window of " + std::to_string(extent) + " over " + std::to_string(in) +
+                       " pixels is too large, expected a sum of at most " + std::to_string(kMost));
+}
+
+Status CheckWindow(const Window& w, const Shape& input) {
+  PCONV_RETURN_IF_ERROR(
+      CheckExtent(input[1], w.kernel_h, w.stride_h, w.dilation_h, w.pads.top + w.pads.bottom));
+  return CheckExtent(input[2], w.kernel_w, w.stride_w, w.dilation_w, w.pads.left + w.pads.right);
+}
+
 Status ResolveWindow(const Window& window, const Shape& input, int channels, Shape* output) {
+  PCONV_RETURN_IF_ERROR(CheckWindow(window, input));
   const int h = ResolveHeight(window, input[1]).out;
   const int w = ResolveWidth(window, input[2]).out;
   if (h <= 0 || w <= 0) {
@@ -72,6 +89,7 @@ Status ResolveWindow(const Window& window, const Shape& input, int channels, Sha
 Status InferPConv2D(const PConv2DNode& op, const Shape& input, Shape* output) {
   NhwcShape in, out;
   PCONV_RETURN_IF_ERROR(AsNhwc(op.layer.options(), input.data(), input.size(), &in));
+  PCONV_RETURN_IF_ERROR(CheckWindow(op.layer.options().window, {in.n, in.h, in.w, in.c}));
   PCONV_RETURN_IF_ERROR(PConv2DOutputShape(op.layer.options(), in, &out));
   *output = input.size() == 2 ? Shape{out.n, out.c} : Shape{out.n, out.h, out.w, out.c};
   return Status::Ok();

@@ -273,7 +273,7 @@ TEST(Tuner, EveryCandidateInBlocksComputesTheSame) {
       ASSERT_FALSE(layer.empty());
       options.tuning = Tuning::kCached;
       const std::vector<BlockedConvChoice> candidates =
-          BlockedConvCandidates(spec.window, 150, lanes, c.threads);
+          BlockedConvCandidates(spec.window, 150, lanes, c.threads, /*most_chunks=*/150);
       EXPECT_GT(candidates.size(), 2u);
       for (const BlockedConvChoice& choice : candidates) {
         cache.Store(layer, Tuner::ValueOf(choice.ToString()));

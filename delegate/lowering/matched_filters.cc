@@ -11,6 +11,8 @@ using Kernel = PointFilter::Kernel;
 
 // Filters are compared with this many others, so that the time grows with their number only.
 constexpr size_t kCompared = 512;
+// Of a filter's bits, however few its kernels are.
+constexpr size_t kWords = 64;
 
 using Bits = std::vector<uint64_t>;  // of the channels that a filter keeps
 
@@ -30,9 +32,12 @@ int Overlap(const Bits& a, const Bits& b) {
 Candidate MakeCandidate(PointFilter filter) {
   std::sort(filter.kernels.begin(), filter.kernels.end(),
             [](const Kernel& a, const Kernel& b) { return a.channel < b.channel; });
-  Bits kept(filter.kernels.empty() ? 0 : filter.kernels.back().channel / 64 + 1, 0);
+  // Of few kernels among very many channels several share a bit: what is compared must not be
+  // larger than what is kept.
+  const size_t words = filter.kernels.empty() ? 0 : filter.kernels.back().channel / 64 + 1;
+  Bits kept(std::min(words, std::max(kWords, 8 * filter.kernels.size())), 0);
   for (const Kernel& kernel : filter.kernels) {
-    kept[kernel.channel / 64] |= uint64_t{1} << kernel.channel % 64;
+    kept[kernel.channel / 64 % kept.size()] |= uint64_t{1} << kernel.channel % 64;
   }
   return {std::move(filter), std::move(kept)};
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 namespace pconv::reference {
 namespace {
@@ -34,18 +35,27 @@ void ForEachPixel(const Shape& shape, const Body& body) {
   }
 }
 
+// The taps [first, second) at `origin` + t * dilation, t < kernel, that lie in [0, in). Windows may
+// be far larger than the input, so they are not looked for one by one.
+std::pair<int64_t, int64_t> TapsInside(int64_t origin, int kernel, int dilation, int in) {
+  const auto from = [&](int64_t position) {  // the first tap at or behind it
+    const int64_t distance = position - origin;
+    return std::clamp<int64_t>(distance <= 0 ? 0 : (distance + dilation - 1) / dilation, 0, kernel);
+  };
+  return {from(0), from(in)};
+}
+
 // Calls body(r, s, in_y, in_x) for the taps of the window at (y, x) that lie inside the input.
 template <typename Body>
 void ForEachTap(const Window& w, const Shape& input, int y, int x, const Body& body) {
-  const int before_h = ResolveHeight(w, input[1]).before;
-  const int before_w = ResolveWidth(w, input[2]).before;
-  for (int r = 0; r < w.kernel_h; ++r) {
-    const int64_t in_y = int64_t{y} * w.stride_h - before_h + int64_t{r} * w.dilation_h;
-    if (in_y < 0 || in_y >= input[1]) continue;
-    for (int s = 0; s < w.kernel_w; ++s) {
-      const int64_t in_x = int64_t{x} * w.stride_w - before_w + int64_t{s} * w.dilation_w;
-      if (in_x < 0 || in_x >= input[2]) continue;
-      body(r, s, static_cast<int>(in_y), static_cast<int>(in_x));
+  const int64_t top = int64_t{y} * w.stride_h - ResolveHeight(w, input[1]).before;
+  const int64_t left = int64_t{x} * w.stride_w - ResolveWidth(w, input[2]).before;
+  const auto rows = TapsInside(top, w.kernel_h, w.dilation_h, input[1]);
+  const auto columns = TapsInside(left, w.kernel_w, w.dilation_w, input[2]);
+  for (int64_t r = rows.first; r < rows.second; ++r) {
+    for (int64_t s = columns.first; s < columns.second; ++s) {
+      body(static_cast<int>(r), static_cast<int>(s), static_cast<int>(top + r * w.dilation_h),
+           static_cast<int>(left + s * w.dilation_w));
     }
   }
 }

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <limits>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace pconv {
 namespace {
@@ -194,8 +196,11 @@ Status FkwView::Create(const PConv2DOptions& options, const FkwArrays& arrays, F
 
 Status FkwView::CheckIndex() const {
   const auto in_channels = static_cast<uint32_t>(options_.in_channels);
-  std::vector<int> last_group(in_channels, -1);  // in which each channel occurred last
+  // The channels of a group and where they lie. No table of all channels: a small file may claim
+  // very many.
+  std::vector<std::pair<uint32_t, size_t>> found;
   for (int g = 0; g < num_groups_; ++g) {
+    found.clear();
     for (int p = 0; p < num_patterns(); ++p) {
       const size_t begin = KernelBegin(g, p), end = KernelBegin(g, p + 1);
       for (size_t k = begin; k < end; ++k) {
@@ -208,12 +213,16 @@ Status FkwView::CheckIndex() const {
                               "more than " + std::to_string(arrays_.index[k - 1]) +
                                   ", the channel before it in pattern " + std::to_string(p));
         }
-        if (last_group[channel] == g) {
-          return ElementError("index", k, channel,
-                              "each channel once in filter group " + std::to_string(g));
-        }
-        last_group[channel] = g;
+        found.emplace_back(channel, k);
       }
+    }
+    std::sort(found.begin(), found.end());
+    const auto twice =
+        std::adjacent_find(found.begin(), found.end(),
+                           [](const auto& a, const auto& b) { return a.first == b.first; });
+    if (twice != found.end()) {
+      return ElementError("index", std::next(twice)->second, twice->first,
+                          "each channel once in filter group " + std::to_string(g));
     }
   }
   return Status::Ok();

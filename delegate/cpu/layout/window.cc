@@ -41,8 +41,9 @@ Layout WindowOfTiles(const Layout& tiles) {
 
 int RequiredRing(const Window& window, int in_height, int in_width) {
   const auto beyond = [](const AxisGeometry& axis, int in, int kernel, int stride, int dilation) {
-    const int after = (axis.out - 1) * stride + (kernel - 1) * dilation - axis.before - (in - 1);
-    return std::max({0, axis.before, after});
+    const int64_t after =
+        int64_t{axis.out - 1} * stride + int64_t{kernel - 1} * dilation - axis.before - (in - 1);
+    return static_cast<int>(std::max({int64_t{0}, int64_t{axis.before}, after}));
   };
   const AxisGeometry rows = ResolveHeight(window, in_height);
   const AxisGeometry columns = ResolveWidth(window, in_width);

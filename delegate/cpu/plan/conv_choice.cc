@@ -1,5 +1,8 @@
 #include "delegate/cpu/plan/conv_choice.h"
 
+#include <cstdint>
+#include <limits>
+
 namespace pconv::cpu {
 
 std::string ConvChoice::ToString() const {
@@ -10,8 +13,14 @@ std::string ConvChoice::ToString() const {
 }
 
 bool StreamHasRuns(const ConvProblem& problem, const ConvChoice& choice) {
-  const bool pointwise = problem.window.kernel_h == 1 && problem.window.kernel_w == 1;
+  const Window& window = problem.window;
+  const bool pointwise = window.kernel_h == 1 && window.kernel_w == 1;
+  // Such a stream's kernel holds the offsets of a pattern's taps in 16 bits each, in cells.
+  const int64_t last_tap =
+      int64_t{window.kernel_h - 1} * window.dilation_h * problem.input_columns +
+      int64_t{window.kernel_w - 1} * window.dilation_w;
   return choice.pattern_kernel || problem.group != 1 || !(pointwise || problem.taps == 4) ||
+         last_tap > std::numeric_limits<uint16_t>::max() ||
          problem.patterns > 1 << (32 - kPatternShift) || problem.in_channels > 1 << kPatternShift;
 }
 

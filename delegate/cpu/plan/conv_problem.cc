@@ -1,10 +1,15 @@
 #include "delegate/cpu/plan/conv_problem.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "delegate/lowering/sparse_filters.h"
 
 namespace pconv::cpu {
+
+int MostSlices(const ConvProblem& problem) {
+  return std::max(1, static_cast<int>(std::ceil(problem.kernels_per_filter)));
+}
 
 ConvProblem ProblemOf(const Graph& graph, const Node& node, int in_channels) {
   ConvProblem problem;

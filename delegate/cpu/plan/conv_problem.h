@@ -18,8 +18,13 @@ struct ConvProblem {
   double kernels_per_filter = 0;
   bool sliceable = false;  // every filter reads channels of all the input
   Layout output;
+  int input_columns = 0;  // cells of a row of the input
   int num_threads = 1;
 };
+
+// Slices of input channels into which weights may be cut. Each has a list for every filter, so
+// there must not be more slices than filters have kernels.
+int MostSlices(const ConvProblem& problem);
 
 // Of a (sparse, dense or depthwise) convolution, but for what depends on the plan: window, layout
 // and threads.

@@ -26,8 +26,11 @@ struct Buffer {
   int index = 0;                    // of the graph's input or output
   const float* constant = nullptr;  // kConstant
   size_t offset = 0;                // kArena, in floats
+  size_t scratch_floats = 0;        // no tensor: memory that a step works in
 
-  size_t floats() const { return layout.Floats(shape.n, shape.h, shape.w, shape.c); }
+  size_t floats() const {
+    return scratch_floats > 0 ? scratch_floats : layout.Floats(shape.n, shape.h, shape.w, shape.c);
+  }
   // Of the first plane's cell (0, 0) in image n, lane-tiled.
   size_t ImageOffset(int n) const {
     return static_cast<size_t>(n) * shape.c * layout.plane_floats() + layout.CellOffset(0, 0);
@@ -68,6 +71,14 @@ struct Plan {
   std::vector<Buffer> buffers;
   std::vector<std::unique_ptr<Step>> steps;
   size_t arena_floats = 0;
+
+  // The buffer for what a step works in. The step must name it among what it reads, so that the
+  // arena keeps it while the step runs.
+  int AddScratch(size_t floats) {
+    buffers.emplace_back();
+    buffers.back().scratch_floats = floats;
+    return static_cast<int>(buffers.size()) - 1;
+  }
 };
 
 constexpr size_t kAlignFloats = 32;  // two cache lines: neighbours are prefetched in pairs

@@ -1,6 +1,8 @@
 #include "delegate/cpu/planner/conv_candidates.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 
 #include "delegate/cpu/weights/blocked_conv.h"
 
@@ -45,7 +47,8 @@ bool FitsPatternKernel(const KernelTable& kernels, const ConvProblem& problem) {
 
 // At most `most` input channels per slice, all slices about equal.
 int EvenSlice(const ConvProblem& problem, int most) {
-  return CeilDiv(problem.in_channels, CeilDiv(problem.in_channels, most));
+  const int slices = std::min(CeilDiv(problem.in_channels, most), MostSlices(problem));
+  return CeilDiv(problem.in_channels, slices);
 }
 
 // Input channels per slice, so that what a block of outputs reads fits into `cache_bytes`.
@@ -53,13 +56,13 @@ int SliceChannels(const ConvProblem& problem, Block block, int cache_bytes) {
   if (!problem.sliceable) return problem.in_channels;
   const Window& window = problem.window;
   // Cells of the window of a block, without those that its strides skip.
-  const auto cells = [](int block, int kernel, int stride) {
+  const auto cells = [](int64_t block, int kernel, int stride) {
     return kernel >= stride ? (block - 1) * stride + kernel : block * kernel;
   };
-  const int window_bytes = cells(block.rows, window.kernel_h, window.stride_h) *
-                           cells(block.columns, window.kernel_w, window.stride_w) *
-                           problem.output.lanes * static_cast<int>(sizeof(float));
-  return EvenSlice(problem, std::max(1, cache_bytes / window_bytes));
+  const int64_t window_bytes = cells(block.rows, window.kernel_h, window.stride_h) *
+                               cells(block.columns, window.kernel_w, window.stride_w) *
+                               problem.output.lanes * static_cast<int64_t>(sizeof(float));
+  return EvenSlice(problem, static_cast<int>(std::max<int64_t>(1, cache_bytes / window_bytes)));
 }
 
 // For single filters: the first-level cache, up to twice as much where a slice of a 1x1 layer would
@@ -194,13 +197,14 @@ std::vector<ConvChoice> ConvCandidates(const KernelTable& kernels, const ConvPro
 }
 
 std::vector<BlockedConvChoice> BlockedConvCandidates(const Window& window, int in_channels,
-                                                     int lanes, int num_threads) {
+                                                     int lanes, int num_threads, int most_chunks) {
   using Split = BlockedConvChoice::Split;
   const int all = CeilDiv(std::max(1, in_channels), lanes) * lanes;
   const int fits = blocked::ChunkChannels(window, in_channels, lanes);
+  const int least = CeilDiv(all, std::max(1, most_chunks));
   std::vector<BlockedConvChoice> candidates;
   const auto add = [&](int rows, int channels, Split split) {
-    const int blocks = std::max(1, channels / lanes);
+    const int blocks = std::max(CeilDiv(least, lanes), channels / lanes);
     const BlockedConvChoice choice = {std::min(all, blocks * lanes), rows, split};
     for (const BlockedConvChoice& other : candidates) {
       if (other.ToString() == choice.ToString()) return;

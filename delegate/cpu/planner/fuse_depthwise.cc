@@ -45,12 +45,8 @@ void FuseDepthwise(int num_threads, Plan* plan) {
   size_t floats = 0;  // per thread
   for (const FusedDepthwiseStep* step : all) floats = std::max(floats, step->ThreadFloats());
   floats = Aligned(floats);
-  Buffer memory;
-  memory.shape.c = static_cast<int>(floats * num_threads);
-  for (FusedDepthwiseStep* step : all) {
-    step->UseBuffer(static_cast<int>(plan->buffers.size()), floats);
-  }
-  plan->buffers.push_back(memory);
+  const int memory = plan->AddScratch(floats * num_threads);
+  for (FusedDepthwiseStep* step : all) step->UseBuffer(memory, floats);
 }
 
 }  // namespace pconv::cpu

@@ -319,7 +319,7 @@ bool LayoutChoice::PadsEnd(const Task& task) const {
   const Shape& in = ShapeOf(task.inputs[0]);
   const Shape& out = ShapeOf(task.output);
   const Window& w = task.window;
-  const auto last = [](int out, int stride, int before, int kernel, int dilation) {
+  const auto last = [](int64_t out, int64_t stride, int before, int64_t kernel, int64_t dilation) {
     return (out - 1) * stride - before + (kernel - 1) * dilation;
   };
   return last(out[1], w.stride_h, ResolveHeight(w, in[1]).before, w.kernel_h, w.dilation_h) >=

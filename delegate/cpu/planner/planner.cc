@@ -11,6 +11,7 @@
 #include "delegate/cpu/planner/conv_candidates.h"
 #include "delegate/cpu/planner/fuse_depthwise.h"
 #include "delegate/cpu/planner/layout_choice.h"
+#include "delegate/cpu/planner/memory_budget.h"
 #include "delegate/cpu/planner/plan_trial.h"
 #include "delegate/cpu/planner/small_tile_choice.h"
 #include "delegate/cpu/planner/step_trial.h"
@@ -56,6 +57,8 @@ class Planner {
         buffers_(graph_.values.size()) {}
 
   Status Build(int64_t* weight_bytes) {
+    const int64_t budget = MemoryBudget(graph_, options_.num_threads);
+    PCONV_RETURN_IF_ERROR(CheckLayouts(graph_, tasks_, layouts_, budget));
     AddInputs();
     for (size_t i = 0; i < tasks_.size(); ++i) PCONV_RETURN_IF_ERROR(AddTask(i));
     AddOutputs();
@@ -63,6 +66,7 @@ class Planner {
     FuseDepthwise(options_.num_threads, &plan_);
     PCONV_RETURN_IF_ERROR(FuseStrips(options_.num_threads, &plan_));
     PlanArena(&plan_);
+    PCONV_RETURN_IF_ERROR(CheckPlan(plan_, budget));
     *weight_bytes = packer_.bytes();
     return Status::Ok();
   }
@@ -347,7 +351,8 @@ class Planner {
     const int in_channels = ShapeOf(task.inputs[0])[3];
     const FilterSource filters = FiltersOf(graph_, node, in_channels);
     const std::vector<BlockedConvChoice> candidates = BlockedConvCandidates(
-        task.window, in_channels, blocked_kernels_.lanes, options_.num_threads);
+        task.window, in_channels, blocked_kernels_.lanes, options_.num_threads,
+        MostSlices(ProblemOf(graph_, node, in_channels)));
     const ActivationRange range = RangeOf(task.activation);
     const StepTrial trial(plan_.buffers[input], plan_.buffers[output], addend >= 0, &pool_);
     const auto measure = [&](const BlockedConvChoice& candidate) {
@@ -504,6 +509,7 @@ class Planner {
     ConvProblem problem = ProblemOf(graph_, node, shape[3]);
     problem.window = window;
     problem.output = plan_.buffers[output].layout;
+    problem.input_columns = plan_.buffers[input].layout.columns();
     problem.num_threads = options_.num_threads;
     if (AddSmallTileConv(task, source, problem, input, addend, output)) return;
     const StepTrial trial(plan_.buffers[input], plan_.buffers[output], addend >= 0, &pool_);
@@ -609,8 +615,16 @@ Status MakePlan(const PlannerContext& context, Plan* plan, int64_t* weight_bytes
     return times[i];
   };
   const Family images = layouts[tuner.Choose(DescribePlan(context, tasks), names, measure)];
-  *plan = Plan();
-  return Planner(context, tasks, images, &tuner, plan).Build(weight_bytes);
+  const auto build = [&](Family family) {
+    *plan = Plan();
+    return Planner(context, tasks, family, &tuner, plan).Build(weight_bytes);
+  };
+  const Status status = build(images);
+  if (status.ok()) return status;
+  // Where one layout takes too much memory the other one may not: it computes every graph, too.
+  return build(images == Family::kBlocked ? Family::kLaneTiled : Family::kBlocked).ok()
+             ? Status::Ok()
+             : status;
 }
 
 }  // namespace pconv::cpu

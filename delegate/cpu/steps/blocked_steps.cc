@@ -1,6 +1,7 @@
 #include "delegate/cpu/steps/blocked_steps.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace pconv::cpu {
@@ -28,8 +29,13 @@ Range ShareOf(int count, int thread, int num_threads) {
 
 // Rows of the input under the windows of these rows of the output.
 Range RowsUnder(const Window& window, int before, Range rows) {
-  return {rows.begin * window.stride_h - before, (rows.end - 1) * window.stride_h - before +
-                                                     (window.kernel_h - 1) * window.dilation_h + 1};
+  // Far outside of any image, where chains of strides lead that no plan takes (StripRows).
+  constexpr int64_t kFar = std::numeric_limits<int>::max() / 4;
+  const int64_t begin = int64_t{rows.begin} * window.stride_h - before;
+  const int64_t end = int64_t{rows.end - 1} * window.stride_h - before +
+                      int64_t{window.kernel_h - 1} * window.dilation_h + 1;
+  return {static_cast<int>(std::clamp(begin, -kFar, kFar)),
+          static_cast<int>(std::clamp(end, -kFar, kFar))};
 }
 
 // The same memory with rows numbered from `row`.
@@ -158,11 +164,8 @@ Status BlockedConvStep::Create(const blocked::Kernels& kernels,
   step->tiles_ = blocked::CutIntoTiles(kernels, out.h, out.w, choice.tile_rows);
   const size_t partial = blocked::PartialFloats(*step->weights_, step->tiles_.size());
   if (partial > 0) {
-    Buffer buffer;
-    buffer.shape.c = static_cast<int>(partial);
-    step->partial_ = static_cast<int>(plan->buffers.size());
-    plan->buffers.push_back(buffer);
-    step->reads.push_back(step->partial_);  // so that the arena keeps it while the step runs
+    step->partial_ = plan->AddScratch(partial);
+    step->reads.push_back(step->partial_);
   }
   RunContext nowhere;
   nowhere.data.assign(plan->buffers.size(), nullptr);

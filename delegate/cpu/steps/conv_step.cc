@@ -1,6 +1,7 @@
 #include "delegate/cpu/steps/conv_step.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <limits>
 
@@ -49,11 +50,8 @@ ConvStep::ConvStep(const KernelTable& kernels, std::shared_ptr<const PackedConv>
   }
   writes = output;
   if (ScratchFloats() > 0) {
-    Buffer scratch;
-    scratch.shape.c = static_cast<int>(ScratchFloats() * num_threads_);
-    scratch_ = static_cast<int>(plan->buffers.size());
-    plan->buffers.push_back(scratch);
-    reads.push_back(scratch_);  // so that the arena keeps it while the step runs
+    scratch_ = plan->AddScratch(ScratchFloats() * num_threads_);
+    reads.push_back(scratch_);
   }
   const WindowOrigin origin = OriginOf(window_, input_.shape.h, input_.shape.w);
   origin_ = input_.layout.CellOffset(origin.y, origin.x);
@@ -249,23 +247,25 @@ void ConvStep::RunRectangle(const RunContext& context, int image, int y, int x, 
   RunPart(args);
   // Before, in or behind the tile.
   const auto place = [](int cell, int size) { return cell < 0 ? 0 : cell < size ? 1 : 2; };
-  std::vector<BorderMask> masked;
+  // On the stack: threads allocate nothing.
+  std::array<BorderMask, (kBlockRows + 2 * kSourceHalo) * (kBlockColumns + 2 * kSourceHalo)> masked;
+  size_t num_masked = 0;
   for (int r = 0; r < rows; ++r) {
     const int row = place(y + r, output_.layout.tile_h);
     for (int c = 0; c < columns; ++c) {
       const int column = place(x + c, output_.layout.tile_w);
       if (row == 1 && column == 1) continue;
       const size_t cell = r * block.row_floats() + static_cast<size_t>(c) * block.lanes;
-      masked.push_back(
-          {static_cast<uint32_t>(cell), static_cast<uint32_t>((row * 3 + column) * block.lanes)});
+      masked[num_masked++] = {static_cast<uint32_t>(cell),
+                              static_cast<uint32_t>((row * 3 + column) * block.lanes)};
     }
   }
-  if (masked.empty()) return;
+  if (num_masked == 0) return;
   BorderArgs border{};
   border.planes = to;
   border.plane_floats = block.plane_floats();
   border.plane_end = output_.shape.c;
-  border.masked = masked.size();
+  border.masked = num_masked;
   border.masked_list = masked.data();
   border.masks = edge_masks_.data();
   kernels_.border(border);
@@ -322,11 +322,8 @@ bool ConvStep::FusePool(std::unique_ptr<Step>* step, Plan* plan) {
       pool->reads[0] != writes || !pool->WorksOnBlocks()) {
     return false;
   }
-  Buffer blocks;
-  blocks.shape.c = static_cast<int>(BlockFloats() * num_threads_);
-  blocks_ = static_cast<int>(plan->buffers.size());
-  plan->buffers.push_back(blocks);
-  reads.push_back(blocks_);  // so that the arena keeps it while the step runs
+  blocks_ = plan->AddScratch(BlockFloats() * num_threads_);
+  reads.push_back(blocks_);
   writes = pool->writes;
   node = pool->node;
   name = pool->name;
@@ -366,10 +363,7 @@ bool ConvStep::FuseSource(std::unique_ptr<Step>* step, Plan* plan) {
   source_block_.tile_w = kBlockColumns + 2 * kSourceHalo;
   source_block_.halo_top = source_block_.halo_bottom = 0;
   source_block_.halo_left = source_block_.halo_right = 0;
-  Buffer blocks;
-  blocks.shape.c = static_cast<int>(num_threads_ * input_.shape.c * source_block_.plane_floats());
-  source_blocks_ = static_cast<int>(plan->buffers.size());
-  plan->buffers.push_back(blocks);
+  source_blocks_ = plan->AddScratch(source_block_.plane_floats() * input_.shape.c * num_threads_);
   reads[0] = source_blocks_;
   reads.insert(reads.end(), source->reads.begin(), source->reads.end());
   input_.layout = source_block_;

@@ -41,11 +41,8 @@ FewPixelsStep::FewPixelsStep(const KernelTable& kernels,
   }
   pixels_floats_ = Aligned((static_cast<size_t>(input_.shape.c) + 1) * kPixels);
   thread_floats_ = pixels_floats_ + Aligned(filters * kTaps * kPixels);
-  Buffer scratch;
-  scratch.shape.c = static_cast<int>(thread_floats_ * weights_->parts.size());
-  scratch_ = static_cast<int>(plan->buffers.size());
-  plan->buffers.push_back(scratch);
-  reads.push_back(scratch_);  // so that the arena keeps it while the step runs
+  scratch_ = plan->AddScratch(thread_floats_ * weights_->parts.size());
+  reads.push_back(scratch_);
 
   const int h = input_.shape.h, w = input_.shape.w, grid_w = output_.layout.grid_w;
   const int before_h = ResolveHeight(window, h).before, before_w = ResolveWidth(window, w).before;

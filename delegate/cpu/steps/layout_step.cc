@@ -101,15 +101,15 @@ void TileStep::RunRow(const float* image, float* planes, int row) const {
   alignas(64) float runs[kMaxLanes][kRun + 16];
   const Layout& layout = to_.layout;
   const ImageShape& shape = from_.shape;
-  const int floats = layout.columns() * shape.c;
+  const int floats = layout.columns() * shape.c;  // CheckLayout has seen to it that it fits
   for (int first = 0; first < floats; first += kRun) {
     const int count = std::min(kRun, floats - first);
     for (int lane = 0; lane < layout.lanes; ++lane) {
       const int y = lane / layout.grid_w * layout.tile_h + row - layout.halo_top;
-      const int x = lane % layout.grid_w * layout.tile_w - layout.halo_left;
+      const int64_t x = lane % layout.grid_w * layout.tile_w - layout.halo_left;
       // What lies in the image of floats [first, first + count) of this row of cells.
-      const int begin = std::max(first, -x * shape.c);
-      const int end = std::min(first + count, (shape.w - x) * shape.c);
+      const int64_t begin = std::max<int64_t>(first, -x * shape.c);
+      const int64_t end = std::min<int64_t>(first + count, (shape.w - x) * shape.c);
       float* run = runs[lane];
       if (lane >= layout.grid_h * layout.grid_w || y < 0 || y >= shape.h || begin >= end) {
         std::fill_n(run, count, layout.fill);
@@ -119,7 +119,7 @@ void TileStep::RunRow(const float* image, float* planes, int row) const {
       if (y + 1 < shape.h) {
         // The next row's: so many short runs are not fetched ahead by the processor.
         const float* const next = pixels + ptrdiff_t{shape.w} * shape.c;
-        for (int i = 0; i < end - begin; i += kLine) __builtin_prefetch(next + i);
+        for (int64_t i = 0; i < end - begin; i += kLine) __builtin_prefetch(next + i);
       }
       std::fill(run, run + (begin - first), layout.fill);
       std::copy_n(pixels, end - begin, run + (begin - first));

@@ -92,11 +92,8 @@ SparseFullyConnectedStep::SparseFullyConnectedStep(const KernelTable& kernels,
   block_bounds_.push_back(matrix_->blocks());
   sum_of_.resize(matrix_->outputs.size());
   std::iota(sum_of_.begin(), sum_of_.end(), 0);
-  Buffer sums;
-  sums.shape.c = static_cast<int>(sum_of_.size()) + num_threads * kSumsApart;
-  sums_ = static_cast<int>(plan->buffers.size());
-  plan->buffers.push_back(sums);
-  reads.push_back(sums_);  // so that the arena keeps it while the step runs
+  sums_ = plan->AddScratch(sum_of_.size() + static_cast<size_t>(num_threads) * kSumsApart);
+  reads.push_back(sums_);
 }
 
 void SparseFullyConnectedStep::Run(const RunContext& context) const {

@@ -92,10 +92,7 @@ Status StripStep::Create(std::vector<std::unique_ptr<BlockedRowStep>> steps, int
     self->thread_floats_ += Aligned(scratch);
     input = BandOf(stage.output, nullptr, 0, stage.band_rows);
   }
-  Buffer bands;
-  bands.shape.c = static_cast<int>(self->thread_floats_ * num_threads);
-  self->reads.push_back(static_cast<int>(plan->buffers.size()));  // kept while the step runs
-  plan->buffers.push_back(bands);
+  self->reads.push_back(plan->AddScratch(self->thread_floats_ * num_threads));
   *result = std::move(self);
   return Status::Ok();
 }

@@ -41,11 +41,8 @@ TapSumsStep::TapSumsStep(const KernelTable& kernels, std::shared_ptr<const RunFi
     for (const RunStream& chunk : chunks) most = std::max(most, chunk.filters.size());
   }
   sums_floats_ = most * kKernel * kKernel * cells * tiles.lanes;
-  Buffer sums;
-  sums.shape.c = static_cast<int>(sums_floats_ * weights_->parts.size());
-  sums_ = static_cast<int>(plan->buffers.size());
-  plan->buffers.push_back(sums);
-  reads.push_back(sums_);  // so that the arena keeps it while the step runs
+  sums_ = plan->AddScratch(sums_floats_ * weights_->parts.size());
+  reads.push_back(sums_);
   std::set<int> used;
   for (const std::vector<int>& pattern : weights_->patterns) {
     for (const int tap : pattern) {

@@ -219,11 +219,12 @@ int64_t PackedConv::bytes() const {
 }
 
 int ChunkChannels(const Window& window, int in_channels, int lanes) {
-  constexpr int kBudget = 28 * 1024;  // of 32 to 48 KiB
-  constexpr int kTileHeight = 4, kTileWidth = 7;
-  const int rows = (kTileHeight - 1) * window.stride_h + window.kernel_h;
-  const int columns = (kTileWidth - 1) * window.stride_w + window.kernel_w;
-  const int fit = kBudget / (rows * columns * static_cast<int>(sizeof(float)));
+  constexpr int64_t kBudget = 28 * 1024;  // of 32 to 48 KiB
+  constexpr int64_t kTileHeight = 4, kTileWidth = 7;
+  const int64_t rows = (kTileHeight - 1) * window.stride_h + window.kernel_h;
+  const int64_t columns = (kTileWidth - 1) * window.stride_w + window.kernel_w;
+  const int fit =
+      static_cast<int>(kBudget / (rows * columns * static_cast<int64_t>(sizeof(float))));
   const int chunk = std::max(lanes, fit / lanes * lanes);
   // Chunks of equal size, none of them short.
   const int chunks = CeilDiv(std::max(1, in_channels), chunk);
