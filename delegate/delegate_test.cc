@@ -220,6 +220,7 @@ TEST(Delegate, TakesTheRuntimesNumberOfThreadsUnlessToldAnother) {
   DelegateOptions options;
   EXPECT_EQ(ThreadsOf(options, 3), "on the cpu engine, 3");
   EXPECT_EQ(ThreadsOf(options, -1), "on the cpu engine, 1");  // the runtime has no opinion
+  EXPECT_EQ(ThreadsOf(options, 100000), "on the cpu engine, 256") << "the option's most";
   options.num_threads = 2;
   EXPECT_EQ(ThreadsOf(options, 3), "on the cpu engine, 2");
 }

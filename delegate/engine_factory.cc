@@ -41,6 +41,8 @@ bool AutoTriesOpenCl() {
 Status CreateHostEngine(Backend backend, Graph* graph, const EngineOptions& options,
                         PackedCache* cache, std::unique_ptr<Engine>* engine, std::string* name) {
   if (backend != Backend::kReference) {
+    // What was asked for and is not to be had is an error, not another engine.
+    PCONV_RETURN_IF_ERROR(CheckCpuIsa(options));
     const Status status = CreateAdaptedCpuEngine(graph, options, cache, engine);
     if (status.ok()) {
       *name = "cpu";

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "delegate/cpu/cpu_engine.h"
 #include "delegate/testing/graph_testing.h"
 
 namespace pconv {
@@ -138,6 +139,49 @@ TEST(EngineFactoryTest, AutoTakesAGpuThatWorks) {
   const Status status = CreateEngine(Backend::kAuto, &builder.graph(), {}, &cache, &engine, &name);
   ASSERT_TRUE(status.ok()) << status.message();
   EXPECT_EQ(name, "opencl");
+}
+
+// `make test-emulated` has CPUs that lack some; here there may be nothing to refuse.
+TEST(EngineFactoryTest, AnInstructionSetThatTheCpuLacksIsAnError) {
+  for (const Isa isa : {Isa::kAvx512, Isa::kAvx2, Isa::kBaseline}) {
+    EngineOptions options;
+    options.isa = isa;
+    const Status supported = CheckCpuIsa(options);
+    for (const Backend backend : {Backend::kCpu, Backend::kAuto}) {
+      setenv("PCONV_OPENCL_LIBRARY", kFakeLibrary, 1);
+      setenv("FAKE_OPENCL_FAILS", "platform", 1);
+      testing::GraphBuilder builder(7);
+      builder.Output(builder.PConv2D(builder.Input({1, 9, 9, 4}), {}));
+      PackedCache cache;
+      std::unique_ptr<Engine> engine;
+      std::string name;
+      const Status status =
+          CreateEngine(backend, &builder.graph(), options, &cache, &engine, &name);
+      unsetenv("FAKE_OPENCL_FAILS");
+      EXPECT_EQ(status.ok(), supported.ok());
+      EXPECT_EQ(status.message(), supported.message());
+      EXPECT_EQ(name, supported.ok() ? "cpu" : "");
+    }
+  }
+}
+
+// A graph for which the cpu engine would take far more memory than its tensors.
+TEST(EngineFactoryTest, TheReferenceEngineRunsWhatWouldTakeTheMachine) {
+  testing::GraphBuilder builder(7);
+  testing::RandomLayerSpec spec;
+  spec.window = testing::MakeWindow(7, 7, 1, Padding::kSame, /*dilation=*/65535);
+  builder.Output(builder.PConv2D(builder.Input({1, 9, 9, 4}), spec));
+  const testing::Tensors inputs = testing::RandomInputs(builder.graph(), &builder.rng());
+  const testing::Tensors expected = testing::ReferenceOutputs(builder.graph(), inputs);
+  PackedCache cache;
+  std::unique_ptr<Engine> engine;
+  std::string name;
+  const Status status = CreateEngine(Backend::kCpu, &builder.graph(), {}, &cache, &engine, &name);
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(name, "reference");
+  std::vector<float> output(expected[0].size());
+  ASSERT_TRUE(engine->Run({inputs[0].data()}, {output.data()}).ok());
+  EXPECT_LT(testing::RelativeError(expected[0], output), 1e-5);
 }
 
 // The library is opened once per process: a forked one, before any other test has opened one (gtest

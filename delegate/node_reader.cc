@@ -202,7 +202,7 @@ Status ReadDepthwiseConv2D(const NodeInputs& inputs, const TfLiteNode& node, Nod
   PCONV_RETURN_IF_ERROR(inputs.ExpectConstant(1, 4));
   const int* filter = inputs.tensor(1)->dims->data;
   const int channels = inputs.tensor(0)->dims->data[3];
-  if (channels <= 0 || filter[3] % channels != 0) {
+  if (filter[0] != 1 || channels <= 0 || filter[3] % channels != 0) {
     return Status::Error("filter has " + std::to_string(filter[3]) + " channels, input " +
                          std::to_string(channels));
   }
@@ -341,12 +341,20 @@ Status ReadConcat(const NodeInputs& inputs, const TfLiteNode& node, Node* result
   return Status::Ok();
 }
 
-Status ReadReshape(const NodeInputs& inputs, const TfLiteTensor& output, Node* result) {
+Status ReadReshape(const NodeInputs& inputs, const TfLiteNode& node, const TfLiteTensor& output,
+                   Node* result) {
   PCONV_RETURN_IF_ERROR(inputs.ExpectCount(1, 2));
   PCONV_RETURN_IF_ERROR(inputs.ExpectActivation(0));
   ReshapeNode op;
   const TfLiteTensor* shape = inputs.tensor(1);
-  if (shape != nullptr && IsConstant(*shape)) {
+  const auto* params = static_cast<const TfLiteReshapeParams*>(node.builtin_data);
+  constexpr int kMaxDimensions = sizeof(params->shape) / sizeof(params->shape[0]);
+  if (shape == nullptr && params != nullptr && params->num_dimensions > 0) {
+    // As older converters write it. The file's output has the shape of the batch it was made for,
+    // which says less.
+    if (params->num_dimensions > kMaxDimensions) return Status::Error("new shape is not known");
+    op.shape.assign(params->shape, params->shape + params->num_dimensions);
+  } else if (shape != nullptr && IsConstant(*shape)) {
     std::vector<int64_t> dims;
     PCONV_RETURN_IF_ERROR(inputs.ReadIntegers(1, &dims));
     for (const int64_t dim : dims) {
@@ -427,7 +435,7 @@ Status ReadBuiltin(int code, const NodeInputs& inputs, const TfLiteNode& node,
     case kTfLiteBuiltinPad:
       return ReadPad(inputs, result);
     case kTfLiteBuiltinReshape:
-      return ReadReshape(inputs, output, result);
+      return ReadReshape(inputs, node, output, result);
     default:
       break;
   }
@@ -497,6 +505,7 @@ Status ReadNode(const TfLiteContext* context, const TfLiteNode& node,
   const TfLiteTensor* output = GetTensor(context, result->output);
   if (output == nullptr) return Status::Error("output is absent");
   PCONV_RETURN_IF_ERROR(NodeInputs::CheckFloat(*output, "output"));
+  if (IsConstant(*output)) return Status::Error("output is constant");
   result->name = output->name != nullptr ? output->name : "";
   const NodeInputs inputs(context, node);
   return IsPConv2D(registration)

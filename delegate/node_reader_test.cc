@@ -251,8 +251,9 @@ TEST(NodeReader, ReadsPadsOfBothWidths) {
 TEST(NodeReader, ReshapeTakesItsShapeFromWhereItIsKnown) {
   Model model;
   FakeRuntime& runtime = model.runtime;
+  TfLiteReshapeParams params = {};
   const auto reshape = [&](int shape) {
-    return runtime.AddBuiltinNode(kTfLiteBuiltinReshape, {model.in, shape}, {model.out}, 0);
+    return runtime.AddBuiltinNode(kTfLiteBuiltinReshape, {model.in, shape}, {model.out}, params);
   };
   EXPECT_EQ(Taken<ReshapeNode>(&runtime, reshape(runtime.AddConstant({-1, 396}))).shape,
             (Shape{-1, 396}));
@@ -261,6 +262,14 @@ TEST(NodeReader, ReshapeTakesItsShapeFromWhereItIsKnown) {
   EXPECT_EQ(Taken<ReshapeNode>(&runtime, reshape(computed)).shape, (Shape{1, 5, 4, 6}));
   EXPECT_EQ(Taken<ReshapeNode>(&runtime, reshape(kTfLiteOptionalTensor)).shape,
             (Shape{1, 5, 4, 6}));
+  // As an option, which at another batch than the file's says more than the output.
+  params = {{1, -1, 6}, 3};
+  EXPECT_EQ(Taken<ReshapeNode>(&runtime, reshape(kTfLiteOptionalTensor)).shape, (Shape{1, -1, 6}));
+  EXPECT_EQ(Taken<ReshapeNode>(&runtime, reshape(runtime.AddConstant({-1, 396}))).shape,
+            (Shape{-1, 396}));  // an input comes first, as in the runtime
+  params.num_dimensions = 9;
+  EXPECT_EQ(RefusalOf(&runtime, reshape(kTfLiteOptionalTensor)), "new shape is not known");
+  params = {};
   const int signature[] = {2, -1, 120};  // a TfLiteIntArray
   runtime.tensor(model.out).dims_signature = reinterpret_cast<const TfLiteIntArray*>(signature);
   EXPECT_EQ(Taken<ReshapeNode>(&runtime, reshape(computed)).shape, (Shape{-1, 120}));

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "delegate/node_reader.h"
+#include "tflite_ops/tflite_node.h"
 
 namespace pconv {
 namespace {
@@ -42,6 +43,19 @@ Status ReadPlan(TfLiteContext* context, std::vector<ModelNode>* plan) {
       return Status::Error("the runtime gives no node " + std::to_string(index));
     }
     plan->push_back({index, node, registration});
+  }
+  return Status::Ok();
+}
+
+// Whoever runs such a node writes to the mapped file, or crashes.
+Status CheckOutputs(const TfLiteContext* context, const ModelNode& node) {
+  for (int i = 0; i < node.node->outputs->size; ++i) {
+    const TfLiteTensor* output = GetTensor(context, node.node->outputs->data[i]);
+    if (output == nullptr || !IsConstant(*output)) continue;
+    return Status::Error("node " + std::to_string(node.index) + " (" +
+                         TfLiteOpName(*node.registration) + ") writes to tensor '" +
+                         (output->name != nullptr ? output->name : "") +
+                         "', which is a constant of the file");
   }
   return Status::Ok();
 }
@@ -185,6 +199,9 @@ Status PartitionModel(TfLiteContext* context, Claim claim, Partition* partition)
     } else {
       refusal[model_node.index] = status.message();
     }
+  }
+  if (partition->num_pconv > 0) {
+    for (const ModelNode& node : plan) PCONV_RETURN_IF_ERROR(CheckOutputs(context, node));
   }
   KeepConnected(plan, &partition->nodes);
   partition->shape_nodes = FindShapeNodes(plan, partition->nodes);

@@ -168,6 +168,29 @@ TEST_F(PartitionerTest, LeavesShapesOfReshapesThatItLeaves) {
   EXPECT_EQ(fates[1].find("refused"), 0u) << fates[1];
 }
 
+// Whoever ran the node would write to the mapped file.
+TEST_F(PartitionerTest, RefusesModelsThatWriteToAConstant) {
+  const int in = Image("in");
+  const int constant = runtime_.AddConstant({1, 4, 4, 8}, std::vector<float>(128, 1.0f));
+  PConv(in);
+  runtime_.AddBuiltinNode(kTfLiteBuiltinRelu, {in}, {constant}, 0);
+  const Status status = PartitionModel(runtime_.context(), Claim::kAll, &partition_);
+  ASSERT_FALSE(status.ok());
+  EXPECT_NE(status.message().find("node 1 (RELU) writes to tensor"), std::string::npos)
+      << status.message();
+}
+
+TEST_F(PartitionerTest, RefusesAPConv2DThatWritesToAConstant) {
+  const int in = Image("in");
+  const int constant = runtime_.AddConstant({1, 4, 4, 8}, std::vector<float>(128, 1.0f));
+  testing::OwnedLayer layer = testing::RandomLayer({}, &rng_);
+  runtime_.AddCustomNode("PConv2D", runtime_.AddLayerInputs(in, &layer), {constant},
+                         testing::EncodeOptions(layer.options));
+  const Status status = PartitionModel(runtime_.context(), Claim::kPConv, &partition_);
+  ASSERT_FALSE(status.ok());
+  EXPECT_NE(status.message().find("output is constant"), std::string::npos) << status.message();
+}
+
 TEST_F(PartitionerTest, TellsTheRuntimesFailures) {
   PConv(Image("in"));
   const auto nodes = runtime_.context()->GetNodeAndRegistration;

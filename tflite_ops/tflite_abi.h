@@ -286,6 +286,11 @@ typedef struct {
 } TfLiteSoftmaxParams;
 
 typedef struct {
+  int shape[8];
+  int num_dimensions;  // 0: the shape is an input
+} TfLiteReshapeParams;
+
+typedef struct {
   float alpha;
 } TfLiteLeakyReluParams;
 
@@ -351,6 +356,7 @@ static_assert(offsetof(TfLiteDelegate, flags) == 40);
 static_assert(sizeof(TfLiteDelegate) == 56);
 static_assert(offsetof(TfLitePoolParams, activation) == 20);
 static_assert(offsetof(TfLiteFullyConnectedParams, keep_num_dims) == 8);
+static_assert(offsetof(TfLiteReshapeParams, num_dimensions) == 32);
 #endif
 
 #endif  // PCONV_TFLITE_UPSTREAM_HEADERS

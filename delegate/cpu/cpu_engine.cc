@@ -93,6 +93,11 @@ void TellOfFloat32(PackedCache* cache) {
 
 }  // namespace
 
+Status CheckCpuIsa(const EngineOptions& options) {
+  const cpu::KernelTable* kernels = nullptr;
+  return cpu::SelectKernels(options.isa, options.precision, &kernels);
+}
+
 Status CreateCpuEngine(Graph* graph, const EngineOptions& options, PackedCache* cache,
                        std::unique_ptr<Engine>* engine) {
   const cpu::KernelTable* kernels = nullptr;

@@ -10,6 +10,9 @@
 
 namespace pconv {
 
+// Whether this CPU has the instruction set that is asked for.
+Status CheckCpuIsa(const EngineOptions& options);
+
 // `graph` and `cache` must outlive the engine. Shapes need not be known yet: call Resize() before
 // Run().
 Status CreateCpuEngine(Graph* graph, const EngineOptions& options, PackedCache* cache,
