@@ -1,5 +1,6 @@
 #include "delegate/disk_cache.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,7 +9,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
 
 #include "delegate/log.h"
 
@@ -28,24 +28,59 @@ struct Header {
   uint64_t key_bytes = 0, value_bytes = 0, hash = 0;  // of key and value together
 };
 
-struct FileCloser {
-  void operator()(std::FILE* file) const { std::fclose(file); }
-};
-using File = std::unique_ptr<std::FILE, FileCloser>;
-
 // Makes the folder and those above it; that they exist is no error.
 void MakeFolders(const std::string& path) {
   for (size_t i = 1; i <= path.size(); ++i) {
-    if (i == path.size() || path[i] == '/') mkdir(path.substr(0, i).c_str(), 0777);
+    if (i == path.size() || path[i] == '/') mkdir(path.substr(0, i).c_str(), 0700);
   }
 }
 
-bool ReadAll(std::FILE* file, std::string* text) {
-  char part[1 << 16];
-  size_t bytes;
-  while ((bytes = std::fread(part, 1, sizeof(part), file)) > 0) text->append(part, bytes);
-  return std::ferror(file) == 0;
+// Far more than any compiled program.
+constexpr off_t kMaxBytes = off_t{256} << 20;
+
+// Why the open file is not to be read, or null. Whoever writes a compiled program that this process
+// loads has this process: only the user, or root, may have written it.
+const char* RefusalOf(int descriptor) {
+  struct stat status;
+  if (fstat(descriptor, &status) != 0) return "it cannot be looked at";
+  if (!S_ISREG(status.st_mode)) return "it is no regular file";
+  if (status.st_uid != geteuid() && status.st_uid != 0) return "it belongs to another user";
+  if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) return "other users may write it";
+  if (status.st_size > kMaxBytes) return "it is too large";
+  return nullptr;
 }
+
+bool ReadAll(int descriptor, std::string* text) {
+  char part[1 << 16];
+  for (;;) {
+    const ssize_t bytes = read(descriptor, part, sizeof(part));
+    if (bytes == 0) return true;
+    if (bytes < 0 && errno == EINTR) continue;
+    if (bytes < 0 || text->size() + bytes > static_cast<size_t>(kMaxBytes)) return false;
+    text->append(part, bytes);
+  }
+}
+
+bool WriteAll(int descriptor, const std::string& text) {
+  for (size_t done = 0; done < text.size();) {
+    const ssize_t bytes = write(descriptor, text.data() + done, text.size() - done);
+    if (bytes < 0 && errno == EINTR) continue;
+    if (bytes < 0) return false;
+    done += static_cast<size_t>(bytes);
+  }
+  return true;
+}
+
+// Of an open file.
+struct Descriptor {
+  explicit Descriptor(int number) : number(number) {}
+  ~Descriptor() {
+    if (number >= 0) close(number);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  const int number;
+};
 
 }  // namespace
 
@@ -58,12 +93,17 @@ std::string DiskCache::Path(const std::string& key) const {
 bool DiskCache::Load(const std::string& key, std::string* value) const {
   if (folder_.empty()) return false;
   const std::string path = Path(key);
-  const File file(std::fopen(path.c_str(), "rb"));
-  if (file == nullptr) return false;
+  // Opening a FIFO must not wait for its writer.
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  if (file.number < 0) return false;
+  if (const char* refusal = RefusalOf(file.number)) {
+    LogWarning("ignores the cache file " + path + ": " + refusal);
+    return false;
+  }
   std::string text;
   Header header;
   const Header expected;
-  bool intact = ReadAll(file.get(), &text) && text.size() >= sizeof(header);
+  bool intact = ReadAll(file.number, &text) && text.size() >= sizeof(header);
   if (intact) {
     std::memcpy(&header, text.data(), sizeof(header));
     text.erase(0, sizeof(header));
@@ -88,24 +128,20 @@ void DiskCache::Store(const std::string& key, const std::string& value) const {
   MakeFolders(folder_);
   const std::string path = Path(key);
   std::string temporary = path + ".XXXXXX";
-  const int descriptor = mkstemp(temporary.data());
-  if (descriptor < 0) {
+  const Descriptor file(mkstemp(temporary.data()));  // readable and writable by the user alone
+  if (file.number < 0) {
     LogWarning("cannot write to the cache folder " + folder_ + ": " + std::strerror(errno));
     return;
   }
-  File file(fdopen(descriptor, "wb"));
   Header header;
   header.key_bytes = key.size();
   header.value_bytes = value.size();
   header.hash = Hash(key + value);
-  const bool written = file != nullptr &&
-                       std::fwrite(&header, sizeof(header), 1, file.get()) == 1 &&
-                       std::fwrite(key.data(), 1, key.size(), file.get()) == key.size() &&
-                       std::fwrite(value.data(), 1, value.size(), file.get()) == value.size() &&
-                       std::fflush(file.get()) == 0;
-  if (file == nullptr) close(descriptor);
-  file.reset();
-  if (!written || std::rename(temporary.c_str(), path.c_str()) != 0) {
+  std::string text(sizeof(header), '\0');
+  std::memcpy(text.data(), &header, sizeof(header));
+  text += key;
+  text += value;
+  if (!WriteAll(file.number, text) || std::rename(temporary.c_str(), path.c_str()) != 0) {
     LogWarning("cannot write the cache file " + path + ": " + std::strerror(errno));
     unlink(temporary.c_str());
   }

@@ -10,7 +10,9 @@ namespace pconv {
 // Entries are keyed by a text of any length that names all that the value depends on (device,
 // driver, layer, source). The key is stored beside the value and compared, so that neither a hash
 // collision nor a renamed file is ever taken for it. A damaged file is ignored with a warning and
-// overwritten by the next Store(). Files appear by rename: no reader sees half of one.
+// overwritten by the next Store(). Files appear by rename: no reader sees half of one. Compiled
+// programs run with the rights of this process: an entry that is no regular file, that belongs to
+// another user than this one or root, or that others may write is ignored with a warning, too.
 class DiskCache {
  public:
   // An empty `folder` turns the cache off. Folders are made by the first Store().

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <fstream>
@@ -78,6 +79,52 @@ TEST(DiskCache, IgnoresTheFileOfAnotherKey) {
   std::string value;
   EXPECT_FALSE(cache.Load("key", &value));
   EXPECT_FALSE(cache.Load("key of one CPU", &value));
+}
+
+// A reader must neither wait nor read without end.
+TEST(DiskCache, IgnoresWhatIsNoRegularFile) {
+  const DiskCache cache(Folder("special"));
+  cache.Store("key", "value");
+  const std::string path = cache.Path("key");
+  std::string value = "untouched";
+  const auto expect_ignored = [&] {
+    ::testing::internal::CaptureStderr();
+    EXPECT_FALSE(cache.Load("key", &value));
+    EXPECT_NE(::testing::internal::GetCapturedStderr().find("it is no regular file"),
+              std::string::npos);
+    EXPECT_EQ(value, "untouched");
+    std::remove(path.c_str());
+  };
+  std::remove(path.c_str());
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  expect_ignored();
+  ASSERT_EQ(symlink("/dev/zero", path.c_str()), 0);
+  expect_ignored();
+  ASSERT_EQ(mkdir(path.c_str(), 0700), 0);
+  expect_ignored();
+  cache.Store("key", "new");
+  EXPECT_TRUE(cache.Load("key", &value));
+}
+
+// A compiled program runs with this process's rights.
+TEST(DiskCache, IgnoresWhatOthersMayWrite) {
+  const DiskCache cache(Folder("writable"));
+  cache.Store("key", "value");
+  const std::string path = cache.Path("key");
+  std::string value = "untouched";
+  for (const mode_t mode : {0620, 0602, 0666}) {
+    ASSERT_EQ(chmod(path.c_str(), mode), 0);
+    ::testing::internal::CaptureStderr();
+    EXPECT_FALSE(cache.Load("key", &value));
+    EXPECT_NE(::testing::internal::GetCapturedStderr().find("other users may write it"),
+              std::string::npos);
+  }
+  EXPECT_EQ(value, "untouched");
+  ASSERT_EQ(chmod(path.c_str(), 0644), 0);
+  EXPECT_TRUE(cache.Load("key", &value));
+  // Only root gives files away, and in a sandbox not even it.
+  if (chown(path.c_str(), 12345, 12345) != 0) return;
+  EXPECT_FALSE(cache.Load("key", &value));
 }
 
 TEST(DiskCache, WithoutFolderOrPermissionIsOff) {
