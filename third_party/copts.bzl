@@ -1,11 +1,20 @@
 """Compiler options of every target of this project (external sources are compiled without them)."""
 
-PCONV_COPTS = [
+_WARNINGS = [
     "-Wall",
     "-Wextra",
     "-Werror",
     "-Wno-missing-field-initializers",  # aggregates with default member values are the norm here
 ]
+
+# The C library checks sizes that the compiler knows; it does so in optimised code only.
+PCONV_COPTS = _WARNINGS + select({
+    "//third_party:optimized": [
+        "-U_FORTIFY_SOURCE",
+        "-D_FORTIFY_SOURCE=2",
+    ],
+    "//conditions:default": [],
+})
 
 def isa_copts(isa):
     """Options for kernels of one instruction set: "avx512", "avx2", "baseline", or ARM64's "float16".
@@ -34,7 +43,7 @@ def isa_copts(isa):
         "-fno-schedule-insns",
         "-Wno-ignored-optimization-argument",  # Clang does not know it
     ]
-    return PCONV_COPTS + ["-O3"] + select({
+    return _WARNINGS + ["-O3"] + select({
         "//third_party:x86_64": options[isa],
         "//conditions:default": float16 if isa == "float16" else [],
     })
