@@ -128,6 +128,16 @@ class PConvCallback(keras.callbacks.Callback):
         """
         self._begun().apply_masks()
 
+    def detach(self) -> None:
+        """Takes penalty and masks off the model, wherever training stands.
+
+        For training that ended without `on_train_end`, such as a `fit` that Ctrl-C or an exception
+        broke off. The next `fit` of the model does this by itself; before `evaluate` it keeps the
+        penalty out of the loss. `fit` with the same callback goes on from where it was.
+        """
+        if self._pruner is not None:
+            self._pruner.detach()
+
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Resolves the configuration against the model and attaches penalty and masks."""
         del logs
@@ -147,7 +157,8 @@ class PConvCallback(keras.callbacks.Callback):
             self._pruner.check_schedule(self._ends_of_admm_epochs(steps))
         if self._pruner.phase == "warmup" and self.config.warmup_epochs == 0:
             self._begin_stage(self._pruner, 0)
-        self._pruner.attach()
+        # Keras tells its callbacks how many epochs a `fit` has; loops of one's own need not.
+        self._pruner.attach(in_fit="epochs" in (self.params or {}))
         self._first_epoch = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:

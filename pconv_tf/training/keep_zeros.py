@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 
+from pconv_tf.training.fit_watch import on_next_fit
 from pconv_tf.training.frameworks import framework_of
 
 
@@ -24,6 +26,7 @@ class KeepZeros(keras.callbacks.Callback):
     def __init__(self) -> None:
         super().__init__()
         self._tokens: list[Any] = []
+        self._unwatch: Callable[[], None] | None = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Notes the zeros and attaches their masks."""
@@ -44,6 +47,9 @@ class KeepZeros(keras.callbacks.Callback):
 
             self._tokens.append(framework.attach(model, variable, None, constraint))
         framework.retrace(model)
+        # A `fit` that is broken off calls no `on_train_end`.
+        if "epochs" in (self.params or {}):
+            self._unwatch = on_next_fit(model, self.on_train_end)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Detaches the masks."""
@@ -56,6 +62,9 @@ class KeepZeros(keras.callbacks.Callback):
         for token in self._tokens:
             framework.detach(token)
         self._tokens = []
+        if self._unwatch is not None:
+            self._unwatch()
+            self._unwatch = None
 
     # tf_keras asks which kinds of batch hooks are needed.
 

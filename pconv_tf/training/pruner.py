@@ -14,6 +14,7 @@ from pconv_tf.config import PruningConfig
 from pconv_tf.training.admm import ConstraintSet, LayerAdmm, Residuals, Splitting
 from pconv_tf.training.averaging import restart_average
 from pconv_tf.training.calibration import Calibration
+from pconv_tf.training.fit_watch import on_next_fit
 from pconv_tf.training.frameworks import framework_of
 from pconv_tf.training.layers import find_kernels
 from pconv_tf.training.patterns import PatternSet
@@ -80,6 +81,7 @@ class Pruner:
         self._residuals: dict[str, Residuals] = {}
         self._attached: dict[str, _Attachment] = {}
         self._rho_state: Any = None
+        self._unwatch: Callable[[], None] | None = None
 
     def check_schedule(self, steps: Iterable[int]) -> None:
         """Checks the schedule, where there is one, at the optimizer steps at which it is asked.
@@ -93,9 +95,13 @@ class Pruner:
             for layer in scheduled:
                 check_rate(layer.kernel, dataclasses.replace(layer.constraint, rate=highest))
 
-    def attach(self) -> None:
-        """Adds penalties and masks to the model's variables and rebuilds its train step."""
-        # An aborted `fit` tells nobody, so its attachment waits here for the next one.
+    def attach(self, *, in_fit: bool = False) -> None:
+        """Adds penalties and masks to the model's variables and rebuilds its train step.
+
+        Args:
+            in_fit: Whether a `fit` runs. If it ends without `detach`, the next one detaches.
+        """
+        # An aborted training loop tells nobody, so its attachment waits here for the next one.
         abandoned = getattr(self.model, _ATTACHED, None)
         if abandoned is not None:
             abandoned.detach()
@@ -117,11 +123,16 @@ class Pruner:
             self._attached[layer.name] = _Attachment(token, target, mask, penalty)
         setattr(model, _ATTACHED, self)
         framework.retrace(model)
+        if in_fit:
+            self._unwatch = on_next_fit(model, self.detach)
 
     def detach(self) -> None:
         """Gives the model back as it was, but for its weights; does nothing if not attached."""
         if not self._attached:
             return
+        if self._unwatch is not None:
+            self._unwatch()
+            self._unwatch = None
         for attachment in self._attached.values():
             self._framework.detach(attachment.token)
         states = [attachment.target for attachment in self._attached.values()]
