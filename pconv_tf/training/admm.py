@@ -35,13 +35,22 @@ class Residuals:
     Attributes:
         primal: ||W - Z||^2, how far the weights are from the constraint.
         dual: ||Z - Z_before||^2, how far the auxiliary moved.
+        changed: Entries that the auxiliary keeps and did not keep before.
+        kept: Entries that it keeps.
     """
 
-    primal: float
-    dual: float
+    primal: float = 0.0
+    dual: float = 0.0
+    changed: int = 0
+    kept: int = 0
 
     def __add__(self, other: Residuals) -> Residuals:
-        return Residuals(self.primal + other.primal, self.dual + other.dual)
+        return Residuals(
+            self.primal + other.primal,
+            self.dual + other.dual,
+            self.changed + other.changed,
+            self.kept + other.kept,
+        )
 
 
 @dataclasses.dataclass
@@ -71,11 +80,18 @@ class Splitting:
 
     def update(self, weights: Weights, rate: float | None) -> Residuals:
         """Projects W + U and updates the dual."""
-        before = np.where(self._kept(), self.point, np.float32(0))
+        kept_before = self._kept()
+        before = np.where(kept_before, self.point, np.float32(0))
         self.point = weights + (self.point - before)
         self.support = _project(self.constraint, self.on, self.point, rate)
-        after = np.where(self._kept(), self.point, np.float32(0))
-        return Residuals(_energy(weights - after), _energy(after - before))
+        kept = self._kept()
+        after = np.where(kept, self.point, np.float32(0))
+        return Residuals(
+            _energy(weights - after),
+            _energy(after - before),
+            int(np.count_nonzero(kept & ~kept_before)),
+            int(np.count_nonzero(kept)),
+        )
 
     def target(self) -> Weights:
         """Z - U."""
@@ -125,7 +141,7 @@ class LayerAdmm:
 
     def update(self, weights: Weights, rate: float | None = None) -> Residuals:
         """One auxiliary and dual update; `rate` overrides the layer's connectivity rate."""
-        total = Residuals(0.0, 0.0)
+        total = Residuals()
         for splitting in self.splittings.values():
             total += splitting.update(weights, rate)
         return total

@@ -17,6 +17,7 @@ from pconv_tf.training.averaging import averages_weights
 from pconv_tf.training.batch_norm import recalibrate_with
 from pconv_tf.training.calibration import Calibration
 from pconv_tf.training.checkpoint import read, write
+from pconv_tf.training.convergence import warn_if_unconverged
 from pconv_tf.training.frameworks import framework_of
 from pconv_tf.training.plan import Plan
 from pconv_tf.training.pruner import PHASES, Phase, Pruner
@@ -33,7 +34,8 @@ class PConvCallback(keras.callbacks.Callback):
     `pconv_phase` (0 warm-up, 1 ADMM, 2 retraining), `pconv_rho`, `pconv_primal` (distance of the
     weights from the constraints) and `pconv_dual` (movement of the auxiliaries), both of the last
     update and relative to the norm of the weights (after the hard prune `pconv_primal` is the
-    distance from the masks, 0 while they hold), and `pconv_sparsity` (share of exact zeros in the
+    distance from the masks, 0 while they hold), `pconv_changed` (share of the auxiliaries' kept
+    entries that the last update chose anew), and `pconv_sparsity` (share of exact zeros in the
     pruned layers). With `log_layers` also `pconv/LAYER/sparsity`, `.../primal`, `.../dual` and
     `.../pattern_I`, the share of the layer's remaining kernels that pattern I suits best.
 
@@ -207,6 +209,7 @@ class PConvCallback(keras.callbacks.Callback):
             if not self._updates_by_step and (in_stage + 1) % config.update_period[0] == 0:
                 pruner.update(step)
             if self._epochs_done == config.admm_epochs:
+                warn_if_unconverged(pruner.values(), config)
                 pruner.hard_prune(step)
             elif in_stage + 1 == config.epochs_per_stage:
                 self._begin_stage(pruner, stage + 1)

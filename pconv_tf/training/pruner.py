@@ -188,7 +188,7 @@ class Pruner:
         """Finds how far the weights are from the masks of the hard prune: 0 while they hold."""
         for layer in self.plan.layers:
             away = layer.kernel.read()[~self.masks[layer.name]]
-            self._residuals[layer.name] = Residuals(float(np.vdot(away, away)), 0.0)
+            self._residuals[layer.name] = Residuals(float(np.vdot(away, away)))
 
     def apply_masks(self) -> None:
         """Sets the pruned weights to zero; does nothing before the hard prune."""
@@ -279,14 +279,14 @@ class Pruner:
     def values(self, *, by_layer: bool = False) -> dict[str, float]:
         """Residuals and sparsity for `logs`; see `PConvCallback` for the names."""
         norm, zeros, size = 0.0, 0, 0
-        total = Residuals(0.0, 0.0)
+        total = Residuals()
         layer_values: dict[str, float] = {}
         # One layer's weights at a time: all of them would be another copy of the model.
         for layer in self.plan.layers:
             prefix, weights = f"pconv/{layer.name}", layer.kernel.read()
             layer_norm = float(np.vdot(weights, weights))
             layer_zeros = weights.size - int(np.count_nonzero(weights))
-            residual = self._residuals.get(layer.name, Residuals(0.0, 0.0))
+            residual = self._residuals.get(layer.name, Residuals())
             norm, zeros, size = norm + layer_norm, zeros + layer_zeros, size + weights.size
             total += residual
             if by_layer:
@@ -299,6 +299,7 @@ class Pruner:
             "pconv_rho": self.rho,
             "pconv_primal": _relative(total.primal, norm),
             "pconv_dual": _relative(total.dual, norm),
+            "pconv_changed": total.changed / max(total.kept, 1),
             "pconv_sparsity": zeros / size,
         }
         return values | layer_values

@@ -138,3 +138,13 @@ def test_penalty_gradient_matches_differences(keras3, rng):
     assert float(sum(model.losses)) == pytest.approx(float(penalty), rel=1e-6)
     callback._pruner.detach()
     assert not model.losses
+
+
+def test_counts_the_entries_that_an_update_keeps_anew():
+    constraint = KernelConstraint((1, 1, 4, 1), None, 2.0)
+    first = np.float32([4, 3, 2, 1]).reshape(1, 1, 4, 1)
+    admm = LayerAdmm.start(constraint, first)
+    still = admm.update(first)
+    assert (still.changed, still.kept) == (0, 2)
+    moved = admm.update(np.float32([4, 0, 9, 0]).reshape(1, 1, 4, 1))
+    assert (moved.changed, moved.kept) == (1, 2)
