@@ -10,6 +10,7 @@ _EXPORTS = {
     "KeepZeros": "keep_zeros",
     "PConvCallback": "callback",
     "PatternSet": "patterns",
+    "phase_schedule": "learning_rates",
     "prune_one_shot": "one_shot",
     "recalibrate": "batch_norm",
     "refit": "refitting",
@@ -22,6 +23,7 @@ __all__ = [
     "KeepZeros",
     "PConvCallback",
     "PatternSet",
+    "phase_schedule",
     "prune_one_shot",
     "recalibrate",
     "refit",
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from pconv_tf.training.calibration import Calibration as Calibration
     from pconv_tf.training.callback import PConvCallback as PConvCallback
     from pconv_tf.training.keep_zeros import KeepZeros as KeepZeros
+    from pconv_tf.training.learning_rates import phase_schedule as phase_schedule
     from pconv_tf.training.one_shot import prune_one_shot as prune_one_shot
     from pconv_tf.training.patterns import PatternSet as PatternSet
     from pconv_tf.training.refitting import refit as refit
