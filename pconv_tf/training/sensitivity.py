@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from pconv_tf.files import write_atomically
 from pconv_tf.training.batch_norm import norm_layers, recalibrate_with
 from pconv_tf.training.calibration import Calibration
 from pconv_tf.training.frameworks import framework_of
-from pconv_tf.training.layers import find_kernels
+from pconv_tf.training.layers import Kernel, find_kernels
 from pconv_tf.training.plan import bind, make_plan
 from pconv_tf.training.saliency import input_scales, require_samples, salient
 
@@ -32,6 +33,8 @@ class LayerSensitivity:
         rates: Connectivity rates tried, ascending; the layer's patterns are applied at each.
         kept: Weights left at each rate.
         scores: The model's score at each rate.
+        positions: Outputs of each filter for one sample, by which a weight's multiplications
+            count; None where the model does not tell (subclassed models, free sizes).
     """
 
     name: str
@@ -39,6 +42,7 @@ class LayerSensitivity:
     rates: tuple[float, ...]
     kept: tuple[int, ...]
     scores: tuple[float, ...]
+    positions: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,46 +53,78 @@ class Sensitivity:
         baseline: The score of the unpruned model.
         layers: In model order.
         other_weights: Convolution weights that stay dense whatever the rates.
+        other_macs: Multiplications of those for one sample; None where the model does not tell.
     """
 
     baseline: float
     layers: tuple[LayerSensitivity, ...]
     other_weights: int
+    other_macs: int | None = None
 
-    def suggest(self, compression: float) -> dict[str, float]:
+    def suggest(
+        self,
+        compression: float,
+        *,
+        by: Literal["weights", "macs"] = "weights",
+        highest: float = math.inf,
+    ) -> dict[str, float]:
         """Rates by layer that compress the convolutions `compression` times at the least cost.
 
         Starting from patterns alone, the next higher rate goes, again and again, to the layer whose
-        score falls least per weight removed. Costs are added up as if layers did not interact.
+        score falls least per weight (or multiplication) removed. Costs are added up as if layers
+        did not interact.
+
+        Args:
+            compression: How many times fewer are to be left.
+            by: What is counted: weights, or multiplications for one sample.
+            highest: No layer gets a higher rate. Scores of one layer pruned alone say little about
+                very high rates; twice the mean rate is a good cap.
 
         Raises:
-            ValueError: The compression is below 1, or more than the rates tried can reach.
+            ValueError: The compression is below 1, or more than the rates tried can reach, or
+                multiplications are asked for that are not known.
         """
         if not compression >= 1:
             raise ValueError(f"compression: expected at least 1. Received: {compression!r}")
-        total = self.other_weights + sum(layer.weights for layer in self.layers)
+        if by not in ("weights", "macs"):
+            raise ValueError(f"by: expected weights or macs. Received: {by!r}")
+        units = [1 if by == "weights" else layer.positions for layer in self.layers]
+        other = self.other_weights if by == "weights" else self.other_macs
+        if other is None or None in units:
+            raise ValueError(
+                'by: "macs" needs a functional or Sequential model whose input sizes are known and '
+                'that uses each layer once; use "weights"'
+            )
+        each = [unit for unit in units if unit is not None]
+        total = other + sum(
+            layer.weights * unit for layer, unit in zip(self.layers, each, strict=True)
+        )
         choice = [0] * len(self.layers)
 
         def kept() -> int:
-            chosen = zip(self.layers, choice, strict=True)
-            return self.other_weights + sum(layer.kept[at] for layer, at in chosen)
+            chosen = zip(self.layers, choice, each, strict=True)
+            return other + sum(layer.kept[at] * unit for layer, at, unit in chosen)
 
-        def price(layer: LayerSensitivity, at: int) -> float:
+        def price(i: int) -> float:
+            layer, at = self.layers[i], choice[i]
             # The steepest fall up to this rate: noise must not make a higher rate look free.
             floor = min(layer.scores[: at + 1])
             fall = max(floor - layer.scores[at + 1], 0.0)
-            return fall / max(layer.kept[at] - layer.kept[at + 1], 1)
+            return fall / max((layer.kept[at] - layer.kept[at + 1]) * each[i], 1)
 
         while total / kept() < compression:
-            raisable = [i for i, at in enumerate(choice) if at + 1 < len(self.layers[i].rates)]
+            raisable = [
+                i
+                for i, at in enumerate(choice)
+                if at + 1 < len(self.layers[i].rates) and self.layers[i].rates[at + 1] <= highest
+            ]
             if not raisable:
+                limit = "" if highest == math.inf else f" up to {highest:g}"
                 raise ValueError(
-                    f"compression: the rates tried reach {total / kept():.2f}. "
+                    f"compression: the rates tried{limit} reach {total / kept():.2f}. "
                     f"Received: {compression!r}"
                 )
-            cheapest = min(
-                raisable, key=lambda i: (price(self.layers[i], choice[i]), -self.layers[i].weights)
-            )
+            cheapest = min(raisable, key=lambda i: (price(i), -self.layers[i].weights))
             choice[cheapest] += 1
         return {layer.name: layer.rates[at] for layer, at in zip(self.layers, choice, strict=True)}
 
@@ -217,11 +253,32 @@ def measure(
             statistics.restore()
         measured.append(
             LayerSensitivity(
-                layer.name, weights.size, tuple(layer_rates), tuple(kept), tuple(scores)
+                layer.name,
+                weights.size,
+                tuple(layer_rates),
+                tuple(kept),
+                tuple(scores),
+                _positions(layer.kernel),
             )
         )
     names = {layer.name for layer in layers}
     others = [k for k in find_kernels(model)[0] if k.kind != "dense" and k.name not in names]
-    return Sensitivity(
-        baseline, tuple(measured), sum(int(np.prod(kernel.shape)) for kernel in others)
-    )
+    sizes = [int(np.prod(kernel.shape)) for kernel in others]
+    places = [_positions(kernel) for kernel in others]
+    macs: int | None = 0
+    for size, place in zip(sizes, places, strict=True):
+        macs = None if macs is None or place is None else macs + size * place
+    return Sensitivity(baseline, tuple(measured), sum(sizes), macs)
+
+
+def _positions(kernel: Kernel) -> int | None:
+    """Outputs of each filter for one sample, where the layer was called once on known sizes."""
+    if kernel.kind == "dense":
+        return 1
+    try:
+        shape = tuple(kernel.layer.output.shape)
+    except (AttributeError, ValueError):  # Keras: called never, or several times.
+        return None
+    first = getattr(kernel.layer, "data_format", "channels_last") == "channels_first"
+    extent = shape[2:] if first else shape[1:-1]
+    return None if None in extent else int(np.prod(extent))

@@ -1,5 +1,6 @@
 """Sensitivity and the rates proposed from it."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -114,3 +115,38 @@ def test_plot_is_written(tmp_path):
     path = tmp_path / "plot.png"
     result.plot(str(path))
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_budget_in_multiplications_and_a_cap():
+    """Of two equally robust layers the one with more outputs is pruned for multiplications."""
+    scores = (0.9, 0.8, 0.7)
+    few = dataclasses.replace(layer("few", 2000, scores), positions=4)
+    many = dataclasses.replace(layer("many", 1000, scores), positions=100)
+    result = Sensitivity(0.9, (few, many), 10, 1000)
+    assert result.suggest(1.4, by="weights") == {"few": 2.0, "many": 1.0}
+    # 109,000 of 1,000 + 8,000 + 100,000 multiplications.
+    assert result.suggest(1.8, by="macs") == {"few": 1.0, "many": 2.0}
+    assert result.suggest(2.6, by="macs") == {"few": 1.0, "many": 4.0}
+    assert result.suggest(1.8, by="macs", highest=2) == {"few": 1.0, "many": 2.0}
+    with pytest.raises(ValueError, match=r"compression: the rates tried up to 2 reach 1.98"):
+        result.suggest(2.6, by="macs", highest=2)
+    with pytest.raises(ValueError, match=r"by: expected weights or macs. Received: 'flops'"):
+        result.suggest(2, by="flops")
+
+
+def test_counts_the_multiplications(any_keras):
+    model = small_cnn(any_keras)
+    config = {"pattern_set": "pconv4", "skip_thin": 0}
+    result = measure(model, config, lambda model: 0.0, rates=(1, 2))
+    assert [one.positions for one in result.layers] == [64, 64, 64]
+    assert result.other_macs == 9 * 16 * 64  # The depthwise layer.
+
+
+def test_multiplications_of_free_sizes_are_not_known(keras3):
+    layers = keras3.layers
+    model = keras3.Sequential(
+        [layers.Input((None, None, 8)), layers.Conv2D(8, 3), layers.Conv2D(8, 3)]
+    )
+    result = measure(model, {"pattern_set": "pconv4"}, lambda model: 0.0, rates=(1, 2))
+    with pytest.raises(ValueError, match='by: "macs" needs a functional or Sequential model'):
+        result.suggest(2, by="macs")
