@@ -202,3 +202,22 @@ def test_a_table_into_a_closed_pipe_ends_with_141(command):
     process.stdout.read(1)
     process.stdout.close()
     assert process.wait() == 141
+
+
+@pytest.mark.parametrize(("chosen", "expected"), [(None, "1"), ("0", "0")])
+def test_tensorflow_gets_its_faster_kernels_unless_the_user_chose(chosen, expected):
+    code = """
+import os, sys
+from pconv_tf.cli.main import main
+try:
+    main(["--version"])
+except SystemExit:
+    print(os.environ["TF_ENABLE_ONEDNN_OPTS"], "tensorflow" in sys.modules)
+"""
+    environment = {k: v for k, v in os.environ.items() if k != "TF_ENABLE_ONEDNN_OPTS"}
+    if chosen is not None:
+        environment["TF_ENABLE_ONEDNN_OPTS"] = chosen
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split()[-2:] == [expected, "False"]
