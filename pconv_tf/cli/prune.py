@@ -73,12 +73,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--checkpoint_dir", metavar="DIR", help="keep a checkpoint here, and resume from it")
     add("--seed", type=int, default=0, metavar="N", help="seed of the training (%(default)s)")
+    add("--log", metavar="FILE", help="write every epoch's values as CSV, for report --history")
     add("--one_shot", action="store_true", help="project the weights at once, without training")
+    add(
+        "--calibration",
+        type=int,
+        metavar="N",
+        help="refit the kept weights when pruning, and set batch normalisation, with N of x_train",
+    )
     add(
         "--suggest",
         type=float,
         metavar="X",
         help="propose rates per layer that compress the convolutions X times; prints a recipe",
+    )
+    add(
+        "--suggest_by",
+        choices=("weights", "macs"),
+        default="weights",
+        help="with --suggest: what is to be X times fewer (%(default)s)",
+    )
+    add(
+        "--highest_rate", type=float, metavar="R", help="with --suggest: no layer gets a higher one"
     )
     add("--plot", metavar="FILE", help="with --suggest: draw the scores of every layer and rate")
     add("--tf_keras", action="store_true", help="load the model with tf_keras, not Keras 3")
@@ -101,7 +117,15 @@ def run(args: argparse.Namespace) -> int:
     if args.suggest is not None:
         assert data is not None
         return _suggest(model, config, data, args)
-    return _prune(model, config, data, args)
+    return _prune(keras, model, config, data, args)
+
+
+def _calibration(data: _Data | None, args: argparse.Namespace) -> Any:
+    from pconv_tf.training import Calibration
+
+    if data is None or args.calibration is None:
+        return None
+    return Calibration(data.x_train, samples=args.calibration)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -117,6 +141,16 @@ def _check(args: argparse.Namespace) -> None:
         raise ValueError("--one_shot and --suggest exclude one another")
     if args.plot is not None and args.suggest is None:
         raise ValueError("--plot: only --suggest has something to draw")
+    if args.suggest is None and (args.suggest_by != "weights" or args.highest_rate is not None):
+        raise ValueError("--suggest_by and --highest_rate: only --suggest uses them")
+    if args.calibration is not None and args.data is None:
+        raise ValueError("--calibration: takes samples of --data, which is missing")
+    if args.calibration is not None and args.calibration < 1:
+        raise ValueError(f"--calibration: expected at least 1. Received: {args.calibration}")
+    if args.log is not None and (args.one_shot or args.suggest is not None):
+        raise ValueError("--log: only training has epochs to write of")
+    if args.log is not None and not Path(args.log).absolute().parent.is_dir():
+        raise ValueError(f"--log: there is no folder {Path(args.log).absolute().parent}")
     if args.epochs is not None and args.epochs < 1:
         raise ValueError(f"--epochs: expected at least 1. Received: {args.epochs}")
     if args.batch_size < 1:
@@ -232,22 +266,29 @@ def _from_logits(keras: Any, loss: Any) -> Any:
     return type(loss).from_config(settings | {"from_logits": True})
 
 
-def _prune(model: Any, config: PruningConfig, data: _Data | None, args: argparse.Namespace) -> int:
+def _prune(
+    keras: Any, model: Any, config: PruningConfig, data: _Data | None, args: argparse.Namespace
+) -> int:
     import pconv_tf
     from pconv_tf.training.checkpoint import next_epoch
     from pconv_tf.training.data_order import epochs_of
 
     scored = data is not None and data.x_test is not None and _is_compiled(model)
     before = _metrics(model, data, args) if scored and data is not None else {}
+    calibration = _calibration(data, args)
     if args.one_shot:
-        pconv_tf.prune_one_shot(model, config)
+        pconv_tf.prune_one_shot(model, config, calibration=calibration)
     else:
         assert data is not None
         if not _is_compiled(model):
             raise ValueError("--loss: missing; the model file holds no training configuration")
         folder = None if args.checkpoint_dir is None else Path(args.checkpoint_dir)
-        callback = pconv_tf.PConvCallback(config, checkpoint_dir=folder)
+        callback = pconv_tf.PConvCallback(config, checkpoint_dir=folder, calibration=calibration)
         first_epoch = 0 if folder is None else next_epoch(folder, config)
+        callbacks = [callback]
+        if args.log is not None:
+            # A run that goes on adds to the log of the epochs before.
+            callbacks.append(keras.callbacks.CSVLogger(args.log, append=first_epoch > 0))
         # Keras reports on standard output, which is for the result.
         with contextlib.redirect_stdout(sys.stderr):
             model.fit(
@@ -255,7 +296,7 @@ def _prune(model: Any, config: PruningConfig, data: _Data | None, args: argparse
                 steps_per_epoch=-(-len(data.x_train) // args.batch_size),
                 epochs=config.total_epochs if args.epochs is None else args.epochs,
                 shuffle=False,
-                callbacks=[callback],
+                callbacks=callbacks,
                 verbose=1 if sys.stderr.isatty() else 2,
             )
     after = _metrics(model, data, args) if scored and data is not None else {}
@@ -287,8 +328,11 @@ def _suggest(model: Any, config: PruningConfig, data: _Data, args: argparse.Name
         advance: Callable[[int, int], None] = lambda done, total: bar.update(  # noqa: E731
             bar.tasks[0].id, completed=done, total=total
         )
-        sensitivity = measure(model, config, score, progress=advance)
-    rates = sensitivity.suggest(args.suggest)
+        sensitivity = measure(
+            model, config, score, calibration=_calibration(data, args), progress=advance
+        )
+    highest = math.inf if args.highest_rate is None else args.highest_rate
+    rates = sensitivity.suggest(args.suggest, by=args.suggest_by, highest=highest)
     if args.plot is not None:
         sensitivity.plot(args.plot)
     if args.json:
@@ -297,7 +341,10 @@ def _suggest(model: Any, config: PruningConfig, data: _Data, args: argparse.Name
         return 0
     import yaml
 
-    print(f"# {args.suggest:g}x fewer convolution weights; score {sensitivity.baseline:.4f} dense")
+    counted = "MACs" if args.suggest_by == "macs" else "weights"
+    print(
+        f"# {args.suggest:g}x fewer convolution {counted}; score {sensitivity.baseline:.4f} dense"
+    )
     print(yaml.safe_dump(_recipe(config, rates), sort_keys=False), end="")
     return 0
 

@@ -182,6 +182,30 @@ def test_one_shot_needs_no_data(files, capfd):
     assert "second" in capfd.readouterr().out and out.is_file()
 
 
+def test_calibration_refits_and_the_log_is_one_that_a_report_takes(files, capfd):
+    from pconv_tf.reporting.model_report import read_residuals
+
+    log = files / "log.csv"
+    shared = [f"--data={files / 'data.npz'}", f"--output={files / 'pruned.keras'}", "--json"]
+    assert main(arguments(files, *shared, "--calibration=32", f"--log={log}")) == 0
+    assert json.loads(capfd.readouterr().out)["conv_compression"] > 2
+    assert len(log.read_text().splitlines()) == 3
+    assert read_residuals(log)
+    losses = {}
+    for flags in ([], ["--calibration=64"]):
+        assert main(arguments(files, *shared, "--one_shot", *flags)) == 0
+        losses[len(flags)] = json.loads(capfd.readouterr().out)
+    # The statistics and the kept weights differ from those of plain projection.
+    assert losses[0]["after"] != losses[1]["after"]
+    assert losses[0]["nonzero"] == losses[1]["nonzero"]
+
+
+def test_suggestion_by_multiplications_under_a_cap(files, capfd):
+    more = [f"--data={files / 'data.npz'}", "--suggest=2", "--json", "--calibration=16"]
+    assert main(arguments(files, *more, "--suggest_by=macs", "--highest_rate=3")) == 0
+    assert max(json.loads(capfd.readouterr().out)["suggested_rates"].values()) <= 3
+
+
 def test_suggestion_is_a_recipe(files, capfd):
     pytest.importorskip("matplotlib")
     plot = files / "plot.png"
@@ -214,6 +238,11 @@ def test_suggestion_is_a_recipe(files, capfd):
         (["--output=x.keras", "--data=nothing.npz"], "nothing.npz: no such file"),
         (["--output=x.keras", "--one_shot", "--plot=a.png"], "--plot"),
         (["--output=x.keras", "--one_shot", "--suggest=2"], "exclude"),
+        (["--output=x.keras", "--one_shot", "--calibration=9"], "--calibration: takes samples of"),
+        (["--output=x.keras", "--data=DATA", "--calibration=0"], "--calibration: expected at leas"),
+        (["--output=x.keras", "--one_shot", "--log=a.csv"], "--log: only training"),
+        (["--output=x.keras", "--data=DATA", "--log=no/a.csv"], "--log: there is no folder"),
+        (["--output=x.keras", "--data=DATA", "--suggest_by=macs"], "only --suggest uses them"),
         (["--output=x.keras", "--data=DATA", "--loss=none"], "no loss named none"),
         (["--output=x.keras", "--data=DATA", "--epochs=1"], "at least"),
         (["--output=x.keras", "--data=DATA", "--epochs=0"], "--epochs: expected at least 1. Rec"),
