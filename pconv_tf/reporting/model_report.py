@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -212,5 +213,6 @@ def _columns(path: Path) -> dict[str, list[float]]:
     with path.open(newline="") as file:
         for row in csv.DictReader(file):
             for key, value in row.items():
-                columns.setdefault(key, []).append(float(value))
+                # CSVLogger writes NA where it expects values of validation and there is none.
+                columns.setdefault(key, []).append(math.nan if value == "NA" else float(value))
     return columns

@@ -120,6 +120,9 @@ def test_residuals_of_a_training_log(tmp_path):
     log.write_text("epoch,loss,pconv_primal,pconv_dual\n0,1.0,0.5,0.2\n1,0.9,0.1,0.05\n")
     primal, dual = read_residuals(log).values()
     assert primal == [(1.0, 0.5), (2.0, 0.1)] and dual == [(1.0, 0.2), (2.0, 0.05)]
+    without = "epoch,loss,pconv_dual,pconv_primal,val_loss\n0,1.0,0.2,0.5,NA\n"
+    log.write_text(without)  # As Keras 3 writes where there is no validation.
+    assert next(iter(read_residuals(log).values())) == [(1.0, 0.5)]
     history = tmp_path / "log.json"
     history.write_text('{"pconv_primal": [0.5], "pconv_dual": [0.1]}')
     assert next(iter(read_residuals(history).values())) == [(1.0, 0.5)]
