@@ -15,7 +15,7 @@ OPENCL_TESTS := //delegate/opencl:opencl_engine_test //delegate/opencl:opencl_ti
 # Tests that need an OpenCL device (PoCL, which `setup` installs) fail without one; 0 skips them there.
 export PCONV_REQUIRE_OPENCL ?= 1
 
-.PHONY: help setup delegate demo test test-all test-python test-cpp test-long test-emulated test-oclgrind sanitize fuzz fuzz-readers lint
+.PHONY: help setup delegate demo study test test-all test-python test-cpp test-long test-emulated test-oclgrind sanitize fuzz fuzz-readers lint
 .PHONY: format bench docs wheel clean
 
 help:  ## list the targets
@@ -33,6 +33,9 @@ delegate: $(VENV)/.stamp  ## build libpconv_delegate.so with Bazel, offline
 
 demo: setup  ## train, prune, convert and run a CNN on Fashion-MNIST; prints a table, draws a picture
 	$(VENV)/bin/pconv-tf demo --output=demo_output
+
+study: setup  ## what 8.1x costs a VGG-16 on Fashion-MNIST, against dense networks trained as long: hours
+	$(PY) -m experiments.fashion_mnist_vgg --work=study_output
 
 test: setup lint test-cpp test-python  ## linters, C++ and Python tests: minutes
 
@@ -103,4 +106,4 @@ wheel: setup  ## a wheel with the delegate inside, in dist/
 
 clean:  ## remove what the other targets made
 	-$(BAZEL) clean 2>/dev/null
-	rm -rf $(VENV) build dist demo_output *.egg-info
+	rm -rf $(VENV) build dist demo_output study_output *.egg-info

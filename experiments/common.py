@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shlex
 import sys
 import time
@@ -47,6 +48,17 @@ class Results:
         print(f"{name}: {json.dumps(results[name])}", flush=True)
         return results[name]
 
+    def seeds_of(self, unit: str) -> set[int]:
+        """The seeds for which a unit is done: those of results called "UNIT_seedN"."""
+        found = (re.fullmatch(rf"{unit}_seed(\d+)", name) for name in self._content["results"])
+        return {int(match[1]) for match in found if match}
+
+    def note(self, name: str, comparison: dict[str, Any]) -> None:
+        """Stores and prints what two results are to each other."""
+        self._content.setdefault("comparisons", {})[name] = comparison
+        write_atomically(self._path, json.dumps(self._content, indent=2) + "\n")
+        print(f"{name}: {json.dumps(comparison)}", flush=True)
+
 
 def study_parser(
     description: str | None, recipe: Path, learning_rate: float
@@ -79,7 +91,12 @@ def settings_of(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def run_converted(
-    model: Any, inputs: npt.NDArray[np.float32], path: Path, batch_size: int
+    model: Any,
+    inputs: npt.NDArray[np.float32],
+    path: Path,
+    batch_size: int,
+    *,
+    num_threads: int = 2,
 ) -> npt.NDArray[np.float32]:
     """Converts a model, runs the .tflite file in LiteRT with the delegate and returns its outputs.
 
@@ -88,11 +105,12 @@ def run_converted(
         inputs: float32 [N, ...].
         path: Where the .tflite file goes.
         batch_size: Inputs at a time; a smaller last batch makes the runtime resize.
+        num_threads: Of LiteRT.
     """
     import pconv_tf
 
     pconv_tf.convert(model, output=path)
-    interpreter = pconv_tf.Interpreter(str(path), num_threads=2)
+    interpreter = pconv_tf.Interpreter(str(path), num_threads=num_threads)
     batches = np.split(inputs, range(batch_size, len(inputs), batch_size))
     return np.concatenate([interpreter(batch) for batch in batches])
 

@@ -76,7 +76,7 @@ def main() -> None:
         optimizer = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, weight_decay=5e-4)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(optimizer, loss, metrics=["accuracy"])
-        model.fit(images, epochs=epochs, verbose=2, callbacks=[follow, *callbacks])
+        model.fit(images, epochs=epochs, verbose=2, shuffle=False, callbacks=[follow, *callbacks])
 
     def dense() -> dict[str, Any]:
         keras.utils.set_random_seed(args.seed)

@@ -1,0 +1,247 @@
+"""What the studies of image classification share: data, training, contenders, scores.
+
+Every contender ends with its last epoch, never with the best one, and test images serve for nothing
+but the score of its converted .tflite file in LiteRT with the delegate. Choices are made on `held`
+images, which are taken from the training images.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from experiments.common import batches, run_converted
+from experiments.units import Scores, Units, cycle, fit, load
+
+BATCH = 128
+HELD = 5000
+CALIBRATION = 512
+MOMENTUM = 0.9
+# Keras' decay is not multiplied by momentum: 1e-3 acts like the 1e-4 of the papers' PyTorch codes.
+WEIGHT_DECAY = 1e-3
+ADMM_RATE = 0.02
+PEAK_RATE = 0.1
+
+Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Images:
+    """Pixels uint8 [N, H, W, C] and labels [N]."""
+
+    pixels: Bytes
+    labels: npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a study trains on, chooses on and is scored on."""
+
+    train: Images
+    held: Images
+    test: Images
+
+    @classmethod
+    def split(cls, train: Images, test: Images, *, thin: int = 1) -> Data:
+        """Holds back `HELD` training images, drawn with a seed of their own.
+
+        Args:
+            train: All training images.
+            test: All test images.
+            thin: Keeps every n-th image only, for a try.
+        """
+        order = np.random.default_rng(5000).permutation(len(train.labels))
+        parts = (order[HELD:][::thin], order[:HELD][::thin])
+        chosen = [Images(train.pixels[part], train.labels[part]) for part in parts]
+        return cls(*chosen, Images(test.pixels[::thin], test.labels[::thin]))
+
+
+@dataclass(frozen=True)
+class Study:
+    """One network on one data set; its methods named like units make contenders.
+
+    Attributes:
+        units: Where results go.
+        data: Images.
+        build: A new, untrained network: float32 images to logits.
+        normalise: From pixels to what the network reads.
+        shift: Images are shifted by up to so many pixels and mirrored in training.
+        dense_epochs: Of the dense network's training from scratch.
+        recipe: Of pruning; its total epochs are those of every other contender, too.
+        threads: Of LiteRT.
+    """
+
+    units: Units
+    data: Data
+    build: Callable[[], Any]
+    normalise: Callable[[Bytes], npt.NDArray[np.float32]]
+    shift: int
+    dense_epochs: int
+    recipe: dict[str, Any]
+    threads: int
+
+    def run(self, unit: str, seed: int) -> dict[str, Any]:
+        """Does the unit of this name, unless it is done."""
+        return self.units.run(unit, seed, lambda: getattr(self, unit)(seed), self.score)
+
+    def dense(self, seed: int) -> Any:
+        """The dense network, trained from scratch."""
+        return self._train("dense", seed, self._new(seed), self.dense_epochs)
+
+    def dense_continued(self, seed: int) -> Any:
+        """The dense network, trained for as many further epochs as a pruned one: the reference."""
+        return self._train("dense_continued", seed, self._dense(seed), self._config.total_epochs)
+
+    def admm(self, seed: int) -> Any:
+        """ADMM, hard prune with refit, retraining."""
+        return self._train("admm", seed, self._dense(seed), self._config.total_epochs, admm=True)
+
+    def refit_only(self, seed: int) -> Any:
+        """Magnitude pruning at once with refit, and no training."""
+        import pconv_tf
+
+        return pconv_tf.prune_one_shot(
+            self._dense(seed), self._config, calibration=self._calibration()
+        )
+
+    def one_shot(self, seed: int) -> Any:
+        """Magnitude pruning at once with refit, retrained for as many epochs as ADMM has in all."""
+        from pconv_tf.training import KeepZeros
+
+        model = self.refit_only(seed)
+        return self._train("one_shot", seed, model, self._config.total_epochs, KeepZeros())
+
+    def score(self, file: Path) -> tuple[dict[str, Any], Scores]:
+        """Scores a stored network: its JSON entry, and which test images it gets right."""
+        import pconv_tf
+
+        model = load(self.build(), file)
+        path = file.with_suffix(".tflite")
+
+        def right(images: Images) -> npt.NDArray[np.bool_]:
+            inputs = self.normalise(images.pixels)
+            logits = run_converted(model, inputs, path, 250, num_threads=self.threads)
+            return logits.argmax(axis=1) == images.labels
+
+        test, held = right(self.data.test), right(self.data.held)
+        report = pconv_tf.sparsity_report(model)
+        layers = [layer for layer in report.layers if layer.kind != "dense"]
+        macs, kept = (
+            sum(getattr(layer, field) for layer in layers) for field in ("macs", "macs_kept")
+        )
+        return {
+            "accuracy": float(test.mean()),
+            "held_accuracy": float(held.mean()),
+            "conv_compression": round(report.conv_compression, 3),
+            "mac_compression": round(macs / kept, 3),
+            "tflite_bytes": path.stat().st_size,
+        }, test
+
+    @property
+    def _config(self) -> Any:
+        import pconv_tf
+
+        return pconv_tf.PruningConfig.from_any(self.recipe)
+
+    def _new(self, seed: int) -> Any:
+        import keras
+
+        keras.utils.set_random_seed(seed)
+        return self.build()
+
+    def _dense(self, seed: int) -> Any:
+        return load(self._new(seed), self.units.file("dense", seed))
+
+    def _calibration(self) -> npt.NDArray[np.float32]:
+        return self.normalise(self.data.train.pixels[:CALIBRATION])
+
+    def _train(
+        self, unit: str, seed: int, model: Any, epochs: int, *callbacks: Any, admm: bool = False
+    ) -> Any:
+        import keras
+
+        run = self.units.run_folder(unit, seed)
+        # Other images than those of the first training come first in a second one.
+        order = seed if unit == "dense" else seed + 1
+        dataset = augmented(self.data.train, self.normalise, self.shift, order, BATCH)
+        steps = len(dataset[0])
+        pruning, flat = None, 0
+        if admm:
+            pruning = _refitting(self._config, run, self.build(), self._calibration())
+            flat = self._config.admm_epochs * steps
+        optimizer = keras.optimizers.SGD(
+            cycle(PEAK_RATE, epochs * steps, flat_rate=ADMM_RATE, flat=flat),
+            momentum=MOMENTUM,
+            nesterov=True,
+            weight_decay=WEIGHT_DECAY,
+        )
+        optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(optimizer, loss, metrics=["accuracy"])
+        fit(model, dataset, epochs, run, *callbacks, pruning=pruning)
+        return model
+
+
+def _refitting(config: Any, run: Path, dense: Any, inputs: npt.NDArray[np.float32]) -> Any:
+    """A `PConvCallback` whose hard prune is followed by a refit to the weights before it.
+
+    The checkpoint of that epoch is written before the refit: a training that is stopped in the very
+    next epoch goes on without it.
+
+    Args:
+        config: Of pruning.
+        run: Folder of the checkpoint.
+        dense: A network like the one that is pruned, to hold the weights before the prune.
+        inputs: To refit on.
+    """
+    import pconv_tf
+
+    class Refitting(pconv_tf.PConvCallback):
+        def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+            before = self.phase
+            dense.set_weights(self.model.get_weights())
+            super().on_epoch_end(epoch, logs)
+            if before == "admm" and self.phase == "retrain":
+                pconv_tf.refit(self.model, dense, inputs)
+
+    return Refitting(config, checkpoint_dir=run)
+
+
+def augmented(
+    images: Images,
+    normalise: Callable[[Bytes], npt.NDArray[np.float32]],
+    shift: int,
+    seed: int,
+    batch_size: int,
+) -> tuple[Any, Any]:
+    """Shuffled batches of randomly shifted and mirrored images, see `common.batches`."""
+    height, width = images.pixels.shape[1:3]
+
+    @functools.lru_cache(maxsize=1)
+    def order(epoch: int) -> npt.NDArray[np.intp]:
+        return np.random.default_rng([seed, epoch]).permutation(len(images.labels))
+
+    def make(epoch: int, index: int) -> tuple[Any, Any]:
+        chosen = order(epoch)[index * batch_size : (index + 1) * batch_size]
+        rng = np.random.default_rng([seed, epoch, index])
+        padded = np.pad(
+            normalise(images.pixels[chosen]), ((0, 0), (shift, shift), (shift, shift), (0, 0))
+        )
+        corners = rng.integers(0, 2 * shift + 1, (len(chosen), 2))
+        shifted = np.stack(
+            [
+                image[top : top + height, left : left + width]
+                for image, (top, left) in zip(padded, corners, strict=True)
+            ]
+        )
+        mirrored = rng.random(len(chosen)) < 0.5
+        shifted[mirrored] = shifted[mirrored, :, ::-1]
+        return shifted, images.labels[chosen].astype(np.int32)
+
+    return batches(make, len(images.labels) // batch_size)
