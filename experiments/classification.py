@@ -166,6 +166,8 @@ class Study:
     ) -> Any:
         import keras
 
+        import pconv_tf
+
         run = self.units.run_folder(unit, seed)
         # Other images than those of the first training come first in a second one.
         order = seed if unit == "dense" else seed + 1
@@ -173,7 +175,9 @@ class Study:
         steps = len(dataset[0])
         pruning, flat = None, 0
         if admm:
-            pruning = _refitting(self._config, run, self.build(), self._calibration())
+            pruning = pconv_tf.PConvCallback(
+                self._config, calibration=self._calibration(), checkpoint_dir=run
+            )
             flat = self._config.admm_epochs * steps
         optimizer = keras.optimizers.SGD(
             cycle(PEAK_RATE, epochs * steps, flat_rate=ADMM_RATE, flat=flat),
@@ -186,31 +190,6 @@ class Study:
         model.compile(optimizer, loss, metrics=["accuracy"])
         fit(model, dataset, epochs, run, *callbacks, pruning=pruning)
         return model
-
-
-def _refitting(config: Any, run: Path, dense: Any, inputs: npt.NDArray[np.float32]) -> Any:
-    """A `PConvCallback` whose hard prune is followed by a refit to the weights before it.
-
-    The checkpoint of that epoch is written before the refit: a training that is stopped in the very
-    next epoch goes on without it.
-
-    Args:
-        config: Of pruning.
-        run: Folder of the checkpoint.
-        dense: A network like the one that is pruned, to hold the weights before the prune.
-        inputs: To refit on.
-    """
-    import pconv_tf
-
-    class Refitting(pconv_tf.PConvCallback):
-        def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-            before = self.phase
-            dense.set_weights(self.model.get_weights())
-            super().on_epoch_end(epoch, logs)
-            if before == "admm" and self.phase == "retrain":
-                pconv_tf.refit(self.model, dense, inputs)
-
-    return Refitting(config, checkpoint_dir=run)
 
 
 def augmented(

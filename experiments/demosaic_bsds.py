@@ -1,14 +1,15 @@
-"""DemosaicNet on BSDS500 photographs: PSNR after removing three quarters of its weights.
+"""DemosaicNet on BSDS500 photographs: PSNR with a quarter and an eighth of its weights.
 
-The dense network is the pretrained one of the PyPI wheel `demosaicnet`. Pruning trains on crops of
-the 200 training and 100 validation photographs, whose mosaics are made by dropping colours, so no
-labels are needed; the score is the mean PSNR over the 200 test photographs, of the converted
-.tflite file run in LiteRT with the delegate.
+The dense network is the pretrained one of the PyPI wheel `demosaicnet`. Mosaics are made by
+dropping colours, so no labels are needed: calibration and training use crops of the 200 training
+and 100 validation photographs; the score is the mean PSNR over the 200 test photographs, of the
+converted .tflite file run in LiteRT with the delegate.
 
-  python -m experiments.demosaic_bsds --data=DIR --wheel=FILE --work=DIR [--config=FILE] [--smoke]
+  python -m experiments.demosaic_bsds --data=FILE --wheel=FILE [--work=DIR] [--units dense ...]
 
-DIR of --data holds bsds500.tar.xz; `pip download --no-deps demosaicnet==0.0.14` fetches the wheel.
-Results go to WORK/demosaic_bsds.json; started again, the command does what is still missing.
+--data is bsds500.tar.xz; `pip download --no-deps demosaicnet==0.0.14` fetches the wheel. Results go
+to WORK/demosaic_bsds.json, networks to WORK/demosaic_bsds/; started again, the command does what is
+still missing.
 """
 
 from __future__ import annotations
@@ -16,104 +17,181 @@ from __future__ import annotations
 import argparse
 import io
 import tarfile
+import tempfile
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from experiments.common import Results, batches, run_converted, settings_of, study_parser
+from experiments.common import batches, run_converted
 from experiments.demosaicnet import load_weights, mosaic_of
-from experiments.resnet20_cifar10 import FlatThenCosine
+from experiments.units import (
+    Scores,
+    Units,
+    cycle,
+    fit,
+    load,
+    prepare,
+    unit_parser,
+    unit_settings,
+)
 from pconv_tf.comparing.published_networks import DEMOSAIC_MARGIN as MARGIN
 from pconv_tf.comparing.published_networks import demosaicnet
 
+NAME = "demosaic_bsds"
 RECIPE = Path(__file__).parents[1] / "configs" / "demosaicnet.yaml"
-CROP = 128
 WEIGHTS = "demosaicnet/data/bayer.pth"
+CROP = 192
+BATCH = 4
+STEPS_PER_EPOCH = 25
+CALIBRATION = 32
+LEARNING_RATE = 2e-4
+# Squared errors of a good demosaicking are about 1e-4: too small for Adam's epsilon and for rho.
+LOSS_SCALE = 1e3
+# Compression of the convolutions to connectivity rate of those that are pruned.
+RATES = {"4x": 1.84, "8x": 3.83}
+UNITS = ("dense", "refit_4x", "refit_8x", "magnitude_4x", "dense_tuned", "tuned_4x", "tuned_8x")
 
 
 def main() -> None:
     """Runs the study."""
     args = command_line().parse_args()
-    args.work.mkdir(parents=True, exist_ok=True)
-
-    import keras
-
-    import pconv_tf
-    from pconv_tf.training import KeepZeros
-
-    train_images, test_images = load_photographs(args.data / "bsds500.tar.xz")
-    if args.smoke:
-        args.steps_per_epoch = 3
-        test_images = test_images[:2]
-    settings = settings_of(args) | {
-        "steps_per_epoch": args.steps_per_epoch,
-        "images": [len(train_images), len(test_images)],
-    }
-    config = pconv_tf.PruningConfig.from_any(settings["recipe"])
-    results = Results(args.work / "demosaic_bsds.json", settings)
-    weights = args.work / "bayer.pth"
-    with zipfile.ZipFile(args.wheel) as wheel:
-        weights.write_bytes(wheel.read(WEIGHTS))
-
-    def fresh(size: tuple[int, int]) -> Any:
-        keras.utils.set_random_seed(args.seed)
-        model = demosaicnet(keras.Input((*size, 3)))
-        load_weights(model, weights)
-        return model
-
-    def score(model: Any, name: str) -> dict[str, Any]:
-        psnr = []
-        # One file for each orientation: the photographs are 481x321 or 321x481.
-        for portrait in (False, True):
-            images = [i for i in test_images if (i.shape[0] > i.shape[1]) == portrait]
-            if not images:
-                continue
-            sized = demosaicnet(keras.Input((*images[0].shape[:2], 3)))
-            sized.set_weights(model.get_weights())
-            path = args.work / f"{name}_{'portrait' if portrait else 'landscape'}.tflite"
-            truth = np.stack(images).astype(np.float32) / 255
-            outputs = run_converted(sized, mosaic_of(truth), path, 1)
-            truth = truth[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
-            errors = np.square(np.clip(outputs, 0, 1) - truth).mean(axis=(1, 2, 3))
-            psnr.extend((-10 * np.log10(errors)).tolist())
-        report = pconv_tf.sparsity_report(model)
-        return {"psnr_db": float(np.mean(psnr)), "conv_compression": report.conv_compression}
-
-    def train(model: Any, epochs: int, flat_epochs: int, *callbacks: Any) -> None:
-        photographs, follow = crops(train_images, args.steps_per_epoch, args.seed)
-        steps = args.steps_per_epoch
-        rate = FlatThenCosine(args.learning_rate, flat_epochs * steps, epochs * steps)
-        model.compile(keras.optimizers.Adam(rate), "mse")
-        model.fit(photographs, epochs=epochs, verbose=2, callbacks=[follow, *callbacks])
-
-    def dense() -> dict[str, Any]:
-        return score(fresh((CROP, CROP)), "dense")
-
-    def admm() -> dict[str, Any]:
-        model = fresh((CROP, CROP))
-        callback = pconv_tf.PConvCallback(config, checkpoint_dir=args.work / "admm.run")
-        train(model, config.total_epochs, config.admm_epochs, callback)
-        return score(model, "admm")
-
-    def one_shot() -> dict[str, Any]:
-        model = pconv_tf.prune_one_shot(fresh((CROP, CROP)), config)
-        train(model, config.total_epochs, 0, KeepZeros())
-        return score(model, "one_shot")
-
-    results.run("dense", dense)
-    results.run("admm_4x", admm)
-    results.run("one_shot_4x", one_shot)
+    prepare(args)
+    train, test = load_photographs(args.data)
+    study = Study(
+        units=Units(NAME, args.work, settings_of(args)),
+        wheel=args.wheel,
+        train_images=train,
+        test_images=test[:2] if args.smoke else test,
+        recipe=settings_of(args)["recipe"],
+        epochs=1 if args.smoke else args.epochs,
+        threads=args.threads,
+    )
+    for seed in args.seeds:
+        for unit in args.units:
+            study.run(unit, seed)
+    for unit in UNITS[1:4]:
+        study.units.compare(unit, "dense")
+    for unit in UNITS[5:]:
+        study.units.compare(unit, "dense_tuned")
 
 
 def command_line() -> argparse.ArgumentParser:
     """The study's flags."""
-    parser = study_parser(__doc__, RECIPE, learning_rate=3e-4)
+    parser = unit_parser(__doc__, RECIPE, UNITS)
+    parser.add_argument("--data", type=Path, required=True, metavar="FILE")
     parser.add_argument("--wheel", type=Path, required=True, metavar="FILE")
-    parser.add_argument("--steps_per_epoch", type=int, default=150, metavar="N")
+    parser.add_argument(
+        "--epochs", type=int, default=6, metavar="N", help=f"of {STEPS_PER_EPOCH} steps"
+    )
     return parser
+
+
+def settings_of(args: argparse.Namespace) -> dict[str, Any]:
+    """What the results store of the flags."""
+    return unit_settings(args) | {"epochs": args.epochs}
+
+
+@dataclass(frozen=True)
+class Study:
+    """The contenders.
+
+    Attributes:
+        units: Where results go.
+        wheel: File with the published weights.
+        train_images: Photographs uint8 [H, W, 3].
+        test_images: Photographs to score on.
+        recipe: Of pruning, without its connectivity rate.
+        epochs: Of training, where there is any.
+        threads: Of LiteRT.
+    """
+
+    units: Units
+    wheel: Path
+    train_images: list[Any]
+    test_images: list[Any]
+    recipe: dict[str, Any]
+    epochs: int
+    threads: int
+
+    def run(self, unit: str, seed: int) -> dict[str, Any]:
+        """Does a unit, unless it is done."""
+        return self.units.run(unit, seed, lambda: self.make(unit, seed), self.score)
+
+    def make(self, unit: str, seed: int) -> Any:
+        """The network of a unit: a way, and how far it is pruned."""
+        import pconv_tf
+
+        way, _, size = unit.partition("_")
+        model = self.published(seed)
+        if size in RATES:
+            config = self.recipe | {"connectivity_rate": RATES[size]}
+            calibration = None if way == "magnitude" else self.calibration()
+            model = pconv_tf.prune_one_shot(model, config, calibration=calibration)
+        return self.tuned(unit, seed, model) if "tuned" in unit else model
+
+    def published(self, seed: int) -> Any:
+        """The dense network as its authors trained it."""
+        import keras
+
+        keras.utils.set_random_seed(seed)
+        model = demosaicnet(keras.Input((CROP, CROP, 3)))
+        with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(self.wheel) as wheel:
+            weights = Path(folder, "bayer.pth")
+            weights.write_bytes(wheel.read(WEIGHTS))
+            load_weights(model, weights)
+        return model
+
+    def calibration(self) -> npt.NDArray[np.float32]:
+        """Mosaics of crops of training photographs."""
+        dataset, _ = crops(self.train_images, 1, seed=77, batch_size=CALIBRATION)
+        return dataset[0][0]
+
+    def tuned(self, unit: str, seed: int, model: Any) -> Any:
+        """Trains on; zeros stay zeros."""
+        import keras
+
+        from pconv_tf.training import KeepZeros
+
+        def loss(truth: Any, pixels: Any) -> Any:
+            return LOSS_SCALE * keras.losses.mean_squared_error(truth, pixels)
+
+        dataset = crops(self.train_images, STEPS_PER_EPOCH, seed, BATCH)
+        rate = cycle(LEARNING_RATE, self.epochs * STEPS_PER_EPOCH)
+        model.compile(keras.optimizers.Adam(rate), loss)
+        fit(model, dataset, self.epochs, self.units.run_folder(unit, seed), KeepZeros())
+        return model
+
+    def score(self, file: Path) -> tuple[dict[str, Any], Scores]:
+        """Scores a stored network: its JSON entry, and the PSNR of every test photograph."""
+        import keras
+
+        import pconv_tf
+
+        psnr = np.zeros(len(self.test_images))
+        # One file for each orientation: the photographs are 480x320 or 320x480.
+        for shape in {image.shape for image in self.test_images}:
+            chosen = [i for i, image in enumerate(self.test_images) if image.shape == shape]
+            truth = np.stack([self.test_images[i] for i in chosen]).astype(np.float32) / 255
+            model = load(demosaicnet(keras.Input(shape)), file)
+            path = file.with_name(f"{file.stem}_{shape[0]}x{shape[1]}.tflite")
+            outputs = run_converted(model, mosaic_of(truth), path, 1, num_threads=self.threads)
+            psnr[chosen] = psnr_of(outputs, truth[:, MARGIN:-MARGIN, MARGIN:-MARGIN])
+        report = pconv_tf.sparsity_report(model)
+        return {
+            "psnr_db": round(float(psnr.mean()), 4),
+            "conv_compression": round(report.conv_compression, 3),
+            "tflite_bytes": path.stat().st_size,
+        }, psnr.astype(np.float32)
+
+
+def psnr_of(outputs: npt.NDArray[Any], truth: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """PSNR in dB of each image [N, H, W, 3] in 0..1."""
+    errors = np.square(np.clip(outputs, 0, 1) - truth).mean(axis=(1, 2, 3))
+    return -10 * np.log10(errors)
 
 
 def load_photographs(archive: Path) -> tuple[list[Any], list[Any]]:
@@ -134,7 +212,7 @@ def load_photographs(archive: Path) -> tuple[list[Any], list[Any]]:
     return train, test
 
 
-def crops(images: list[Any], steps: int, seed: int, batch_size: int = 16) -> tuple[Any, Any]:
+def crops(images: list[Any], steps: int, seed: int, batch_size: int) -> tuple[Any, Any]:
     """Batches of (mosaic, pixels) from random crops, see `common.batches`."""
 
     def make(epoch: int, index: int) -> tuple[Any, Any]:
