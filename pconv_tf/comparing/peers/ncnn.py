@@ -27,7 +27,7 @@ class Session:
             setattr(settings, f"use_{reduced}", False)
         ncnn.set_omp_num_threads(num_threads)
         if self._net.load_param(str(param)) or self._net.load_model(str(weights)):
-            raise ValueError(f"ncnn cannot load {param}")
+            raise ValueError(f"ncnn cannot load {param.name}")
         self._results: list[Any] = []
 
     def set_inputs(self, arrays: Sequence[np.ndarray]) -> None:
