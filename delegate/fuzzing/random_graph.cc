@@ -11,7 +11,7 @@ namespace {
 
 constexpr int64_t kMostElements = 1 << 16;  // of a value
 constexpr int64_t kMostWork = 1 << 19;      // multiplications of a graph
-constexpr int kExtreme = 9;                 // the largest stride and dilation of the format
+constexpr int kExtreme = 65535;             // the largest stride and dilation of the format
 
 const std::vector<int>& ChannelCounts() {
   static const auto& counts =
