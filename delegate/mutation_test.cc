@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
 #include <random>
 #include <string>
 
@@ -181,6 +182,15 @@ bool IsSmall(FakeRuntime* runtime, int num_tensors, int num_nodes) {
     const TfLiteIntArray* dims = runtime->tensor(i).dims;
     for (int d = 0; d < dims->size; ++d) {
       if (dims->data[d] > 1000) return false;
+    }
+    // Pads of PAD and shapes of RESHAPE; a damaged byte may make 65,280 rows of one.
+    const TfLiteTensor& tensor = runtime->tensor(i);
+    if (tensor.type != kTfLiteInt32 || tensor.allocation_type != kTfLiteMmapRo) continue;
+    if (tensor.data.raw == nullptr) continue;
+    for (size_t at = 0; at + sizeof(int32_t) <= tensor.bytes; at += sizeof(int32_t)) {
+      int32_t value;
+      std::memcpy(&value, tensor.data.raw + at, sizeof(value));
+      if (value > 300) return false;
     }
   }
   for (int i = 0; i < num_nodes; ++i) {
