@@ -57,7 +57,8 @@ TestModel AddTestModel(std::mt19937* rng, FakeRuntime* runtime) {
                           {g}, 0);
   const int h = AddPConv(g, 16, 5, {1, 6, 6, 5}, rng, runtime);
   const int i = runtime->AddActivation({1, 180}, "reshape");
-  runtime->AddBuiltinNode(kTfLiteBuiltinReshape, {h, runtime->AddConstant({-1, 180})}, {i}, 0);
+  runtime->AddBuiltinNode(kTfLiteBuiltinReshape, {h, runtime->AddConstant({-1, 180})}, {i},
+                          TfLiteReshapeParams{});
   const int j = runtime->AddActivation({1, 10}, "fully_connected");
   runtime->AddBuiltinNode(kTfLiteBuiltinFullyConnected, {i, constant({10, 180}), constant({10})},
                           {j}, TfLiteFullyConnectedParams{kTfLiteActNone, 0, false});

@@ -114,7 +114,7 @@ def test_penalty_gradient_matches_differences(keras3, rng):
     model.fit(*small_data(rng), epochs=1, verbose=0)  # Moves W away from Z and Y.
     callback.on_epoch_begin(0)
     callback.on_epoch_end(0)
-    layer = callback.plan.layers[1]
+    (layer,) = [layer for layer in callback.plan.layers if layer.name == "second"]
     admm = callback._pruner._admm["second"]
     variable = layer.kernel.variable
     with tf.GradientTape() as tape:

@@ -23,6 +23,14 @@ CONFIG = {
 }
 
 
+@pytest.fixture(autouse=True)
+def python_answers_ctrl_c():
+    """Programs that a shell starts in the background ignore SIGINT, and so would the tests."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def ctrl_c_in(keras, epoch):
     """A callback that interrupts the process in the middle of an epoch."""
 

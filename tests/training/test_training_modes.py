@@ -267,7 +267,7 @@ import tensorflow_model_optimization as tfmot
 tf_keras.utils.set_random_seed(1)
 data = small_data(np.random.default_rng(1))
 model = compiled(tf_keras, small_cnn(tf_keras))
-config = {"pattern_set": "pconv4", "connectivity_rate": 2.0, "rho": [0.1],
+config = {"pattern_set": "pconv4", "connectivity_rate": 2.0, "skip_thin": 0, "rho": [0.1],
           "epochs_per_stage": 1, "retrain_epochs": 1}
 callback = pconv_tf.PConvCallback(config)
 model.fit(*data, epochs=2, callbacks=[callback], verbose=0)
