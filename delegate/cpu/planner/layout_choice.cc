@@ -246,9 +246,12 @@ Layout LayoutChoice::ForStridedReader(const Task& task, const Layout& tiles) con
   const Shape& output = ShapeOf(reader->output);
   const Layout needed = WithoutHalo(
       NeededInput(reader->window, shape[1], shape[2], BestLaneTiled(output[1], output[2], lanes_)));
-  const bool covers =
-      needed.grid_h * needed.tile_h >= shape[1] && needed.grid_w * needed.tile_w >= shape[2];
-  const bool wasteful = needed.tile_h * needed.tile_w > tiles.tile_h * tiles.tile_w * 1.4;
+  // Tiles may be as large as strides are, whose squares no int holds.
+  const auto product = [](int a, int b) { return static_cast<int64_t>(a) * b; };
+  const bool covers = product(needed.grid_h, needed.tile_h) >= shape[1] &&
+                      product(needed.grid_w, needed.tile_w) >= shape[2];
+  const bool wasteful =
+      product(needed.tile_h, needed.tile_w) > product(tiles.tile_h, tiles.tile_w) * 1.4;
   return covers && !wasteful ? needed : tiles;
 }
 
