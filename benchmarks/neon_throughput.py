@@ -2,9 +2,9 @@
 
     python -m benchmarks.neon_throughput
 
-Compiles pattern_neon.cc and float16_pattern.cc of delegate/cpu/kernels for ARM64, takes the inner
-loop of each of the 126 patterns of 4 of 9 taps (one kernel times one block of output vectors) and
-asks llvm-mca for its cycles when the data is in L1. LLVM's model of cortex-a76 is that of
+Compiles the register blocks of delegate/cpu/kernels for ARM64, takes the inner loop of each of the
+126 patterns of 4 of 9 taps (one kernel times one block of output vectors) and asks llvm-mca for
+its cycles when the data is in L1. LLVM's model of cortex-a76 is that of
 Cortex-A57, which starts one 128-bit FMLA a cycle; neoverse-n1, the server version of the same core,
 has a model of its own with two. Needs Debian's g++-aarch64-linux-gnu and llvm-19.
 """
@@ -20,11 +20,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FMLA_PER_CYCLE = {"cortex-a76": 1, "neoverse-n1": 2}
-# Sources with their options (isa_copts in third_party/copts.bzl).
-SOURCES: dict[str, tuple[str, list[str]]] = {
-    "float32": ("pattern_neon.cc", []),
-    "float16": ("float16_pattern.cc", ["-march=armv8.2-a+fp16", "-fno-schedule-insns"]),
-}
+# Arithmetic, source, options (isa_copts in third_party/copts.bzl).
+FLOAT16 = ["-march=armv8.2-a+fp16", "-fno-schedule-insns"]
+SOURCES: tuple[tuple[str, str, list[str]], ...] = (
+    ("float32", "pattern_2x7_neon.cc", []),
+    ("float32", "pattern_3x7_neon.cc", []),
+    ("float16", "float16_pattern_2x7.cc", FLOAT16),
+    ("float16", "float16_pattern_3x7.cc", FLOAT16),
+    ("float16", "float16_pattern_4x7.cc", FLOAT16),
+)
 
 
 def main() -> None:
@@ -40,7 +44,7 @@ def main() -> None:
 
     regions = {
         (arithmetic, mask, block): body
-        for arithmetic, (source, options) in SOURCES.items()
+        for arithmetic, source, options in SOURCES
         for (mask, block), body in inner_loops(args.compiler, source, options).items()
     }
     print(

@@ -15,8 +15,14 @@ void ConvPattern3x3Float16(const ConvArgs& args);
 // KernelTable::conv_group[0]; what does not come in pairs is computed in float32.
 void ConvSingleFloat16(const ConvArgs& args);
 
-// A block of patterns: so many vectors down, of which each holds a cell of the upper half of the
-// rows and one of the lower half.
+// Register blocks of patterns, so many vectors down and columns wide, from column `x` on: all rows
+// of the call, for every filter of the range.
+void PatternBlock2x7Float16(const ConvArgs& args, int x);
+void PatternBlock3x7Float16(const ConvArgs& args, int x);
+void PatternBlock4x7Float16(const ConvArgs& args, int x);
+
+// The largest block of patterns: so many vectors down, of which each holds a cell of the upper half
+// of the rows and one of the lower half.
 inline constexpr int kFloat16PatternVectors = 4;
 // A block of pairs.
 inline constexpr int kFloat16PairVectors = 8;
