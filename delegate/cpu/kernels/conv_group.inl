@@ -1,17 +1,27 @@
 // Convolution of groups of filters that keep the same kernels, any taps: every input vector is
-// loaded once for all filters of the group. Part of kernels_impl.h.
+// loaded once for all filters of the group.
+#ifndef PCONV_TF_DELEGATE_CPU_KERNELS_CONV_GROUP_INL_
+#define PCONV_TF_DELEGATE_CPU_KERNELS_CONV_GROUP_INL_
+
+#include "delegate/cpu/kernels/kernel_table.h"
+#include "delegate/cpu/kernels/tap_weights.h"
+#include "delegate/cpu/kernels/vector.h"
+
+namespace pconv::cpu {
+namespace {
 
 // acc[g][i] += vector i of the input * w[g], for the R x C vectors of a block.
 template <int G, int R, int C>
 PCONV_INLINE void AddGroupTap(Vec (&acc)[G][R * C], const float* cell, size_t row, size_t step,
                               const float* w) {
   if constexpr (G == 4 && kRegisters == 32) {
-    const TapWeights weights = LoadTapWeights(w);
+    using Filters = Float32Taps<G, R * C>;
+    const typename Filters::Weights weights = Filters::LoadWeights(w);
     PCONV_UNROLL
     for (int i = 0; i < R * C; ++i) {
       const Vec x = Load(cell + i / C * row + i % C * step);
       PCONV_UNROLL
-      for (int g = 0; g < G; ++g) MultiplyAddTap<G, R * C>(acc[g][i], x, weights, w, g);
+      for (int g = 0; g < G; ++g) Filters::MultiplyAdd(acc[g][i], x, weights, w, g);
     }
   } else {  // fewer registers for weights than for inputs
     Vec x[R * C];
@@ -121,3 +131,8 @@ void ConvGroup(const ConvArgs& a) {
   }
   ConvGroupOf<G, 0, 0>(a);
 }
+
+}  // namespace
+}  // namespace pconv::cpu
+
+#endif  // PCONV_TF_DELEGATE_CPU_KERNELS_CONV_GROUP_INL_

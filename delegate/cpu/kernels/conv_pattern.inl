@@ -1,29 +1,28 @@
-// Convolution of single filters of 3x3 patterns with four taps, in register blocks
-// (pattern_block.h); part of kernels_impl.h.
+// Convolution of single filters of 3x3 patterns with four taps: shares out an image to register
+// blocks (pattern_*.cc).
+#ifndef PCONV_TF_DELEGATE_CPU_KERNELS_CONV_PATTERN_INL_
+#define PCONV_TF_DELEGATE_CPU_KERNELS_CONV_PATTERN_INL_
 
-#if defined(PCONV_HAS_PATTERN_KERNEL)
+#include "delegate/cpu/kernels/instruction_set.h"
+#include "delegate/cpu/kernels/kernel_table.h"
+#include "delegate/cpu/kernels/vector.h"
 
-#if PCONV_LANES == 16
-constexpr int kPatternRows = 4;
+namespace pconv::cpu {
+namespace {
+
+// Output rows of the largest block.
+constexpr int kPatternRows = kRegisters == 16 ? 2 : PCONV_LANES == 16 ? 4 : 3;
+// Null where BlockColumns asks for none.
 template <int R, int C>
-constexpr PatternBlockKernel kPatternBlock = R == 4   ? PatternBlock4x7Avx512
-                                             : R == 3 ? PatternBlock3x7Avx512
-                                             : R == 2 ? PatternBlock2x7Avx512
-                                                      : nullptr;  // BlockColumns has none
-#elif defined(__aarch64__)
-constexpr int kPatternRows = 3;
-template <int R, int C>
-constexpr PatternBlockKernel kPatternBlock = R == 3   ? PatternBlock3x7Neon
-                                             : R == 2 ? PatternBlock2x7Neon
-                                                      : nullptr;  // BlockColumns has none
-#else
-constexpr int kPatternRows = 2;
-template <int R, int C>
-constexpr PatternBlockKernel kPatternBlock = R == 1   ? PatternBlock1x7Avx2
-                                             : C == 5 ? PatternBlock2x5Avx2
-                                             : C == 4 ? PatternBlock2x4Avx2
-                                                      : PatternBlock2x3Avx2;
-#endif
+constexpr PCONV_ISA::PatternBlockKernel kPatternBlock = R == 4   ? PCONV_ISA::PatternBlock4x7
+                                                        : R == 3 ? PCONV_ISA::PatternBlock3x7
+                                                        : R == 1 ? (kRegisters == 16
+                                                                        ? PCONV_ISA::PatternBlock1x7
+                                                                        : nullptr)
+                                                        : C == 7 ? PCONV_ISA::PatternBlock2x7
+                                                        : C == 5 ? PCONV_ISA::PatternBlock2x5
+                                                        : C == 4 ? PCONV_ISA::PatternBlock2x4
+                                                                 : PCONV_ISA::PatternBlock2x3;
 
 // Columns of the next block of a row of `rest`; 0: too few for one. Where registers are few, blocks
 // of two rows by five, or by four and three where that leaves no column over.
@@ -58,9 +57,13 @@ void PatternRows(const ConvArgs& a) {
     rest.output += x * static_cast<size_t>(kLanes);
     if (a.addend != nullptr) rest.addend += x * static_cast<size_t>(kLanes);
     rest.columns = a.columns - x;
-    PCONV_CONV_SINGLE(rest);
+    PCONV_ISA::ConvSingle(rest);
   }
 }
 
 void ConvPattern3x3(const ConvArgs& a) { PatternRows<kPatternRows>(a); }
-#endif  // PCONV_HAS_PATTERN_KERNEL
+
+}  // namespace
+}  // namespace pconv::cpu
+
+#endif  // PCONV_TF_DELEGATE_CPU_KERNELS_CONV_PATTERN_INL_

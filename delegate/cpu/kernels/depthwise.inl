@@ -1,6 +1,8 @@
 // Depthwise 3x3 convolution of tiles without halo: in memory the halos of small tiles would take
 // more than the tiles. What lies beyond a tile is permuted from the neighbours' lanes while it is
 // loaded.
+#ifndef PCONV_TF_DELEGATE_CPU_KERNELS_DEPTHWISE_INL_
+#define PCONV_TF_DELEGATE_CPU_KERNELS_DEPTHWISE_INL_
 
 #include "delegate/cpu/kernels/kernel_table.h"
 #include "delegate/cpu/kernels/vector.h"
@@ -151,3 +153,5 @@ void Depthwise(const DepthwiseArgs& a) {
 
 }  // namespace
 }  // namespace pconv::cpu
+
+#endif  // PCONV_TF_DELEGATE_CPU_KERNELS_DEPTHWISE_INL_

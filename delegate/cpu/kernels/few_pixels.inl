@@ -2,6 +2,8 @@
 // if each lane were a pixel. Lanes are the products of four taps and four pixels instead, so that a
 // kernel is one multiplication of 16 lanes. What a tap moves by is linear and applied once per run
 // of kernels with the same pattern.
+#ifndef PCONV_TF_DELEGATE_CPU_KERNELS_FEW_PIXELS_INL_
+#define PCONV_TF_DELEGATE_CPU_KERNELS_FEW_PIXELS_INL_
 
 #include "delegate/cpu/kernels/kernel_table.h"
 #include "delegate/cpu/kernels/vector.h"
@@ -110,3 +112,5 @@ void ConvFewPixels(const FewPixelsArgs& a) {
 
 }  // namespace
 }  // namespace pconv::cpu
+
+#endif  // PCONV_TF_DELEGATE_CPU_KERNELS_FEW_PIXELS_INL_

@@ -1,5 +1,11 @@
 // 1x1 convolution of single filters, two at a time (FilterPair): an input that both read is loaded
-// once, and the sums of both hide the latency of a multiplication. Included by single_filters.inl.
+// once, and the sums of both hide the latency of a multiplication.
+#ifndef PCONV_TF_DELEGATE_CPU_KERNELS_FILTER_PAIRS_INL_
+#define PCONV_TF_DELEGATE_CPU_KERNELS_FILTER_PAIRS_INL_
+
+#include "delegate/cpu/kernels/kernel_table.h"
+#include "delegate/cpu/kernels/one_tap.h"
+#include "delegate/cpu/kernels/vector.h"
 
 namespace pconv::cpu {
 namespace {
@@ -155,3 +161,5 @@ void ConvPairs(const ConvArgs& a) {
 
 }  // namespace
 }  // namespace pconv::cpu
+
+#endif  // PCONV_TF_DELEGATE_CPU_KERNELS_FILTER_PAIRS_INL_

@@ -2,10 +2,9 @@
 // other processors than ARM64.
 #if defined(__aarch64__)
 
-#define PCONV_LANES 4
 #include "delegate/cpu/kernels/float16_kernels.h"
 #include "delegate/cpu/kernels/float16_vector.h"
-#include "delegate/cpu/kernels/single_filters.h"
+#include "delegate/cpu/kernels/instruction_set.h"
 #include "delegate/cpu/kernels/vector.h"
 
 namespace pconv::cpu {
@@ -114,7 +113,7 @@ void PairBlock(const ConvArgs& a, const Cells& cells) {
 
 void ConvSingleFloat16(const ConvArgs& a) {
   const int count = (a.row_end - a.row_begin) * a.columns;
-  if (a.stream.pairs == nullptr || count <= kFewCells) return ConvSingleBaseline(a);
+  if (a.stream.pairs == nullptr || count <= kFewCells) return PCONV_ISA::ConvSingle(a);
   if (a.group_begin == a.group_end) return;  // a thread without filters
   constexpr int kMost = 2 * kFloat16PairVectors;
   const int blocks = (count + kMost - 1) / kMost;

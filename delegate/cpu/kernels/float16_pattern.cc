@@ -2,9 +2,8 @@
 // blocks. Empty for other processors than ARM64.
 #if defined(__aarch64__)
 
-#define PCONV_LANES 4
 #include "delegate/cpu/kernels/float16_kernels.h"
-#include "delegate/cpu/kernels/single_filters.h"
+#include "delegate/cpu/kernels/instruction_set.h"
 #include "delegate/cpu/kernels/vector.h"
 
 namespace pconv::cpu {
@@ -26,7 +25,7 @@ void ConvPattern3x3Float16(const ConvArgs& a) {
     rest.output += x * static_cast<size_t>(kLanes);
     if (a.addend != nullptr) rest.addend += x * static_cast<size_t>(kLanes);
     rest.columns = a.columns - x;
-    ConvSingleBaseline(rest);
+    PCONV_ISA::ConvSingle(rest);
   }
 }
 

@@ -1,6 +1,6 @@
 // Blocks of three vectors down in float16. Empty for other processors than ARM64.
 #if defined(__aarch64__)
-#include "delegate/cpu/kernels/float16_pattern.inl"
+#include "delegate/cpu/kernels/float16_pattern_block.inl"
 
 namespace pconv::cpu {
 

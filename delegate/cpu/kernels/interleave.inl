@@ -1,6 +1,8 @@
 // From NHWC to lane-tiled: runs of pixels of the tiles' rows, one run per lane, are transposed in
 // squares of kLanes x kLanes floats. Channels lie side by side in a run, so each vector that comes
 // out is a cell of one channel.
+#ifndef PCONV_TF_DELEGATE_CPU_KERNELS_INTERLEAVE_INL_
+#define PCONV_TF_DELEGATE_CPU_KERNELS_INTERLEAVE_INL_
 
 #include "delegate/cpu/kernels/kernel_table.h"
 #include "delegate/cpu/kernels/vector.h"
@@ -55,3 +57,5 @@ void Interleave(const InterleaveArgs& a) {
 
 }  // namespace
 }  // namespace pconv::cpu
+
+#endif  // PCONV_TF_DELEGATE_CPU_KERNELS_INTERLEAVE_INL_

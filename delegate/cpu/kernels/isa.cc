@@ -32,20 +32,20 @@ std::vector<const KernelTable*> Detect() {
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
-    tables.push_back(&kAvx512Kernels);
+    tables.push_back(&avx512::kKernels);
   }
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    tables.push_back(&kAvx2Kernels);
+    tables.push_back(&avx2::kKernels);
   }
 #endif
-  tables.push_back(&kBaselineKernels);
+  tables.push_back(&baseline::kKernels);
   return tables;
 }
 
 const KernelTable* DetectFloat16() {
 #if defined(__aarch64__) && defined(__linux__)
   if ((getauxval(AT_HWCAP) & HWCAP_ASIMDHP) != 0) {
-    auto* table = new KernelTable(kBaselineKernels);
+    auto* table = new KernelTable(baseline::kKernels);
     table->name = "neon_fp16";
     table->conv_group[0] = ConvSingleFloat16;
     table->conv_pattern_3x3 = ConvPattern3x3Float16;
@@ -87,11 +87,11 @@ Status SelectKernels(Isa isa, Precision precision, const KernelTable** table) {
                        "', its best is '" + tables.front()->name + "'");
 }
 
-const blocked::Kernels& BlockedKernels(Isa isa) {
-  const blocked::Kernels* kernels = nullptr;
-  if (isa == Isa::kAvx512) kernels = blocked::Avx512Kernels();
-  if (isa == Isa::kAvx2) kernels = blocked::Avx2Kernels();
-  return kernels != nullptr ? *kernels : *blocked::BaselineKernels();
+const BlockedKernelTable& BlockedKernels(Isa isa) {
+  for (const KernelTable* table : SupportedKernels()) {
+    if (table->isa == isa) return table->blocked;
+  }
+  return baseline::kKernels.blocked;
 }
 
 }  // namespace pconv::cpu

@@ -4,7 +4,6 @@
 
 #include <vector>
 
-#include "delegate/cpu/kernels/blocked/kernels.h"
 #include "delegate/cpu/kernels/kernel_table.h"
 #include "delegate/engine_options.h"
 #include "tflite_ops/core/status.h"
@@ -23,7 +22,7 @@ const KernelTable* Float16Kernels();
 Status SelectKernels(Isa isa, Precision precision, const KernelTable** table);
 
 // The blocked kernels of an instruction set that the CPU is known to have.
-const blocked::Kernels& BlockedKernels(Isa isa);
+const BlockedKernelTable& BlockedKernels(Isa isa);
 
 }  // namespace pconv::cpu
 

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "delegate/cpu/kernels/blocked/kernel_args.h"
 #include "delegate/engine_options.h"
 
 namespace pconv::cpu {
@@ -347,14 +348,21 @@ struct KernelTable {
   SparseGemvKernel sparse_gemv;
   // Of the kernels of 3x3 patterns and of filter pairs: bytes of ConvArgs::scratch per input
   // channel. That of pairs is 0 where they, and patterns too, compute in float32.
-  size_t pattern_scratch = 0, pair_scratch = 0;
+  size_t pattern_scratch, pair_scratch;
+  BlockedKernelTable blocked;
 };
 
 #if defined(__x86_64__)
-extern const KernelTable kAvx512Kernels;
-extern const KernelTable kAvx2Kernels;
+namespace avx512 {
+extern const KernelTable kKernels;
+}
+namespace avx2 {
+extern const KernelTable kKernels;
+}
 #endif
-extern const KernelTable kBaselineKernels;  // SSE2 or NEON
+namespace baseline {  // SSE2 or NEON
+extern const KernelTable kKernels;
+}
 
 }  // namespace pconv::cpu
 

@@ -1,17 +1,16 @@
 // The body of register blocks of 3x3 patterns with four taps: one per pattern; every input vector
 // is loaded once for all outputs of the block that read it (load redundancy elimination at the
-// register level). Included by pattern_*.cc, which define PCONV_LANES and the functions of
-// pattern_block.h.
+// register level).
+#ifndef PCONV_TF_DELEGATE_CPU_KERNELS_PATTERN_BLOCK_INL_
+#define PCONV_TF_DELEGATE_CPU_KERNELS_PATTERN_BLOCK_INL_
 
-#include "delegate/cpu/kernels/pattern_block.h"
+#include "delegate/cpu/kernels/instruction_set.h"
+#include "delegate/cpu/kernels/pattern_run.inl"
+#include "delegate/cpu/kernels/tap_weights.h"
+#include "delegate/cpu/kernels/vector.h"
 
 namespace pconv::cpu {
 namespace {
-
-#include "delegate/cpu/kernels/tap_weights.inl"
-
-using PatternVec = Vec;
-#include "delegate/cpu/kernels/pattern_run.inl"
 
 // Fetches the input of the next register block into the second-level cache, a share per filter.
 class WindowPrefetch {
@@ -61,6 +60,7 @@ PCONV_INLINE void PackWindow(const ConvArgs& a, const float* window) {
 // R x C output vectors from column `x` of row a.row_begin, for every filter of the range.
 template <int R, int C>
 __attribute__((noinline)) void PatternBlock(const ConvArgs& a, int x) {
+  using Taps = Float32Taps<R, C>;
   const int y = a.row_begin;
   const float* const first = a.input + y * a.input_row + x * a.input_column;
   if constexpr (kPackedWindow) PackWindow<R + 2, C + 2>(a, first);
@@ -132,3 +132,5 @@ __attribute__((noinline)) void PatternBlock(const ConvArgs& a, int x) {
 
 }  // namespace
 }  // namespace pconv::cpu
+
+#endif  // PCONV_TF_DELEGATE_CPU_KERNELS_PATTERN_BLOCK_INL_

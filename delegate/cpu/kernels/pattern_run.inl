@@ -1,8 +1,9 @@
-// The inner loop of 3x3 patterns with four taps: one body per pattern. The including file defines
-// the vector of an input cell (PatternVec), the weights of a kernel in registers (TapWeights,
-// LoadTapWeights) and the multiplication by one of them (MultiplyAddTap).
+// The inner loop of 3x3 patterns with four taps: one body per pattern.
+#ifndef PCONV_TF_DELEGATE_CPU_KERNELS_PATTERN_RUN_INL_
+#define PCONV_TF_DELEGATE_CPU_KERNELS_PATTERN_RUN_INL_
 
-#include "delegate/cpu/kernels/patterns.inl"
+#include "delegate/cpu/kernels/patterns.h"
+#include "delegate/cpu/kernels/vector.h"
 
 // Marks the loop body for benchmarks/neon_throughput.py.
 #if defined(PCONV_MCA_MARKERS)
@@ -14,11 +15,14 @@
 #define PCONV_MCA_END()
 #endif
 
-// `count` kernels of one pattern. `input`: cell of tap (0, 0) of the block's first output; strides
-// in bytes.
-template <unsigned kMask, int R, int C>
-PCONV_INLINE const char* PatternRun(PatternVec (&acc)[R][C], const char* input, size_t plane,
-                                    size_t row, const char* record, uint32_t count) {
+namespace pconv::cpu {
+namespace {
+
+// `count` kernels of one pattern. Taps: the arithmetic, as Float32Taps in tap_weights.h. `input`:
+// cell of tap (0, 0) of the block's first output; strides in bytes.
+template <typename Taps, unsigned kMask, int R, int C>
+PCONV_INLINE const char* PatternRun(typename Taps::Cell (&acc)[R][C], const char* input,
+                                    size_t plane, size_t row, const char* record, uint32_t count) {
   constexpr size_t kRecordBytes = 20, kPrefetch = 3072;
   const char* const end = record + kRecordBytes * count;
   do {
@@ -26,7 +30,7 @@ PCONV_INLINE const char* PatternRun(PatternVec (&acc)[R][C], const char* input, 
     const Record* rec = reinterpret_cast<const Record*>(record);
     const char* cells = input + rec->channel * plane;
     __builtin_prefetch(record + kPrefetch);
-    const TapWeights weights = LoadTapWeights(rec->weights);
+    const typename Taps::Weights weights = Taps::LoadWeights(rec->weights);
     PCONV_UNROLL
     for (int r = 0; r < R + 2; ++r) {
       PCONV_UNROLL
@@ -35,12 +39,12 @@ PCONV_INLINE const char* PatternRun(PatternVec (&acc)[R][C], const char* input, 
         PCONV_UNROLL
         for (int b = 0; b < 9; ++b) used = used || Reads(kMask, b, R, C, r, c);
         if (!used) continue;
-        const PatternVec x = reinterpret_cast<const PatternVec*>(cells)[c];
+        const auto x = reinterpret_cast<const typename Taps::Cell*>(cells)[c];
         int t = 0;
         PCONV_UNROLL
         for (int b = 0; b < 9; ++b) {
           if (Reads(kMask, b, R, C, r, c)) {
-            MultiplyAddTap<R, C>(acc[r - b / 3][c - b % 3], x, weights, rec->weights, t);
+            Taps::MultiplyAdd(acc[r - b / 3][c - b % 3], x, weights, rec->weights, t);
           }
           t += kMask >> b & 1;
         }
@@ -54,7 +58,13 @@ PCONV_INLINE const char* PatternRun(PatternVec (&acc)[R][C], const char* input, 
   return record;
 }
 
-#define PCONV_CASE(i)                                                                        \
-  case i:                                                                                    \
-    record = PatternRun<kPatternMasks.mask[i], R, C>(acc, input, plane, row, record, count); \
+}  // namespace
+}  // namespace pconv::cpu
+
+// For a switch by the number of the pattern, with PCONV_EACH126.
+#define PCONV_CASE(i)                                                                              \
+  case i:                                                                                          \
+    record = PatternRun<Taps, kPatternMasks.mask[i], R, C>(acc, input, plane, row, record, count); \
     break;
+
+#endif  // PCONV_TF_DELEGATE_CPU_KERNELS_PATTERN_RUN_INL_

@@ -1,7 +1,16 @@
 // Convolution of 3x3 kernels with four taps on images of one or four vectors per channel: every tap
 // has sums of its own, where the inputs lie. What a tap moves by is linear, so it is applied once
 // to the sums of a filter instead of to every input: a kernel loads each vector of its channel
-// once, and needs no halo. Part of kernels_impl.h.
+// once, and needs no halo.
+#ifndef PCONV_TF_DELEGATE_CPU_KERNELS_TAP_SUMS_INL_
+#define PCONV_TF_DELEGATE_CPU_KERNELS_TAP_SUMS_INL_
+
+#include "delegate/cpu/kernels/kernel_table.h"
+#include "delegate/cpu/kernels/tap_weights.h"
+#include "delegate/cpu/kernels/vector.h"
+
+namespace pconv::cpu {
+namespace {
 
 // Adds `count` kernels of one pattern to the sums [row][column] of its four taps. `input`: the
 // tile's vectors in channel 0. Not inlined: compilers else keep the sums in memory.
@@ -122,3 +131,8 @@ void TapSumsTiles(const TapSumsArgs& a) {
 }
 
 void TapSums(const TapSumsArgs& a) { a.tile == 1 ? TapSumsTiles<1, 1>(a) : TapSumsTiles<2, 2>(a); }
+
+}  // namespace
+}  // namespace pconv::cpu
+
+#endif  // PCONV_TF_DELEGATE_CPU_KERNELS_TAP_SUMS_INL_

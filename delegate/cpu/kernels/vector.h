@@ -1,5 +1,6 @@
-// Vectors of PCONV_LANES floats for kernels, which are compiled once per instruction set.
-// Everything has internal linkage: see kernel_table.h.
+// The instruction set that a file is compiled for, and its vectors of floats. Sources of kernels
+// are compiled once for each set, with that set's options (isa_copts in third_party/copts.bzl),
+// which decide everything here. All of it has internal linkage: see kernel_table.h.
 #ifndef PCONV_TF_DELEGATE_CPU_KERNELS_VECTOR_H_
 #define PCONV_TF_DELEGATE_CPU_KERNELS_VECTOR_H_
 
@@ -7,8 +8,23 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__AVX512F__)
+#if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+// PCONV_ISA: the namespace of what several files of an instruction set share (instruction_set.h).
+// PCONV_LANES: floats per vector.
+#if defined(__AVX512F__)
+#define PCONV_ISA avx512
+#define PCONV_LANES 16
+#elif defined(__AVX2__)
+#define PCONV_ISA avx2
+#define PCONV_LANES 8
+#else  // what every CPU of the target has: SSE2 or NEON
+#define PCONV_ISA baseline
+#define PCONV_LANES 4
 #endif
 
 #if defined(__clang__)
@@ -16,7 +32,8 @@
 #else
 #define PCONV_UNROLL _Pragma("GCC unroll 32")
 #endif
-#define PCONV_INLINE static inline __attribute__((always_inline))
+#define PCONV_ALWAYS_INLINE inline __attribute__((always_inline))
+#define PCONV_INLINE static PCONV_ALWAYS_INLINE
 
 namespace pconv::cpu {
 namespace {
@@ -39,13 +56,14 @@ PCONV_INLINE Vec LoadUnaligned(const float* p) {
   memcpy(&v, p, sizeof(v));
   return v;
 }
+PCONV_INLINE void StoreUnaligned(float* p, Vec v) { memcpy(p, &v, sizeof(v)); }
 PCONV_INLINE IntVec LoadInt(const int32_t* p) {
   IntVec v;
   memcpy(&v, p, sizeof(v));
   return v;
 }
 PCONV_INLINE Vec Broadcast(float x) { return x - Vec{}; }
-// NaN passes: a comparison with it is false.
+// NaN passes: a comparison with it is false. Compilers make a maximum and a minimum of this.
 PCONV_INLINE Vec Clamp(Vec x, Vec lo, Vec hi) {
   x = x < lo ? lo : x;
   return x > hi ? hi : x;
@@ -99,11 +117,24 @@ PCONV_INLINE Vec Permute(Vec x, IntVec lanes, LaneMask mask, Vec y) {
 }
 #endif
 
+// The sum of all lanes, in their order.
+PCONV_INLINE float Sum(Vec v) {
+  float lanes[kLanes];
+  memcpy(lanes, &v, sizeof(v));
+  float sum = 0;
+  for (int i = 0; i < kLanes; ++i) sum += lanes[i];
+  return sum;
+}
+
 // Keeps what was loaded in a register: compilers otherwise load it anew for every use, where a
 // multiplication can take it from memory.
+// By value, not by reference: AddressSanitizer reports variables whose address was taken in an
+// unrolled loop.
 PCONV_INLINE Vec Pinned(Vec v) {
 #if defined(__x86_64__)
   asm("" : "+v"(v));
+#else
+  asm("" : "+w"(v));
 #endif
   return v;
 }

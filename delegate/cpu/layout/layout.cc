@@ -44,7 +44,7 @@ size_t Layout::Floats(int n, int h, int w, int c) const {
     case LayoutKind::kLaneTiled:
       return static_cast<size_t>(n) * c * plane_floats();
     case LayoutKind::kBlocked:
-      return static_cast<size_t>(n) * CeilDiv(c, lanes) * blocked::PlaneFloats(h, w, ring, lanes);
+      return static_cast<size_t>(n) * CeilDiv(c, lanes) * PlaneFloats(h, w, ring, lanes);
   }
   return 0;
 }

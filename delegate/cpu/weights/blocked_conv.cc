@@ -41,8 +41,9 @@ class Pairing {
   int KindOf(int first, int second) const {
     const int dy = (second / window_.kernel_w - first / window_.kernel_w) * window_.dilation_h;
     const int dx = (second % window_.kernel_w - first % window_.kernel_w) * window_.dilation_w;
-    for (int kind = 0; kind < kPairKinds; ++kind) {
-      if (dy == kPairs[kind].y * window_.stride_h && dx == kPairs[kind].x * window_.stride_w) {
+    for (int kind = 0; kind < cpu::kTapPairKinds; ++kind) {
+      if (dy == cpu::kTapPairs[kind].y * window_.stride_h &&
+          dx == cpu::kTapPairs[kind].x * window_.stride_w) {
         return kind;
       }
     }
@@ -50,7 +51,9 @@ class Pairing {
   }
 
   // Loads that a pair saves in a tile of 4 x 7 pixels.
-  static int Saving(int kind) { return (4 - kPairs[kind].y) * (7 - std::abs(kPairs[kind].x)); }
+  static int Saving(int kind) {
+    return (4 - cpu::kTapPairs[kind].y) * (7 - std::abs(cpu::kTapPairs[kind].x));
+  }
 
   std::vector<Placed> Split(const std::vector<int>& kept) const {
     const int n = static_cast<int>(kept.size());
@@ -110,7 +113,7 @@ class Pairing {
             std::vector<Placed>* placed) const {
     for (int i = 0; i < static_cast<int>(partner.size()); ++i) {
       if (partner[i] < 0 || partner[i] == i) {
-        placed->push_back({i, kPairKinds});
+        placed->push_back({i, cpu::kTapPairKinds});
       } else if (partner[i] > i) {
         const int kind = KindOf(kept[i], kept[partner[i]]);
         placed->push_back({i, kind});

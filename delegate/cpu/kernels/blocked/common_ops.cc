@@ -1,9 +1,9 @@
 // Operations that gain nothing from a particular instruction set.
 #include <cstring>
 
-#include "delegate/cpu/kernels/blocked/kernels.h"
+#include "delegate/cpu/kernels/blocked/kernel_args.h"
 
-namespace pconv::blocked {
+namespace pconv::cpu {
 namespace {
 
 typedef float Four __attribute__((vector_size(16)));
@@ -38,7 +38,7 @@ void SplitThree(const float* p, int width, float* a, float* b, float* c) {
 
 }  // namespace
 
-void PlanarFromNhwc(const float* input, const Tensor& output, Range rows) {
+void PlanarFromNhwc(const float* input, const BlockedTensor& output, IndexRange rows) {
   const int channels = output.channels;
   for (int y = rows.begin; y < rows.end; ++y) {
     const float* row = input + ptrdiff_t{y} * output.width * channels;
@@ -53,7 +53,7 @@ void PlanarFromNhwc(const float* input, const Tensor& output, Range rows) {
   }
 }
 
-void ZeroRing(const Tensor& tensor, Range blocks) {
+void ZeroRing(const BlockedTensor& tensor, IndexRange blocks) {
   if (tensor.ring == 0) return;
   const ptrdiff_t row = tensor.row();
   const size_t side = static_cast<size_t>(tensor.ring) * tensor.lanes;
@@ -69,4 +69,4 @@ void ZeroRing(const Tensor& tensor, Range blocks) {
   }
 }
 
-}  // namespace pconv::blocked
+}  // namespace pconv::cpu

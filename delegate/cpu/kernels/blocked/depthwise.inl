@@ -1,8 +1,11 @@
 // Depthwise convolution: lanes are channels, so every tap is one vector multiply-add.
-#include "delegate/cpu/kernels/blocked/kernels.h"
-#include "delegate/cpu/kernels/blocked/simd.h"
+#ifndef PCONV_TF_DELEGATE_CPU_KERNELS_BLOCKED_DEPTHWISE_INL_
+#define PCONV_TF_DELEGATE_CPU_KERNELS_BLOCKED_DEPTHWISE_INL_
 
-namespace pconv::blocked {
+#include "delegate/cpu/kernels/blocked/kernel_args.h"
+#include "delegate/cpu/kernels/vector.h"
+
+namespace pconv::cpu {
 namespace {
 
 struct DepthwiseJob {
@@ -20,35 +23,36 @@ struct DepthwiseJob {
 template <int kHeight, int kWidth, int kStride>
 void Depthwise3x3Tile(const DepthwiseJob& job) {
   Vec w[9], acc[kHeight * kWidth];
-#pragma GCC unroll 9
-  for (int t = 0; t < 9; ++t) w[t] = Load(job.weights + t * kLanes);
-#pragma GCC unroll 32
-  for (int i = 0; i < kHeight * kWidth; ++i) acc[i] = Load(job.bias);
+  PCONV_UNROLL
+  for (int t = 0; t < 9; ++t) w[t] = LoadUnaligned(job.weights + t * kLanes);
+  PCONV_UNROLL
+  for (int i = 0; i < kHeight * kWidth; ++i) acc[i] = LoadUnaligned(job.bias);
   const float* p = job.input;
-#pragma GCC unroll 16
+  PCONV_UNROLL
   for (int r = 0; r < (kHeight - 1) * kStride + 3; ++r, p += job.input_row) {
     p = Pinned(p);
-#pragma GCC unroll 32
+    PCONV_UNROLL
     for (int c = 0; c < (kWidth - 1) * kStride + 3; ++c) {
-      Vec v = Load(p + c * kLanes);
+      Vec v = LoadUnaligned(p + c * kLanes);
       v = Pinned(v);
-#pragma GCC unroll 9
+      PCONV_UNROLL
       for (int t = 0; t < 9; ++t) {
         const int y = r - t / 3, x = c - t % 3;
         if (y >= 0 && x >= 0 && y % kStride == 0 && x % kStride == 0 && y / kStride < kHeight &&
             x / kStride < kWidth) {
           Vec& sum = acc[y / kStride * kWidth + x / kStride];
-          sum = Fma(v, w[t], sum);
+          sum += v * w[t];
         }
       }
     }
   }
-  const Vec lo = Splat(job.range.lo), hi = Splat(job.range.hi);
-#pragma GCC unroll 4
+  const Vec lo = Broadcast(job.range.lo), hi = Broadcast(job.range.hi);
+  PCONV_UNROLL
   for (int y = 0; y < kHeight; ++y) {
-#pragma GCC unroll 8
+    PCONV_UNROLL
     for (int x = 0; x < kWidth; ++x) {
-      Store(job.output + y * job.output_row + x * kLanes, Min(Max(acc[y * kWidth + x], lo), hi));
+      StoreUnaligned(job.output + y * job.output_row + x * kLanes,
+                     Clamp(acc[y * kWidth + x], lo, hi));
     }
   }
 }
@@ -57,26 +61,26 @@ void Depthwise3x3Tile(const DepthwiseJob& job) {
 template <int kWidth>
 void DepthwiseAnyTile(const DepthwiseJob& job, const Window& window) {
   Vec acc[kWidth];
-#pragma GCC unroll 8
-  for (int x = 0; x < kWidth; ++x) acc[x] = Load(job.bias);
+  PCONV_UNROLL
+  for (int x = 0; x < kWidth; ++x) acc[x] = LoadUnaligned(job.bias);
   const float* w = job.weights;
   for (int ky = 0; ky < window.kernel_h; ++ky) {
     for (int kx = 0; kx < window.kernel_w; ++kx, w += kLanes) {
       const float* p = job.input + ky * window.dilation_h * job.input_row +
                        ptrdiff_t{kx} * window.dilation_w * kLanes;
-      const Vec weight = Load(w);
-#pragma GCC unroll 8
-      for (int x = 0; x < kWidth; ++x) acc[x] = Fma(weight, Load(p + x * job.input_step), acc[x]);
+      const Vec weight = LoadUnaligned(w);
+      PCONV_UNROLL
+      for (int x = 0; x < kWidth; ++x) acc[x] += weight * LoadUnaligned(p + x * job.input_step);
     }
   }
-  const Vec lo = Splat(job.range.lo), hi = Splat(job.range.hi);
-#pragma GCC unroll 8
-  for (int x = 0; x < kWidth; ++x) Store(job.output + x * kLanes, Min(Max(acc[x], lo), hi));
+  const Vec lo = Broadcast(job.range.lo), hi = Broadcast(job.range.hi);
+  PCONV_UNROLL
+  for (int x = 0; x < kWidth; ++x) StoreUnaligned(job.output + x * kLanes, Clamp(acc[x], lo, hi));
 }
 
 template <int kHeight, int kStride>
 void Depthwise3x3Row(DepthwiseJob job, int width) {
-  constexpr int kWidth = kMaxAccumulators >= 28 ? 7 : kHeight == 1 ? 4 : 2;
+  constexpr int kWidth = PCONV_LANES == 16 ? 7 : kHeight == 1 ? 4 : 2;
   const ptrdiff_t output_step = kLanes;
   int x = 0;
   for (; x + kWidth <= width; x += kWidth) {
@@ -92,9 +96,9 @@ void Depthwise3x3Row(DepthwiseJob job, int width) {
   if (x < width) Depthwise3x3Tile<kHeight, 1, kStride>(job);
 }
 
-void RunDepthwise(const Depthwise& dw, Range block_rows) {
-  const Tensor& in = dw.input;
-  const Tensor& out = dw.output;
+void BlockedDepthwise(const BlockedDepthwiseArgs& dw, IndexRange block_rows) {
+  const BlockedTensor& in = dw.input;
+  const BlockedTensor& out = dw.output;
   const Window& window = dw.window;
   const bool plain = window.kernel_h == 3 && window.kernel_w == 3 && window.dilation_h == 1 &&
                      window.dilation_w == 1 && window.stride_h == window.stride_w &&
@@ -136,4 +140,6 @@ void RunDepthwise(const Depthwise& dw, Range block_rows) {
 }
 
 }  // namespace
-}  // namespace pconv::blocked
+}  // namespace pconv::cpu
+
+#endif  // PCONV_TF_DELEGATE_CPU_KERNELS_BLOCKED_DEPTHWISE_INL_

@@ -1,19 +1,22 @@
 // Pools, sums, copies: bound by memory, so plain loops over vectors.
-#include "delegate/cpu/kernels/blocked/kernels.h"
-#include "delegate/cpu/kernels/blocked/simd.h"
+#ifndef PCONV_TF_DELEGATE_CPU_KERNELS_BLOCKED_ELEMENTWISE_INL_
+#define PCONV_TF_DELEGATE_CPU_KERNELS_BLOCKED_ELEMENTWISE_INL_
 
-namespace pconv::blocked {
+#include "delegate/cpu/kernels/blocked/kernel_args.h"
+#include "delegate/cpu/kernels/vector.h"
+
+namespace pconv::cpu {
 namespace {
 
-inline Vec Clamp(Vec v, ActivationRange range) {
-  return Min(Max(v, Splat(range.lo)), Splat(range.hi));
+PCONV_INLINE Vec Clamp(Vec v, ActivationRange range) {
+  return Clamp(v, Broadcast(range.lo), Broadcast(range.hi));
 }
 inline int Smaller(int a, int b) { return a < b ? a : b; }
 inline int Larger(int a, int b) { return a > b ? a : b; }
 
 template <bool kAverage>
-void PoolRow(const Pool& pool, int block, int y) {
-  const Tensor& in = pool.input;
+void BlockedPoolRow(const BlockedPoolArgs& pool, int block, int y) {
+  const BlockedTensor& in = pool.input;
   const Window& w = pool.window;
   const int top = y * w.stride_h - pool.pad_top;
   const int y0 = Larger(top, 0), y1 = Smaller(top + w.kernel_h, in.height);
@@ -23,63 +26,65 @@ void PoolRow(const Pool& pool, int block, int y) {
   for (int x = 0; x < pool.output.width; ++x, output += kLanes) {
     const int left = x * w.stride_w - pool.pad_left;
     const int x0 = Larger(left, 0), x1 = Smaller(left + w.kernel_w, in.width);
-    Vec result = kAverage ? Zero() : Splat(-__builtin_inff());
+    Vec result = kAverage ? Vec{} : Broadcast(-__builtin_inff());
     for (int r = 0; r < y1 - y0; ++r) {
       const float* p = first + r * row;
       for (int c = x0; c < x1; ++c) {
-        // Max passes its first operand when that is NaN; a NaN found earlier must stay too.
-        const Vec v = Load(p + ptrdiff_t{c} * kLanes);
-        result = kAverage ? result + v : Max(v, result);
+        const Vec v = LoadUnaligned(p + ptrdiff_t{c} * kLanes);
+        result = kAverage ? result + v : result > v ? result : v;
       }
     }
     if (kAverage) {
       const int count = Larger(0, y1 - y0) * Larger(0, x1 - x0);
-      result = result * Splat(count > 0 ? 1.0f / static_cast<float>(count) : 0.0f);
+      result = result * Broadcast(count > 0 ? 1.0f / static_cast<float>(count) : 0.0f);
     }
-    Store(output, Clamp(result, pool.range));
+    StoreUnaligned(output, Clamp(result, pool.range));
   }
 }
 
-void RunPool(const Pool& pool, Range block_rows) {
+void BlockedPool(const BlockedPoolArgs& pool, IndexRange block_rows) {
   const int height = pool.output.height;
   for (int i = block_rows.begin; i < block_rows.end; ++i) {
-    pool.average ? PoolRow<true>(pool, i / height, i % height)
-                 : PoolRow<false>(pool, i / height, i % height);
+    pool.average ? BlockedPoolRow<true>(pool, i / height, i % height)
+                 : BlockedPoolRow<false>(pool, i / height, i % height);
   }
 }
 
-void RunAdd(const Tensor& a, const Tensor& b, const Tensor& output, ActivationRange range,
-            Range block_rows) {
+void BlockedAdd(const BlockedTensor& a, const BlockedTensor& b, const BlockedTensor& output,
+                ActivationRange range, IndexRange block_rows) {
   for (int i = block_rows.begin; i < block_rows.end; ++i) {
     const int block = i / output.height, y = i % output.height;
     const float* pa = a.At(block, y, 0);
     const float* pb = b.At(block, y, 0);
     float* out = output.At(block, y, 0);
     for (int x = 0; x < output.width; ++x) {
-      Store(out + x * kLanes, Clamp(Load(pa + x * kLanes) + Load(pb + x * kLanes), range));
+      StoreUnaligned(out + x * kLanes,
+                     Clamp(LoadUnaligned(pa + x * kLanes) + LoadUnaligned(pb + x * kLanes), range));
     }
   }
 }
 
-void RunActivate(const Tensor& input, const Tensor& output, ActivationRange range,
-                 Range block_rows) {
+void BlockedActivate(const BlockedTensor& input, const BlockedTensor& output, ActivationRange range,
+                     IndexRange block_rows) {
   for (int i = block_rows.begin; i < block_rows.end; ++i) {
     const int block = i / output.height, y = i % output.height;
     const float* in = input.At(block, y, 0);
     float* out = output.At(block, y, 0);
     for (int x = 0; x < output.width; ++x) {
-      Store(out + x * kLanes, Clamp(Load(in + x * kLanes), range));
+      StoreUnaligned(out + x * kLanes, Clamp(LoadUnaligned(in + x * kLanes), range));
     }
   }
 }
 
-void RunConcat(const Tensor& input, const Tensor& output, int channel, Range rows) {
+void BlockedConcat(const BlockedTensor& input, const BlockedTensor& output, int channel,
+                   IndexRange rows) {
   for (int y = rows.begin; y < rows.end; ++y) {
     if (channel % kLanes == 0) {
       for (int block = 0; block < input.blocks(); ++block) {
         const float* in = input.At(block, y, 0);
         float* out = output.At(channel / kLanes + block, y, 0);
-        for (int x = 0; x < input.width; ++x) Store(out + x * kLanes, Load(in + x * kLanes));
+        for (int x = 0; x < input.width; ++x)
+          StoreUnaligned(out + x * kLanes, LoadUnaligned(in + x * kLanes));
       }
       continue;
     }
@@ -91,25 +96,25 @@ void RunConcat(const Tensor& input, const Tensor& output, int channel, Range row
   }
 }
 
-void RunGlobalMean(const Tensor& input, float* output, Range blocks) {
+void BlockedGlobalMean(const BlockedTensor& input, float* output, IndexRange blocks) {
   const float scale = 1.0f / (static_cast<float>(input.height) * static_cast<float>(input.width));
   for (int block = blocks.begin; block < blocks.end; ++block) {
-    Vec sum = Zero();
+    Vec sum = Vec{};
     for (int y = 0; y < input.height; ++y) {
       const float* p = input.At(block, y, 0);
-      Vec row = Zero();
-      for (int x = 0; x < input.width; ++x) row = row + Load(p + x * kLanes);
-      sum = sum + row;
+      Vec row = Vec{};
+      for (int x = 0; x < input.width; ++x) row += LoadUnaligned(p + x * kLanes);
+      sum += row;
     }
     float mean[kLanes];
-    Store(mean, sum * Splat(scale));
+    StoreUnaligned(mean, sum * Broadcast(scale));
     for (int l = 0; l < kLanes && block * kLanes + l < input.channels; ++l) {
       output[block * kLanes + l] = mean[l];
     }
   }
 }
 
-void RunFromNhwc(const float* input, const Tensor& output, Range rows) {
+void BlockedFromNhwc(const float* input, const BlockedTensor& output, IndexRange rows) {
   const int channels = output.channels;
   const int full = channels / kLanes, rest = channels % kLanes;
   for (int y = rows.begin; y < rows.end; ++y) {
@@ -118,21 +123,21 @@ void RunFromNhwc(const float* input, const Tensor& output, Range rows) {
       const float* in = row + block * kLanes;
       float* out = output.At(block, y, 0);
       for (int x = 0; x < output.width; ++x) {
-        Store(out + x * kLanes, Load(in + ptrdiff_t{x} * channels));
+        StoreUnaligned(out + x * kLanes, LoadUnaligned(in + ptrdiff_t{x} * channels));
       }
     }
     if (rest != 0) {
       const float* in = row + full * kLanes;
       float* out = output.At(full, y, 0);
       for (int x = 0; x < output.width; ++x, in += channels, out += kLanes) {
-        Store(out, Zero());
+        StoreUnaligned(out, Vec{});
         for (int l = 0; l < rest; ++l) out[l] = in[l];
       }
     }
   }
 }
 
-void RunToNhwc(const Tensor& input, float* output, Range rows) {
+void BlockedToNhwc(const BlockedTensor& input, float* output, IndexRange rows) {
   const int channels = input.channels;
   const int full = channels / kLanes, rest = channels % kLanes;
   for (int y = rows.begin; y < rows.end; ++y) {
@@ -141,7 +146,7 @@ void RunToNhwc(const Tensor& input, float* output, Range rows) {
       const float* in = input.At(block, y, 0);
       float* out = row + block * kLanes;
       for (int x = 0; x < input.width; ++x) {
-        Store(out + ptrdiff_t{x} * channels, Load(in + x * kLanes));
+        StoreUnaligned(out + ptrdiff_t{x} * channels, LoadUnaligned(in + x * kLanes));
       }
     }
     const float* in = rest != 0 ? input.At(full, y, 0) : nullptr;
@@ -153,4 +158,6 @@ void RunToNhwc(const Tensor& input, float* output, Range rows) {
 }
 
 }  // namespace
-}  // namespace pconv::blocked
+}  // namespace pconv::cpu
+
+#endif  // PCONV_TF_DELEGATE_CPU_KERNELS_BLOCKED_ELEMENTWISE_INL_

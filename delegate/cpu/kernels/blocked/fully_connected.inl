@@ -1,43 +1,44 @@
 // Matrix times vector: bound by the memory traffic of the weights, which stay as stored in the
 // file.
-#include "delegate/cpu/kernels/blocked/kernels.h"
-#include "delegate/cpu/kernels/blocked/simd.h"
+#ifndef PCONV_TF_DELEGATE_CPU_KERNELS_BLOCKED_FULLY_CONNECTED_INL_
+#define PCONV_TF_DELEGATE_CPU_KERNELS_BLOCKED_FULLY_CONNECTED_INL_
 
-namespace pconv::blocked {
+#include "delegate/cpu/kernels/blocked/kernel_args.h"
+#include "delegate/cpu/kernels/vector.h"
+
+namespace pconv::cpu {
 namespace {
 
 // NaN passes: the comparison with it is false.
-inline float Clamp(float x, ActivationRange range) {
-  x = x < range.lo ? range.lo : x;
-  return x > range.hi ? range.hi : x;
-}
+inline float Clamp(float x, ActivationRange range) { return Clamp(x, range.lo, range.hi); }
 
 // kLanes stored weights as float32.
-inline Vec LoadWeights(const float* p) { return Load(p); }
+inline Vec LoadWeights(const float* p) { return LoadUnaligned(p); }
 #if defined(__AVX512F__)
 inline Vec LoadWeights(const uint16_t* p) {
-  return _mm512_maskz_cvtph_ps(0xffff, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  return (Vec)_mm512_maskz_cvtph_ps(0xffff,
+                                    _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
 inline Vec LoadWeights(const int8_t* p) {
-  return _mm512_maskz_cvtepi32_ps(
+  return (Vec)_mm512_maskz_cvtepi32_ps(
       0xffff,
       _mm512_maskz_cvtepi8_epi32(0xffff, _mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
 }
 #elif defined(__AVX2__)
 inline Vec LoadWeights(const uint16_t* p) {
-  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  return (Vec)_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }
 inline Vec LoadWeights(const int8_t* p) {
-  return _mm256_cvtepi32_ps(
+  return (Vec)_mm256_cvtepi32_ps(
       _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
 }
 #elif defined(__aarch64__)
 inline Vec LoadWeights(const uint16_t* p) {
-  return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
+  return (Vec)vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
 }
 inline Vec LoadWeights(const int8_t* p) {
   const float lanes[kLanes] = {float(p[0]), float(p[1]), float(p[2]), float(p[3])};
-  return Load(lanes);
+  return LoadUnaligned(lanes);
 }
 #else
 // Scalar conversion of a half, exact for every value.
@@ -54,60 +55,60 @@ inline float HalfBits(uint16_t half) {
     value = static_cast<float>(rest) * 0x1p-24f;
     return sign != 0 ? -value : value;
   }
-  std::memcpy(&value, &bits, sizeof(value));
+  memcpy(&value, &bits, sizeof(value));
   return value;
 }
 inline Vec LoadWeights(const uint16_t* p) {
   const float lanes[kLanes] = {HalfBits(p[0]), HalfBits(p[1]), HalfBits(p[2]), HalfBits(p[3])};
-  return Load(lanes);
+  return LoadUnaligned(lanes);
 }
 inline Vec LoadWeights(const int8_t* p) {
   const float lanes[kLanes] = {float(p[0]), float(p[1]), float(p[2]), float(p[3])};
-  return Load(lanes);
+  return LoadUnaligned(lanes);
 }
 #endif
 
 // One group of kBlock = kVectors * kLanes rows: index and weight streams, an input value broadcast
 // to all rows. Four sums per row hide the latency of the additions.
 template <typename Weight, typename Index, int kVectors>
-void SparseRows(const SparseFullyConnected& fc, const Index* index, const Weight* weights,
+void SparseRows(const SparseFullyConnectedArgs& fc, const Index* index, const Weight* weights,
                 size_t count, float* sums) {
   constexpr int kStreams = 4;
   Vec acc[kStreams][kVectors];
-#pragma GCC unroll 4
+  PCONV_UNROLL
   for (int s = 0; s < kStreams; ++s) {
-#pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) acc[s][v] = Zero();
+    PCONV_UNROLL
+    for (int v = 0; v < kVectors; ++v) acc[s][v] = Vec{};
   }
   constexpr int kBlock = kVectors * kLanes;
   size_t k = 0;
   for (; k + kStreams <= count; k += kStreams) {
     __builtin_prefetch(reinterpret_cast<const char*>(weights + k * kBlock) + 2048);
-#pragma GCC unroll 4
+    PCONV_UNROLL
     for (int s = 0; s < kStreams; ++s) {
-      const Vec x = Splat(fc.input[index[k + s]]);
-#pragma GCC unroll 4
+      const Vec x = Broadcast(fc.input[index[k + s]]);
+      PCONV_UNROLL
       for (int v = 0; v < kVectors; ++v) {
-        acc[s][v] = Fma(LoadWeights(weights + (k + s) * kBlock + v * kLanes), x, acc[s][v]);
+        acc[s][v] += LoadWeights(weights + (k + s) * kBlock + v * kLanes) * x;
       }
     }
   }
   for (; k < count; ++k) {
-    const Vec x = Splat(fc.input[index[k]]);
-#pragma GCC unroll 4
+    const Vec x = Broadcast(fc.input[index[k]]);
+    PCONV_UNROLL
     for (int v = 0; v < kVectors; ++v) {
-      acc[0][v] = Fma(LoadWeights(weights + k * kBlock + v * kLanes), x, acc[0][v]);
+      acc[0][v] += LoadWeights(weights + k * kBlock + v * kLanes) * x;
     }
   }
-#pragma GCC unroll 4
+  PCONV_UNROLL
   for (int v = 0; v < kVectors; ++v) {
-    Store(sums + v * kLanes, (acc[0][v] + acc[1][v]) + (acc[2][v] + acc[3][v]));
+    StoreUnaligned(sums + v * kLanes, (acc[0][v] + acc[1][v]) + (acc[2][v] + acc[3][v]));
   }
 }
 
 // Blocks narrower than a vector: plain loops.
 template <typename Weight, typename Index>
-void SparseRowsNarrow(const SparseFullyConnected& fc, const Index* index, const Weight* weights,
+void SparseRowsNarrow(const SparseFullyConnectedArgs& fc, const Index* index, const Weight* weights,
                       size_t count, int block, float* sums) {
   for (int b = 0; b < block; ++b) sums[b] = 0;
   for (size_t k = 0; k < count; ++k) {
@@ -120,7 +121,7 @@ void SparseRowsNarrow(const SparseFullyConnected& fc, const Index* index, const 
         value = _cvtsh_ss(w);
 #elif defined(__aarch64__)
         __fp16 half;
-        std::memcpy(&half, &w, sizeof(half));
+        memcpy(&half, &w, sizeof(half));
         value = half;
 #else
         value = HalfBits(w);
@@ -134,7 +135,7 @@ void SparseRowsNarrow(const SparseFullyConnected& fc, const Index* index, const 
 }
 
 template <typename Weight, typename Index>
-void SparseGroups(const SparseFullyConnected& fc, const Weight* weights, Range groups) {
+void SparseGroups(const SparseFullyConnectedArgs& fc, const Weight* weights, IndexRange groups) {
   const FkwArrays& arrays = fc.layer->arrays();
   const int block = fc.layer->options().filter_block;
   const int out_channels = fc.layer->options().out_channels;
@@ -163,7 +164,7 @@ void SparseGroups(const SparseFullyConnected& fc, const Weight* weights, Range g
 }
 
 template <typename Weight>
-void SparseIndexed(const SparseFullyConnected& fc, Range groups) {
+void SparseIndexed(const SparseFullyConnectedArgs& fc, IndexRange groups) {
   const Weight* weights = static_cast<const Weight*>(fc.layer->arrays().weight);
   switch (fc.layer->arrays().index.type()) {
     case UIntArray::Type::kUInt8:
@@ -175,7 +176,7 @@ void SparseIndexed(const SparseFullyConnected& fc, Range groups) {
   }
 }
 
-void RunSparseFullyConnected(const SparseFullyConnected& fc, Range groups) {
+void BlockedSparseFullyConnected(const SparseFullyConnectedArgs& fc, IndexRange groups) {
   switch (fc.layer->arrays().weight_type) {
     case WeightType::kFloat32:
       return SparseIndexed<float>(fc, groups);
@@ -187,4 +188,6 @@ void RunSparseFullyConnected(const SparseFullyConnected& fc, Range groups) {
 }
 
 }  // namespace
-}  // namespace pconv::blocked
+}  // namespace pconv::cpu
+
+#endif  // PCONV_TF_DELEGATE_CPU_KERNELS_BLOCKED_FULLY_CONNECTED_INL_

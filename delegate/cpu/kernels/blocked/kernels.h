@@ -1,122 +1,25 @@
-// The kernel sets of the blocked layout, one per instruction set. All kernels are pure functions
-// over views; ranges split the work between threads.
+// The names by which the folders above know the kernels of the blocked layout.
 #ifndef PCONV_TF_DELEGATE_CPU_KERNELS_BLOCKED_KERNELS_H_
 #define PCONV_TF_DELEGATE_CPU_KERNELS_BLOCKED_KERNELS_H_
 
-#include <cstddef>
-#include <cstdint>
-
-#include "delegate/cpu/kernels/blocked/tensor.h"
-#include "tflite_ops/core/conv_geometry.h"
-#include "tflite_ops/core/fkw_view.h"
+#include "delegate/cpu/kernels/blocked/kernel_args.h"
 
 namespace pconv::blocked {
 
-// Half-open range of work items.
-struct Range {
-  int begin = 0, end = 0;
-};
-
-// A rectangle of output pixels whose sums are held in registers.
-struct Tile {
-  int y = 0, x = 0;
-  int height = 0, width = 0;
-};
-
-// Taps of one input channel and filter group that the kernels take as pairs because most pixels of
-// a tile need both: the second lies so many output rows and columns after the first.
-inline constexpr int kPairKinds = 5;
-struct Displacement {
-  int y, x;
-};
-inline constexpr Displacement kPairs[kPairKinds] = {{0, 1}, {1, 0}, {1, 1}, {1, -1}, {0, 2}};
-inline constexpr int kRecordKinds = kPairKinds + 1;  // and single taps, the last kind
-
-// A convolution over any kept weights, as the kernel sees it: per block of L filters a list of
-// records {offset of the input pixel, L weights}; one record is one kept (input channel, tap). The
-// lists are cut into chunks of input channels so that the window of a tile stays in the L1 cache;
-// sums pass from chunk to chunk through `partial`.
-struct Conv {
-  const Tile* tiles = nullptr;
-  int num_tiles = 0;
-  int groups = 0;  // blocks of L filters
-  int chunks = 1;
-  // [chunks * groups * kRecordKinds + 1] first record of each kind; a pair takes two records.
-  const int64_t* begin = nullptr;
-  const int32_t* offsets = nullptr;  // [records] floats from the input pixel of an output pixel
-  const float* weights = nullptr;    // [records][L]
-  const float* bias = nullptr;       // [groups * L]
-  float* partial = nullptr;          // [num_tiles * groups][kMaxTile][L] when chunks > 1
-  Tensor input, output;
-  Tensor residual;  // added before the activation; data == nullptr: none
-  int stride_h = 1, stride_w = 1;
-  ActivationRange range{0, 0};
-};
-inline constexpr int kMaxTile = 28;
-
-// What slides a window over every channel by itself.
-struct Windowed {
-  Tensor input, output;
-  Window window;
-  int pad_top = 0, pad_left = 0;
-  ActivationRange range{0, 0};
-};
-
-// Depthwise convolution, one weight per channel and tap.
-struct Depthwise : Windowed {
-  const float* weights = nullptr;  // [blocks][kernel_h * kernel_w][L]
-  const float* bias = nullptr;     // [blocks][L]
-};
-
-struct Pool : Windowed {
-  bool average = false;  // the mean of the pixels inside the image, else the maximum
-};
-
-// y[O] = activation(W x + bias) for one vector. W is pruned in blocks of `filter_block` rows and
-// read straight from the arrays of the file.
-struct SparseFullyConnected {
-  const FkwView* layer = nullptr;
-  const float* input = nullptr;
-  float* output = nullptr;
-  ActivationRange range{0, 0};
-};
-
-struct Kernels {
-  const char* name;  // instruction set
-  int lanes;
-  // Whether a tile of this shape can be computed at this stride and input layout.
-  bool (*has_tile)(int height, int width);
-  // Cycles per record of a tile, the planner's cost.
-  double (*tile_cost)(int height, int width);
-  void (*conv)(const Conv&, Range tiles, Range groups);
-  // Rows of all blocks are numbered block * height + y.
-  void (*depthwise)(const Depthwise&, Range block_rows);
-  void (*pool)(const Pool&, Range block_rows);
-  // output = activation(a + b), equal shapes.
-  void (*add)(const Tensor& a, const Tensor& b, const Tensor& output, ActivationRange range,
-              Range block_rows);
-  void (*activate)(const Tensor& input, const Tensor& output, ActivationRange range,
-                   Range block_rows);
-  // Copies input into channels [channel, channel + input.channels) of output.
-  void (*concat)(const Tensor& input, const Tensor& output, int channel, Range rows);
-  // Mean over the pixels of each channel, dense.
-  void (*global_mean)(const Tensor& input, float* output, Range blocks);
-  void (*sparse_fc)(const SparseFullyConnected&, Range groups);
-  // NHWC <-> blocked, rows of the image.
-  void (*from_nhwc)(const float* input, const Tensor& output, Range rows);
-  void (*to_nhwc)(const Tensor& input, float* output, Range rows);
-};
-
-// nullptr when the set is not part of this build. Whether the CPU can run it is the caller's
-// question.
-const Kernels* Avx512Kernels();
-const Kernels* Avx2Kernels();
-const Kernels* BaselineKernels();  // SSE2 or NEON
-
-// NHWC -> planar CHW (lanes == 1) for the few channels of a first layer, rows of the image.
-void PlanarFromNhwc(const float* input, const Tensor& output, Range rows);
-// Zeroes the ring of blocks [begin, end).
-void ZeroRing(const Tensor& tensor, Range blocks);
+using Range = cpu::IndexRange;
+using Tensor = cpu::BlockedTensor;
+using Tile = cpu::OutputTile;
+using Conv = cpu::BlockedConvArgs;
+using Windowed = cpu::BlockedWindowArgs;
+using Depthwise = cpu::BlockedDepthwiseArgs;
+using Pool = cpu::BlockedPoolArgs;
+using SparseFullyConnected = cpu::SparseFullyConnectedArgs;
+using Kernels = cpu::BlockedKernelTable;
+using cpu::kMaxTile;
+using cpu::kRecordKinds;
+using cpu::PlanarFromNhwc;
+using cpu::PlaneFloats;
+using cpu::ZeroRing;
 
 }  // namespace pconv::blocked
 

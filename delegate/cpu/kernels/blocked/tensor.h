@@ -8,7 +8,7 @@
 
 #include "tflite_ops/core/conv_geometry.h"
 
-namespace pconv::blocked {
+namespace pconv::cpu {
 
 // Floats from one plane to the next. Planes of a power-of-two size would put the same pixel of all
 // channel blocks into one set of the caches, so they end on an odd number of vectors.
@@ -22,7 +22,7 @@ inline ptrdiff_t PlaneFloats(int height, int width, int ring, int lanes) {
 }
 
 // A view of one image. With lanes == 1 it is a plain planar (CHW) image, the input of first layers.
-struct Tensor {
+struct BlockedTensor {
   float* data = nullptr;  // first float of the ring of block 0
   int channels = 0, height = 0, width = 0;
   int ring = 0;
@@ -44,6 +44,6 @@ struct Tensor {
   }
 };
 
-}  // namespace pconv::blocked
+}  // namespace pconv::cpu
 
 #endif  // PCONV_TF_DELEGATE_CPU_KERNELS_BLOCKED_TENSOR_H_

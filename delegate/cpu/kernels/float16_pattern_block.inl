@@ -1,40 +1,45 @@
 // The body of register blocks of 3x3 patterns in float16 (float16_kernels.h), one per pattern.
-// Included by float16_pattern_*.cc, of which each holds one size: a compiler takes long for it.
+#ifndef PCONV_TF_DELEGATE_CPU_KERNELS_FLOAT16_PATTERN_BLOCK_INL_
+#define PCONV_TF_DELEGATE_CPU_KERNELS_FLOAT16_PATTERN_BLOCK_INL_
 
-#define PCONV_LANES 4
 #include "delegate/cpu/kernels/float16_kernels.h"
 #include "delegate/cpu/kernels/float16_vector.h"
+#include "delegate/cpu/kernels/pattern_run.inl"
 #include "delegate/cpu/kernels/vector.h"
 
 namespace pconv::cpu {
 namespace {
 
 using PatternVec = float16x8_t;
-struct TapWeights {
-  float16x4_t all;  // one register: the instruction selects the lane
-};
-PCONV_INLINE TapWeights LoadTapWeights(const float* p) { return {vcvt_f16_f32(vld1q_f32(p))}; }
-// In assembler for the reason given in tap_weights.inl; lanes are selected of registers 0 to 15
-// only.
-template <int R, int C>
-PCONV_INLINE void MultiplyAddTap(PatternVec& acc, PatternVec x, const TapWeights& w, const float*,
-                                 int t) {
-  switch (t) {
-    case 0:
-      asm("fmla %0.8h, %1.8h, %2.h[0]" : "+w"(acc) : "w"(x), "x"(w.all));
-      break;
-    case 1:
-      asm("fmla %0.8h, %1.8h, %2.h[1]" : "+w"(acc) : "w"(x), "x"(w.all));
-      break;
-    case 2:
-      asm("fmla %0.8h, %1.8h, %2.h[2]" : "+w"(acc) : "w"(x), "x"(w.all));
-      break;
-    default:
-      asm("fmla %0.8h, %1.8h, %2.h[3]" : "+w"(acc) : "w"(x), "x"(w.all));
-  }
-}
 
-#include "delegate/cpu/kernels/pattern_run.inl"
+// The arithmetic of PatternRun.
+struct Float16Taps {
+  using Cell = PatternVec;
+  struct Weights {
+    float16x4_t all;  // one register: the instruction selects the lane
+  };
+  static PCONV_ALWAYS_INLINE Weights LoadWeights(const float* p) {
+    return {vcvt_f16_f32(vld1q_f32(p))};
+  }
+  // In assembler for the reason given in tap_weights.h; lanes are selected of registers 0 to 15
+  // only.
+  static PCONV_ALWAYS_INLINE void MultiplyAdd(PatternVec& acc, PatternVec x, const Weights& w,
+                                              const float*, int t) {
+    switch (t) {
+      case 0:
+        asm("fmla %0.8h, %1.8h, %2.h[0]" : "+w"(acc) : "w"(x), "x"(w.all));
+        break;
+      case 1:
+        asm("fmla %0.8h, %1.8h, %2.h[1]" : "+w"(acc) : "w"(x), "x"(w.all));
+        break;
+      case 2:
+        asm("fmla %0.8h, %1.8h, %2.h[2]" : "+w"(acc) : "w"(x), "x"(w.all));
+        break;
+      default:
+        asm("fmla %0.8h, %1.8h, %2.h[3]" : "+w"(acc) : "w"(x), "x"(w.all));
+    }
+  }
+};
 
 // The window of R x C vectors for every channel of the slice, [channel][R + 2][C + 2]. `lower`:
 // floats from a cell of the upper half to that of the lower half in the same vector.
@@ -56,6 +61,7 @@ PCONV_INLINE void ConvertWindow(const ConvArgs& a, const float* window, size_t l
 // of an odd number are halved with the middle one in both halves; the lower half's is stored.
 template <int R, int C>
 void PatternBlock(const ConvArgs& a, int x) {
+  using Taps = Float16Taps;
   const int y = a.row_begin;
   const int below = a.row_end - a.row_begin - R;  // first row of the lower half
   ConvertWindow<R, C>(a, a.input + y * a.input_row + x * a.input_column, below * a.input_row);
@@ -98,3 +104,5 @@ void PatternBlock(const ConvArgs& a, int x) {
 
 }  // namespace
 }  // namespace pconv::cpu
+
+#endif  // PCONV_TF_DELEGATE_CPU_KERNELS_FLOAT16_PATTERN_BLOCK_INL_

@@ -1,4 +1,4 @@
-// Convolution over lists of kept weights (Conv in kernels.h). A tile of output pixels x L filters
+// Convolution over lists of kept weights (BlockedConvArgs). A tile of output pixels x L filters
 // stays in registers; a record costs one weight load and one multiply-add per pixel, whose input
 // comes as a broadcast from memory. Which taps are kept is data, not code, so the same loops serve
 // pattern kernels of any size, sparse 1x1, dense and grouped convolutions.
@@ -7,11 +7,14 @@
 // that are neighbours see the same pixels: as a pair they share the broadcasts (load redundancy
 // elimination, PatDNN section 5.4), which leaves the multiply-add units as the limit.
 
-#include "delegate/cpu/kernels/blocked/kernels.h"
-#include "delegate/cpu/kernels/blocked/simd.h"
+#include "delegate/cpu/kernels/blocked/kernel_args.h"
+#include "delegate/cpu/kernels/instruction_set.h"
+#include "delegate/cpu/kernels/vector.h"
 
-namespace pconv::blocked {
+namespace pconv::cpu {
 namespace {
+
+constexpr int kMaxAccumulators = kRegisters == 16 ? 12 : PCONV_LANES == 16 ? 28 : 24;
 
 struct TileJob {
   const float* input;    // pixel that belongs to tap offset 0 of the tile's first output
@@ -20,14 +23,14 @@ struct TileJob {
   const int64_t* begin;  // of the chunk
   const int32_t* offsets;
   const float* weights;
-  Range groups;
+  IndexRange groups;
   const float* bias;
   float* partial;  // of this tile; sums go from chunk to chunk
   bool first, last;
   float* output;
   ptrdiff_t output_row, output_plane;
-  const float* residual;
-  ptrdiff_t residual_row, residual_plane;
+  const float* addend;
+  ptrdiff_t addend_row, addend_plane;
   ActivationRange range;
 };
 
@@ -48,21 +51,22 @@ inline void AddPairs(const float* input, ptrdiff_t input_row, const int32_t* off
   for (; k < end; k += 2) {
     FetchAhead(weights + k * kLanes);
     FetchAhead(weights + (k + 1) * kLanes);
-    const Vec w0 = Load(weights + k * kLanes), w1 = Load(weights + (k + 1) * kLanes);
+    const Vec w0 = LoadUnaligned(weights + k * kLanes),
+              w1 = LoadUnaligned(weights + (k + 1) * kLanes);
     const float* p = input + offsets[k];
-#pragma GCC unroll 8
+    PCONV_UNROLL
     for (int y = 0; y < kHeight + kDy; ++y, p += input_row) {
       p = Pinned(p);
-#pragma GCC unroll 16
+      PCONV_UNROLL
       for (int x = kDx < 0 ? kDx : 0; x < kWidth + (kDx > 0 ? kDx : 0); ++x) {
         const int y1 = y - kDy, x1 = x - kDx;
         const bool in_first = y < kHeight && x >= 0 && x < kWidth;
         const bool in_second = y1 >= 0 && x1 >= 0 && x1 < kWidth;
         if (!in_first && !in_second) continue;
-        Vec v = Splat(p[x * kStep]);
+        Vec v = Broadcast(p[x * kStep]);
         if (in_first && in_second) v = Pinned(v);
-        if (in_first) first[y * kWidth + x] = Fma(w0, v, first[y * kWidth + x]);
-        if (in_second) second[y1 * kWidth + x1] = Fma(w1, v, second[y1 * kWidth + x1]);
+        if (in_first) first[y * kWidth + x] += w0 * v;
+        if (in_second) second[y1 * kWidth + x1] += w1 * v;
       }
     }
   }
@@ -84,23 +88,23 @@ void ConvTile(const TileJob& job) {
     Vec acc[kStreams][kPixels];
     float* partial = job.partial + ptrdiff_t{g} * kMaxTile * kLanes;
     if (job.first) {
-      const Vec bias = Load(job.bias + g * kLanes);
-#pragma GCC unroll 32
+      const Vec bias = LoadUnaligned(job.bias + g * kLanes);
+      PCONV_UNROLL
       for (int i = 0; i < kPixels; ++i) acc[0][i] = bias;
     } else {
-#pragma GCC unroll 32
-      for (int i = 0; i < kPixels; ++i) acc[0][i] = Load(partial + i * kLanes);
+      PCONV_UNROLL
+      for (int i = 0; i < kPixels; ++i) acc[0][i] = LoadUnaligned(partial + i * kLanes);
     }
-#pragma GCC unroll 4
+    PCONV_UNROLL
     for (int s = 1; s < kStreams; ++s) {
-#pragma GCC unroll 32
-      for (int i = 0; i < kPixels; ++i) acc[s][i] = Zero();
+      PCONV_UNROLL
+      for (int i = 0; i < kPixels; ++i) acc[s][i] = Vec{};
     }
 
     const int64_t* begin = job.begin + ptrdiff_t{g} * kRecordKinds;
     if constexpr (kStep != 0) {
       Vec* second = acc[kStreams > 1 ? 1 : 0];
-      static_assert(kPairKinds == 5);
+      static_assert(kTapPairKinds == 5);
       const auto add = [&](auto dy, auto dx, int kind) __attribute__((always_inline)) {
         AddPairs<kHeight, kWidth, kStep, dy.value, dx.value>(
             input, input_row, offsets, weights, begin[kind], begin[kind + 1], acc[0], second);
@@ -112,15 +116,15 @@ void ConvTile(const TileJob& job) {
       add(Int<0>(), Int<2>(), 4);
     }
     // All the others; where the step is not a constant the pairs too, one tap at a time.
-    int64_t k = begin[kStep != 0 ? kPairKinds : 0];
+    int64_t k = begin[kStep != 0 ? kTapPairKinds : 0];
     const int64_t end = begin[kRecordKinds];
     const auto accumulate = [&](Vec * sums, const float* p, Vec w) __attribute__((always_inline)) {
-#pragma GCC unroll 4
+      PCONV_UNROLL
       for (int y = 0; y < kHeight; ++y, p += input_row) {
         p = Pinned(p);
-#pragma GCC unroll 8
+        PCONV_UNROLL
         for (int x = 0; x < kWidth; ++x) {
-          sums[y * kWidth + x] = Fma(w, Splat(p[x * step]), sums[y * kWidth + x]);
+          sums[y * kWidth + x] += w * Broadcast(p[x * step]);
         }
       }
     };
@@ -131,48 +135,50 @@ void ConvTile(const TileJob& job) {
         __builtin_memcpy(&both, offsets + k, sizeof(both));
         FetchAhead(weights + k * kLanes);
         FetchAhead(weights + (k + 1) * kLanes);
-        accumulate(acc[0], input + static_cast<int32_t>(both), Load(weights + k * kLanes));
-        accumulate(acc[0], input + (both >> 32), Load(weights + (k + 1) * kLanes));
+        accumulate(acc[0], input + static_cast<int32_t>(both), LoadUnaligned(weights + k * kLanes));
+        accumulate(acc[0], input + (both >> 32), LoadUnaligned(weights + (k + 1) * kLanes));
       }
     }
     for (; k + kStreams <= end; k += kStreams) {
-#pragma GCC unroll 4
+      PCONV_UNROLL
       for (int s = 0; s < kStreams; ++s) {
         FetchAhead(weights + (k + s) * kLanes);
-        accumulate(acc[s], input + offsets[k + s], Load(weights + (k + s) * kLanes));
+        accumulate(acc[s], input + offsets[k + s], LoadUnaligned(weights + (k + s) * kLanes));
       }
     }
     if constexpr (kStreams > 1) {
-      for (; k < end; ++k) accumulate(acc[0], input + offsets[k], Load(weights + k * kLanes));
-#pragma GCC unroll 4
+      for (; k < end; ++k)
+        accumulate(acc[0], input + offsets[k], LoadUnaligned(weights + k * kLanes));
+      PCONV_UNROLL
       for (int s = 1; s < kStreams; ++s) {
-#pragma GCC unroll 32
+        PCONV_UNROLL
         for (int i = 0; i < kPixels; ++i) acc[0][i] += acc[s][i];
       }
     }
 
     if (!job.last) {
-#pragma GCC unroll 32
-      for (int i = 0; i < kPixels; ++i) Store(partial + i * kLanes, acc[0][i]);
+      PCONV_UNROLL
+      for (int i = 0; i < kPixels; ++i) StoreUnaligned(partial + i * kLanes, acc[0][i]);
       continue;
     }
-    if (job.residual != nullptr) {
-      const float* residual = job.residual + g * job.residual_plane;
-#pragma GCC unroll 4
+    if (job.addend != nullptr) {
+      const float* addend = job.addend + g * job.addend_plane;
+      PCONV_UNROLL
       for (int y = 0; y < kHeight; ++y) {
-#pragma GCC unroll 8
+        PCONV_UNROLL
         for (int x = 0; x < kWidth; ++x) {
-          acc[0][y * kWidth + x] += Load(residual + y * job.residual_row + x * kLanes);
+          acc[0][y * kWidth + x] += LoadUnaligned(addend + y * job.addend_row + x * kLanes);
         }
       }
     }
-    const Vec lo = Splat(job.range.lo), hi = Splat(job.range.hi);
+    const Vec lo = Broadcast(job.range.lo), hi = Broadcast(job.range.hi);
     float* output = job.output + g * job.output_plane;
-#pragma GCC unroll 4
+    PCONV_UNROLL
     for (int y = 0; y < kHeight; ++y) {
-#pragma GCC unroll 8
+      PCONV_UNROLL
       for (int x = 0; x < kWidth; ++x) {
-        Store(output + y * job.output_row + x * kLanes, Min(Max(acc[0][y * kWidth + x], lo), hi));
+        StoreUnaligned(output + y * job.output_row + x * kLanes,
+                       Clamp(acc[0][y * kWidth + x], lo, hi));
       }
     }
   }
@@ -235,18 +241,22 @@ ConvTileFn PickTile(int height, int width, ptrdiff_t step) {
   }
 }
 
-bool HasTile(int height, int width) { return PickTile(height, width, kLanes) != nullptr; }
+}  // namespace
+
+namespace PCONV_ISA {
+
+bool HasBlockedTile(int height, int width) { return PickTile(height, width, kLanes) != nullptr; }
 
 // Per record: the load ports (two loads a cycle: the weights and a broadcast per pixel), and a
 // share for the sums' way in and out of the registers.
-double TileCost(int height, int width) {
+double BlockedTileCost(int height, int width) {
   const int pixels = height * width;
   return 0.5 * (pixels + 1) + 0.02 * pixels + 0.5;
 }
 
-void RunConv(const Conv& conv, Range tiles, Range groups) {
-  const Tensor& in = conv.input;
-  const Tensor& out = conv.output;
+void BlockedConv(const BlockedConvArgs& conv, IndexRange tiles, IndexRange groups) {
+  const BlockedTensor& in = conv.input;
+  const BlockedTensor& out = conv.output;
   TileJob job;
   job.input_row = in.row() * conv.stride_h;
   job.input_step = ptrdiff_t{in.lanes} * conv.stride_w;
@@ -256,23 +266,23 @@ void RunConv(const Conv& conv, Range tiles, Range groups) {
   job.bias = conv.bias;
   job.output_row = out.row();
   job.output_plane = out.plane();
-  job.residual_row = conv.residual.row();
-  job.residual_plane = conv.residual.plane();
+  job.addend_row = conv.addend.row();
+  job.addend_plane = conv.addend.plane();
   job.range = conv.range;
   for (int chunk = 0; chunk < conv.chunks; ++chunk) {
     job.begin = conv.begin + ptrdiff_t{chunk} * conv.groups * kRecordKinds;
     job.first = chunk == 0;
     job.last = chunk == conv.chunks - 1;
     for (int t = tiles.begin; t < tiles.end; ++t) {
-      const Tile& tile = conv.tiles[t];
+      const OutputTile& tile = conv.tiles[t];
       job.input = in.At(0, 0, 0) + tile.y * job.input_row + tile.x * job.input_step;
       job.output = out.At(0, tile.y, tile.x);
-      job.residual = conv.residual.data != nullptr ? conv.residual.At(0, tile.y, tile.x) : nullptr;
+      job.addend = conv.addend.data != nullptr ? conv.addend.At(0, tile.y, tile.x) : nullptr;
       job.partial = conv.partial + ptrdiff_t{t} * conv.groups * kMaxTile * kLanes;
       PickTile(tile.height, tile.width, job.input_step)(job);
     }
   }
 }
 
-}  // namespace
-}  // namespace pconv::blocked
+}  // namespace PCONV_ISA
+}  // namespace pconv::cpu

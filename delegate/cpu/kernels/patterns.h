@@ -1,4 +1,12 @@
-// The 3x3 patterns with four taps at compile time. Part of what includes it.
+// The 3x3 patterns with four taps at compile time. Everything has internal linkage: see
+// kernel_table.h.
+#ifndef PCONV_TF_DELEGATE_CPU_KERNELS_PATTERNS_H_
+#define PCONV_TF_DELEGATE_CPU_KERNELS_PATTERNS_H_
+
+#include "delegate/cpu/kernels/kernel_table.h"
+
+namespace pconv::cpu {
+namespace {
 
 // The masks of four of nine taps in ascending order; a pattern's number is its place here.
 struct PatternMasks {
@@ -30,3 +38,8 @@ constexpr bool Reads(unsigned mask, int b, int rows, int columns, int r, int c) 
 #define PCONV_EACH63(CASE, i) \
   PCONV_EACH27(CASE, i) PCONV_EACH27(CASE, i + 27) PCONV_EACH9(CASE, i + 54)
 #define PCONV_EACH126(CASE) PCONV_EACH63(CASE, 0) PCONV_EACH63(CASE, 63)
+
+}  // namespace
+}  // namespace pconv::cpu
+
+#endif  // PCONV_TF_DELEGATE_CPU_KERNELS_PATTERNS_H_

@@ -1,31 +1,14 @@
 // Convolution by streams of filters that share nothing: each multiplication loads its input, so the
 // load ports are the limit. What a block of output vectors reads lies in the first-level cache
 // (ConvStep slices the input channels for that), and a record is fetched in as few loads as can be.
-// Defined by the including file: PCONV_LANES and PCONV_CONV_SINGLE, the function's name.
 
-#include "delegate/cpu/kernels/single_filters.h"
+#include "delegate/cpu/kernels/filter_pairs.inl"
+#include "delegate/cpu/kernels/instruction_set.h"
+#include "delegate/cpu/kernels/one_tap.h"
 #include "delegate/cpu/kernels/vector.h"
 
 namespace pconv::cpu {
 namespace {
-
-// {channel, weight} of a record with one tap.
-struct OneTap {
-  uint32_t channel;
-  Vec weight;
-};
-PCONV_INLINE OneTap FetchOneTap(const char* record) {
-#if defined(__x86_64__)
-  uint64_t both;  // one load instead of two
-  memcpy(&both, record, sizeof(both));
-  asm("" : "+r"(both));
-  const int32_t bits = static_cast<int32_t>(both >> 32);
-  return {static_cast<uint32_t>(both), (Vec)(bits - IntVec{})};
-#else
-  const Record* rec = reinterpret_cast<const Record*>(record);
-  return {rec->channel, Broadcast(rec->weights[0])};
-#endif
-}
 
 // R x C output vectors from row `y` and column `x` for every filter of the range. S: input_column
 // in vectors; T: taps per record; 0 where only known at run time. Blocks too small to hide the
@@ -170,7 +153,7 @@ void SingleRows(const ConvArgs& a, int y) {
 }
 
 template <int S, int T>
-void ConvSingle(const ConvArgs& a) {
+void ConvSingleOf(const ConvArgs& a) {
   int y = a.row_begin;
   if (a.columns % 7 != 0) {
     if constexpr (kRegisters == 32 && T != 1) {
@@ -184,11 +167,9 @@ void ConvSingle(const ConvArgs& a) {
 }  // namespace
 }  // namespace pconv::cpu
 
-#include "delegate/cpu/kernels/filter_pairs.inl"
+namespace pconv::cpu::PCONV_ISA {
 
-namespace pconv::cpu {
-
-void PCONV_CONV_SINGLE(const ConvArgs& a) {
+void ConvSingle(const ConvArgs& a) {
   const bool unit = a.input_column == kLanes;
   if constexpr (kRegisters == 32) {
     if (a.stream.pairs != nullptr) {
@@ -198,13 +179,13 @@ void PCONV_CONV_SINGLE(const ConvArgs& a) {
     }
   }
   if (a.stream.runs == nullptr && a.taps == 1) {  // one pattern
-    return unit                           ? ConvSingle<1, 1>(a)
-           : a.input_column == 2 * kLanes ? ConvSingle<2, 1>(a)
-                                          : ConvSingle<0, 1>(a);
+    return unit                           ? ConvSingleOf<1, 1>(a)
+           : a.input_column == 2 * kLanes ? ConvSingleOf<2, 1>(a)
+                                          : ConvSingleOf<0, 1>(a);
   }
-  if (a.stream.runs == nullptr) return unit ? ConvSingle<1, 4>(a) : ConvSingle<0, 4>(a);
-  if (a.taps == 9) return unit ? ConvSingle<1, 9>(a) : ConvSingle<0, 9>(a);
-  ConvSingle<0, 0>(a);
+  if (a.stream.runs == nullptr) return unit ? ConvSingleOf<1, 4>(a) : ConvSingleOf<0, 4>(a);
+  if (a.taps == 9) return unit ? ConvSingleOf<1, 9>(a) : ConvSingleOf<0, 9>(a);
+  ConvSingleOf<0, 0>(a);
 }
 
-}  // namespace pconv::cpu
+}  // namespace pconv::cpu::PCONV_ISA

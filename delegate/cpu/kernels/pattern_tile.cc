@@ -1,17 +1,13 @@
 // Whole small tiles at once, pattern by pattern: runs are too short there to take a filter's
 // patterns in turn, which is two branches badly predicted a run. Sums wait in the output instead.
 // Cells around a tile are permuted from those at its other end: permutations need no load port, and
-// what is read of the second-level cache is the limit. Empty for other processors than x86-64.
-#if defined(__x86_64__)
-
-#define PCONV_LANES 16
-#include "delegate/cpu/kernels/pattern_tile.h"
+// what is read of the second-level cache is the limit.
+#include "delegate/cpu/kernels/instruction_set.h"
+#include "delegate/cpu/kernels/patterns.h"
 #include "delegate/cpu/kernels/vector.h"
 
 namespace pconv::cpu {
 namespace {
-
-#include "delegate/cpu/kernels/patterns.inl"
 
 // What lies around a tile, by SideOf: lanes of the cells at its other end.
 struct Sides {
@@ -105,7 +101,7 @@ template <int R, int C>
 constexpr RunsKernel kRunsKernels[kNumPatterns3x3] = {PCONV_EACH126(PCONV_ADD_RUNS)};
 
 template <int R, int C>
-void PatternTile(const PatternTileArgs& a) {
+void PatternTileOf(const PatternTileArgs& a) {
   const char* record = a.records;
   const FilterRun* const end = a.runs + a.num_runs;
   for (const FilterRun* run = a.runs; run != end;) {
@@ -118,10 +114,11 @@ void PatternTile(const PatternTileArgs& a) {
 
 }  // namespace
 
-void PatternTileAvx512(const PatternTileArgs& a) {
-  a.rows == 4 ? PatternTile<4, 4>(a) : PatternTile<2, 7>(a);
+namespace PCONV_ISA {
+
+void PatternTile(const PatternTileArgs& a) {
+  a.rows == 4 ? PatternTileOf<4, 4>(a) : PatternTileOf<2, 7>(a);
 }
 
+}  // namespace PCONV_ISA
 }  // namespace pconv::cpu
-
-#endif  // __x86_64__

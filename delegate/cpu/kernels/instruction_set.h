@@ -1,0 +1,54 @@
+// Kernels of an instruction set that lie in files of their own, because a compiler takes long for
+// them. kernel_table.cc puts them into the table.
+#ifndef PCONV_TF_DELEGATE_CPU_KERNELS_INSTRUCTION_SET_H_
+#define PCONV_TF_DELEGATE_CPU_KERNELS_INSTRUCTION_SET_H_
+
+#include "delegate/cpu/kernels/kernel_table.h"
+#include "delegate/cpu/kernels/vector.h"
+
+#if PCONV_LANES > 4 || defined(__aarch64__)
+#define PCONV_HAS_PATTERN_KERNEL 1
+#endif
+
+namespace pconv::cpu {
+namespace {
+
+// Where registers are few, a block is small and what it reads of the second-level cache bounds it:
+// its window is first copied for the slice of input channels, [channel][row][column], so that rows
+// share cache lines and many stay in the first level.
+constexpr bool kPackedWindow = PCONV_LANES == 8 && kRegisters == 16;
+// Bytes per channel: of blocks of 2x5, which are the largest, rounded up to a power of two because
+// an address then takes a shift.
+constexpr size_t kPatternScratch = kPackedWindow ? 1024 : 0;
+
+}  // namespace
+
+namespace PCONV_ISA {
+
+// Convolution of single filters with any taps: single_filters.cc.
+void ConvSingle(const ConvArgs& args);
+
+// Register blocks of 3x3 patterns with four taps, pattern_*.cc: so many rows by columns of output
+// vectors from column `x` of row args.row_begin on, for every filter of the range. Each has 126
+// bodies. BUILD says which an instruction set has.
+using PatternBlockKernel = void (*)(const ConvArgs& args, int x);
+void PatternBlock1x7(const ConvArgs& args, int x);
+void PatternBlock2x3(const ConvArgs& args, int x);
+void PatternBlock2x4(const ConvArgs& args, int x);
+void PatternBlock2x5(const ConvArgs& args, int x);
+void PatternBlock2x7(const ConvArgs& args, int x);
+void PatternBlock3x7(const ConvArgs& args, int x);
+void PatternBlock4x7(const ConvArgs& args, int x);
+
+// Small tiles of 3x3 patterns with four taps, AVX-512 only: pattern_tile.cc.
+void PatternTile(const PatternTileArgs& args);
+
+// Convolution in the blocked layout: blocked/conv.cc.
+bool HasBlockedTile(int height, int width);
+double BlockedTileCost(int height, int width);
+void BlockedConv(const BlockedConvArgs& args, IndexRange tiles, IndexRange groups);
+
+}  // namespace PCONV_ISA
+}  // namespace pconv::cpu
+
+#endif  // PCONV_TF_DELEGATE_CPU_KERNELS_INSTRUCTION_SET_H_

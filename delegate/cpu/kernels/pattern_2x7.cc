@@ -1,0 +1,9 @@
+#include "delegate/cpu/kernels/pattern_block.inl"
+
+#if defined(PCONV_HAS_PATTERN_KERNEL)
+namespace pconv::cpu::PCONV_ISA {
+
+void PatternBlock2x7(const ConvArgs& args, int x) { PatternBlock<2, 7>(args, x); }
+
+}  // namespace pconv::cpu::PCONV_ISA
+#endif

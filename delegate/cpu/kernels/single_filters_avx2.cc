@@ -1,6 +1,0 @@
-// The kernel of single filters for AVX2 with FMA. Empty for other processors than x86-64.
-#if defined(__x86_64__)
-#define PCONV_LANES 8
-#define PCONV_CONV_SINGLE ConvSingleAvx2
-#include "delegate/cpu/kernels/single_filters.inl"
-#endif  // __x86_64__
