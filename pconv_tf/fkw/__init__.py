@@ -18,4 +18,6 @@ from pconv_tf.fkw.options import ConvOptions as ConvOptions
 from pconv_tf.fkw.options import Padding as Padding
 from pconv_tf.fkw.precision import cast_weights as cast_weights
 from pconv_tf.fkw.precision import dequantize as dequantize
+from pconv_tf.fkw.size import EncodedSize as EncodedSize
+from pconv_tf.fkw.size import encoded_size as encoded_size
 from pconv_tf.fkw.validate import validate as validate

@@ -42,10 +42,11 @@ def encode(
     filters, kh, kw, channels = weights.shape
 
     masks = mask_tools.kernel_masks(weights)
-    arrangement = mask_tools.find_arrangement(masks, groups) if filter_block is None else None
+    arrangement, block = None, filter_block
+    if block is None:
+        arrangement, block = mask_tools.find_blocks(masks, groups)
     if arrangement is not None:
         weights, masks = weights[arrangement], masks[arrangement]
-    block = filter_block or mask_tools.find_filter_block(masks, groups)
     if groups > 1 and filters // groups % block:
         raise ValueError(
             f"filter_block: {block} does not divide the {filters // groups} filters of"

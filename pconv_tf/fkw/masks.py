@@ -116,6 +116,13 @@ def find_arrangement(masks: np.ndarray, groups: int) -> np.ndarray | None:
     return None
 
 
+def find_blocks(masks: np.ndarray, groups: int) -> tuple[np.ndarray | None, int]:
+    """The order in which filters are stored (`find_arrangement`), and the block that it gives."""
+    arrangement = find_arrangement(masks, groups)
+    arranged = masks if arrangement is None else masks[arrangement]
+    return arrangement, find_filter_block(arranged, groups)
+
+
 def find_patterns(counts: dict[int, int]) -> tuple[int, ...]:
     """The smallest pattern table read off the masks, such that every mask fits into a pattern.
 

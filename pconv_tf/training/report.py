@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pconv_tf.config import ConfigLike, PruningConfig
-from pconv_tf.fkw import FILTER_BLOCKS, MAX_KERNEL
+from pconv_tf.fkw import MAX_KERNEL, encoded_size
 from pconv_tf.training.layers import Kernel, find_kernels
 from pconv_tf.training.patterns import mask_integer
 from pconv_tf.training.plan import FROZEN, is_trainable, make_plan
@@ -31,7 +31,8 @@ class LayerSparsity:
         kernels_kept: Kernels with a non-zero weight.
         patterns: How many kernels use each pattern: bit mask (bit r * kw + c for tap (r, c)) to
             count, most frequent first.
-        filter_block: The largest block (1, 4, 8 or 16) whose filters share all their masks.
+        filter_block: Filters that FKW stores together (1, 4, 8 or 16) because they share their
+            masks.
         macs: Multiply-accumulates of one forward pass of one sample, dense; None where the layer's
             output shape is unknown.
         macs_kept: The same without the zero weights.
@@ -140,59 +141,6 @@ def summary(model: Any, config: ConfigLike | None = None, *, file: TextIO | None
     print(sparsity_report(model, config), file=file or sys.stdout)
 
 
-def fkw_bytes(
-    kernels: int, filters: int, block: int, patterns: int, taps: int, largest_index: int
-) -> int:
-    """Bytes of a layer in FKW with float32 weights (docs/fkw.md).
-
-    Args:
-        kernels: Stored kernels, each of which stands for `block` filters.
-        filters: Filters of the layer.
-        block: Filters per group.
-        patterns: Patterns in the layer's table.
-        taps: Weights per stored kernel and filter.
-        largest_index: The largest input channel.
-    """
-    groups = -(-filters // block)
-
-    def integers(count: int, largest: int) -> int:
-        return count * (1 if largest < 1 << 8 else 2 if largest < 1 << 16 else 4)
-
-    return (
-        integers(groups + 1, kernels)
-        + integers(filters, filters - 1)
-        + integers(kernels, largest_index)
-        + integers(groups * (patterns + 1), largest_index + 1)
-        + 4 * kernels * taps * block
-    )
-
-
-def shared_block(kept: npt.NDArray[np.bool_], groups: int = 1) -> tuple[int, int]:
-    """The largest FKW filter block whose filters share all their masks, neighbours or not.
-
-    Args:
-        kept: bool [kh * kw, I, O], the weights that are not zero.
-        groups: Channel groups of the convolution; a block never crosses their borders.
-
-    Returns:
-        The block, and the kernels that are stored with it.
-    """
-    filters = kept.shape[2]
-    kernels = kept.any(axis=0).sum(axis=0)
-    # Packed, a filter's mask is short enough to be compared as a whole.
-    packed = np.packbits(kept.reshape(-1, filters), axis=0).T
-    classes: dict[tuple[int, bytes], list[int]] = {}
-    for i, mask in enumerate(packed):
-        classes.setdefault((i * groups // filters, mask.tobytes()), []).append(i)
-    sizes = np.array([len(members) for members in classes.values()])
-    per_filter = np.array([kernels[members[0]] for members in classes.values()])
-    for block in sorted(FILTER_BLOCKS, reverse=True):
-        ragged = int(np.count_nonzero(sizes % block))
-        if block == 1 or (filters >= block and ragged <= (groups == 1)):
-            break
-    return block, int((-(-sizes // block) * per_filter).sum())
-
-
 def _count_patterns(taps: npt.NDArray[np.bool_]) -> dict[int, int]:
     """How often each column of a bool array [kh * kw, N] occurs, by the column as an integer."""
     columns = np.ascontiguousarray(np.packbits(taps, axis=0).T)
@@ -210,12 +158,10 @@ def _layer_sparsity(kernel: Kernel, reason: str) -> LayerSparsity:
     kept = nonzero_taps.any(axis=0)
     patterns = _count_patterns(nonzero_taps[:, kept])
     positions = _output_positions(kernel)
-    taps = max((p.bit_count() for p in patterns), default=0)
-    block, stored = shared_block(nonzero_taps.reshape(-1, channels, filters), kernel.groups)
-    fkw = None
+    size = None
     if max(kh, kw) <= MAX_KERNEL:
-        largest_index = channels * kernel.groups - 1
-        fkw = fkw_bytes(stored, filters, block, max(len(patterns), 1), taps, largest_index)
+        by_filter = nonzero_taps.reshape(kh, kw, channels, filters).transpose(3, 0, 1, 2)
+        size = encoded_size(by_filter, groups=kernel.groups)
     note = ""
     if nonzero == weights.size:
         frozen = "" if is_trainable(kernel) else FROZEN
@@ -229,11 +175,11 @@ def _layer_sparsity(kernel: Kernel, reason: str) -> LayerSparsity:
         kernels=channels * filters,
         kernels_kept=int(kept.sum()),
         patterns=patterns,
-        filter_block=block,
+        filter_block=1 if size is None else size.filter_block,
         macs=None if positions is None else positions * weights.size,
         macs_kept=None if positions is None else positions * nonzero,
         bytes_dense=4 * weights.size,
-        bytes_fkw=fkw,
+        bytes_fkw=None if size is None else size.num_bytes,
         note=note,
     )
 
