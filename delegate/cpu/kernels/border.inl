@@ -1,4 +1,4 @@
-// What completes the halos and lanes of planes of which only the tiles were written.
+// Completes planes of which only the tiles were written: clears lanes, fills halos.
 #ifndef PCONV_TF_DELEGATE_CPU_KERNELS_BORDER_INL_
 #define PCONV_TF_DELEGATE_CPU_KERNELS_BORDER_INL_
 

@@ -45,7 +45,7 @@ void GroupBlock(const ConvArgs& a, int y, int x) {
   const size_t record_bytes = 4 + 4 * static_cast<size_t>(taps) * G;
   const float* const input = a.input + y * row + x * a.input_column;
   float* const output = a.output + y * a.output_row + x * static_cast<size_t>(kLanes);
-  // As in pairs (filter_pairs.inl): what sums are added to at their end.
+  // What the output holds, or the addend, is added at the end, as in filter_pairs.inl.
   const bool adds = a.accumulate || a.addend != nullptr;
   const size_t base_plane = a.accumulate ? a.output_plane : a.addend_plane;
   const size_t base_row = a.accumulate ? a.output_row : a.addend_row;

@@ -22,8 +22,8 @@ void PairBlock(const ConvArgs& a, int y, int x) {
   const size_t row = a.input_row, step = S > 0 ? S * kLanes : a.input_column;
   const float* const cells = a.input + y * row + x * a.input_column + a.tap_offset[0];
   const size_t offset = y * a.output_row + x * static_cast<size_t>(kLanes);
-  // What sums are added to at their end, where loading it delays nothing: what the output holds, or
-  // the addend, or nothing.
+  // Sums start from zero or the bias. What the output holds, or the addend, is added at their end,
+  // where loading it delays nothing.
   const bool adds = a.accumulate || a.addend != nullptr;
   const size_t base_plane = a.accumulate ? a.output_plane : a.addend_plane;
   const size_t base_row = a.accumulate ? a.output_row : a.addend_row;

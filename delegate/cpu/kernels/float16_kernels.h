@@ -28,7 +28,8 @@ inline constexpr int kFloat16PatternVectors = 4;
 inline constexpr int kFloat16PairVectors = 8;
 inline constexpr size_t kFloat16VectorBytes = 16;
 
-// For the table: output rows of a call, and bytes of scratch memory per input channel.
+// What the table says of these kernels: output rows of a call, and bytes of scratch memory per
+// input channel.
 inline constexpr int kFloat16PatternRows = 2 * kFloat16PatternVectors;
 inline constexpr size_t kFloat16PatternScratch =
     kFloat16VectorBytes * (kFloat16PatternVectors + 2) * (kPatternColumns + 2);

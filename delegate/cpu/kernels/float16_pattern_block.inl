@@ -21,8 +21,8 @@ struct Float16Taps {
   static PCONV_ALWAYS_INLINE Weights LoadWeights(const float* p) {
     return {vcvt_f16_f32(vld1q_f32(p))};
   }
-  // In assembler for the reason given in tap_weights.h; lanes are selected of registers 0 to 15
-  // only.
+  // This is assembler for the reason given in tap_weights.h. Lanes can be selected of registers 0
+  // to 15 only.
   static PCONV_ALWAYS_INLINE void MultiplyAdd(PatternVec& acc, PatternVec x, const Weights& w,
                                               const float*, int t) {
     switch (t) {

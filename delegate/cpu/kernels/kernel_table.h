@@ -18,15 +18,16 @@ struct KernelRun {
   uint32_t count;
 };
 
-// Two filters of one tap that are computed together. Their records follow one another: of channels
-// that both keep, {channel, first's weight, second's weight}; then a kernel of each, {channel,
-// weight, channel, weight}; then what is left of the first, {channel, weight}.
+// Two filters of one tap that are computed together. Their records follow one another: shared ones,
+// {channel, first's weight, second's weight}, of channels that both filters keep; crossed ones,
+// {channel, weight, channel, weight}, with a kernel of each; single ones, {channel, weight}, with
+// the kernels that are left of the first filter.
 struct FilterPair {
   static constexpr size_t kSharedBytes = 12, kCrossedBytes = 16, kSingleBytes = 8;
   uint32_t filters[2];  // output channels; the second kNoFilter in the last pair of an odd number
   float bias[2];
   uint32_t shared, crossed, single;  // records of each kind
-  size_t record_begin;               // in bytes
+  size_t record_begin;               // of the first record, in bytes
 };
 
 // Filters as the convolution kernels read them, made from FKW or from dense weights. A record is
@@ -41,19 +42,19 @@ struct StreamView {
   const char* records;
   const uint32_t* filters;  // [groups][group] output channel, kNoFilter where a group is ragged
   const float* bias;        // [groups][group]
-  // [groups] instead of all the others but `records`; null: not in pairs.
+  // [groups] Null unless the filters come in pairs; then only this and `records` are used.
   const FilterPair* pairs;
 };
 inline constexpr uint32_t kNoFilter = UINT32_MAX;
-inline constexpr int kPatternShift = 24;  // of the pattern in a channel
+inline constexpr int kPatternShift = 24;  // where the pattern begins in a record's channel
 
 // 3x3 patterns of four taps are numbered in the order of their masks.
 inline constexpr int kNumPatterns3x3 = 126;
 // Columns of an image that suit the register blocks of their kernels.
 inline constexpr int kPatternColumns = 7;
 
-// The vector at `from` (in floats) under the permutation and the mask of its lanes that lie at
-// `permutation` in tables of their own.
+// The vector at `from` (in floats) whose lanes are permuted and masked: both the permutation and
+// the mask lie at `permutation`, in a table of each kind.
 struct PermutedVector {
   uint32_t from, permutation;
 };
@@ -64,7 +65,7 @@ struct ConvArgs {
   StreamView stream;
   int taps;                       // per record
   const size_t* tap_offset;       // [patterns][taps] from the input cell of an output cell
-  const uint8_t* pattern_number;  // [patterns], for the kernels of 3x3 patterns only
+  const uint8_t* pattern_number;  // [patterns], read by the kernels of 3x3 patterns only
   // [patterns] four offsets of 16 bits, in vectors, for streams of four taps without runs.
   const uint64_t* packed_offset;
   const float* input;             // channel 0, cell that tap (0, 0) of output cell (0, 0) reads
@@ -72,17 +73,18 @@ struct ConvArgs {
   size_t input_column;            // between the inputs of successive output columns
   float* output;                  // channel 0, cell (0, 0)
   size_t output_plane, output_row;
-  const float* addend;  // null, or an image with the output's strides of its own
+  const float* addend;  // null, or an image that is added before the clamp
   size_t addend_plane, addend_row;
   bool accumulate;  // start from what `output` holds instead of bias and addend
-  // Channels of input from `channel_begin` on whose next register block is fetched ahead, 0: none.
-  // For the kernels of 3x3 patterns, where the input does not stay in the second-level cache.
+  // So many input channels from `channel_begin` on are fetched ahead for the next register block;
+  // 0: none. The kernels of 3x3 patterns do so where the input does not stay in the second-level
+  // cache.
   int prefetch_channels;
   float lo, hi;  // clamp of the result
   int row_begin, row_end, columns;
   int group_begin, group_end;
-  // For kernels that convert or copy their input first: memory of the thread's own and the input
-  // channels of the stream's records.
+  // Kernels that convert or copy their input first need memory of the thread's own, and the range
+  // of input channels that the stream's records name.
   void* scratch;
   int channel_begin, channel_end;
 };
@@ -93,11 +95,13 @@ using ConvKernel = void (*)(const ConvArgs& args);
 // be a branch badly predicted.
 struct FilterRun {
   uint32_t slot, pattern, count;
-  bool first, last;  // of the filter's; a filter without kernels has one run of none
+  // Whether it is the filter's first and its last run. A filter without kernels has one run, of
+  // none.
+  bool first, last;
 };
 
-// Single filters of four taps, of images of up to four pixels, which are the first lanes of a
-// plane's vector.
+// A convolution of an image of up to four pixels, which are the first lanes of a plane's vector, by
+// single filters with kernels of four taps.
 struct FewPixelsArgs {
   const FilterRun* runs;  // of a multiple of four kernels
   const uint16_t* index;  // [kernels] input channel; `channels`, with weights of zero, to fill up
@@ -111,7 +115,8 @@ struct FewPixelsArgs {
   int channels;
   // Memory of the thread's own: [channels + 1][4 pixels], [num_filters][4 taps][4 pixels].
   float *pixels, *sums;
-  // [patterns][4 taps][4 pixels] Which of a tap's products a pixel takes, as lanes of a vector.
+  // [patterns][4 taps][4 pixels] The lane of the product that a pixel takes of a tap's, and whether
+  // it takes any.
   const int32_t *lanes, *masks;
   float* output;  // channel 0's vector
   size_t output_plane;
@@ -122,8 +127,8 @@ struct FewPixelsArgs {
 };
 using FewPixelsKernel = void (*)(const FewPixelsArgs& args);
 
-// Single filters of 3x3 kernels with four taps, stride 1, output as large as the input, tiles of
-// one cell or 2x2.
+// A convolution by single filters with 3x3 kernels of four taps, stride 1, whose output is as large
+// as its input; tiles have one cell or 2x2.
 struct TapSumsArgs {
   const FilterRun* runs;
   const char* records;  // {uint32 input channel; float weights[4]}
@@ -136,10 +141,10 @@ struct TapSumsArgs {
   size_t input_plane, input_row;
   int tile;              // 1 or 2 rows and columns
   const uint32_t* taps;  // [patterns][4] where the sums of each tap begin, in floats
-  // What each output cell takes of the sums: of cell (0, 0), those whose lanes stay in place first,
-  // then the next.
+  // What the output cells take of the sums, cell after cell: first the sums whose lanes stay in
+  // place, then those that are permuted.
   const PermutedVector* sources;
-  const int *in_place, *permuted;  // [cells] sources of each kind
+  const int *in_place, *permuted;  // [cells] how many sources of each kind
   const int32_t *lanes, *masks;
   float* output;  // channel 0, cell (0, 0)
   size_t output_plane, output_row;
@@ -149,12 +154,12 @@ struct TapSumsArgs {
 };
 using TapSumsKernel = void (*)(const TapSumsArgs& args);
 
-// On which side of a tile cell (y, x) lies: 0 to 8 row by row, 4 in the tile itself.
+// On which side of a tile cell (y, x) lies: 0 to 8 row by row, 4 for the tile itself.
 static constexpr int SideOf(int y, int x, int tile_h, int tile_w) {
   return (y < 0 ? 0 : y < tile_h ? 3 : 6) + (x < 0 ? 0 : x < tile_w ? 1 : 2);
 }
-// Single filters of 3x3 kernels with four taps, stride 1, output as large as the input, tiles of
-// 4x4 or 2x7 cells without halo.
+// A convolution by single filters with 3x3 kernels of four taps, stride 1, whose output is as large
+// as its input; tiles have 4x4 or 2x7 cells and no halo.
 struct PatternTileArgs {
   const FilterRun* runs;
   const char* records;  // {uint32 input channel; float weights[4]}
@@ -165,7 +170,7 @@ struct PatternTileArgs {
   const float* input;             // channel 0, cell (0, 0)
   size_t input_plane, input_row;
   const int32_t *side_lanes, *side_masks;  // WindowSides
-  int rows;                                // of a tile
+  int rows;                                // rows of a tile: 4 or 2
   float* output;                           // channel 0, cell (0, 0); sums lie here too
   size_t output_plane, output_row;
   const float* addend;  // null, or an image with strides of its own
@@ -174,15 +179,15 @@ struct PatternTileArgs {
 };
 using PatternTileKernel = void (*)(const PatternTileArgs& args);
 
-// Depthwise 3x3 convolution without dilation, stride 1 or 2, channels [channel_begin, channel_end),
-// output rows [row_begin, row_end).
+// A depthwise 3x3 convolution without dilation, of stride 1 or 2: output rows [row_begin, row_end)
+// of channels [channel_begin, channel_end).
 struct DepthwiseArgs {
   const float* input;  // channel 0, cell (0, 0) of the tile
   size_t input_plane, input_row;
   // The window of all outputs: the tile's cells and a halo of at most one cell around them.
   int halo_top, halo_left, tile_rows, tile_columns, window_columns;
-  const uint32_t* row_offset;   // [rows of the window] floats from `input`, of those in the tile
-  const PermutedVector* cells;  // [rows of the window][window_columns] of the tile's cells
+  const uint32_t* row_offset;   // [rows of the window] floats from `input` of rows in the tile
+  const PermutedVector* cells;  // [rows of the window][window_columns] made of the tile's cells
   const int32_t *lanes, *masks;
   const int32_t *side_lanes, *side_masks;  // WindowSides, or null: `input` is not a whole tile
   const float *weights, *bias;             // [9][channels]; [channels] or null
@@ -197,7 +202,7 @@ using DepthwiseKernel = void (*)(const DepthwiseArgs& args);
 
 // Window reduction of planes. `scale` multiplies sums: one value, or one per output lane.
 struct PoolArgs {
-  const float* input;  // as in ConvArgs
+  const float* input;  // as ConvArgs::input
   size_t input_plane, input_row, input_column;
   float* output;
   size_t output_plane, output_row;
@@ -210,8 +215,8 @@ struct PoolArgs {
 };
 using PoolKernel = void (*)(const PoolArgs& args);
 
-// Element by element over `planes` x `rows` x `row_floats`. The second operand may be one float per
-// plane.
+// An operation on two operands, element by element over `planes` x `rows` x `row_floats`. The
+// second operand may be one float per plane.
 struct BinaryArgs {
   const float *a, *b;
   float* output;
@@ -224,7 +229,8 @@ struct BinaryArgs {
 };
 using BinaryKernel = void (*)(const BinaryArgs& args);
 
-// What a plane of which only the tile was written still needs: BorderTable in layout.h. Cells are
+// What is left to do in a plane of which only the tile was written (BorderTable in layout.h): clear
+// lanes of a cell, permute a cell into the halo, gather a cell of the halo from anywhere. Cells are
 // offsets in floats into the plane, the other members offsets into the tables of BorderArgs.
 struct BorderMask {
   uint32_t cell, mask;
@@ -247,14 +253,14 @@ struct BorderArgs {
 };
 using BorderKernel = void (*)(const BorderArgs& args);
 
-// Every vector of the planes `to` is made of lanes of vectors of the planes `from`; `fill` where
-// there is none.
+// A copy in which every vector of the planes `to` is made of lanes of vectors of the planes `from`;
+// lanes that no source gives hold `fill`.
 struct GatherArgs {
   const float* from;
   size_t from_plane;
   float* to;
   size_t to_plane;               // floats per channel
-  const uint32_t* source_begin;  // [to_plane / lanes + 1], into
+  const uint32_t* source_begin;  // [to_plane / lanes + 1] the first of each vector's `sources`
   const PermutedVector* sources;
   const int32_t *lanes, *masks;
   float fill;
@@ -262,8 +268,8 @@ struct GatherArgs {
 };
 using GatherKernel = void (*)(const GatherArgs& args);
 
-// Pixels of NHWC rows, one row per lane, to cells: with f = first + i for i < count,
-// to[f % channels * to_plane + f / channels * lanes + l] = from[l * from_lane + i].
+// A change of layout from pixels of NHWC rows, one row per lane, to cells: with f = first + i for i
+// < count, to[f % channels * to_plane + f / channels * lanes + l] = from[l * from_lane + i].
 struct InterleaveArgs {
   const float* from;  // may be read up to the next multiple of the lanes
   size_t from_lane;
@@ -273,7 +279,8 @@ struct InterleaveArgs {
 };
 using InterleaveKernel = void (*)(const InterleaveArgs& args);
 
-// to[p * channels + c] = from[c * from_plane + table[p]] for pixels p in the range.
+// A change of layout to NHWC: to[p * channels + c] = from[c * from_plane + table[p]] for the pixels
+// p in the range.
 struct ToNhwcArgs {
   const float* from;
   size_t from_plane;
@@ -284,19 +291,20 @@ struct ToNhwcArgs {
 };
 using ToNhwcKernel = void (*)(const ToNhwcArgs& args);
 
-// output[c] = sum of the image's pixels in the tile's cells of each plane, times `scale`.
+// A mean over an image: output[c] = the sum of plane c's pixels in the tile's cells, times `scale`.
 struct MeanArgs {
   const float* input;  // cell (0, 0) of channel 0
   size_t input_plane, input_row, row_floats;
   int rows;
-  const int32_t* masks;  // [rows][row_floats] 0: outside the image, else -1
+  const int32_t* masks;  // [rows][row_floats] 0 outside the image, else -1
   float* output;
   float scale;
   int channel_begin, channel_end;
 };
 using MeanKernel = void (*)(const MeanArgs& args);
 
-// output[o] = clamp(bias[o] + sum_i weights[o][i] * input[i]) for outputs in the range.
+// A fully connected layer: output[o] = clamp(bias[o] + sum_i weights[o][i] * input[i]) for the
+// outputs o in the range.
 struct GemvArgs {
   const float *input, *weights, *bias;  // bias may be null
   float* output;
@@ -306,10 +314,10 @@ struct GemvArgs {
 };
 using GemvKernel = void (*)(const GemvArgs& args);
 
-// Sparse: a block of `block` outputs shares a list of inputs; weights [entry][block]. A slice of
-// the inputs at a time.
+// A sparse fully connected layer, a slice of its inputs at a time. A block of `block` outputs
+// shares a list of entries, each of which is an input and the block's weights.
 struct SparseGemvArgs {
-  const float* input;           // of the slice
+  const float* input;           // the slice's first
   const uint32_t* entry_begin;  // [blocks + 1]
   const uint16_t* index;        // [entries], into the slice
   const float* weights;         // [entries][block]
@@ -327,15 +335,15 @@ struct KernelTable {
   Isa isa;
   const char* name;
   int lanes;                 // floats per vector
-  ConvKernel conv_group[3];  // any taps, groups of 1, 2 and 4 filters
-  bool filter_pairs;         // whether the first of them also takes pairs
-  // Single filters, 3x3 kernels of four taps, stride 1, no dilation, at most `pattern_rows` output
-  // rows a call; null where there is none.
+  ConvKernel conv_group[3];  // groups of 1, 2 and 4 filters with any taps
+  bool filter_pairs;         // whether the first of these also takes pairs (FilterPair)
+  // Single filters with 3x3 kernels of four taps, stride 1, no dilation, at most `pattern_rows`
+  // output rows a call; null where an instruction set has no such kernel.
   ConvKernel conv_pattern_3x3;
   int pattern_rows;
   FewPixelsKernel conv_few_pixels;
-  TapSumsKernel tap_sums;          // null where there is none
-  PatternTileKernel pattern_tile;  // the same
+  TapSumsKernel tap_sums;          // or null
+  PatternTileKernel pattern_tile;  // or null
   DepthwiseKernel depthwise;
   PoolKernel max_pool, sum_pool;
   BinaryKernel add, sub, mul;
@@ -346,8 +354,8 @@ struct KernelTable {
   MeanKernel mean;
   GemvKernel gemv;
   SparseGemvKernel sparse_gemv;
-  // Of the kernels of 3x3 patterns and of filter pairs: bytes of ConvArgs::scratch per input
-  // channel. That of pairs is 0 where they, and patterns too, compute in float32.
+  // Bytes of ConvArgs::scratch per input channel that the kernels of 3x3 patterns and of filter
+  // pairs need. Pairs need none where they, and patterns too, compute in float32.
   size_t pattern_scratch, pair_scratch;
   BlockedKernelTable blocked;
 };

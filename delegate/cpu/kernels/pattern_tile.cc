@@ -9,7 +9,8 @@
 namespace pconv::cpu {
 namespace {
 
-// What lies around a tile, by SideOf: lanes of the cells at its other end.
+// The cells around a tile are lanes of the cells at its other end, permuted alike on each side
+// (SideOf).
 struct Sides {
   IntVec lanes[9];
   LaneMask masks[9];

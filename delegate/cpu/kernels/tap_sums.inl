@@ -20,7 +20,7 @@ __attribute__((noinline)) const char* AddTapSums(const float* input, size_t plan
                                                  const uint32_t* taps) {
   constexpr size_t kRecordBytes = 20, kPrefetch = 1024;
   constexpr int kTaps = 4;
-  // Of kernels in turn: four sums alone would wait for one another.
+  // Kernels take sets of sums in turn: the four sums of one set would wait for one another.
   constexpr int kSets = R * C == 1 ? 2 : 1;
   // Taps whose weights are permuted, which takes arithmetic units; the others' are loaded by the
   // multiplication, which takes a load.

@@ -20,7 +20,8 @@ PCONV_INLINE void MultiplyAddBroadcast(Vec& acc, Vec x, const float* w) {
 }
 #endif
 
-// For blocks of R x C sums.
+// The arithmetic of kernels that multiply an input by one of four weights, for blocks of R x C
+// sums.
 template <int R, int C>
 struct Float32Taps {
   using Cell = Vec;  // an input cell, and a sum

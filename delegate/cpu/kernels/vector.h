@@ -82,7 +82,7 @@ PCONV_INLINE Vec Permute(Vec x, IntVec lanes) {
   return __builtin_shuffle(x, lanes);
 #endif
 }
-// Of two vectors: lanes from kLanes on are the second's.
+// A permutation of the lanes of two vectors, of which numbers from kLanes on are the second's.
 PCONV_INLINE Vec Permute(Vec x, Vec y, IntVec lanes) {
 #if defined(__clang__)
   Vec z;
@@ -102,7 +102,7 @@ PCONV_INLINE LaneMask LoadMask(const int32_t* p) {
 PCONV_INLINE Vec Permute(Vec x, IntVec lanes, LaneMask mask) {
   return _mm512_maskz_permutexvar_ps(mask, (__m512i)lanes, x);
 }
-// The same lanes of `x`, the others of `y`.
+// The lanes that the mask keeps are permuted from `x`, the others are those of `y`.
 PCONV_INLINE Vec Permute(Vec x, IntVec lanes, LaneMask mask, Vec y) {
   return _mm512_mask_permutexvar_ps(y, mask, (__m512i)lanes, x);
 }

@@ -14,7 +14,7 @@ namespace pconv::cpu {
 enum class LayoutKind {
   kNhwc,       // also any tensor that is not an image: plain row-major
   kLaneTiled,  // [N][C][rows][columns][lanes]
-  kBlocked,    // NCHWbc [N][C/lanes][ring+H+ring][ring+W+ring][lanes]
+  kBlocked,    // [N][C/lanes][ring+H+ring][ring+W+ring][lanes]
 };
 
 // Lane-tiled: the image is cut into grid_h x grid_w tiles of tile_h x tile_w pixels, and lane l of
@@ -25,25 +25,27 @@ enum class LayoutKind {
 struct Layout {
   LayoutKind kind = LayoutKind::kNhwc;
   int lanes = 0;
-  // Lane-tiled.
+  // These members are of lane-tiled layouts.
   int grid_h = 1, grid_w = 1, tile_h = 0, tile_w = 0;
   int halo_top = 0, halo_bottom = 0, halo_left = 0, halo_right = 0;
   float fill = 0.0f;
   bool cleared = false;
-  // Blocked: zero cells around the image.
+  // Rows and columns of zero pixels around the image in a blocked layout.
   int ring = 0;
 
   int rows() const { return halo_top + tile_h + halo_bottom; }
   int columns() const { return halo_left + tile_w + halo_right; }
   size_t row_floats() const { return static_cast<size_t>(columns()) * lanes; }
-  // Padded: planes whose distance is a multiple of 4 KB would compete for the same cache sets.
+  // Planes are padded: those whose distance is a multiple of 4 KB would compete for the same cache
+  // sets.
   size_t plane_floats() const;
-  // Of the vector of cell (y, x) of the tile; negative coordinates reach into the halo.
+  // Floats from the plane's begin to cell (y, x) of the tile; negative coordinates reach into the
+  // halo.
   size_t CellOffset(int y, int x) const {
     return static_cast<size_t>(y + halo_top) * row_floats() +
            static_cast<size_t>(x + halo_left) * lanes;
   }
-  // Lane-tiled with the same tiles on the same lanes; halos may differ.
+  // Whether both are lane-tiled, with the same tiles on the same lanes; halos may differ.
   bool SameTiles(const Layout& other) const;
   // Whether a reader that needs `needed` can read this layout as it is.
   bool Serves(const Layout& needed) const;
@@ -52,7 +54,7 @@ struct Layout {
   std::string ToString() const;
 };
 
-// The same tiles without halo, not cleared.
+// The layout of the same tiles without halo, which is not cleared.
 Layout WithoutHalo(Layout layout);
 
 // The lane-tiled layout without halo that covers an image of h x w with the fewest vectors.
@@ -61,7 +63,7 @@ Layout BestLaneTiled(int h, int w, int lanes);
 // The blocked layout; `lanes` == 1 is planar CHW.
 Layout BlockedLayout(int lanes, int ring);
 
-// Index into one plane of pixel (y, x), lane included.
+// Floats from a plane's begin to pixel (y, x), lane included.
 size_t PixelOffset(const Layout& layout, int y, int x);
 
 // For every lane of every cell, halo included, of a plane of `layout`: the index y * w + x of the
@@ -75,26 +77,26 @@ std::vector<int32_t> PixelTable(const Layout& layout, int h, int w, const Sampli
 
 // Where the pixels of a cell lie in `source`, a layout of the same lanes.
 struct CellSource {
-  std::vector<int32_t>
-      offsets;                 // floats into the plane of each lane's pixel, -1: outside the image
-  std::vector<int32_t> lanes;  // of those pixels, 0: outside
-  std::vector<int32_t> mask;   // 0: outside, else -1
-  int64_t vector = -1;         // the cell they lie in, as an offset; -1: all are outside
-  bool one_vector = true;      // they lie in no other
+  // Floats into the plane of each lane's pixel; -1 where a lane is outside the image.
+  std::vector<int32_t> offsets;
+  std::vector<int32_t> lanes;  // the lane of each pixel; 0 where it is outside
+  std::vector<int32_t> mask;   // 0 where a lane is outside, else -1
+  int64_t vector = -1;         // the offset of a cell that holds pixels; -1: all are outside
+  bool one_vector = true;      // whether no other cell holds any
 };
-// `pixels`: one index y * w + x per lane, -1 outside the image (PixelTable).
+// `pixels` holds one index y * w + x per lane, -1 outside the image (PixelTable).
 CellSource SourceOfCell(const Layout& source, const int32_t* pixels, int w);
 
 // How to complete a plane of which only the tile's cells were written: first clear the lanes that
 // lie outside the image, then fill the halo from the tile.
 struct BorderTable {
   std::vector<BorderMask> masked;
-  std::vector<BorderPermute> permuted;  // all lanes come from one vector
-  std::vector<BorderGather> gathered;   // any
+  std::vector<BorderPermute> permuted;  // cells whose lanes come from one vector
+  std::vector<BorderGather> gathered;   // all other cells of the halo
   std::vector<int32_t> masks;           // 0 or -1 per lane
   std::vector<int32_t> permutations;
   std::vector<int32_t> permutation_masks;
-  std::vector<int32_t> indices;  // into the plane, -1: outside
+  std::vector<int32_t> indices;  // floats into the plane; -1 outside the image
 
   bool empty() const { return masked.empty() && permuted.empty() && gathered.empty(); }
 };

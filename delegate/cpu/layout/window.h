@@ -1,4 +1,4 @@
-// What windows that slide over an image need of its layout.
+// The layouts that a window which slides over an image can read.
 #ifndef PCONV_TF_DELEGATE_CPU_LAYOUT_WINDOW_H_
 #define PCONV_TF_DELEGATE_CPU_LAYOUT_WINDOW_H_
 
@@ -22,7 +22,8 @@ struct WindowOrigin {
 };
 WindowOrigin OriginOf(const Window& window, int input_h, int input_w);
 
-// The tiles with a halo of one cell: what the window of a tile's outputs reads.
+// The layout of the same tiles with a halo of one cell, which is what 3x3 windows of their outputs
+// read.
 Layout WindowOfTiles(const Layout& tiles);
 
 // Ring of the blocked layout that a window needs around an input of this size so that no tap leaves

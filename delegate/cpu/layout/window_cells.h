@@ -14,9 +14,9 @@ namespace pconv::cpu {
 // layout of the same tiles.
 struct WindowCells {
   std::vector<PermutedVector> cells;
-  std::vector<int32_t> lanes, masks;  // of each permutation
+  std::vector<int32_t> lanes, masks;  // tables that PermutedVector::permutation points into
 
-  // False: some cell needs lanes of several vectors, or pixels that no tile holds.
+  // False if some cell needs lanes of several vectors, or pixels that no tile holds.
   bool Make(const Layout& source, const Layout& window, int h, int w);
 };
 
@@ -25,8 +25,8 @@ struct WindowCells {
 struct WindowSides {
   std::vector<int32_t> lanes, masks;  // [9][lanes]
 
-  // `cells` as made from `source` and `window`. Lanes outside the image count as zero in `source`.
-  // False: the cells of a side differ.
+  // `cells` were made from `source` and `window`. Lanes outside the image count as zero in
+  // `source`. False if the cells of a side differ.
   bool Make(const WindowCells& cells, const Layout& source, const Layout& window);
 };
 

@@ -7,11 +7,11 @@
 namespace pconv::cpu {
 
 struct BlockedConvChoice {
-  // What threads share: tiles or filters, by work whichever is more even.
+  // What is shared out to threads: tiles or filters, or whichever of them gives more even work.
   enum class Split { kByWork, kTiles, kFilters };
 
   int chunk_channels = 0;  // input channels per chunk, whole blocks
-  int tile_rows = 0;       // of a tile, at most
+  int tile_rows = 0;       // the most rows of a tile
   Split split = Split::kByWork;
 
   std::string ToString() const;

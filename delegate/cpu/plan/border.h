@@ -17,7 +17,7 @@ class Border {
         table_(MakeBorderTable(buffer.layout, buffer.shape.h, buffer.shape.w)) {}
 
   bool empty() const { return table_.empty(); }
-  // Planes [begin, end) of the buffer at `data`, counted over all images.
+  // Completes planes [begin, end) of the buffer at `data`, counted over all images.
   void Complete(float* data, int begin, int end) const {
     if (empty()) return;
     kernels_->border({data, plane_floats_, begin, end, table_.masked.size(), table_.permuted.size(),

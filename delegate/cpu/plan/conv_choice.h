@@ -10,7 +10,7 @@
 namespace pconv::cpu {
 
 struct ConvChoice {
-  bool pattern_kernel = false;  // the kernel of 3x3 patterns, else the general ones
+  bool pattern_kernel = false;  // the kernel of 3x3 patterns computes it, else the general ones
   // Output vectors that all slices of input channels are added to before the next ones.
   int block_rows = 1, block_columns = 1;
   int slice_channels = 1;   // input channels per slice
@@ -24,7 +24,7 @@ struct ConvChoice {
 // Whether the stream has runs of patterns (StreamView), or the pattern in every record.
 bool StreamHasRuns(const ConvProblem& problem, const ConvChoice& choice);
 
-// Bytes of ConvArgs::scratch per thread.
+// Bytes of ConvArgs::scratch that each thread needs.
 size_t ScratchBytes(const KernelTable& kernels, const ConvChoice& choice);
 
 }  // namespace pconv::cpu

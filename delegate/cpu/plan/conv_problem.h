@@ -22,12 +22,12 @@ struct ConvProblem {
   int num_threads = 1;
 };
 
-// Slices of input channels into which weights may be cut. Each has a list for every filter, so
-// there must not be more slices than filters have kernels.
+// The most slices of input channels into which weights may be cut. Each slice has a list for every
+// filter, so there must not be more slices than filters have kernels.
 int MostSlices(const ConvProblem& problem);
 
-// Of a (sparse, dense or depthwise) convolution, but for what depends on the plan: window, layout
-// and threads.
+// The problem of a sparse, dense or depthwise convolution, without what depends on the plan:
+// window, layout and threads.
 ConvProblem ProblemOf(const Graph& graph, const Node& node, int in_channels);
 
 }  // namespace pconv::cpu

@@ -23,22 +23,22 @@ struct Buffer {
   ImageShape shape;
   Layout layout;
   Place place = Place::kArena;
-  int index = 0;                    // of the graph's input or output
+  int index = 0;                    // among the graph's inputs or outputs
   const float* constant = nullptr;  // kConstant
   size_t offset = 0;                // kArena, in floats
-  size_t scratch_floats = 0;        // no tensor: memory that a step works in
+  size_t scratch_floats = 0;        // more than 0: no tensor, but memory that a step works in
 
   size_t floats() const {
     return scratch_floats > 0 ? scratch_floats : layout.Floats(shape.n, shape.h, shape.w, shape.c);
   }
-  // Of the first plane's cell (0, 0) in image n, lane-tiled.
+  // Floats to cell (0, 0) of the first plane of image n in a lane-tiled buffer.
   size_t ImageOffset(int n) const {
     return static_cast<size_t>(n) * shape.c * layout.plane_floats() + layout.CellOffset(0, 0);
   }
 };
 
-// Rows of the tiles of all channels of one image, lane-tiled, that lie outside the plan's buffers:
-// row `first` of a tile is the layout's row 0.
+// Some rows of the tiles of a lane-tiled image, of all its channels, that lie outside the plan's
+// buffers: row `first` of a tile is the layout's row 0.
 struct Band {
   const Layout* layout;
   float* data;
@@ -61,10 +61,10 @@ class Step {
   virtual void Run(const RunContext& context) const = 0;
 
   int node = -1;           // index into Graph::nodes, -1 for layout changes
-  std::string name;        // of the node
+  std::string name;        // the node's
   std::string kernel;      // operation, kernel and tile, for the profile
-  std::vector<int> reads;  // buffers
-  int writes = -1;         // buffer
+  std::vector<int> reads;  // indices of buffers
+  int writes = -1;         // index of a buffer
 };
 
 struct Plan {

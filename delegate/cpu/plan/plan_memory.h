@@ -14,10 +14,11 @@ namespace pconv::cpu {
 
 class PlanMemory {
  public:
-  // The arena for `plan`, uninitialised, in place of the one before. Fails if there is not enough
-  // memory. Steps will run on `pool`.
+  // Makes the arena for `plan`, uninitialised, in place of the one before. Fails if there is not
+  // enough memory. Steps will run on `pool`.
   Status Allocate(const Plan& plan, ThreadPool* pool);
-  // Lets the steps of `plan`, the one allocated for, read and write here, in the graph's order.
+  // Tells the steps of `plan`, for which the arena was allocated, where the graph's inputs and
+  // outputs lie, in the graph's order.
   void Bind(const Plan& plan, const std::vector<const float*>& inputs,
             const std::vector<float*>& outputs);
 

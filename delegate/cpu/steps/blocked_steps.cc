@@ -210,7 +210,7 @@ void BlockedConvStep::Run(const RunContext& context) const {
     for (int n = 0; n < output_.shape.n; ++n) {
       conv.input = ViewOf(input_, context, reads[0], n);
       conv.output = ViewOf(output_, context, writes, n);
-      if (has_addend_) conv.residual = ViewOf(addend_, context, reads[1], n);
+      if (has_addend_) conv.addend = ViewOf(addend_, context, reads[1], n);
       blocked::ZeroRing(conv.output, ShareOf(conv.output.blocks(), thread, num_threads));
       kernels_.conv(conv, shares_[thread].tiles, shares_[thread].groups);
     }

@@ -366,7 +366,7 @@ Conv MakeConv(const PackedConv& packed, const Window& window, const std::vector<
   conv.tiles = tiles.data();
   conv.num_tiles = static_cast<int>(tiles.size());
   conv.groups = packed.groups;
-  conv.chunks = packed.chunks;
+  conv.slices = packed.chunks;
   conv.begin = packed.begin.data();
   conv.offsets = offsets.data();
   conv.weights = packed.weights.data();

@@ -45,7 +45,7 @@ PackedConv PackDense(const float* filter, const float* bias, int out_channels, i
 // filter: [kh, kw, C]; see Depthwise in kernels/blocked/kernels.h. Rounds C up to whole blocks with
 // zeros.
 AlignedFloats PackDepthwise(const float* filter, int channels, int taps, int lanes);
-// Of a depthwise convolution (PackDepthwise, PackBias).
+// The weights of a depthwise convolution (PackDepthwise, PackBias).
 struct DepthwiseWeights {
   AlignedFloats weights, bias;
   int64_t bytes() const {
@@ -56,7 +56,7 @@ struct DepthwiseWeights {
 // Pads to whole blocks with zeros; bias may be null.
 AlignedFloats PackBias(const float* bias, int channels, int lanes);
 
-// Rows of the tallest tile.
+// The rows of the tallest tile.
 inline constexpr int kMaxTileRows = 4;
 // Cuts height x width output pixels into the tiles of up to `max_rows` rows that cost least; they
 // neither overlap nor leave the image.
@@ -68,11 +68,11 @@ std::vector<Tile> CutIntoTiles(const Kernels& kernels, int height, int width,
 Conv MakeConv(const PackedConv& packed, const Window& window, const std::vector<Tile>& tiles,
               const std::vector<int32_t>& offsets, const Tensor& input);
 
-// Floats that Conv::partial needs.
+// The floats that Conv::partial needs.
 size_t PartialFloats(const PackedConv& packed, size_t num_tiles);
 
-// Offsets of all records for one input geometry (floats from the pixel of tap (0, 0) without
-// padding). Error when the image is too large for 32-bit offsets.
+// Finds the offsets of all records for one input geometry (floats from the pixel of tap (0, 0)
+// without padding). Error when the image is too large for 32-bit offsets.
 Status ResolveOffsets(const PackedConv& packed, const Window& window, const Tensor& input,
                       std::vector<int32_t>* offsets);
 

@@ -136,7 +136,7 @@ class BlockedKernels : public ::testing::TestWithParam<const Kernels*> {
     Conv conv = MakeConv(packed, window, tiles, offsets, input);
     conv.partial = partial.data();
     conv.output = output.view;
-    if (!addend.empty()) conv.residual = residual.view;
+    if (!addend.empty()) conv.addend = residual.view;
     conv.range = range;
     InParts(conv.num_tiles, [&](Range tile_range) {
       InParts(conv.groups, [&](Range groups) { kernels().conv(conv, tile_range, groups); });

@@ -17,8 +17,10 @@ struct PackedConv {
   int taps = 0;
   int group = 1;
   std::vector<Stream> slices;
-  std::vector<int> bounds;  // of the groups of each thread, where threads share filters
-  // The same of the output channels, where each thread's follow one another; else empty.
+  // Where threads share filters: [threads + 1] the groups at which each thread's begin.
+  std::vector<int> bounds;
+  // [threads + 1] the output channels at which each thread's begin, if these follow one another;
+  // else empty.
   std::vector<int> channel_bounds;
 
   size_t bytes() const;

@@ -12,17 +12,17 @@
 
 namespace pconv::cpu {
 
-// Of 3x3 patterns with four taps, as their kernels number them (kNumPatterns3x3).
+// The numbers by which kernels know 3x3 patterns with four taps (kNumPatterns3x3).
 std::vector<uint8_t> PatternNumbers(const std::vector<std::vector<int>>& patterns);
 
 // The runs of filters [begin, end), which get the slots from 0 on, in the order of FilterRun.
 struct OrderedRun {
   FilterRun run;
-  uint32_t first;  // of SparseFilters::kernels
+  uint32_t first;  // the run's first of SparseFilters::kernels
 };
 std::vector<OrderedRun> OrderRuns(const SparseFilters& filters, int begin, int end);
 
-// Some filters by such runs.
+// The weights of some filters, by such runs.
 struct RunStream {
   std::vector<uint32_t> filters;  // output channel of each slot
   std::vector<FilterRun> runs;
@@ -36,7 +36,7 @@ struct RunFilters {
 
   size_t bytes() const;
 };
-// `chunk`: filters at most.
+// `chunk`: the most filters of a chunk, whose sums stay in cache while its runs stream by.
 RunFilters PackRuns(const SparseFilters& filters, int chunk, int num_threads);
 
 // Kernels in the order in which a convolution reads them, with groups of `group` filters (1, 2 or
@@ -49,7 +49,7 @@ struct Stream {
   std::vector<char> records;
   std::vector<uint32_t> filters;
   std::vector<float> bias;
-  std::vector<FilterPair> pairs;  // instead of all but `records`
+  std::vector<FilterPair> pairs;  // if not empty, all other members but `records` are
 
   int groups() const {
     return static_cast<int>(pairs.empty() ? record_begin.size() - 1 : pairs.size());
@@ -57,8 +57,8 @@ struct Stream {
   size_t bytes() const;
   StreamView View() const;
 };
-// A stream for each slice of `slice_channels` input channels. `runs`: by runs, else with the
-// pattern in every record.
+// Makes a stream for each slice of `slice_channels` input channels. `runs`: whether it has runs,
+// else every record holds its pattern.
 std::vector<Stream> MakeStreams(const SparseFilters& filters, int group, int slice_channels,
                                 bool runs);
 // Orders the filters of each range [bounds[p], bounds[p + 1]) by their number of kernels, in a
@@ -67,13 +67,13 @@ void SortByLength(const std::vector<int>& bounds, Stream* stream);
 
 // Splits groups of filters into `parts` ranges of about equal work; returns parts + 1 bounds.
 std::vector<int> BalanceFilters(const SparseFilters& filters, int parts);
-// The same of a stream's groups, in slices.
+// Splits the groups of streams, one for each slice, in the same way.
 std::vector<int> BalanceGroups(const std::vector<Stream>& slices, int parts);
 
 // A sparse matrix in slices of inputs that stay in the first-level cache, where each is read at
 // random while weights and indices stream through it.
 struct SlicedMatrix {
-  static constexpr int kInputs = 2048;  // per slice
+  static constexpr int kInputs = 2048;  // of a slice
   struct Slice {
     std::vector<uint32_t> entry_begin;
     std::vector<uint16_t> index;  // from the slice's first input
@@ -86,7 +86,7 @@ struct SlicedMatrix {
 
   int blocks() const { return static_cast<int>(outputs.size()) / block; }
   size_t bytes() const;
-  // Entries of all blocks before this one.
+  // The number of entries of all blocks before block `end`.
   uint64_t EntriesBefore(int end) const;
 };
 SlicedMatrix SliceMatrix(const SparseMatrix& matrix, int inputs);

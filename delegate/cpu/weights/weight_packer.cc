@@ -90,7 +90,7 @@ blocked::PackedConv PackFrom(const DenseFilters& filters, const BlockedPacking& 
                             packing.window, packing.lanes, packing.chunk_channels);
 }
 
-// As filters [O, kh, kw, 1], one group per input channel.
+// Packs them as filters [O, kh, kw, 1], one group per input channel.
 blocked::PackedConv PackFrom(const DepthwiseFilters& filters, const BlockedPacking& packing) {
   const int taps = filters.shape[1] * filters.shape[2], out_channels = filters.shape[3];
   const int in_channels = out_channels / filters.depth_multiplier;

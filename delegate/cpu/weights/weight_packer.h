@@ -28,7 +28,7 @@ class WeightPacker {
                                              const ConvProblem& problem, const ConvChoice& choice);
   std::shared_ptr<const FewPixelsWeights> PackFewPixels(const FilterSource& filters,
                                                         int num_threads);
-  // `chunk`: filters of a chunk at most.
+  // `chunk`: the most filters of a chunk.
   std::shared_ptr<const RunFilters> PackFilterRuns(const FilterSource& filters, int chunk,
                                                    int num_threads);
   std::shared_ptr<const SlicedMatrix> PackSparseMatrix(const PConv2DNode& op);
@@ -37,16 +37,16 @@ class WeightPacker {
                                                              const Window& window,
                                                              int chunk_channels);
   std::shared_ptr<const blocked::DepthwiseWeights> PackBlockedDepthwise(const Node& node);
-  // What PackBlockedConv keeps.
+  // Makes what PackBlockedConv makes or finds, and does not keep it.
   blocked::PackedConv MakeBlockedConv(const FilterSource& filters, const Window& window,
                                       int chunk_channels) const;
 
-  // What the time of a convolution depends on that its filters decide, for the tuner.
-  // `in_channels`: of the input.
+  // Describes, for the tuner, what of a convolution's filters decides its time. `in_channels` is
+  // the number of the input's channels.
   std::string Describe(const Node& node, int in_channels) const;
   std::string DescribeBlocked(const Node& node, int in_channels) const;
 
-  // Of everything packed so far.
+  // Bytes of everything packed so far.
   int64_t bytes() const { return bytes_; }
   const float* ConstantOrNull(int value) const {
     return value < 0 ? nullptr : graph_.values[value].data;

@@ -20,12 +20,12 @@ struct TileJob {
   const float* input;    // pixel that belongs to tap offset 0 of the tile's first output
   ptrdiff_t input_row;   // floats between the input rows of vertical neighbours in the output
   ptrdiff_t input_step;  // the same horizontally
-  const int64_t* begin;  // of the chunk
+  const int64_t* begin;  // of the slice
   const int32_t* offsets;
   const float* weights;
   IndexRange groups;
   const float* bias;
-  float* partial;  // of this tile; sums go from chunk to chunk
+  float* partial;  // of this tile; sums go from slice to slice
   bool first, last;
   float* output;
   ptrdiff_t output_row, output_plane;
@@ -269,10 +269,10 @@ void BlockedConv(const BlockedConvArgs& conv, IndexRange tiles, IndexRange group
   job.addend_row = conv.addend.row();
   job.addend_plane = conv.addend.plane();
   job.range = conv.range;
-  for (int chunk = 0; chunk < conv.chunks; ++chunk) {
-    job.begin = conv.begin + ptrdiff_t{chunk} * conv.groups * kRecordKinds;
-    job.first = chunk == 0;
-    job.last = chunk == conv.chunks - 1;
+  for (int slice = 0; slice < conv.slices; ++slice) {
+    job.begin = conv.begin + ptrdiff_t{slice} * conv.groups * kRecordKinds;
+    job.first = slice == 0;
+    job.last = slice == conv.slices - 1;
     for (int t = tiles.begin; t < tiles.end; ++t) {
       const OutputTile& tile = conv.tiles[t];
       job.input = in.At(0, 0, 0) + tile.y * job.input_row + tile.x * job.input_step;

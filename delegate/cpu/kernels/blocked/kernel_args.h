@@ -35,19 +35,19 @@ inline constexpr int kRecordKinds = kTapPairKinds + 1;  // and single taps, the 
 
 // A convolution over any kept weights, as the kernel sees it: per block of L filters a list of
 // records {offset of the input pixel, L weights}; one record is one kept (input channel, tap). The
-// lists are cut into chunks of input channels so that the window of a tile stays in the L1 cache;
-// sums pass from chunk to chunk through `partial`.
+// lists are cut into slices of input channels so that the window of a tile stays in the L1 cache;
+// sums pass from slice to slice through `partial`.
 struct BlockedConvArgs {
   const OutputTile* tiles = nullptr;
   int num_tiles = 0;
   int groups = 0;  // blocks of L filters
-  int chunks = 1;
-  // [chunks * groups * kRecordKinds + 1] first record of each kind; a pair takes two records.
+  int slices = 1;
+  // [slices * groups * kRecordKinds + 1] first record of each kind; a pair takes two records.
   const int64_t* begin = nullptr;
   const int32_t* offsets = nullptr;  // [records] floats from the input pixel of an output pixel
   const float* weights = nullptr;    // [records][L]
   const float* bias = nullptr;       // [groups * L]
-  float* partial = nullptr;          // [num_tiles * groups][kMaxTile][L] when chunks > 1
+  float* partial = nullptr;          // [num_tiles * groups][kMaxTile][L] when slices > 1
   BlockedTensor input, output;
   BlockedTensor addend;  // added before the activation; data == nullptr: none
   int stride_h = 1, stride_w = 1;
@@ -55,7 +55,7 @@ struct BlockedConvArgs {
 };
 inline constexpr int kMaxTile = 28;
 
-// What slides a window over every channel by itself.
+// An operation that slides a window over every channel by itself.
 struct BlockedWindowArgs {
   BlockedTensor input, output;
   Window window;
