@@ -1,9 +1,11 @@
 #include "delegate/cpu/plan/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <stdexcept>
@@ -30,6 +32,38 @@ TEST(ThreadPoolTest, RunsEveryShareOnce) {
     for (int run = 0; run < 100; ++run) {
       EXPECT_EQ(CountShares(&pool), std::vector<int>(threads, 1));
     }
+  }
+}
+
+TEST(ThreadPoolTest, ParallelForCoversARangeOnceInNoMorePartsThanThreads) {
+  for (int threads = 1; threads <= kThreads; ++threads) {
+    ThreadPool pool(threads);
+    for (const int count : {0, 1, 2, 3, 7, 1000}) {
+      std::vector<std::atomic<int>> visits(count);
+      std::atomic<int> parts{0}, empty{0};
+      pool.ParallelFor(count, [&](int begin, int end) {
+        parts.fetch_add(1);
+        if (begin >= end) empty.fetch_add(1);
+        for (int i = begin; i < end; ++i) visits[i].fetch_add(1);
+      });
+      EXPECT_EQ(std::vector<int>(visits.begin(), visits.end()), std::vector<int>(count, 1));
+      EXPECT_EQ(parts, std::min(threads, count));
+      EXPECT_EQ(empty, 0);
+    }
+  }
+}
+
+// Shares run at the same time where there are threads for them: each waits for all the others.
+TEST(ThreadPoolTest, SharesRunAtTheSameTime) {
+  ThreadPool pool(kThreads);
+  if (pool.num_running() < kThreads) GTEST_SKIP() << "the process cannot start threads";
+  for (int run = 0; run < 20; ++run) {
+    std::atomic<int> started{0};
+    pool.Run([&](int) {
+      started.fetch_add(1);
+      while (started < kThreads) sched_yield();
+    });
+    EXPECT_EQ(started, kThreads);
   }
 }
 
