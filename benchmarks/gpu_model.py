@@ -46,6 +46,7 @@ PATTERNS = (  # rows of the kernel, kept taps as X
 )
 CONNECTIVITY = 3.6
 TAPS = 4
+# The tiles, and the blocks in `count`, are those to which opencl/tiles_test.cc holds GpuTiles.
 GROUP_W, GROUP_H = 8, 4
 # (name, output channels, input channels, map, how many); the first layer keeps all its kernels.
 LAYERS = (

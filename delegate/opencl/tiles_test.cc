@@ -180,6 +180,19 @@ TEST(Tiles, GpuTilesFitTheDevice) {
   }
 }
 
+// benchmarks/gpu_model.py computes with these tiles.
+TEST(Tiles, GpuTilesOfVgg16AreThoseOfTheModelOnPaper) {
+  for (const int size : {224, 112, 56, 28, 14}) {
+    for (const int64_t most_items : {1024, 384}) {
+      const Tile tile = GpuTiles(MakeShape(3, 1, 1, size, size, 64), 32 * 1024, most_items)[0];
+      EXPECT_EQ(tile.block, (size >= 28 ? BlockShape{4, 4} : BlockShape{4, 2})) << size;
+      EXPECT_EQ(tile.group_w, 8);
+      EXPECT_EQ(tile.group_h, 4);
+      EXPECT_EQ(tile.group_filters, most_items == 1024 ? 8 : 4);
+    }
+  }
+}
+
 TEST(Tiles, GpuTilesReadImagesWhereTheDeviceHasThem) {
   for (const ConvShape& shape : Shapes()) {
     const std::vector<Tile> without = GpuTiles(shape, 32 * 1024, 256);
