@@ -93,6 +93,7 @@ constexpr KernelTable MakeTable() {
   table.gemv = Gemv;
   table.sparse_gemv = SparseGemv;
   table.blocked = MakeBlockedTable();
+  table.blocked.name = table.name;
   return table;
 }
 

@@ -23,6 +23,7 @@ namespace {
 template <typename Taps, unsigned kMask, int R, int C>
 PCONV_INLINE const char* PatternRun(typename Taps::Cell (&acc)[R][C], const char* input,
                                     size_t plane, size_t row, const char* record, uint32_t count) {
+  using Reads = PatternReads<kMask, R, C>;
   constexpr size_t kRecordBytes = 20, kPrefetch = 3072;
   const char* const end = record + kRecordBytes * count;
   do {
@@ -35,18 +36,13 @@ PCONV_INLINE const char* PatternRun(typename Taps::Cell (&acc)[R][C], const char
     for (int r = 0; r < R + 2; ++r) {
       PCONV_UNROLL
       for (int c = 0; c < C + 2; ++c) {
-        bool used = false;
-        PCONV_UNROLL
-        for (int b = 0; b < 9; ++b) used = used || Reads(kMask, b, R, C, r, c);
-        if (!used) continue;
+        if (!Reads::Any(r, c)) continue;
         const auto x = reinterpret_cast<const typename Taps::Cell*>(cells)[c];
-        int t = 0;
         PCONV_UNROLL
-        for (int b = 0; b < 9; ++b) {
-          if (Reads(kMask, b, R, C, r, c)) {
-            Taps::MultiplyAdd(acc[r - b / 3][c - b % 3], x, weights, rec->weights, t);
-          }
-          t += kMask >> b & 1;
+        for (int t = 0; t < 4; ++t) {
+          if (!Reads::ByTap(t, r, c)) continue;
+          Taps::MultiplyAdd(acc[Reads::Row(t, r)][Reads::Column(t, c)], x, weights, rec->weights,
+                            t);
         }
       }
       cells += row;

@@ -16,6 +16,13 @@ struct Sides {
   LaneMask masks[9];
 };
 
+// Whether output (y, x) of the tile reads window cell (r, c) by tap b. Not PatternReads: with its
+// loops the compiler spills more of these registers.
+constexpr bool Reads(unsigned mask, int b, int rows, int columns, int r, int c) {
+  return (mask >> b & 1) != 0 && r - b / 3 >= 0 && r - b / 3 < rows && c - b % 3 >= 0 &&
+         c - b % 3 < columns;
+}
+
 // One kernel. `cells`: the tile's, of its channel.
 template <unsigned kMask, int R, int C>
 PCONV_INLINE void AddTileKernel(Vec (&acc)[R][C], const float* cells, size_t row,

@@ -24,11 +24,40 @@ constexpr PatternMasks MakePatternMasks() {
 }
 constexpr PatternMasks kPatternMasks = MakePatternMasks();
 
-// Whether output (y, x) of the block reads window cell (r, c) by tap b.
-constexpr bool Reads(unsigned mask, int b, int rows, int columns, int r, int c) {
-  return (mask >> b & 1) != 0 && r - b / 3 >= 0 && r - b / 3 < rows && c - b % 3 >= 0 &&
-         c - b % 3 < columns;
-}
+// Where a pattern's taps lie, in the order of their weights, and what R x C outputs read of their
+// window of R + 2 x C + 2 cells. Plain numbers: loops over the nine cells of a kernel took most of
+// the time in which compilers unroll the bodies of patterns.
+template <unsigned kMask, int R, int C>
+struct PatternReads {
+  struct Numbers {
+    int row[4], column[4];
+    uint64_t cells;  // bit r * (C + 2) + c
+  };
+  static constexpr Numbers Make() {
+    static_assert((R + 2) * (C + 2) <= 64);
+    Numbers numbers{};
+    for (int b = 0, t = 0; b < 9; ++b) {
+      if ((kMask >> b & 1) == 0) continue;
+      numbers.row[t] = b / 3;
+      numbers.column[t++] = b % 3;
+      for (int y = 0; y < R; ++y) {
+        for (int x = 0; x < C; ++x) {
+          numbers.cells |= uint64_t{1} << ((y + b / 3) * (C + 2) + x + b % 3);
+        }
+      }
+    }
+    return numbers;
+  }
+  static constexpr Numbers kNumbers = Make();
+  // Whether any output reads window cell (r, c).
+  static constexpr bool Any(int r, int c) { return (kNumbers.cells >> (r * (C + 2) + c) & 1) != 0; }
+  // Whether tap `t` of an output reads it, and of which one.
+  static constexpr bool ByTap(int t, int r, int c) {
+    return Row(t, r) >= 0 && Row(t, r) < R && Column(t, c) >= 0 && Column(t, c) < C;
+  }
+  static constexpr int Row(int t, int r) { return r - kNumbers.row[t]; }
+  static constexpr int Column(int t, int c) { return c - kNumbers.column[t]; }
+};
 
 // CASE(i) for every pattern.
 #define PCONV_EACH3(CASE, i) CASE(i) CASE(i + 1) CASE(i + 2)

@@ -83,7 +83,8 @@ struct SparseFullyConnectedArgs {
 };
 
 struct BlockedKernelTable {
-  int lanes;  // floats per vector
+  const char* name;  // instruction set
+  int lanes;         // floats per vector
   // Whether a tile of this shape can be computed at this stride and input layout.
   bool (*has_tile)(int height, int width);
   // Cycles per record of a tile, the planner's cost.
