@@ -23,8 +23,8 @@ FMLA_PER_CYCLE = {"cortex-a76": 1, "neoverse-n1": 2}
 # Arithmetic, source, options (isa_copts in third_party/copts.bzl).
 FLOAT16 = ["-march=armv8.2-a+fp16", "-fno-schedule-insns"]
 SOURCES: tuple[tuple[str, str, list[str]], ...] = (
-    ("float32", "pattern_2x7_neon.cc", []),
-    ("float32", "pattern_3x7_neon.cc", []),
+    ("float32", "pattern_2x7.cc", []),
+    ("float32", "pattern_3x7.cc", []),
     ("float16", "float16_pattern_2x7.cc", FLOAT16),
     ("float16", "float16_pattern_3x7.cc", FLOAT16),
     ("float16", "float16_pattern_4x7.cc", FLOAT16),
