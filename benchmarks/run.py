@@ -4,26 +4,25 @@
     python -m benchmarks.run --networks=vgg16_conv --threads=1   # measure one entry anew
     python -m benchmarks.run --render                            # only write the tables anew
 
-Every measurement goes into docs/results.json, from which both texts are written. An entry measured
-anew replaces its predecessor; the others stay. The peers of `pconv-tf compare` are included where
-their environments are installed (`pconv-tf compare --setup_peers=all`).
+Every measurement goes into a file of benchmarks/results/, from which both texts are written. One
+measured anew replaces its predecessor; the others stay. The peers of `pconv-tf compare` are
+included where their environments are installed (`pconv-tf compare --setup_peers=all`).
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
-import json
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks import stored
 from pconv_tf.comparing.peers.catalogue import PEERS
 from pconv_tf.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "docs" / "results.json"
 DOCUMENT = ROOT / "docs" / "results.md"
 README = ROOT / "README.md"
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
@@ -76,7 +75,7 @@ def main() -> int:
     parser.add_argument("--render", action="store_true", help="measure nothing")
     args = parser.parse_args()
 
-    entries: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    entries = stored.read_all()
     if not args.render:
         wanted = [name for name in args.networks.split(";") if name]
         unknown = set(wanted) - {case.key for case in CASES}
@@ -88,13 +87,13 @@ def main() -> int:
             for threads in map(int, args.threads.split(",")):
                 if not wanted or case.key in wanted:
                     _measure(case, threads, args.peers, args.num_runs, entries)
-                    write_atomically(RESULTS, json.dumps(entries, indent=1) + "\n")
+                    stored.write(case.key, threads, entries[case.key, threads])
     write_atomically(DOCUMENT, _document(entries))
     _insert(README, _summary(entries))
     return 0
 
 
-def _measure(case: Case, threads: int, peers: str, num_runs: int, entries: dict[str, Any]) -> None:
+def _measure(case: Case, threads: int, peers: str, num_runs: int, entries: stored.Entries) -> None:
     from pconv_tf import compare
 
     print(f"{case.key}, {threads} thread(s) ...", end="", flush=True, file=sys.stderr)
@@ -102,14 +101,14 @@ def _measure(case: Case, threads: int, peers: str, num_runs: int, entries: dict[
         case.network, pruning=case.pruning, num_threads=threads, num_runs=num_runs, peers=peers
     )
     stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
-    entries[f"{case.key} @{threads}"] = {"date": stamp, **asdict(result)}
+    entries[case.key, threads] = {"date": stamp, **asdict(result)}
     speedup = next((c.speedup for c in result.contenders if c.name == "pconv"), None)
     print(f" pconv {speedup and round(speedup, 2)}x", file=sys.stderr)
     for line in (*result.warnings, *(f"{n}: {why}" for n, why in result.failed.items())):
         print(f"  {line}", file=sys.stderr)
 
 
-def _summary(entries: dict[str, Any]) -> str:
+def _summary(entries: stored.Entries) -> str:
     """The README's table: one line a case and thread count."""
     lines = [
         "| network | threads | LiteRT + XNNPACK, ms | pconv, ms | ratio | fastest other, same "
@@ -139,7 +138,7 @@ def _best_other(rows: dict[str, Any]) -> str:
     return f"{text}, **faster than pconv**" if faster else text
 
 
-def _footnote(entries: dict[str, Any]) -> str:
+def _footnote(entries: stored.Entries) -> str:
     machines = sorted({_machine(entry) for entry in entries.values()})
     dates = sorted({entry["date"] for entry in entries.values()})
     peers = _peers(*entries.values())
@@ -151,12 +150,12 @@ def _footnote(entries: dict[str, Any]) -> str:
     )
 
 
-def _document(entries: dict[str, Any]) -> str:
+def _document(entries: stored.Entries) -> str:
     parts = [
         "# Measured results",
         "",
-        "Written by `make bench` (`python -m benchmarks.run`) from "
-        "[results.json](results.json); do not edit. How it is measured: "
+        "Written by `make bench` (`python -m benchmarks.run`) from the files of "
+        "[benchmarks/results](../benchmarks/results); do not edit. How it is measured: "
         "[benchmarking.md](benchmarking.md). The first contender, stock LiteRT with XNNPACK on the "
         "dense twin, is 1.0; all run the same pruned weights. *Spread* is the 10th to 90th "
         "percentile of the medians of a contender's bursts, relative to its median.",
@@ -215,14 +214,10 @@ def _peers(*entries: dict[str, Any]) -> str:
     return ",".join(took_part)
 
 
-def _in_order(entries: dict[str, Any]) -> list[tuple[Case, int, dict[str, Any]]]:
-    found = []
-    for case in CASES:
-        for threads in range(1, 65):
-            entry = entries.get(f"{case.key} @{threads}")
-            if entry:
-                found.append((case, threads, entry))
-    return found
+def _in_order(entries: stored.Entries) -> list[tuple[Case, int, dict[str, Any]]]:
+    order = {case.key: number for number, case in enumerate(CASES)}
+    keys = sorted(entries, key=lambda key: (order[key[0]], key[1]))
+    return [(CASES[order[key]], threads, entries[key, threads]) for key, threads in keys]
 
 
 def _machine(entry: dict[str, Any]) -> str:

@@ -1,11 +1,11 @@
 """`make bench` writes what was measured, and says so when somebody else is faster."""
 
-import json
 import sys
 
 import pytest
 
 from benchmarks import run as bench
+from benchmarks import stored
 from pconv_tf import compare
 
 
@@ -44,9 +44,9 @@ def _entry(rival_ms):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A checkout's documents; `results.json` is written by the test."""
-    for name, path in (("RESULTS", "results.json"), ("DOCUMENT", "results.md")):
-        monkeypatch.setattr(bench, name, tmp_path / path)
+    """A checkout's documents; measurements are stored by the test."""
+    monkeypatch.setattr(stored, "FOLDER", tmp_path / "results")
+    monkeypatch.setattr(bench, "DOCUMENT", tmp_path / "results.md")
     monkeypatch.setattr(bench, "README", tmp_path / "README.md")
     bench.README.write_text(f"before\n{bench.BEGIN}\nold\n{bench.END}\nafter\n")
     return tmp_path
@@ -59,7 +59,7 @@ def _run(monkeypatch, *flags):
 
 @pytest.mark.parametrize(("rival_ms", "faster"), [(5.0, False), (2.0, True)])
 def test_tables_are_written_from_the_json(folder, monkeypatch, rival_ms, faster):
-    bench.RESULTS.write_text(json.dumps({"resnet50 @1": _entry(rival_ms)}))
+    stored.write("resnet50", 1, _entry(rival_ms))
     assert _run(monkeypatch, "--render") == 0
     readme = bench.README.read_text()
     assert readme.startswith(f"before\n{bench.BEGIN}\n| network |")
@@ -77,7 +77,7 @@ def test_tables_are_written_from_the_json(folder, monkeypatch, rival_ms, faster)
 
 def test_what_has_no_flag_is_measured_again_by_name(folder, monkeypatch):
     case = next(case for case in bench.CASES if "per_layer" in case.pruning)
-    bench.RESULTS.write_text(json.dumps({f"{case.key} @1": _entry(5.0)}))
+    stored.write(case.key, 1, _entry(5.0))
     assert _run(monkeypatch, "--render") == 0
     last = bench.DOCUMENT.read_text().splitlines()[-1]
     assert last == f'`python -m benchmarks.run "--networks={case.key}" --threads=1`'
@@ -97,7 +97,8 @@ def test_unknown_cases_are_named(folder, monkeypatch, capsys):
 
 def test_measuring_replaces_one_entry(folder, monkeypatch, dense_tflite):
     """With a small file in place of a network."""
-    bench.RESULTS.write_text(json.dumps({"vgg16 @1": _entry(5.0), "resnet50 @1": _entry(5.0)}))
+    for case in ("vgg16", "resnet50"):
+        stored.write(case, 1, _entry(5.0))
 
     def measured(network, **arguments):
         result = compare(
@@ -112,8 +113,24 @@ def test_measuring_replaces_one_entry(folder, monkeypatch, dense_tflite):
 
     monkeypatch.setattr("pconv_tf.compare", measured)
     assert _run(monkeypatch, "--networks=vgg16", "--threads=1") == 0
-    entries = json.loads(bench.RESULTS.read_text())
-    assert set(entries) == {"vgg16 @1", "resnet50 @1"}
-    assert entries["vgg16 @1"]["machine"]["cpu"] != "Test CPU"
-    assert entries["resnet50 @1"]["machine"]["cpu"] == "Test CPU"
+    entries = stored.read_all()
+    assert set(entries) == {("vgg16", 1), ("resnet50", 1)}
+    assert entries["vgg16", 1]["machine"]["cpu"] != "Test CPU"
+    assert entries["resnet50", 1]["machine"]["cpu"] == "Test CPU"
     assert "| vgg16 | 1 |" in bench.README.read_text()
+
+
+def test_a_stored_measurement_has_a_line_for_each_contender(folder):
+    stored.write("vgg16, blocks of 16", 2, _entry(1 / 3) | {"num_threads": 2})
+    path = folder / "results" / "vgg16_blocks_of_16_2.json"
+    lines = path.read_text().splitlines()
+    assert sum('"name"' in line for line in lines) == 4
+    (entry,) = stored.read_all().values()
+    assert entry["contenders"][2]["latency_ms"]["median"] == pytest.approx(1 / 3, rel=1e-4)
+
+
+def test_another_file_among_the_measurements_is_refused_by_name(folder):
+    (folder / "results").mkdir()
+    (folder / "results" / "other.json").write_text("[1]")
+    with pytest.raises(ValueError, match=r"other\.json: expected a stored measurement"):
+        stored.read_all()
