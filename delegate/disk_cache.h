@@ -10,9 +10,10 @@ namespace pconv {
 // Entries are keyed by a text of any length that names all that the value depends on (device,
 // driver, layer, source). The key is stored beside the value and compared, so that neither a hash
 // collision nor a renamed file is ever taken for it. A damaged file is ignored with a warning and
-// overwritten by the next Store(). Files appear by rename: no reader sees half of one. Compiled
-// programs run with the rights of this process: an entry that is no regular file, that belongs to
-// another user than this one or root, or that others may write is ignored with a warning, too.
+// overwritten by the next Store(). Files appear by rename: no reader sees half of one, and Store()
+// removes the temporary files of processes that were killed. Compiled programs run with the rights
+// of this process: an entry that is no regular file is ignored with a warning, too, as is an entry
+// or a whole folder that belongs to another user than this one or root, or that others may write.
 class DiskCache {
  public:
   // An empty `folder` turns the cache off. Folders are made by the first Store().
@@ -27,6 +28,8 @@ class DiskCache {
   std::string Path(const std::string& key) const;
 
  private:
+  static std::string FileName(const std::string& key);
+
   std::string folder_;
 };
 

@@ -1,13 +1,19 @@
 #include "delegate/disk_cache.h"
 
 #include <dirent.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <random>
 #include <string>
+#include <vector>
 
 #include "gtest/gtest.h"
 
@@ -29,7 +35,7 @@ int FilesIn(const std::string& folder) {
   DIR* directory = opendir(folder.c_str());
   if (directory == nullptr) return -1;
   int files = 0;
-  while (const dirent* entry = readdir(directory)) files += entry->d_name[0] != '.';
+  while (const dirent* entry = readdir(directory)) files += entry->d_type == DT_REG;
   closedir(directory);
   return files;
 }
@@ -125,6 +131,108 @@ TEST(DiskCache, IgnoresWhatOthersMayWrite) {
   // Only root gives files away, and in a sandbox not even it.
   if (chown(path.c_str(), 12345, 12345) != 0) return;
   EXPECT_FALSE(cache.Load("key", &value));
+}
+
+// Nor may others put entries of this user's, which they cannot write, in other places.
+TEST(DiskCache, DoesNotUseAFolderThatOthersMayWrite) {
+  const std::string folder = Folder("shared");
+  const DiskCache cache(folder);
+  cache.Store("key", "value");
+  std::string value = "untouched";
+  for (const mode_t mode : {0770, 0707, 01777}) {
+    ASSERT_EQ(chmod(folder.c_str(), mode), 0);
+    ::testing::internal::CaptureStderr();
+    EXPECT_FALSE(cache.Load("key", &value));
+    cache.Store("other", "value");
+    const std::string log = ::testing::internal::GetCapturedStderr();
+    EXPECT_NE(log.find("does not use the cache folder " + folder + ": other users may write it"),
+              std::string::npos)
+        << log;
+  }
+  EXPECT_EQ(value, "untouched");
+  EXPECT_EQ(FilesIn(folder), 1);
+  ASSERT_EQ(chmod(folder.c_str(), 0755), 0);
+  EXPECT_TRUE(cache.Load("key", &value));
+}
+
+// Stores values of one key without end, each of one letter.
+[[noreturn]] void StoreForEver(const DiskCache& cache) {
+  for (int i = 0;; ++i) cache.Store("key", std::string(1 << 20, static_cast<char>('a' + i % 26)));
+}
+
+bool IsOfOneLetter(const std::string& value) {
+  return value.size() == 1 << 20 && value.find_first_not_of(value[0]) == std::string::npos;
+}
+
+TEST(DiskCache, KilledWritersLoseNothingAndTheNextCleansUp) {
+  const char* kills = std::getenv("PCONV_KILLS");
+  const uint32_t seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 rng(seed);
+  const std::string folder = Folder("killed");
+  const DiskCache cache(folder);
+  cache.Store("key", std::string(1 << 20, 'a'));
+  int leaving = 0;
+  for (int i = kills == nullptr ? 50 : std::atoi(kills); i > 0; --i) {
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) StoreForEver(cache);
+    usleep(rng() % 10000);
+    kill(child, SIGKILL);
+    ASSERT_EQ(waitpid(child, nullptr, 0), child);
+    std::string value;
+    EXPECT_TRUE(cache.Load("key", &value) && IsOfOneLetter(value));
+    leaving += FilesIn(folder) > 1;
+    cache.Store("next", "value");
+    EXPECT_EQ(FilesIn(folder), 2);  // "key" and "next"
+    std::remove(cache.Path("next").c_str());
+  }
+  // Else the kills come too late or too early, and nothing is tested.
+  EXPECT_GT(leaving, 0);
+  RecordProperty("leaving", leaving);
+}
+
+TEST(DiskCache, LivingWritersKeepTheirTemporaries) {
+  const std::string folder = Folder("living");
+  const DiskCache cache(folder);
+  cache.Store("key", "value");
+  const std::string living = folder + "/abcdef.pconv-part", left = folder + "/fedcba.pconv-part";
+  WriteFile(living, "half");
+  WriteFile(left, "half");
+  FILE* writer = std::fopen(living.c_str(), "r");
+  ASSERT_EQ(flock(fileno(writer), LOCK_EX), 0);
+  cache.Store("key", "new");
+  EXPECT_EQ(ReadFile(living), "half");
+  EXPECT_NE(access(left.c_str(), F_OK), 0);
+  std::fclose(writer);
+  cache.Store("key", "new");
+  EXPECT_NE(access(living.c_str(), F_OK), 0);
+}
+
+// Each takes the others' temporaries for abandoned as soon as there is no lock.
+TEST(DiskCache, WritersSideBySideAllSucceed) {
+  const std::string folder = Folder("side_by_side");
+  std::vector<pid_t> children;
+  for (int i = 0; i < 4; ++i) {
+    children.push_back(fork());
+    ASSERT_GE(children.back(), 0);
+    if (children.back() != 0) continue;
+    const DiskCache cache(folder);
+    bool ok = true;
+    for (int n = 0; n < 500; ++n) {
+      const std::string key = "key" + std::to_string(i), expected = std::to_string(n);
+      std::string value;
+      cache.Store(key, expected);
+      ok = ok && cache.Load(key, &value) && value == expected;
+    }
+    _exit(ok ? 0 : 1);
+  }
+  for (const pid_t child : children) {
+    int status = -1;
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+  }
+  EXPECT_EQ(FilesIn(folder), 4);
 }
 
 TEST(DiskCache, WithoutFolderOrPermissionIsOff) {
