@@ -4,49 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <atomic>
-#include <cstdlib>
 #include <memory>
-#include <new>
 #include <string>
 
 #include "delegate/cpu/cpu_engine.h"
 #include "delegate/cpu/kernels/isa.h"
+#include "delegate/testing/counted_memory.h"
 #include "delegate/testing/graph_testing.h"
-
-namespace {
-
-// Bytes from operator new, of this program: what packed weights and tables take.
-std::atomic<size_t> bytes_now{0}, bytes_peak{0};
-
-}  // namespace
-
-// Each block begins with its size. The forms that do not throw are replaced, too: by themselves
-// they need not come from the first one.
-void* operator new(size_t size, const std::nothrow_t&) noexcept {
-  constexpr size_t kHeader = alignof(std::max_align_t);
-  auto* block = static_cast<char*>(std::malloc(size + kHeader));
-  if (block == nullptr) return nullptr;
-  *reinterpret_cast<size_t*>(block) = size;
-  const size_t now = bytes_now.fetch_add(size) + size;
-  size_t peak = bytes_peak.load();
-  while (now > peak && !bytes_peak.compare_exchange_weak(peak, now)) {
-  }
-  return block + kHeader;
-}
-void* operator new(size_t size) {
-  void* block = operator new(size, std::nothrow);
-  if (block == nullptr) throw std::bad_alloc();
-  return block;
-}
-void operator delete(void* pointer) noexcept {
-  if (pointer == nullptr) return;
-  char* const block = static_cast<char*>(pointer) - alignof(std::max_align_t);
-  bytes_now.fetch_sub(*reinterpret_cast<size_t*>(block));
-  std::free(block);
-}
-void operator delete(void* pointer, size_t) noexcept { operator delete(pointer); }
-void operator delete(void* pointer, const std::nothrow_t&) noexcept { operator delete(pointer); }
 
 namespace pconv {
 namespace {
@@ -81,11 +45,10 @@ struct Outcome {
 Outcome Plan(Graph* graph, const EngineOptions& options, PackedCache* cache,
              std::unique_ptr<Engine>* engine) {
   Outcome outcome;
-  const size_t before = bytes_now;
-  bytes_peak = before;
+  const testing::PeakMemory peak;
   outcome.status = CreateCpuEngine(graph, options, cache, engine);
   if (outcome.status.ok()) outcome.status = (*engine)->Resize();
-  outcome.allocated = bytes_peak - before;
+  outcome.allocated = peak.bytes();
   if (outcome.status.ok()) outcome.planned = static_cast<size_t>((*engine)->arena_bytes());
   return outcome;
 }

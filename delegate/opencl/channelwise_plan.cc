@@ -146,7 +146,7 @@ Status PlanOperation(const Task& task, const Pool2DNode& op, PlanBuilder* builde
     }
   }
   std::shared_ptr<const Buffer> buffer;
-  PCONV_RETURN_IF_ERROR(builder->Upload(scales, &buffer));
+  PCONV_RETURN_IF_ERROR(builder->UploadTable(scales, &buffer));
   return PlanChannelwise(
       task, {Define("POOL_AVERAGE", 1), 0.0f, 1, builder->unused(), builder->unused(), buffer},
       builder);

@@ -138,6 +138,8 @@ class ConvPlanner {
                          window_w, geometry.kernel_h, geometry.kernel_w, geometry.dilation_h,
                          geometry.dilation_w, builder_.gpu() && builder_.half());
     const auto fill = [&](DeviceConv* made) -> Status {
+      const int runs = walk_ == Walk::kPatterns ? static_cast<int>(weights_.patterns.size()) : 1;
+      PCONV_RETURN_IF_ERROR(CheckCounts(slice_channels, runs));
       const PackedConv packed =
           PackConv(MakeFilters(weights_.filters), geometry, walk_, shape_.filters, slice_channels,
                    window_w, window_h * window_w);
@@ -146,6 +148,12 @@ class ConvPlanner {
     PCONV_RETURN_IF_ERROR(builder_.Keep<DeviceConv>(key, fill, kept));
     weight_bytes_ = (*kept)->bytes;
     return Status::Ok();
+  }
+
+  // Every slice of the input channels has counts of each group, also where it has no kernels.
+  Status CheckCounts(int slice_channels, int per_group) const {
+    const double slices = CeilDiv(shape_.in_channels, std::max(1, slice_channels));
+    return builder_.CheckWeights(slices * shape_.filter_groups * per_group * sizeof(int));
   }
 
   template <typename Packed>
@@ -165,8 +173,7 @@ class ConvPlanner {
                        std::shared_ptr<const Buffer>* buffer) const {
     if (!(builder_.gpu() && builder_.half())) return builder_.Upload(weights, buffer);
     std::vector<uint16_t> halves;
-    halves.reserve(weights.size());
-    for (const float w : weights) halves.push_back(FloatToHalf(w));
+    PCONV_RETURN_IF_ERROR(ToHalves(weights, &halves));
     return builder_.Upload(halves, buffer);
   }
 
@@ -287,6 +294,8 @@ class ConvPlanner {
     const PackingKey key(in_pairs ? "pairs" : "points", weights_.filters, shape_.filters,
                          slice_channels, groups_per_part, plane, builder_.gpu() && builder_.half());
     const auto fill = [&](DeviceConv* made) -> Status {
+      // A list of each group, and its filters, in every slice.
+      PCONV_RETURN_IF_ERROR(CheckCounts(slice_channels, 32 + shape_.filters));
       const SparseFilters filters = MakeFilters(weights_.filters);
       return UploadPacked(
           in_pairs ? PackPairs(filters, slice_channels, groups_per_part, plane)

@@ -2,11 +2,13 @@
 // variable FAKE_OPENCL_FAILS says: platform, device, build, memory, launch, read, finish;
 // "build of TEXT", at sources that contain it; "wide launch", at work-groups of more than 128
 // work-items; "wide kernel", the same, and it tells so when asked.
+// FakeOpenClBytes() is how much memory it was ever asked for.
 // FAKE_OPENCL_EXTENSIONS: what the device offers. FAKE_OPENCL_SOURCES: a folder that keeps every
 // source to be compiled.
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -16,6 +18,7 @@
 namespace {
 
 int object;  // all handles point to it
+std::atomic<size_t> bytes_asked_for{0};
 
 std::string& LastSource() {
   static auto& source = *new std::string;
@@ -59,6 +62,8 @@ cl_int AnswerNumber(T number, size_t size, void* value, size_t* size_out) {
 }  // namespace
 
 extern "C" {
+
+size_t FakeOpenClBytes() { return bytes_asked_for; }
 
 cl_int clGetPlatformIDs(cl_uint entries, cl_platform_id* platforms, cl_uint* count) {
   if (count != nullptr) *count = Fails("platform") ? 0 : 1;
@@ -165,7 +170,8 @@ cl_int clGetKernelWorkGroupInfo(cl_kernel, cl_device_id, cl_kernel_work_group_in
 }
 cl_int clReleaseKernel(cl_kernel) { return CL_SUCCESS; }
 
-cl_mem clCreateBuffer(cl_context, cl_mem_flags, size_t, void*, cl_int* error) {
+cl_mem clCreateBuffer(cl_context, cl_mem_flags, size_t size, void*, cl_int* error) {
+  bytes_asked_for += size;
   *error = Fails("memory") ? CL_MEM_OBJECT_ALLOCATION_FAILURE : CL_SUCCESS;
   return Fails("memory") ? nullptr : Handle<cl_mem>();
 }

@@ -1,5 +1,6 @@
 #include "delegate/opencl/layout.h"
 
+#include <cstdint>
 #include <cstdlib>
 
 #include "tflite_ops/core/conv_geometry.h"
@@ -8,7 +9,7 @@ namespace pconv::opencl {
 
 Layout MakeLayout(int height, int width, int lanes) {
   Layout best;
-  int least = 0;
+  int64_t least = 0;
   for (int grid_h = 1; grid_h <= lanes; ++grid_h) {
     const int grid_w = lanes / grid_h;
     Layout layout{height, width, lanes, grid_h, grid_w};
@@ -16,7 +17,7 @@ Layout MakeLayout(int height, int width, int lanes) {
     layout.tile_w = CeilDiv(width, grid_w);
     // Few vectors first, then short edges, then few rows: the first and last vector of each need
     // their neighbours' lanes.
-    const int cost = layout.vectors() * 1024 + layout.tile_h + layout.tile_w;
+    const int64_t cost = int64_t{1024} * layout.vectors() + layout.tile_h + layout.tile_w;
     if (best.tile_h == 0 || cost <= least) {
       best = layout;
       least = cost;

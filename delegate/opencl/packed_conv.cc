@@ -1,7 +1,10 @@
 #include "delegate/opencl/packed_conv.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdio>
 #include <cstring>
+#include <string>
 
 #include "tflite_ops/core/conv_geometry.h"
 
@@ -85,6 +88,38 @@ uint16_t FloatToHalf(float value) {
   }
   const uint32_t rebased = magnitude - 0x38000000;
   return sign | static_cast<uint16_t>((rebased + 0xfff + (rebased >> 13 & 1)) >> 13);
+}
+
+Status ToHalves(const std::vector<float>& weights, std::vector<uint16_t>* halves) {
+  constexpr double kMostChange = 0.01;   // of the norm; plain rounding changes it by 0.0003
+  constexpr float kSmallest = 0x1p-14f;  // of normal values, which only lose their last bits
+  halves->clear();
+  halves->reserve(weights.size());
+  double norm = 0, change = 0;
+  float largest = 0;
+  size_t lost = 0;
+  for (const float w : weights) {
+    const uint16_t half = FloatToHalf(w);
+    halves->push_back(half);
+    const float magnitude = std::fabs(w);
+    if (std::isfinite(w) && (half & 0x7fff) == 0x7c00) {
+      return Status::Error("a weight of " + std::to_string(w) +
+                           " is too large for float16; precision:fp32 runs the layer");
+    }
+    norm += double{w} * w;
+    if (!(magnitude < kSmallest)) continue;
+    const double rounded = (half & 0x7fff) * 0x1p-24;
+    change += (rounded - magnitude) * (rounded - magnitude);
+    largest = std::max(largest, magnitude);
+    lost += w != 0 && (half & 0x7fff) == 0;
+  }
+  if (change <= kMostChange * kMostChange * norm) return Status::Ok();
+  char text[160];
+  std::snprintf(text, sizeof(text),
+                "weights up to %.1e are too small for float16, which would make %zu of %zu zero; "
+                "precision:fp32 runs the layer",
+                largest, lost, weights.size());
+  return Status::Error(text);
 }
 
 }  // namespace pconv::opencl

@@ -7,6 +7,7 @@
 
 #include "delegate/lowering/sparse_filters.h"
 #include "delegate/opencl/convolution_source.h"
+#include "tflite_ops/core/status.h"
 
 namespace pconv::opencl {
 
@@ -29,6 +30,11 @@ PackedConv PackConv(const SparseFilters& filters, const KernelGeometry& geometry
 
 // Rounds to nearest even; overflow becomes infinity.
 uint16_t FloatToHalf(float value);
+
+// Weights in float16, or an error where it cannot hold them: one is too large for it, or they are
+// so small as a whole that rounding changes them by more than 1 % of their norm. A few that become
+// 0 beside larger ones do no harm. (`cast_weights` of the converter has the same rule.)
+Status ToHalves(const std::vector<float>& weights, std::vector<uint16_t>* halves);
 
 }  // namespace pconv::opencl
 

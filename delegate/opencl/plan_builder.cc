@@ -1,5 +1,6 @@
 #include "delegate/opencl/plan_builder.h"
 
+#include "delegate/lowering/memory_budget.h"
 #include "delegate/opencl/kernel_texts.h"
 
 namespace pconv::opencl {
@@ -19,7 +20,8 @@ int LanesFor(const PlanRequest& request) {
   return request.gpu_kernels ? 1 : native >= 16 ? 16 : native >= 8 ? 8 : 4;
 }
 
-PlanBuilder::PlanBuilder(const PlanRequest& request, std::vector<Layout> layouts, Plan* plan)
+PlanBuilder::PlanBuilder(const PlanRequest& request, std::vector<Layout> layouts, int64_t budget,
+                         Plan* plan)
     : graph_(*request.graph),
       options_(*request.options),
       runtime_(*request.runtime),
@@ -28,6 +30,7 @@ PlanBuilder::PlanBuilder(const PlanRequest& request, std::vector<Layout> layouts
       half_(request.options->precision == Precision::kFp16),
       half_arithmetic_(gpu_ && half_ && request.half_arithmetic),
       lanes_(LanesFor(request)),
+      budget_(budget),
       plan_(*plan),
       forms_(request.graph->values.size()),
       layouts_(std::move(layouts)) {}
@@ -68,6 +71,17 @@ Status PlanBuilder::Upload(const void* data, size_t bytes,
   return Status::Ok();
 }
 
+Status PlanBuilder::TakeTable(size_t bytes) const {
+  table_bytes_ += static_cast<int64_t>(bytes);
+  if (table_bytes_ <= budget_) return Status::Ok();
+  return OverBudget("tables", static_cast<double>(table_bytes_), budget_);
+}
+
+Status PlanBuilder::CheckWeights(double bytes) const {
+  if (bytes <= static_cast<double>(budget_)) return Status::Ok();
+  return OverBudget("packed weights", bytes, budget_);
+}
+
 Status PlanBuilder::Constant(int value, Argument* argument) {
   const Value& v = graph_.values[value];
   const size_t size = Elements(v.shape), bytes = size * sizeof(float);
@@ -83,7 +97,7 @@ Status PlanBuilder::Constant(int value, Argument* argument) {
 Status PlanBuilder::Bias(int value, int size, Argument* argument) {
   if (value >= 0) return Constant(value, argument);
   std::shared_ptr<const Buffer> zeros;
-  PCONV_RETURN_IF_ERROR(Upload(std::vector<float>(size, 0.0f), &zeros));
+  PCONV_RETURN_IF_ERROR(UploadTable(std::vector<float>(size, 0.0f), &zeros));
   *argument = zeros;
   return Status::Ok();
 }
@@ -110,7 +124,7 @@ Status PlanBuilder::Rows(int value, Activations* rows) {
     if (v.data != nullptr) return Status::Error("constant '" + v.name + "' is not an activation");
     const Layout& layout = LayoutOf(value);
     std::shared_ptr<const Buffer> table;
-    PCONV_RETURN_IF_ERROR(Upload(LayoutToRows(layout), &table));
+    PCONV_RETURN_IF_ERROR(UploadTable(LayoutToRows(layout), &table));
     const Activations output = NewRows(value);
     const int pixels = v.shape[1] * v.shape[2], channels = v.shape[3];
     PCONV_RETURN_IF_ERROR(EmitFlat(
@@ -142,7 +156,7 @@ Status PlanBuilder::Planes(int value, Activations* planes) {
                {rows, output, layout.tile_h, layout.tile_w, layout.grid_w, shape[3]}));
     } else {
       std::shared_ptr<const Buffer> table;
-      PCONV_RETURN_IF_ERROR(Upload(RowsToLayout(layout), &table));
+      PCONV_RETURN_IF_ERROR(UploadTable(RowsToLayout(layout), &table));
       PCONV_RETURN_IF_ERROR(EmitFlat(
           "to_planes",
           {static_cast<size_t>(layout.plane()), static_cast<size_t>(shape[3]),
@@ -187,12 +201,17 @@ Status PlanBuilder::StageWindow(const Task& task, float fill, WindowInput* stage
     *staged = made->second;
     return Status::Ok();
   }
+  const size_t channels = static_cast<size_t>(in[0]) * in[3];
+  // Before the table of the copy is made.
+  const double copied = (last_y + before_h) * 1.0 * (last_x + before_w) * to.lanes * channels;
+  if (copied * sizeof(float) > static_cast<double>(budget_)) {
+    return OverBudget("the input's copy for windows", copied * sizeof(float), budget_);
+  }
   const WindowCopy copy =
       MakeWindowCopy(from, to, extent_h, extent_w, w.stride_h, w.stride_w, before_h, before_w);
   std::shared_ptr<const Buffer> table;
-  PCONV_RETURN_IF_ERROR(Upload(copy.table, &table));
+  PCONV_RETURN_IF_ERROR(UploadTable(copy.table, &table));
   const int plane = static_cast<int>(copy.table.size());
-  const size_t channels = static_cast<size_t>(in[0]) * in[3];
   *staged = {{NewBuffer(channels * plane * StorageBytes())}, copy.tile_h, copy.tile_w, 0, 0};
   copies_[key] = *staged;
   return EmitFlat("window_copy", {copy.table.size(), channels, 1},

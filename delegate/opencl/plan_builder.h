@@ -3,6 +3,7 @@
 #define PCONV_TF_DELEGATE_OPENCL_PLAN_BUILDER_H_
 
 #include <algorithm>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -34,8 +35,8 @@ struct KeptBuffer {
 // each form is made when the first operation asks for it.
 class PlanBuilder {
  public:
-  // `layouts` per value.
-  PlanBuilder(const PlanRequest& request, std::vector<Layout> layouts, Plan* plan);
+  // `layouts` per value; `budget` in bytes, for tables, and for one layer's weights.
+  PlanBuilder(const PlanRequest& request, std::vector<Layout> layouts, int64_t budget, Plan* plan);
 
   const Graph& graph() const { return graph_; }
   const Shape& ShapeOf(int value) const { return graph_.values[value].shape; }
@@ -65,8 +66,16 @@ class PlanBuilder {
   // ValidLanes of a ragged layout; unused() for others, whose lanes are all valid.
   Status UploadValidLanes(const Layout& layout, std::shared_ptr<const Buffer>* buffer) const {
     *buffer = unused_;
-    return layout.is_ragged() ? Upload(ValidLanes(layout), buffer) : Status::Ok();
+    return layout.is_ragged() ? UploadTable(ValidLanes(layout), buffer) : Status::Ok();
   }
+  // What a plan keeps besides weights and activations: counts against the budget.
+  template <typename T>
+  Status UploadTable(const std::vector<T>& data, std::shared_ptr<const Buffer>* buffer) const {
+    PCONV_RETURN_IF_ERROR(TakeTable(data.size() * sizeof(T)));
+    return Upload(data, buffer);
+  }
+  // Refuses weights that would take so many bytes when they are packed, before they are.
+  Status CheckWeights(double bytes) const;
   // Weights that outlive the plan: `fill` uploads a T, once. `key` names all that it is made from.
   template <typename T>
   Status Keep(PackingKey key, const std::function<Status(T*)>& fill,
@@ -147,6 +156,7 @@ class PlanBuilder {
   };
 
   int NewBuffer(size_t bytes);
+  Status TakeTable(size_t bytes) const;
   size_t StorageBytes() const { return half_ ? 2 : 4; }
   // Buffers belong to one context.
 
@@ -156,6 +166,8 @@ class PlanBuilder {
   PackedCache& cache_;
   const bool gpu_, half_, half_arithmetic_;
   const int lanes_;
+  const int64_t budget_;
+  mutable int64_t table_bytes_ = 0;
   Plan& plan_;
   std::vector<Form> forms_;
   const std::vector<Layout> layouts_;

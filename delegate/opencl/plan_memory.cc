@@ -1,6 +1,9 @@
 #include "delegate/opencl/plan_memory.h"
 
+#include <numeric>
 #include <utility>
+
+#include "delegate/lowering/memory_budget.h"
 
 namespace pconv::opencl {
 namespace {
@@ -83,9 +86,11 @@ Status BindArguments(const Context& context, const std::function<cl_mem(Activati
   return Status::Ok();
 }
 
-Status AllocateAndBind(const Context& context, Plan* plan) {
+Status AllocateAndBind(const Context& context, int64_t budget, Plan* plan) {
   std::vector<size_t> sizes;
   plan->memory_of = ShareMemory(*plan, &sizes);
+  const double bytes = std::accumulate(sizes.begin(), sizes.end(), 0.0);
+  if (bytes > static_cast<double>(budget)) return OverBudget("a plan", bytes, budget);
   for (const size_t bytes : sizes) {
     auto made = std::make_shared<Buffer>();
     PCONV_RETURN_IF_ERROR(Buffer::Create(context, bytes, nullptr, made.get()));

@@ -2,6 +2,7 @@
 #ifndef PCONV_TF_DELEGATE_OPENCL_PLAN_MEMORY_H_
 #define PCONV_TF_DELEGATE_OPENCL_PLAN_MEMORY_H_
 
+#include <cstdint>
 #include <functional>
 
 #include "delegate/opencl/plan.h"
@@ -12,8 +13,9 @@ namespace pconv::opencl {
 Status BindArguments(const Context& context, const std::function<cl_mem(Activations)>& memory_of,
                      Step* step);
 
-// Gives every buffer memory that no other uses while it lives, and binds all steps.
-Status AllocateAndBind(const Context& context, Plan* plan);
+// Gives every buffer memory that no other uses while it lives, at most `budget` bytes in all, and
+// binds all steps.
+Status AllocateAndBind(const Context& context, int64_t budget, Plan* plan);
 
 }  // namespace pconv::opencl
 

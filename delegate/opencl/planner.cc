@@ -1,8 +1,10 @@
 #include <set>
 
+#include "delegate/lowering/memory_budget.h"
 #include "delegate/opencl/layout_choice.h"
 #include "delegate/opencl/operations.h"
 #include "delegate/opencl/plan_builder.h"
+#include "delegate/opencl/plan_limits.h"
 #include "delegate/opencl/plan_memory.h"
 
 namespace pconv::opencl {
@@ -11,7 +13,9 @@ Status MakePlan(const PlanRequest& request, Plan* plan) {
   *plan = Plan();
   const std::vector<Task> tasks = FuseNodes(*request.graph);
   const std::vector<Layout> layouts = ChooseLayouts(*request.graph, tasks, LanesFor(request));
-  PlanBuilder builder(request, layouts, plan);
+  const int64_t budget = MemoryBudget(*request.graph, request.options->num_threads);
+  PCONV_RETURN_IF_ERROR(CheckLimits(*request.graph, tasks, layouts, request.gpu_kernels, budget));
+  PlanBuilder builder(request, layouts, budget, plan);
   PCONV_RETURN_IF_ERROR(builder.Start());
   std::set<const Task*> taken;
   for (const Task& task : tasks) {
@@ -27,7 +31,7 @@ Status MakePlan(const PlanRequest& request, Plan* plan) {
     }
   }
   PCONV_RETURN_IF_ERROR(builder.Finish());
-  return AllocateAndBind(request.runtime->context(), plan);
+  return AllocateAndBind(request.runtime->context(), budget, plan);
 }
 
 }  // namespace pconv::opencl

@@ -8,18 +8,6 @@
 namespace pconv::cpu {
 namespace {
 
-constexpr int64_t kFactor = 4;
-constexpr int64_t kAllowance = 16 << 20;
-constexpr int64_t kThreadAllowance = 2 << 20;
-
-int64_t BytesOf(const FkwArrays& arrays) {
-  size_t bytes = arrays.weight_bytes() + (arrays.bias_size + arrays.scale_size) * sizeof(float);
-  for (const UIntArray* array : {&arrays.offset, &arrays.reorder, &arrays.index, &arrays.stride}) {
-    bytes += array->bytes();
-  }
-  return static_cast<int64_t>(bytes);
-}
-
 // In floating point: halos and strides of hostile files multiply to more than 64 bits hold.
 struct LayoutSize {
   double row_floats, plane_floats, floats;
@@ -43,26 +31,10 @@ LayoutSize SizeOf(const Layout& layout, const Shape& shape) {
 
 Status TooLarge(const Graph& graph, const Task& task, double bytes, int64_t budget) {
   const Node& node = graph.nodes[task.main];
-  return Status::Error(std::string(OpName(node)) + " '" + node.name + "' would take " +
-                       std::to_string(static_cast<int64_t>(bytes / (1 << 20))) +
-                       " MiB, expected at most " + std::to_string(budget >> 20) +
-                       " (4 times all tensors and weights)");
+  return OverBudget(std::string(OpName(node)) + " '" + node.name + "'", bytes, budget);
 }
 
 }  // namespace
-
-int64_t MemoryBudget(const Graph& graph, int num_threads) {
-  int64_t bytes = 0;
-  for (const Value& value : graph.values) {
-    int64_t tensor = sizeof(float);
-    for (const int dim : value.shape) tensor *= dim;
-    bytes += tensor;
-  }
-  for (const Node& node : graph.nodes) {
-    if (const auto* op = std::get_if<PConv2DNode>(&node.op)) bytes += BytesOf(op->layer.arrays());
-  }
-  return kFactor * bytes + kAllowance + num_threads * kThreadAllowance;
-}
 
 Status CheckLayouts(const Graph& graph, const std::vector<Task>& tasks, const LayoutChoice& layouts,
                     int64_t budget) {
@@ -99,10 +71,7 @@ Status CheckLayouts(const Graph& graph, const std::vector<Task>& tasks, const La
 
 Status CheckPlan(const Plan& plan, int64_t budget) {
   if (plan.arena_floats <= static_cast<size_t>(budget) / sizeof(float)) return Status::Ok();
-  return Status::Error("a plan would take " +
-                       std::to_string((plan.arena_floats * sizeof(float)) >> 20) +
-                       " MiB, expected at most " + std::to_string(budget >> 20) +
-                       " (4 times all tensors and weights)");
+  return OverBudget("a plan", static_cast<double>(plan.arena_floats) * sizeof(float), budget);
 }
 
 }  // namespace pconv::cpu
