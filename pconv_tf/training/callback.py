@@ -20,6 +20,7 @@ from pconv_tf.training.checkpoint import read, write
 from pconv_tf.training.convergence import warn_if_unconverged
 from pconv_tf.training.frameworks import framework_of
 from pconv_tf.training.plan import Plan
+from pconv_tf.training.pruned_memory import warn_when_zeros_go
 from pconv_tf.training.pruner import PHASES, Phase, Pruner
 from pconv_tf.training.saliency import require_samples
 
@@ -237,7 +238,9 @@ class PConvCallback(keras.callbacks.Callback):
         if averaged and self._calibration is not None:
             # Averages of weights come without averages of what batch normalisation has seen.
             recalibrate_with(self.model, self._calibration)
-        if pruner.phase != "retrain":
+        if pruner.phase == "retrain":
+            warn_when_zeros_go(self.model)
+        else:
             warnings.warn(
                 f"PConvCallback: training ended after {self._epochs_done} epochs, before the hard "
                 f"prune at {self.config.admm_epochs}: the model is not pruned. Call fit again with "

@@ -1,4 +1,4 @@
-"""Noticing that a model begins a new `fit`, without being one of its callbacks."""
+"""Noticing what a model's next `fit` does, without being one of its callbacks."""
 
 from __future__ import annotations
 
@@ -45,3 +45,42 @@ def on_next_fit(model: Any, act: Callable[[], None]) -> Callable[[], None]:
     # Past the model's own __setattr__, which would track what it is given.
     vars(model)["make_train_function"] = ask
     return stop
+
+
+def after_next_first_step(model: Any, act: Callable[[], None]) -> None:
+    """Calls `act` once after the first train step of a later `fit` of `model`.
+
+    A step that is made anew in the meantime, as it is when masks or penalties are attached, ends
+    the listening: `act` is for steps that know nothing of those.
+
+    Args:
+        model: A Keras 3 or tf_keras model.
+        act: What to do.
+    """
+    before, original = vars(model).get("make_train_function"), model.make_train_function
+    listening = True
+
+    def ask(force: bool = False) -> Any:
+        nonlocal listening
+        made = original(force=force)
+        if force or not listening:
+            return made
+        listening = False
+        if vars(model).get("make_train_function") is ask:
+            if before is None:
+                del vars(model)["make_train_function"]
+            else:
+                vars(model)["make_train_function"] = before
+        # tf_keras gives the step back for `fit` to keep, Keras 3 has kept it.
+        step = model.train_function if made is None else made
+
+        def first(*args: Any, **kwargs: Any) -> Any:
+            vars(model)["train_function"] = step
+            result = step(*args, **kwargs)
+            act()
+            return result
+
+        vars(model)["train_function"] = first
+        return first
+
+    vars(model)["make_train_function"] = ask

@@ -10,6 +10,7 @@ import numpy as np
 
 from pconv_tf.training.fit_watch import on_next_fit
 from pconv_tf.training.frameworks import framework_of
+from pconv_tf.training.pruned_memory import warn_when_zeros_go
 
 
 class KeepZeros(keras.callbacks.Callback):
@@ -56,6 +57,7 @@ class KeepZeros(keras.callbacks.Callback):
         del logs
         self._detach()
         framework_of(self.model).retrace(self.model)
+        warn_when_zeros_go(self.model)
 
     def _detach(self) -> None:
         framework = framework_of(self.model)

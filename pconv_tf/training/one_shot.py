@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from pconv_tf.config import ConfigLike, PruningConfig
 from pconv_tf.training.calibration import Calibration
 from pconv_tf.training.plan import bind, make_plan
-from pconv_tf.training.pruned_memory import remember_pruned
+from pconv_tf.training.pruned_memory import remember_pruned, warn_when_zeros_go
 from pconv_tf.training.refitting import DenseWeights, refit_to
 from pconv_tf.training.saliency import input_scales, require_samples, salient
 
@@ -58,4 +58,5 @@ def prune_one_shot(model: Model, config: ConfigLike, *, calibration: Any = None)
     if samples is not None and dense is not None:
         refit_to(model, dense, samples, masks)
     remember_pruned(model, plan)
+    warn_when_zeros_go(model)
     return model
