@@ -12,8 +12,13 @@ from flatbuffers import Builder
 
 from pconv_tf.conversion import attached, graph_checks
 from pconv_tf.conversion.attached import Attached
+from pconv_tf.conversion.unpacked_size import unpacked_size
 
 MAX_BYTES = 2**31 - 1  # offsets inside a FlatBuffer are signed 32 bit
+# Tables and strings that are referred to several times are unpacked as often: to so many times what
+# the file takes, and so many bytes where that is more.
+MOST_SHARING = 4
+_SHARING_ALLOWANCE = 1 << 16
 _IDENTIFIER = b"TFL3"
 _DATA_ALIGNMENT = 16  # the schema's force_align of buffers: the file can be memory-mapped
 
@@ -46,6 +51,9 @@ def read(data: bytes, name: str) -> ModelFile:
     if len(data) < 8 or bytes(data[4:8]) != _IDENTIFIER:
         raise ValueError(f"{name}: not a .tflite file (no TFL3 identifier)")
     try:
+        limit = MOST_SHARING * len(data) + _SHARING_ALLOWANCE
+        if unpacked_size(schema.Model.GetRootAs(data, 0), limit) > limit:
+            raise ValueError("its parts refer to the same tables again and again")
         model = schema.ModelT.InitFromPackedBuf(data, 0)
     except (struct.error, ValueError, TypeError, IndexError, OverflowError, MemoryError) as error:
         raise ValueError(f"{name}: damaged .tflite file ({error})") from None
