@@ -9,6 +9,7 @@
 #include <iostream>
 
 #include "delegate/cpu/cpu_engine.h"
+#include "delegate/cpu/kernels/lesser_cpu.h"
 #include "delegate/testing/graph_testing.h"
 
 namespace pconv {
@@ -141,8 +142,9 @@ TEST(EngineFactoryTest, AutoTakesAGpuThatWorks) {
   EXPECT_EQ(name, "opencl");
 }
 
-// `make test-emulated` has CPUs that lack some; here there may be nothing to refuse.
 TEST(EngineFactoryTest, AnInstructionSetThatTheCpuLacksIsAnError) {
+  const cpu::LesserCpu lesser;
+  int refused = 0;
   for (const Isa isa : {Isa::kAvx512, Isa::kAvx2, Isa::kBaseline}) {
     EngineOptions options;
     options.isa = isa;
@@ -161,8 +163,10 @@ TEST(EngineFactoryTest, AnInstructionSetThatTheCpuLacksIsAnError) {
       EXPECT_EQ(status.ok(), supported.ok());
       EXPECT_EQ(status.message(), supported.message());
       EXPECT_EQ(name, supported.ok() ? "cpu" : "");
+      refused += !status.ok();
     }
   }
+  EXPECT_EQ(refused, 4);
 }
 
 // A graph for which the cpu engine would take far more memory than its tensors.

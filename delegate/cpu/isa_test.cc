@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "delegate/cpu/cpu_engine.h"
+#include "delegate/cpu/kernels/lesser_cpu.h"
 #include "delegate/packed_cache.h"
 
 namespace pconv::cpu {
@@ -53,8 +54,9 @@ TEST(Isa, FindsWhatTheCpuHas) {
 #endif
 }
 
-// On CPUs that lack none of them there is nothing to refuse: `make test-emulated` has others.
-TEST(Isa, EnginesRefuseWhatTheCpuLacks) {
+// Makes an engine of an empty graph with each instruction set; how many were refused.
+int CheckRefusals() {
+  int refused = 0;
   for (const auto& [isa, name] : {std::pair(Isa::kAvx512, "avx512"), std::pair(Isa::kAvx2, "avx2"),
                                   std::pair(Isa::kBaseline, "baseline")}) {
     bool supported = false;
@@ -67,9 +69,23 @@ TEST(Isa, EnginesRefuseWhatTheCpuLacks) {
     const Status status = CreateCpuEngine(&graph, options, &cache, &engine);
     EXPECT_EQ(status.ok(), supported) << name;
     if (supported) continue;
+    ++refused;
     EXPECT_EQ(status.message(), "isa: this CPU does not support '" + std::string(name) +
                                     "', its best is '" + SupportedKernels().front()->name + "'");
   }
+  return refused;
+}
+
+TEST(Isa, EnginesRefuseWhatTheCpuLacks) { CheckRefusals(); }
+
+TEST(Isa, EnginesRefuseWhatALesserCpuLacks) {
+  const size_t found = SupportedKernels().size();
+  {
+    const LesserCpu lesser;
+    EXPECT_EQ(SupportedKernels().size(), 1u);
+    EXPECT_EQ(CheckRefusals(), 2);
+  }
+  EXPECT_EQ(SupportedKernels().size(), found);
 }
 
 }  // namespace

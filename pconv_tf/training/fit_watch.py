@@ -26,10 +26,14 @@ def on_next_fit(model: Any, act: Callable[[], None]) -> Callable[[], None]:
 
     def ask(force: bool = False) -> Any:
         # Within a `fit` only a step that is made anew is asked for.
-        if listening and not force:
-            stop()
-            act()
-        return original(force=force)
+        if not listening or force:
+            return original(force=force)
+        stop()
+        below = vars(model).get("make_train_function")
+        act()
+        # What acting leaves to listen hears of this `fit`, too.
+        above = vars(model).get("make_train_function")
+        return (original if above is below or above is None else above)(force=force)
 
     def stop() -> None:
         nonlocal listening

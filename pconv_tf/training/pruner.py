@@ -20,7 +20,7 @@ from pconv_tf.training.layers import find_kernels
 from pconv_tf.training.patterns import PatternSet
 from pconv_tf.training.plan import LayerPlan, Plan, bind, check_rate, make_plan
 from pconv_tf.training.projections import KernelConstraint, Support
-from pconv_tf.training.pruned_memory import remember_pruned
+from pconv_tf.training.pruned_memory import remember_pruned, warn_when_zeros_go
 from pconv_tf.training.refitting import DenseWeights, refit_to
 from pconv_tf.training.saliency import input_scales, salient
 from pconv_tf.training.schedules import load_schedule, scheduled_rate
@@ -124,7 +124,12 @@ class Pruner:
         setattr(model, _ATTACHED, self)
         framework.retrace(model)
         if in_fit:
-            self._unwatch = on_next_fit(model, self.detach)
+            self._unwatch = on_next_fit(model, self._end_broken_fit)
+
+    def _end_broken_fit(self) -> None:
+        self.detach()
+        if self.phase == "retrain":
+            warn_when_zeros_go(self.model)
 
     def detach(self) -> None:
         """Gives the model back as it was, but for its weights; does nothing if not attached."""

@@ -1,5 +1,6 @@
 """Training a pruned model further without its masks: a warning, once, and only where zeros go."""
 
+import pickle
 import warnings
 
 import numpy as np
@@ -62,6 +63,14 @@ def test_fit_that_keeps_zeros_says_nothing_and_the_next_does(pruned):
     assert fit(model, data, KeepZeros()) == []
     assert fit(model, data, KeepZeros()) == []
     assert zeros(model) == before > 0
+    assert len(fit(model, data)) == 1
+
+
+def test_a_pruned_model_can_be_copied(pruned):
+    model, data = pruned
+    copy = pickle.loads(pickle.dumps(model))
+    for one, other in zip(model.get_weights(), copy.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
     assert len(fit(model, data)) == 1
 
 

@@ -42,6 +42,8 @@ std::vector<const KernelTable*> Detect() {
   return tables;
 }
 
+const std::vector<const KernelTable*>* tables_for_testing = nullptr;
+
 const KernelTable* DetectFloat16() {
 #if defined(__aarch64__) && defined(__linux__)
   if ((getauxval(AT_HWCAP) & HWCAP_ASIMDHP) != 0) {
@@ -62,7 +64,13 @@ const KernelTable* DetectFloat16() {
 
 const std::vector<const KernelTable*>& SupportedKernels() {
   static const auto* tables = new std::vector<const KernelTable*>(Detect());
-  return *tables;
+  return tables_for_testing != nullptr ? *tables_for_testing : *tables;
+}
+
+// Declared in lesser_cpu.h alone: nothing but tests may call it.
+void SetSupportedKernelsForTesting(const std::vector<const KernelTable*>* tables);
+void SetSupportedKernelsForTesting(const std::vector<const KernelTable*>* tables) {
+  tables_for_testing = tables;
 }
 
 const KernelTable* Float16Kernels() {
