@@ -15,7 +15,7 @@ OPENCL_TESTS := //delegate/opencl:opencl_engine_test //delegate/opencl:opencl_ti
 # Tests that need an OpenCL device (PoCL, which `setup` installs) fail without one; 0 skips them there.
 export PCONV_REQUIRE_OPENCL ?= 1
 
-.PHONY: help setup delegate demo study test test-all test-python test-cpp test-long test-emulated test-oclgrind sanitize fuzz fuzz-readers lint
+.PHONY: help setup delegate demo study test test-all test-python test-cpp test-long test-isa test-emulated test-oclgrind sanitize fuzz fuzz-readers lint
 .PHONY: format bench docs wheel clean
 
 help:  ## list the targets
@@ -39,7 +39,7 @@ study: setup  ## what 8.1x costs a VGG-16 on Fashion-MNIST, against dense networ
 
 test: setup lint test-cpp test-python  ## linters, C++ and Python tests: minutes
 
-test-all: test test-long sanitize fuzz-readers test-emulated test-oclgrind  ## these, long tests, sanitizers, other CPUs: an hour
+test-all: test test-long test-isa sanitize fuzz-readers test-emulated test-oclgrind  ## these, long tests, sanitizers, other CPUs: an hour
 
 test-cpp: setup  ## C++ tests but the long ones
 	$(BAZEL) test --test_tag_filters=-long //...
@@ -47,6 +47,14 @@ test-cpp: setup  ## C++ tests but the long ones
 test-long: setup  ## C++ and Python tests that take long
 	$(BAZEL) test --test_tag_filters=long //...
 	$(PY) -m pytest -n auto -m slow tests
+
+# The delegate's options are taken from the environment where a test gives none. C++ tests run every
+# instruction set of the CPU anyway, and those of lesser CPUs in test-emulated.
+LESSER_ISAS := $(shell grep -qw avx2 /proc/cpuinfo && echo avx2) baseline
+test-isa: setup  ## Python tests that run models, with lesser instruction sets
+	for isa in $(LESSER_ISAS); do \
+	  PCONV_ISA=$$isa $(PY) -m pytest -n auto -m "not slow" tests/runtime tests/conversion tests/measuring || exit 1; \
+	done
 
 sanitize: setup  ## C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer, threads under ThreadSanitizer
 	$(BAZEL) test --config=asan //...
