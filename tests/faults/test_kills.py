@@ -34,4 +34,4 @@ def test_killed_training_ends_as_if_it_never_was(tmp_path):
 def test_training_killed_at_many_moments_ends_as_if_it_never_was(tmp_path):
     result = killed_training(tmp_path, 25)
     assert result["problems"] == []
-    assert result["ended"] > 1
+    assert result["ended"] >= 1
