@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pconv_tf.training.fit_watch import after_next_first_step
+from pconv_tf.training.frameworks import framework_of
 from pconv_tf.training.plan import Plan
 
 PRUNED_ATTRIBUTE = "_pconv_pruned"  # read by the converter, which knows nothing of training
@@ -34,7 +35,7 @@ def warn_when_zeros_go(model: Any) -> None:
     ends; `convert` tells then. Does nothing for a model that was not pruned.
     """
     before, plan = pruned_before(model), getattr(model, _PLAN_ATTRIBUTE, None)
-    if plan is None:
+    if plan is None or framework_of(model).backend == "jax":
         return
 
     def look() -> None:
