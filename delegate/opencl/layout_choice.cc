@@ -2,22 +2,16 @@
 
 #include <algorithm>
 
+#include "delegate/lowering/strided_reader.h"
+
 namespace pconv::opencl {
 namespace {
 
-// The task that reads `value` if it is the only reader, as input of its window.
+// The task that alone reads `value`, as input of its window; the graph does not give it out either.
 const Task* OnlyWindowReader(const Graph& graph, const std::vector<Task>& tasks, int value) {
-  const Task* reader = nullptr;
-  for (const Task& task : tasks) {
-    if (task.addend == value) return nullptr;
-    for (const int input : task.inputs) {
-      if (input != value) continue;
-      if (reader != nullptr) return nullptr;
-      reader = &task;
-    }
-  }
   const auto& outputs = graph.outputs;
   if (std::find(outputs.begin(), outputs.end(), value) != outputs.end()) return nullptr;
+  const Task* reader = OnlyReader(tasks, value);
   return reader != nullptr && WindowOf(graph.nodes[reader->main]) != nullptr ? reader : nullptr;
 }
 
@@ -32,12 +26,10 @@ std::vector<Layout> ChooseLayouts(const Graph& graph, const std::vector<Task>& t
   if (lanes == 1) return layouts;
   // Readers come behind makers: from the end, every reader's layout is final.
   for (auto task = tasks.rbegin(); task != tasks.rend(); ++task) {
-    if (!IsConv(graph.nodes[task->main]) || task->addend >= 0) continue;
+    if (!MakesReadersTiles(graph, *task)) continue;
     const Task* reader = OnlyWindowReader(graph, tasks, task->output);
     if (reader == nullptr) continue;
-    const Shape& in = graph.values[task->inputs[0]].shape;
     const Shape& out = graph.values[task->output].shape;
-    if (out.size() != 4 || in.back() >= out[3]) continue;
     Layout& made = layouts[task->output];
     Layout wanted = layouts[reader->output];
     wanted.height = out[1];
@@ -46,8 +38,7 @@ std::vector<Layout> ChooseLayouts(const Graph& graph, const std::vector<Task>& t
     wanted.tile_w *= reader->window.stride_w;
     const bool covers =
         wanted.grid_h * wanted.tile_h >= out[1] && wanted.grid_w * wanted.tile_w >= out[2];
-    constexpr double kMostWaste = 1.4;  // of vectors
-    if (covers && wanted.vectors() <= kMostWaste * made.vectors()) made = wanted;
+    if (covers && IsWorthItsWaste(wanted.vectors(), made.vectors())) made = wanted;
   }
   return layouts;
 }
@@ -62,12 +53,7 @@ const Task* PoolOf(const Task& conv, const Graph& graph, const std::vector<Task>
   }
   const Task* reader = OnlyWindowReader(graph, tasks, conv.output);
   if (reader == nullptr) return nullptr;
-  const auto* pool = std::get_if<Pool2DNode>(&graph.nodes[reader->main].op);
-  const Window& w = reader->window;
-  const bool is_2x2 = pool != nullptr && pool->kind == PoolKind::kMax && w.kernel_h == 2 &&
-                      w.kernel_w == 2 && w.stride_h == 2 && w.stride_w == 2 && w.dilation_h == 1 &&
-                      w.dilation_w == 1 && reader->activation == Activation::kNone;
-  if (!is_2x2) return nullptr;
+  if (!IsMaximumOf2x2(graph, *reader) || reader->activation != Activation::kNone) return nullptr;
   const Layout &from = layouts[conv.output], &to = layouts[reader->output];
   constexpr int kEven = 4;  // other tiles lose more in blocks of even size than a pool costs
   const bool fits = from.lanes > 1 && from.height == 2 * to.height && from.width == 2 * to.width &&
