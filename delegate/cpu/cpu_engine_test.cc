@@ -8,9 +8,11 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <sstream>
 #include <string>
 
 #include "delegate/cpu/kernels/isa.h"
+#include "delegate/cpu/planner/conv_algorithms.h"
 #include "delegate/testing/engine_cases.h"
 
 namespace pconv {
@@ -25,63 +27,37 @@ using testing::RunEngine;
 using testing::Seed;
 using testing::Tensors;
 
-// Kernels for special shapes, which another would take over unseen: where they must occur.
-struct SpecialKernel {
-  const char* grid;
-  const char* name;                                // in the profile; '_' before the table's name
-  bool (*is_in)(const cpu::KernelTable& kernels);  // whether an instruction set has it
-};
-
-bool InAll(const cpu::KernelTable&) { return true; }
-bool InTablesWithPatterns(const cpu::KernelTable& kernels) {
-  return kernels.conv_pattern_3x3 != nullptr;
-}
-bool InTablesWithPackedPatterns(const cpu::KernelTable& kernels) {
-  return kernels.pattern_scratch > 0 && kernels.pair_scratch == 0;
-}
-bool InTablesWithPlainPatterns(const cpu::KernelTable& kernels) {
-  return kernels.conv_pattern_3x3 != nullptr && kernels.pattern_scratch == 0;
-}
-bool InTablesWithPairs(const cpu::KernelTable& kernels) { return kernels.filter_pairs; }
-bool InTablesWithPatternTiles(const cpu::KernelTable& kernels) {
-  return kernels.pattern_tile != nullptr;
-}
-bool InTablesWithTapSums(const cpu::KernelTable& kernels) { return kernels.tap_sums != nullptr; }
-
-constexpr SpecialKernel kSpecialKernels[] = {
-    {"AllFourTapPatterns", " pattern ", InTablesWithPatterns},
-    {"SlicesOfManyInputChannels", " packed pattern ", InTablesWithPackedPatterns},
-    {"LargeImages", " packed pattern ", InTablesWithPackedPatterns},
-    {"FirstLayersOfLargeImages", " > PConv2D lane_tiled_", InTablesWithPlainPatterns},
-    {"ManyKernelsPerPattern", " tap_sums_", InTablesWithTapSums},
-    {"ManyKernelsPerPattern", " pattern_tile_", InTablesWithPatternTiles},
-    {"ShapesStridesPaddingsDilations", " few_pixels_", InAll},
-    {"PointwiseOfManyChannels", " in pairs", InTablesWithPairs},
-    {"DepthwiseBetweenPointwise", " 3x3, ", InAll},
-    {"DepthwiseBetweenPointwise", " > DepthwiseConv2D lane_tiled_", InAll},
-    {"DepthwiseOfLargeImages", "strips of ", InAll},
-    {"DenseGroupedAndDepthwise", " group 4 ", InAll},
-    {"DensitiesBlocksAndWeightTypes", " group 4 ", InAll},
-    {"DensitiesBlocksAndWeightTypes", "PConv2D blocked_", InAll},
-    {"SparseFullyConnected", " sparse_gemv_", InAll},
-    {"SparseFullyConnected", "PConv2D blocked_", InAll},
-};
-
 // Of every instruction set, what its profiles show.
 using KernelsSeen = std::map<const cpu::KernelTable*, std::set<std::string>>;
 
+bool IsIn(const std::string& grid, const std::string& grids) {
+  return (" " + grids + " ").find(" " + grid + " ") != std::string::npos;
+}
+
+// Kernels for special shapes, which another would take over unseen: that they occur.
 void ExpectSpecialKernels(const std::string& grid, const KernelsSeen& seen) {
-  for (const SpecialKernel& special : kSpecialKernels) {
-    if (special.grid != grid) continue;
+  for (const cpu::ConvRow& row : cpu::ConvRows()) {
+    if (!IsIn(grid, row.grids)) continue;
     for (const auto& [kernels, names] : seen) {
-      if (!special.is_in(*kernels)) continue;
-      std::string wanted = special.name;
+      if (!row.is_in(*kernels)) continue;
+      std::string wanted = row.mark;
       if (wanted.back() == '_') wanted += kernels->name;
       EXPECT_TRUE(std::any_of(
           names.begin(), names.end(),
           [&](const std::string& name) { return name.find(wanted) != std::string::npos; }))
-          << "no kernel '" << wanted << "' with " << kernels->name;
+          << row.name << ": no kernel '" << wanted << "' with " << kernels->name;
     }
+  }
+}
+
+// A row whose grids are misspelt would demand nothing.
+TEST(ConvRows, NameGrids) {
+  std::set<std::string> known;
+  for (const CaseGrid& grid : testing::AllGrids()) known.insert(grid.name);
+  for (const cpu::ConvRow& row : cpu::ConvRows()) {
+    std::istringstream grids(row.grids);
+    for (std::string grid; grids >> grid;)
+      EXPECT_EQ(known.count(grid), 1u) << row.name << ": " << grid;
   }
 }
 

@@ -3,6 +3,8 @@
 #include <map>
 #include <utility>
 
+#include "delegate/cpu/layout/window.h"
+
 namespace pconv::cpu {
 
 bool WindowCells::Make(const Layout& source, const Layout& window, int h, int w) {
@@ -51,6 +53,12 @@ bool WindowSides::Make(const WindowCells& cells, const Layout& source, const Lay
     }
   }
   return true;
+}
+
+bool WindowSides::Around(const Layout& layout, int h, int w) {
+  const Layout tiles = WithoutHalo(layout), window = WindowOfTiles(layout);
+  WindowCells cells;
+  return cells.Make(tiles, window, h, w) && Make(cells, tiles, window);
 }
 
 }  // namespace pconv::cpu

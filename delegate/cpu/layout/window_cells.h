@@ -28,6 +28,9 @@ struct WindowSides {
   // `cells` were made from `source` and `window`. Lanes outside the image count as zero in
   // `source`. False if the cells of a side differ.
   bool Make(const WindowCells& cells, const Layout& source, const Layout& window);
+  // The sides of the tiles of an image of h x w, one cell deep. False: what lies around a tile is
+  // no permutation of the cells at its other end.
+  bool Around(const Layout& tiles, int h, int w);
 };
 
 }  // namespace pconv::cpu

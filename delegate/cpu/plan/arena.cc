@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "delegate/cpu/plan/machine.h"
+
 namespace pconv::cpu {
 namespace {
 

@@ -31,4 +31,8 @@ size_t ScratchBytes(const KernelTable& kernels, const ConvChoice& choice) {
   return per_channel * choice.slice_channels;
 }
 
+bool WorksOnRows(const KernelTable& kernels, const ConvChoice& choice) {
+  return !choice.pattern_kernel && ScratchBytes(kernels, choice) == 0;
+}
+
 }  // namespace pconv::cpu

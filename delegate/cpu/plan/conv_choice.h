@@ -27,6 +27,9 @@ bool StreamHasRuns(const ConvProblem& problem, const ConvChoice& choice);
 // Bytes of ConvArgs::scratch that each thread needs.
 size_t ScratchBytes(const KernelTable& kernels, const ConvChoice& choice);
 
+// Whether rows of the output can be computed one by one, from and to bands.
+bool WorksOnRows(const KernelTable& kernels, const ConvChoice& choice);
+
 }  // namespace pconv::cpu
 
 #endif  // PCONV_TF_DELEGATE_CPU_PLAN_CONV_CHOICE_H_

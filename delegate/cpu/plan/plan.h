@@ -81,13 +81,6 @@ struct Plan {
   }
 };
 
-constexpr size_t kAlignFloats = 32;  // two cache lines: neighbours are prefetched in pairs
-
-// `floats` rounded up to whole pairs of cache lines.
-inline size_t Aligned(size_t floats) {
-  return (floats + kAlignFloats - 1) / kAlignFloats * kAlignFloats;
-}
-
 }  // namespace pconv::cpu
 
 #endif  // PCONV_TF_DELEGATE_CPU_PLAN_PLAN_H_

@@ -4,19 +4,16 @@
 #include <cstdint>
 #include <limits>
 
+#include "delegate/cpu/plan/machine.h"
 #include "delegate/cpu/weights/blocked_conv.h"
 
 namespace pconv::cpu {
 namespace {
 
-constexpr int kFirstLevelCache = 28 * 1024;    // of 32 to 48 KiB
-constexpr double kKernelsPerSlice = 20;        // of a filter, at least
-constexpr int kSecondLevelCache = 800 * 1024;  // of 1 MiB
+constexpr double kKernelsPerSlice = 20;  // of a filter, at least
 // The copy of what a block of patterns reads, where there is one. The first-level cache would hold
 // fewer channels: runs of one or two kernels, each with a badly predicted end.
 constexpr int kPackedWindow = 128 * 1024;
-// Larger inputs do not stay in the second-level cache: their next window is fetched ahead.
-constexpr double kPrefetchedBytes = 3 << 20;
 // Products that a filter adds up in float16, on average, before the sum becomes float32.
 constexpr double kFloat16Products = 128;
 
@@ -103,7 +100,7 @@ bool MayPrefetch(const KernelTable& kernels, const ConvProblem& problem, const C
 int PatternSlice(const KernelTable& kernels, const ConvProblem& problem, int rows, int cache) {
   if (!PacksWindows(kernels)) return SliceChannels(problem, {rows, kPatternColumns}, cache);
   if (!problem.sliceable) return problem.in_channels;
-  const double part = static_cast<double>(cache) / kSecondLevelCache;
+  const double part = static_cast<double>(cache) / kSecondLevelBytes;
   const int bytes = static_cast<int>(part * kPackedWindow);
   return EvenSlice(problem, bytes / static_cast<int>(kernels.pattern_scratch));
 }
@@ -143,18 +140,18 @@ ConvChoice DefaultConvChoice(const KernelTable& kernels, const ConvProblem& prob
   if (choice.pattern_kernel) {
     block = {kernels.pattern_rows, output.tile_w};
     const int rows = std::min(kernels.pattern_rows, output.tile_h);
-    choice.slice_channels = PatternSlice(kernels, problem, rows, kSecondLevelCache);
+    choice.slice_channels = PatternSlice(kernels, problem, rows, kSecondLevelBytes);
   } else if (problem.group == 1) {
     const bool float16 = kernels.pair_scratch > 0 && InPairs(kernels, problem, choice);
     block = float16 ? Float16PairBlock(output, kernels) : SingleFilterBlock(output, problem.taps);
     choice.slice_channels =
-        SingleFilterSlice(problem, block, float16 ? 2 * kFirstLevelCache : kFirstLevelCache);
+        SingleFilterSlice(problem, block, float16 ? 2 * kFirstLevelBytes : kFirstLevelBytes);
   }
   choice.block_rows = block.rows;
   choice.block_columns = block.columns;
   choice.split_rows = RowsSplitEvenly(output.tile_h, problem.num_threads);
   Complete(kernels, problem, &choice);
-  choice.prefetch = MayPrefetch(kernels, problem, choice) && InputBytes(problem) > kPrefetchedBytes;
+  choice.prefetch = MayPrefetch(kernels, problem, choice) && InputBytes(problem) > kHugeImageBytes;
   return choice;
 }
 
@@ -176,8 +173,8 @@ std::vector<ConvChoice> ConvCandidates(const KernelTable& kernels, const ConvPro
   };
   if (FitsPatternKernel(kernels, problem)) {
     for (int rows = std::min(2, kernels.pattern_rows); rows <= kernels.pattern_rows; ++rows) {
-      for (const int cache : {kSecondLevelCache / 8, kSecondLevelCache / 4, kSecondLevelCache / 2,
-                              kSecondLevelCache, 2 * kSecondLevelCache}) {
+      for (const int cache : {kSecondLevelBytes / 8, kSecondLevelBytes / 4, kSecondLevelBytes / 2,
+                              kSecondLevelBytes, 2 * kSecondLevelBytes}) {
         add(true, {rows, output.tile_w}, PatternSlice(kernels, problem, rows, cache));
       }
     }
@@ -187,8 +184,8 @@ std::vector<ConvChoice> ConvCandidates(const KernelTable& kernels, const ConvPro
     if (block.rows <= output.tile_h && block.columns <= output.tile_w) blocks.push_back(block);
   }
   for (const Block block : blocks) {
-    for (const int cache : {kFirstLevelCache / 2, kFirstLevelCache, 2 * kFirstLevelCache,
-                            4 * kFirstLevelCache, kSecondLevelCache}) {
+    for (const int cache : {kFirstLevelBytes / 2, kFirstLevelBytes, 2 * kFirstLevelBytes,
+                            4 * kFirstLevelBytes, kSecondLevelBytes}) {
       add(false, block, SliceChannels(problem, block, cache));
     }
     add(false, block, problem.in_channels);

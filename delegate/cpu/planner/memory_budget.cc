@@ -36,13 +36,14 @@ Status TooLarge(const Graph& graph, const Task& task, double bytes, int64_t budg
 
 }  // namespace
 
-Status CheckLayouts(const Graph& graph, const std::vector<Task>& tasks, const LayoutChoice& layouts,
+Status CheckLayouts(const Graph& graph, const std::vector<Task>& tasks, const TaskPlan& plan,
                     int64_t budget) {
   constexpr double kIndex = std::numeric_limits<int32_t>::max();
   double tables = 0;  // of all steps
   for (size_t t = 0; t < tasks.size(); ++t) {
     const Task& task = tasks[t];
-    const Family family = layouts.FamilyOf(t);
+    const TaskDecision& decision = plan.tasks[t];
+    const Family family = decision.family;
     if (family != Family::kLaneTiled && family != Family::kBlocked) continue;
     const auto check = [&](const Layout& layout, int value) -> Status {
       const LayoutSize size = SizeOf(layout, graph.values[value].shape);
@@ -54,12 +55,10 @@ Status CheckLayouts(const Graph& graph, const std::vector<Task>& tasks, const La
       if (layout.kind == LayoutKind::kLaneTiled) tables += 2 * size.plane_floats * sizeof(int32_t);
       return Status::Ok();
     };
-    PCONV_RETURN_IF_ERROR(check(layouts.HomeOf(task.output), task.output));
+    PCONV_RETURN_IF_ERROR(check(plan.home[task.output], task.output));
     for (size_t i = 0; i < task.inputs.size(); ++i) {
       if (graph.values[task.inputs[i]].shape.size() != 4) continue;
-      PCONV_RETURN_IF_ERROR(check(
-          family == Family::kLaneTiled ? layouts.Needed(task, i) : layouts.NeededBlocked(task, i),
-          task.inputs[i]));
+      PCONV_RETURN_IF_ERROR(check(decision.reads[i], task.inputs[i]));
     }
     if (WindowOf(graph.nodes[task.main]) != nullptr) {
       tables += static_cast<double>(task.window.kernel_h) * task.window.kernel_w * sizeof(size_t);

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <limits>
 
+#include "delegate/cpu/plan/machine.h"
+
 namespace pconv::cpu {
 namespace {
 

@@ -4,6 +4,8 @@
 #include <limits>
 #include <utility>
 
+#include "delegate/cpu/plan/machine.h"
+
 namespace pconv::cpu {
 
 using blocked::Range;
@@ -20,22 +22,21 @@ Tensor ViewOf(const Buffer& buffer, const RunContext& context, int index, int n)
   return view;
 }
 
-namespace {
-
-Range ShareOf(int count, int thread, int num_threads) {
-  return {static_cast<int>(int64_t{count} * thread / num_threads),
-          static_cast<int>(int64_t{count} * (thread + 1) / num_threads)};
-}
-
-// Rows of the input under the windows of these rows of the output.
-Range RowsUnder(const Window& window, int before, Range rows) {
-  // Far outside of any image, where chains of strides lead that no plan takes (StripRows).
+Range RowsUnder(const Window& window, int height, Range rows) {
+  // Far outside of any image, where chains of strides lead that no plan takes.
   constexpr int64_t kFar = std::numeric_limits<int>::max() / 4;
+  const int before = ResolveHeight(window, height).before;
   const int64_t begin = int64_t{rows.begin} * window.stride_h - before;
   const int64_t end = int64_t{rows.end - 1} * window.stride_h - before +
                       int64_t{window.kernel_h - 1} * window.dilation_h + 1;
   return {static_cast<int>(std::clamp(begin, -kFar, kFar)),
           static_cast<int>(std::clamp(end, -kFar, kFar))};
+}
+
+namespace {
+
+Range ShareOf(int count, int thread, int num_threads) {
+  return {ShareBegin(count, thread, num_threads), ShareBegin(count, thread + 1, num_threads)};
 }
 
 // The same memory with rows numbered from `row`.
@@ -141,39 +142,57 @@ void BlockedToNhwcStep::Run(const RunContext& context) const {
 
 // ---- Convolution -------------------------------------------------------------------------------
 
-Status BlockedConvStep::Create(const blocked::Kernels& kernels,
-                               std::shared_ptr<const blocked::PackedConv> weights,
-                               const Window& window, const BlockedConvChoice& choice,
-                               ActivationRange range, Plan* plan, int input, int addend, int output,
-                               int num_threads, std::unique_ptr<Step>* result) {
-  std::unique_ptr<BlockedConvStep> step(new BlockedConvStep(kernels));
-  step->weights_ = std::move(weights);
-  step->window_ = window;
-  step->choice_ = choice;
-  step->range_ = range;
-  step->input_ = plan->buffers[input];
-  step->output_ = plan->buffers[output];
-  step->reads = {input};
-  step->writes = output;
-  if (addend >= 0) {
-    step->has_addend_ = true;
-    step->addend_ = plan->buffers[addend];
-    step->reads.push_back(addend);
+Status BlockedConvStep::Create(const blocked::Kernels& kernels, const Convolution& convolution,
+                               const BlockedBand* band, Plan* plan,
+                               std::unique_ptr<BlockedRowStep>* result) {
+  std::unique_ptr<BlockedConvStep> step(new BlockedConvStep(kernels, convolution, *plan));
+  PCONV_RETURN_IF_ERROR(band != nullptr ? step->PrepareRows(*band)
+                                        : step->Prepare(plan, convolution.num_threads));
+  *result = std::move(step);
+  return Status::Ok();
+}
+
+BlockedConvStep::BlockedConvStep(const blocked::Kernels& kernels, const Convolution& convolution,
+                                 const Plan& plan)
+    : kernels_(kernels),
+      weights_(convolution.weights),
+      window_(convolution.window),
+      choice_(convolution.choice),
+      range_(convolution.binding.range),
+      input_(plan.buffers[convolution.binding.input]),
+      output_(plan.buffers[convolution.binding.output]) {
+  reads = {convolution.binding.input};
+  writes = convolution.binding.output;
+  if (convolution.binding.addend >= 0) {
+    has_addend_ = true;
+    addend_ = plan.buffers[convolution.binding.addend];
+    reads.push_back(convolution.binding.addend);
   }
-  const ImageShape& out = step->output_.shape;
-  step->tiles_ = blocked::CutIntoTiles(kernels, out.h, out.w, choice.tile_rows);
-  const size_t partial = blocked::PartialFloats(*step->weights_, step->tiles_.size());
+}
+
+Status BlockedConvStep::Prepare(Plan* plan, int num_threads) {
+  const ImageShape& out = output_.shape;
+  tiles_ = blocked::CutIntoTiles(kernels_, out.h, out.w, choice_.tile_rows);
+  const size_t partial = blocked::PartialFloats(*weights_, tiles_.size());
   if (partial > 0) {
-    step->partial_ = plan->AddScratch(partial);
-    step->reads.push_back(step->partial_);
+    partial_ = plan->AddScratch(partial);
+    reads.push_back(partial_);
   }
   RunContext nowhere;
   nowhere.data.assign(plan->buffers.size(), nullptr);
-  PCONV_RETURN_IF_ERROR(blocked::ResolveOffsets(
-      *step->weights_, window, ViewOf(step->input_, nowhere, input, 0), &step->offsets_));
-  step->Split(num_threads);
-  *result = std::move(step);
-  return Status::Ok();
+  Split(num_threads);
+  return blocked::ResolveOffsets(*weights_, window_, ViewOf(input_, nowhere, reads[0], 0),
+                                 &offsets_);
+}
+
+Status BlockedConvStep::PrepareRows(const BlockedBand& band) {
+  row_tiles_.assign(1, {});
+  for (int rows = 1; rows <= band.max_rows; ++rows) {
+    row_tiles_.push_back(blocked::CutIntoTiles(kernels_, rows, output_.shape.w, choice_.tile_rows));
+    row_scratch_floats_ =
+        std::max(row_scratch_floats_, blocked::PartialFloats(*weights_, row_tiles_.back().size()));
+  }
+  return blocked::ResolveOffsets(*weights_, window_, band.input, &offsets_);
 }
 
 void BlockedConvStep::Split(int num_threads) {
@@ -218,18 +237,7 @@ void BlockedConvStep::Run(const RunContext& context) const {
 }
 
 Range BlockedConvStep::InputRows(Range rows) const {
-  return RowsUnder(window_, ResolveHeight(window_, input_.shape.h).before, rows);
-}
-
-Status BlockedConvStep::PrepareRows(const Tensor& input, int max_rows, size_t* scratch) {
-  PCONV_RETURN_IF_ERROR(blocked::ResolveOffsets(*weights_, window_, input, &offsets_));
-  *scratch = 0;
-  row_tiles_.assign(1, {});
-  for (int rows = 1; rows <= max_rows; ++rows) {
-    row_tiles_.push_back(blocked::CutIntoTiles(kernels_, rows, output_.shape.w, choice_.tile_rows));
-    *scratch = std::max(*scratch, blocked::PartialFloats(*weights_, row_tiles_.back().size()));
-  }
-  return Status::Ok();
+  return RowsUnder(window_, input_.shape.h, rows);
 }
 
 void BlockedConvStep::RunRows(const Tensor& input, const Tensor& output, Range rows,
@@ -268,12 +276,7 @@ void BlockedWindowStep::Run(const RunContext& context) const {
 }
 
 Range BlockedWindowStep::InputRows(Range rows) const {
-  return RowsUnder(window_, ResolveHeight(window_, input_.shape.h).before, rows);
-}
-
-Status BlockedWindowStep::PrepareRows(const Tensor&, int, size_t* scratch) {
-  *scratch = 0;
-  return Status::Ok();
+  return RowsUnder(window_, input_.shape.h, rows);
 }
 
 void BlockedWindowStep::RunRows(const Tensor& input, const Tensor& output, Range rows,
@@ -370,13 +373,12 @@ void BlockedMeanStep::Run(const RunContext& context) const {
 
 BlockedSparseFullyConnectedStep::BlockedSparseFullyConnectedStep(const blocked::Kernels& kernels,
                                                                  const FkwView& layer,
-                                                                 ActivationRange range,
-                                                                 const Plan& plan, int input,
-                                                                 int output, int num_threads)
-    : kernels_(kernels), layer_(layer), range_(range) {
-  reads = {input};
-  writes = output;
-  rows_ = static_cast<int>(plan.buffers[input].floats() / layer.options().in_channels);
+                                                                 const ConvBinding& binding,
+                                                                 const Plan& plan, int num_threads)
+    : kernels_(kernels), layer_(layer), range_(binding.range) {
+  reads = {binding.input};
+  writes = binding.output;
+  rows_ = static_cast<int>(plan.buffers[binding.input].floats() / layer.options().in_channels);
   std::vector<int64_t> work;
   for (int g = 0; g < layer.num_groups(); ++g) {
     work.push_back(

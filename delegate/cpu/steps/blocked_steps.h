@@ -9,6 +9,7 @@
 
 #include "delegate/cpu/kernels/blocked/kernels.h"
 #include "delegate/cpu/plan/blocked_conv_choice.h"
+#include "delegate/cpu/plan/conv_binding.h"
 #include "delegate/cpu/plan/plan.h"
 #include "delegate/cpu/weights/blocked_conv.h"
 #include "delegate/engine_options.h"
@@ -46,36 +47,51 @@ class BlockedRowStep : public Step {
  public:
   // The rows of the input that these rows of the output need, perhaps beyond the image.
   virtual blocked::Range InputRows(blocked::Range rows) const = 0;
-  // Settles what depends on the band the input comes in and on the most rows asked for at once.
-  // From then on the step computes rows only. *scratch: floats that RunRows needs.
-  virtual Status PrepareRows(const blocked::Tensor& input, int max_rows, size_t* scratch) = 0;
+  // Floats that RunRows needs.
+  virtual size_t row_scratch_floats() const { return 0; }
+  // Of a step that was made for such bands.
   virtual void RunRows(const blocked::Tensor& input, const blocked::Tensor& output,
                        blocked::Range rows, float* scratch) const = 0;
-  virtual int64_t weight_bytes() const = 0;
 };
+
+// What a row step is made for, where it works on rows of a band and not on images.
+struct BlockedBand {
+  blocked::Tensor input;  // the band that it reads, without data
+  int max_rows;           // of its output, at once
+};
+
+// The rows of an image of `height` rows that the window needs for these rows of its output, perhaps
+// beyond the image.
+blocked::Range RowsUnder(const Window& window, int height, blocked::Range rows);
 
 class BlockedConvStep : public BlockedRowStep {
  public:
-  // `weights` were packed for `choice`. `addend`: buffer added before the activation, or -1. Adds a
-  // buffer for sums that go from chunk to chunk to the plan.
-  static Status Create(const blocked::Kernels& kernels,
-                       std::shared_ptr<const blocked::PackedConv> weights, const Window& window,
-                       const BlockedConvChoice& choice, ActivationRange range, Plan* plan,
-                       int input, int addend, int output, int num_threads,
-                       std::unique_ptr<Step>* step);
+  struct Convolution {
+    std::shared_ptr<const blocked::PackedConv> weights;  // packed for `choice`
+    Window window;
+    BlockedConvChoice choice;
+    ConvBinding binding;
+    int num_threads;
+  };
+  // Works on images, and adds a buffer for sums that go from chunk to chunk to the plan; or, with
+  // `band`, on rows of such bands (then without an addend). Fails where an image is too large.
+  static Status Create(const blocked::Kernels& kernels, const Convolution& convolution,
+                       const BlockedBand* band, Plan* plan, std::unique_ptr<BlockedRowStep>* step);
   void Run(const RunContext& context) const override;
   blocked::Range InputRows(blocked::Range rows) const override;
-  Status PrepareRows(const blocked::Tensor& input, int max_rows, size_t* scratch) override;
+  size_t row_scratch_floats() const override { return row_scratch_floats_; }
   void RunRows(const blocked::Tensor& input, const blocked::Tensor& output, blocked::Range rows,
                float* scratch) const override;
-  int64_t weight_bytes() const override { return weights_->bytes(); }
-  bool has_addend() const { return has_addend_; }
 
  private:
   struct Share {
     blocked::Range tiles, groups;
   };
-  explicit BlockedConvStep(const blocked::Kernels& kernels) : kernels_(kernels) {}
+  BlockedConvStep(const blocked::Kernels& kernels, const Convolution& convolution,
+                  const Plan& plan);
+  // For whole images; for rows of bands.
+  Status Prepare(Plan* plan, int num_threads);
+  Status PrepareRows(const BlockedBand& band);
   void Split(int num_threads);
 
   const blocked::Kernels& kernels_;
@@ -90,6 +106,7 @@ class BlockedConvStep : public BlockedRowStep {
   std::vector<blocked::Tile> tiles_;
   std::vector<Share> shares_;                          // per thread
   std::vector<std::vector<blocked::Tile>> row_tiles_;  // of images of 0, 1, 2... rows
+  size_t row_scratch_floats_ = 0;
 };
 
 // Slides a window over every channel by itself.
@@ -97,7 +114,6 @@ class BlockedWindowStep : public BlockedRowStep {
  public:
   void Run(const RunContext& context) const override;
   blocked::Range InputRows(blocked::Range rows) const override;
-  Status PrepareRows(const blocked::Tensor& input, int max_rows, size_t* scratch) override;
   void RunRows(const blocked::Tensor& input, const blocked::Tensor& output, blocked::Range rows,
                float* scratch) const override;
 
@@ -121,7 +137,6 @@ class BlockedDepthwiseStep : public BlockedWindowStep {
                        std::shared_ptr<const blocked::DepthwiseWeights> weights,
                        const Window& window, ActivationRange range, const Plan& plan, int input,
                        int output);
-  int64_t weight_bytes() const override { return weights_->bytes(); }
 
  private:
   void RunBlockRows(const blocked::Windowed& job, blocked::Range block_rows) const override;
@@ -134,7 +149,6 @@ class BlockedPoolStep : public BlockedWindowStep {
  public:
   BlockedPoolStep(const blocked::Kernels& kernels, bool average, const Window& window,
                   ActivationRange range, const Plan& plan, int input, int output);
-  int64_t weight_bytes() const override { return 0; }
 
  private:
   void RunBlockRows(const blocked::Windowed& job, blocked::Range block_rows) const override;
@@ -185,8 +199,7 @@ class BlockedMeanStep : public Step {
 class BlockedSparseFullyConnectedStep : public Step {
  public:
   BlockedSparseFullyConnectedStep(const blocked::Kernels& kernels, const FkwView& layer,
-                                  ActivationRange range, const Plan& plan, int input, int output,
-                                  int num_threads);
+                                  const ConvBinding& binding, const Plan& plan, int num_threads);
   void Run(const RunContext& context) const override;
 
  private:

@@ -4,6 +4,9 @@
 #include <array>
 #include <cstring>
 #include <limits>
+#include <utility>
+
+#include "delegate/cpu/plan/machine.h"
 
 namespace pconv::cpu {
 namespace {
@@ -14,10 +17,33 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 // number of rows and columns.
 constexpr int kBlockRows = 4, kBlockColumns = 2 * kPatternColumns;
 
-// A source's output of fewer bytes stays in the second-level cache, or close to it, anyway.
-constexpr size_t kSourceBytes = 3 << 20;
-// A source has at most this share of the kernels of its reader, because of what it computes twice.
-constexpr size_t kSourceShare = 5;
+// The block of a source's output that a block reads, from row to row.
+Layout SourceBlockOf(const Layout& tiles) {
+  Layout block = tiles;
+  block.tile_h = kBlockRows + 2 * ConvStep::kSourceHalo;
+  block.tile_w = kBlockColumns + 2 * ConvStep::kSourceHalo;
+  block.halo_top = block.halo_bottom = block.halo_left = block.halo_right = 0;
+  return block;
+}
+
+// [3 rows][3 columns][lanes] of cells before, in and behind a tile: 0 where a lane's cell lies
+// outside an image that fills its tiles, else -1.
+std::vector<int32_t> EdgeMasksOf(const Layout& tiles) {
+  const auto outside = [](int place, int tile, int tiles) {
+    return (place == 0 && tile == 0) || (place == 2 && tile == tiles - 1);
+  };
+  std::vector<int32_t> masks;
+  for (int row = 0; row < 3; ++row) {
+    for (int column = 0; column < 3; ++column) {
+      for (int lane = 0; lane < tiles.lanes; ++lane) {
+        const bool clear = outside(row, lane / tiles.grid_w, tiles.grid_h) ||
+                           outside(column, lane % tiles.grid_w, tiles.grid_w);
+        masks.push_back(clear ? 0 : -1);
+      }
+    }
+  }
+  return masks;
+}
 
 // Rows of the next register block of patterns when `rest` are left: `rows`, or one less or more so
 // that no single row is left over. The kernel takes at most `most`.
@@ -30,31 +56,46 @@ int PatternBlockRows(int rest, int rows, int most) {
 
 }  // namespace
 
-ConvStep::ConvStep(const KernelTable& kernels, std::shared_ptr<const PackedConv> weights,
-                   const ConvProblem& problem, const ConvChoice& choice, ActivationRange range,
-                   Plan* plan, int input, int addend, int output)
+ConvStep::ConvStep(const KernelTable& kernels, Convolution convolution, Plan* plan,
+                   Partners partners)
     : kernels_(kernels),
-      weights_(std::move(weights)),
-      range_(range),
-      input_(plan->buffers[input]),
-      output_(plan->buffers[output]),
-      choice_(choice),
-      num_threads_(problem.num_threads),
-      border_(kernels, output_),
-      window_(problem.window) {
-  reads = {input};
-  if (addend >= 0) {
-    has_addend_ = true;
-    addend_ = plan->buffers[addend];
-    reads.push_back(addend);
+      weights_(std::move(convolution.weights)),
+      range_(convolution.binding.range),
+      input_(plan->buffers[convolution.binding.input]),
+      output_(plan->buffers[convolution.binding.output]),
+      choice_(convolution.choice),
+      num_threads_(convolution.problem.num_threads),
+      border_(kernels, partners.pool != nullptr ? partners.pool->output() : output_),
+      window_(convolution.problem.window),
+      source_(std::move(partners.source)),
+      pool_(std::move(partners.pool)) {
+  const WindowOrigin origin = OriginOf(window_, input_.shape.h, input_.shape.w);
+  origin_ = input_.layout.CellOffset(origin.y, origin.x);
+  reads = {convolution.binding.input};
+  writes = pool_ != nullptr ? pool_->writes : convolution.binding.output;
+  if (source_ != nullptr) {
+    source_block_ = SourceBlockOf(output_.layout);
+    edge_masks_ = EdgeMasksOf(output_.layout);
+    source_blocks_ = plan->AddScratch(source_block_.plane_floats() * input_.shape.c * num_threads_);
+    reads = {source_blocks_};
+    input_.layout = source_block_;
   }
-  writes = output;
+  if (convolution.binding.addend >= 0) {
+    has_addend_ = true;
+    addend_ = plan->buffers[convolution.binding.addend];
+    reads.push_back(convolution.binding.addend);
+  }
   if (ScratchFloats() > 0) {
     scratch_ = plan->AddScratch(ScratchFloats() * num_threads_);
     reads.push_back(scratch_);
   }
-  const WindowOrigin origin = OriginOf(window_, input_.shape.h, input_.shape.w);
-  origin_ = input_.layout.CellOffset(origin.y, origin.x);
+  if (source_ != nullptr) {
+    reads.insert(reads.end(), source_->reads.begin(), source_->reads.end());
+  }
+  if (pool_ != nullptr) {
+    blocks_ = plan->AddScratch(BlockFloats() * num_threads_);
+    reads.push_back(blocks_);
+  }
   ResolveTaps();
   if (choice_.pattern_kernel) pattern_numbers_ = PatternNumbers(weights_->patterns);
 }
@@ -62,8 +103,6 @@ ConvStep::ConvStep(const KernelTable& kernels, std::shared_ptr<const PackedConv>
 void ConvStep::ResolveTaps() {
   input_row_ = window_.stride_h * input_.layout.row_floats();
   input_column_ = static_cast<size_t>(window_.stride_w) * input_.layout.lanes;
-  tap_offsets_.clear();
-  packed_offsets_.clear();
   for (const std::vector<int>& pattern : weights_->patterns) {
     for (const int tap : pattern) tap_offsets_.push_back(TapOffset(window_, input_.layout, tap));
   }
@@ -115,8 +154,8 @@ void ConvStep::RunThread(const RunContext& context, int thread, int image, float
   ConvArgs args = ArgsOf(context, image);
   if (choice_.split_rows) {
     const int rows = args.row_end;
-    args.row_begin = rows * thread / num_threads;
-    args.row_end = rows * (thread + 1) / num_threads;
+    args.row_begin = ShareBegin(rows, thread, num_threads);
+    args.row_end = ShareBegin(rows, thread + 1, num_threads);
   } else {
     args.group_begin = weights_->bounds[thread];
     args.group_end = weights_->bounds[thread + 1];
@@ -136,15 +175,6 @@ void ConvStep::RunThread(const RunContext& context, int thread, int image, float
     args.output = output != nullptr ? output : context.data[writes] + output_.ImageOffset(image);
   }
   RunImage(args, blocks);
-}
-
-bool ConvStep::WorksOnRows() const {
-  return !choice_.pattern_kernel && scratch_ < 0 && source_ == nullptr && pool_ == nullptr;
-}
-
-bool ConvStep::IsPointwise() const {
-  return window_.kernel_h == 1 && window_.kernel_w == 1 && window_.stride_h == 1 &&
-         window_.stride_w == 1 && input_.layout.SameTiles(output_.layout);
 }
 
 void ConvStep::RunRows(const RunContext& context, int image, int begin, int end, const Band* input,
@@ -230,41 +260,46 @@ void ConvStep::RunSource(const Blocks& blocks, int x, const ConvArgs& part, bool
     rows -= kKept;
     to += kKept * row;
   }
-  source_->RunRectangle(*blocks.context, blocks.image, y, x - kSourceHalo, rows,
-                        part.columns + 2 * kSourceHalo, source_block_, to);
+  const Rectangle needed = {y, x - kSourceHalo, rows, part.columns + 2 * kSourceHalo};
+  source_->RunRectangle(*blocks.context, blocks.image, needed, source_block_, to);
+  ClearOutside(needed, to);
 }
 
-void ConvStep::RunRectangle(const RunContext& context, int image, int y, int x, int rows,
-                            int columns, const Layout& block, float* to) const {
+void ConvStep::RunRectangle(const RunContext& context, int image, const Rectangle& part,
+                            const Layout& layout, float* to) const {
   ConvArgs args = ArgsOf(context, image);
-  args.input +=
-      y * static_cast<ptrdiff_t>(args.input_row) + x * static_cast<ptrdiff_t>(args.input_column);
+  args.input += part.y * static_cast<ptrdiff_t>(args.input_row) +
+                part.x * static_cast<ptrdiff_t>(args.input_column);
   args.output = to;
-  args.output_plane = block.plane_floats();
-  args.output_row = block.row_floats();
-  args.row_end = rows;
-  args.columns = columns;
+  args.output_plane = layout.plane_floats();
+  args.output_row = layout.row_floats();
+  args.row_end = part.rows;
+  args.columns = part.columns;
   RunPart(args);
+}
+
+void ConvStep::ClearOutside(const Rectangle& part, float* block) const {
   // Before, in or behind the tile.
   const auto place = [](int cell, int size) { return cell < 0 ? 0 : cell < size ? 1 : 2; };
   // On the stack: threads allocate nothing.
   std::array<BorderMask, (kBlockRows + 2 * kSourceHalo) * (kBlockColumns + 2 * kSourceHalo)> masked;
   size_t num_masked = 0;
-  for (int r = 0; r < rows; ++r) {
-    const int row = place(y + r, output_.layout.tile_h);
-    for (int c = 0; c < columns; ++c) {
-      const int column = place(x + c, output_.layout.tile_w);
+  const Layout& layout = source_block_;
+  for (int r = 0; r < part.rows; ++r) {
+    const int row = place(part.y + r, output_.layout.tile_h);
+    for (int c = 0; c < part.columns; ++c) {
+      const int column = place(part.x + c, output_.layout.tile_w);
       if (row == 1 && column == 1) continue;
-      const size_t cell = r * block.row_floats() + static_cast<size_t>(c) * block.lanes;
+      const size_t cell = r * layout.row_floats() + static_cast<size_t>(c) * layout.lanes;
       masked[num_masked++] = {static_cast<uint32_t>(cell),
-                              static_cast<uint32_t>((row * 3 + column) * block.lanes)};
+                              static_cast<uint32_t>((row * 3 + column) * layout.lanes)};
     }
   }
   if (num_masked == 0) return;
   BorderArgs border{};
-  border.planes = to;
-  border.plane_floats = block.plane_floats();
-  border.plane_end = output_.shape.c;
+  border.planes = block;
+  border.plane_floats = layout.plane_floats();
+  border.plane_end = input_.shape.c;
   border.masked = num_masked;
   border.masked_list = masked.data();
   border.masks = edge_masks_.data();
@@ -306,109 +341,6 @@ void ConvStep::RunPart(ConvArgs args) const {
     }
     y += rows;
   }
-}
-
-bool ConvStep::FusePool(std::unique_ptr<Step>* step, Plan* plan) {
-  auto* pool = dynamic_cast<PoolStep*>(step->get());
-  const Layout& tiles = output_.layout;
-  // Lanes outside the image would have to be cleared before the pool.
-  const bool even = tiles.tile_h % 2 == 0 && tiles.tile_w % 2 == 0 &&
-                    tiles.grid_h * tiles.tile_h == output_.shape.h &&
-                    tiles.grid_w * tiles.tile_w == output_.shape.w;
-  // All filters of some rows: an even number for every thread.
-  const bool rows =
-      num_threads_ == 1 || (choice_.split_rows && output_.layout.tile_h % (2 * num_threads_) == 0);
-  if (pool == nullptr || pool_ != nullptr || !choice_.pattern_kernel || !even || !rows ||
-      pool->reads[0] != writes || !pool->WorksOnBlocks()) {
-    return false;
-  }
-  blocks_ = plan->AddScratch(BlockFloats() * num_threads_);
-  reads.push_back(blocks_);
-  writes = pool->writes;
-  node = pool->node;
-  name = pool->name;
-  kernel += " > " + pool->kernel;
-  border_ = Border(kernels_, pool->output());
-  pool_.reset(static_cast<PoolStep*>(step->release()));
-  return true;
-}
-
-bool ConvStep::FuseSource(std::unique_ptr<Step>* step, Plan* plan) {
-  auto* source = dynamic_cast<ConvStep*>(step->get());
-  if (source == nullptr) return false;
-  const auto plain = [](const ConvStep& conv) {
-    const Window& w = conv.window_;
-    const WindowOrigin origin = OriginOf(w, conv.input_.shape.h, conv.input_.shape.w);
-    return conv.choice_.pattern_kernel && conv.scratch_ < 0 && conv.source_ == nullptr &&
-           conv.weights_->slices.size() == 1 && origin.y == -1 && origin.x == -1 &&
-           conv.output_.shape.h == conv.input_.shape.h &&
-           conv.output_.shape.w == conv.input_.shape.w;
-  };
-  const Layout& tiles = output_.layout;
-  const Layout& halo = source->input_.layout;
-  const bool fits =
-      plain(*this) && plain(*source) && !source->has_addend_ && source->pool_ == nullptr &&
-      source->writes == reads[0] && tiles.SameTiles(source->output_.layout) &&
-      tiles.grid_h * tiles.tile_h == output_.shape.h &&
-      tiles.grid_w * tiles.tile_w == output_.shape.w && (num_threads_ == 1 || choice_.split_rows) &&
-      std::min(std::min(halo.halo_top, halo.halo_bottom),
-               std::min(halo.halo_left, halo.halo_right)) > kSourceHalo;
-  const auto kernels = [](const ConvStep& conv) { return conv.weights_->slices[0].records.size(); };
-  if (!fits || input_.floats() * sizeof(float) < kSourceBytes ||
-      kernels(*source) * kSourceShare > kernels(*this)) {
-    return false;
-  }
-  source_block_ = tiles;
-  source_block_.tile_h = kBlockRows + 2 * kSourceHalo;
-  source_block_.tile_w = kBlockColumns + 2 * kSourceHalo;
-  source_block_.halo_top = source_block_.halo_bottom = 0;
-  source_block_.halo_left = source_block_.halo_right = 0;
-  source_blocks_ = plan->AddScratch(source_block_.plane_floats() * input_.shape.c * num_threads_);
-  reads[0] = source_blocks_;
-  reads.insert(reads.end(), source->reads.begin(), source->reads.end());
-  input_.layout = source_block_;
-  ResolveTaps();
-
-  const auto outside = [](int place, int tile, int tiles) {
-    return (place == 0 && tile == 0) || (place == 2 && tile == tiles - 1);
-  };
-  for (int row = 0; row < 3; ++row) {
-    for (int column = 0; column < 3; ++column) {
-      for (int lane = 0; lane < tiles.lanes; ++lane) {
-        const bool clear = outside(row, lane / tiles.grid_w, tiles.grid_h) ||
-                           outside(column, lane % tiles.grid_w, tiles.grid_w);
-        source->edge_masks_.push_back(clear ? 0 : -1);
-      }
-    }
-  }
-  kernel = source->kernel + " > " + kernel;
-  source_.reset(static_cast<ConvStep*>(step->release()));
-  return true;
-}
-
-void FuseConvolutions(Plan* plan) {
-  std::vector<int> readers(plan->buffers.size(), 0);
-  for (const auto& step : plan->steps) {
-    for (const int buffer : step->reads) ++readers[buffer];
-  }
-  std::vector<std::unique_ptr<Step>> steps;
-  for (auto& step : plan->steps) {
-    const bool alone = !steps.empty() && readers[steps.back()->writes] == 1;
-    auto* conv = dynamic_cast<ConvStep*>(step.get());
-    if (alone && conv != nullptr && conv->FuseSource(&steps.back(), plan)) steps.pop_back();
-    auto* before = steps.empty() ? nullptr : dynamic_cast<ConvStep*>(steps.back().get());
-    if (!alone || before == nullptr || !before->FusePool(&step, plan)) {
-      steps.push_back(std::move(step));
-    }
-  }
-  plan->steps = std::move(steps);
-}
-
-std::string ConvStep::KernelName() const {
-  std::string name = std::string("lane_tiled_") + kernels_.name + " ";
-  if (weights_->group > 1) name += "group " + std::to_string(weights_->group) + " ";
-  if (scratch_ >= 0) name += kernels_.pair_scratch > 0 ? "float16 " : "packed ";
-  return name + choice_.ToString() + ", " + output_.layout.ToString();
 }
 
 }  // namespace pconv::cpu

@@ -8,6 +8,7 @@
 #include "delegate/cpu/kernels/kernel_table.h"
 #include "delegate/cpu/layout/window.h"
 #include "delegate/cpu/plan/border.h"
+#include "delegate/cpu/plan/conv_binding.h"
 #include "delegate/cpu/plan/conv_choice.h"
 #include "delegate/cpu/plan/plan.h"
 #include "delegate/cpu/steps/tiled_steps.h"
@@ -18,23 +19,32 @@ namespace pconv::cpu {
 
 class ConvStep : public Step {
  public:
-  // Buffers: input, output and the one to add before the activation (or -1) with the tiles of the
-  // output. `weights` were packed for `choice`.
-  ConvStep(const KernelTable& kernels, std::shared_ptr<const PackedConv> weights,
-           const ConvProblem& problem, const ConvChoice& choice, ActivationRange range, Plan* plan,
-           int input, int addend, int output);
+  struct Convolution {
+    std::shared_ptr<const PackedConv> weights;  // packed for `choice`
+    ConvProblem problem;
+    ConvChoice choice;
+    ConvBinding binding;
+  };
+  // Steps that it runs with blocks of its output, which only it reads or makes for them.
+  struct Partners {
+    // The convolution before it: what a block reads is computed right before it, and the whole
+    // never stored. What blocks share is computed again (ReadsSource in planner/).
+    std::unique_ptr<const ConvStep> source;
+    // The pool behind it: blocks are pooled while they are in cache, and the output itself is never
+    // stored. One that works on blocks (PoolStep).
+    std::unique_ptr<const PoolStep> pool;
+  };
+  // Adds the buffers that it works in to the plan.
+  ConvStep(const KernelTable& kernels, Convolution convolution, Plan* plan, Partners partners);
   void Run(const RunContext& context) const override;
   // A thread's share of an image. `output`: channel 0's cell (0, 0) instead of the step's buffer,
   // or null. Leaves the output's border to CompleteBorder.
   void RunThread(const RunContext& context, int thread, int image, float* output) const;
   // [threads + 1] The output channels of these shares; empty where threads have others.
   const std::vector<int>& channel_bounds() const { return weights_->channel_bounds; }
-  // Whether rows can be computed one by one, from and to bands.
-  bool WorksOnRows() const;
-  // Whether it reads of its input what it writes of its output, pixel by pixel.
-  bool IsPointwise() const;
   // Rows [begin, end) of one image's tiles, all filters. `input` (of a pointwise convolution),
   // `output`: instead of the step's buffers, or null. Leaves the output's border to CompleteBorder.
+  // Of a step whose choice WorksOnRows(), without partners.
   void RunRows(const RunContext& context, int image, int begin, int end, const Band* input,
                const Band* output) const;
   void CompleteBorder(const RunContext& context) const {
@@ -44,19 +54,10 @@ class ConvStep : public Step {
   void CompleteBorder(float* output, int begin, int end) const {
     border_.Complete(output - output_.layout.CellOffset(0, 0), begin, end);
   }
-  const Buffer& input() const { return input_; }
   const Buffer& output() const { return output_; }
-  // Takes over the pool, the only reader of this step's output: blocks of the output are pooled
-  // while they are in cache, and the output itself is never stored. False: it does not fit.
-  bool FusePool(std::unique_ptr<Step>* pool, Plan* plan);
-  // Takes over the convolution before it, whose output only this step reads, where that output is
-  // beyond the caches and cheap to compute: what a block reads is computed right before it, and the
-  // rest never stored. What blocks share is computed again. False: it does not fit.
-  bool FuseSource(std::unique_ptr<Step>* source, Plan* plan);
-  // The halo beyond `needed` that such a source's input takes.
+  // The halo of a source's input beyond that of its window: cells that its reader's window needs
+  // around a tile are computed, too.
   static constexpr int kSourceHalo = 1;
-  // Name of the kernel and of what it works on, for profiles.
-  std::string KernelName() const;
 
  private:
   // What blocks of the output work on, for one image and thread.
@@ -74,14 +75,20 @@ class ConvStep : public Step {
   // What the block of `part` in the strip from column `x` on reads of the source's output. `first`:
   // of the strip; others keep the rows that they share with the block above.
   void RunSource(const Blocks& blocks, int x, const ConvArgs& part, bool first) const;
-  // The rectangle from cell (`y`, `x`) on, which may begin and end one cell outside the tile, of
-  // all channels, to a block of this layout without halo; zero outside the image.
-  void RunRectangle(const RunContext& context, int image, int y, int x, int rows, int columns,
-                    const Layout& block, float* to) const;
+  // The rectangle from cell (`y`, `x`) of the output on, of all channels.
+  struct Rectangle {
+    int y, x, rows, columns;
+  };
+  // Such a rectangle, which may begin and end one cell outside the tile, into a block of `layout`,
+  // without halo, at `to`.
+  void RunRectangle(const RunContext& context, int image, const Rectangle& part,
+                    const Layout& layout, float* to) const;
+  // Clears what of a rectangle of the source's output lies outside the image.
+  void ClearOutside(const Rectangle& part, float* block) const;
   // All slices of such a part of the image; the kernels read and write from column 0 on.
   void RunPart(ConvArgs args) const;
   size_t BlockFloats() const;
-  // What follows from the input's layout.
+  // What follows from the layout of what it reads.
   void ResolveTaps();
   // Of every thread's scratch memory, in whole cache lines.
   size_t ScratchFloats() const;
@@ -100,17 +107,14 @@ class ConvStep : public Step {
   int num_threads_;
   Border border_;
   Window window_;
-  std::unique_ptr<ConvStep> source_;
+  std::unique_ptr<const ConvStep> source_;
   Layout source_block_;              // of a block of the source's output
   int source_blocks_ = -1;           // buffer of every thread's
-  std::vector<int32_t> edge_masks_;  // of a source: [3 rows][3 columns][lanes], see RunRectangle
-  std::unique_ptr<PoolStep> pool_;
+  std::vector<int32_t> edge_masks_;  // [3 rows][3 columns][lanes], see ClearOutside
+  std::unique_ptr<const PoolStep> pool_;
   int blocks_ = -1;   // buffer of every thread's block
   int scratch_ = -1;  // buffer of every thread's ConvArgs::scratch
 };
-
-// Lets convolutions take over the pools behind them and the convolutions before them.
-void FuseConvolutions(Plan* plan);
 
 }  // namespace pconv::cpu
 

@@ -13,18 +13,19 @@ namespace pconv::cpu {
 // A convolution of which every thread computes a range of output channels, and the depthwise one
 // that alone reads them: each thread takes the channels that it made. It need not wait for the
 // others and finds them in its own cache.
-class DepthwiseChannelsStep : public FusedDepthwiseStep {
+class DepthwiseChannelsStep : public Step {
  public:
-  // Takes the steps over, or leaves them alone and returns null: they do not fit.
-  static std::unique_ptr<FusedDepthwiseStep> Create(std::unique_ptr<Step>* source,
-                                                    std::unique_ptr<Step>* depthwise,
-                                                    int num_threads);
+  // The source's weights have channel_bounds(). `memory`: ThreadFloats or more.
+  DepthwiseChannelsStep(std::unique_ptr<const ConvStep> source,
+                        std::unique_ptr<const DepthwiseStep> depthwise, const ThreadMemory& memory);
   void Run(const RunContext& context) const override;
-  size_t ThreadFloats() const override;
+  // What every thread needs for what a convolution with these weights writes.
+  static size_t ThreadFloats(const PackedConv& weights, const Layout& written);
 
  private:
-  std::unique_ptr<ConvStep> source_;
-  std::unique_ptr<DepthwiseStep> depthwise_;
+  std::unique_ptr<const ConvStep> source_;
+  std::unique_ptr<const DepthwiseStep> depthwise_;
+  ThreadMemory memory_;
 };
 
 }  // namespace pconv::cpu

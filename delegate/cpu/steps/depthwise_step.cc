@@ -1,27 +1,19 @@
 #include "delegate/cpu/steps/depthwise_step.h"
 
+#include "delegate/cpu/layout/window.h"
+
 namespace pconv::cpu {
 
-bool FitsDepthwiseStep(const DepthwiseConv2DNode& node, const Window& window, const Layout& needed,
-                       int in_h, int in_w) {
-  const bool whole = window.kernel_h == 3 && window.kernel_w == 3 && window.dilation_h == 1 &&
-                     window.dilation_w == 1 && window.stride_h == window.stride_w &&
-                     window.stride_h <= 2;
-  const bool narrow = needed.halo_top <= 1 && needed.halo_bottom <= 1 && needed.halo_left <= 1 &&
-                      needed.halo_right <= 1;
-  return node.depth_multiplier == 1 && whole && narrow &&
-         WindowCells().Make(WithoutHalo(needed), needed, in_h, in_w);
-}
-
-DepthwiseStep::DepthwiseStep(const KernelTable& kernels, const float* weights, const float* bias,
-                             const Window& window, const Layout& needed, ActivationRange range,
-                             const Plan& plan, int input, int output)
+DepthwiseStep::DepthwiseStep(const KernelTable& kernels, const Convolution& convolution,
+                             const Plan& plan, const Layout* ring)
     : kernels_(kernels),
-      input_(plan.buffers[input]),
-      output_(plan.buffers[output]),
+      input_(plan.buffers[convolution.binding.input]),
+      output_(plan.buffers[convolution.binding.output]),
       border_(kernels, output_) {
-  reads = {input};
-  writes = output;
+  reads = {convolution.binding.input};
+  writes = convolution.binding.output;
+  const Window& window = convolution.window;
+  const Layout needed = NeededInput(window, input_.shape.h, input_.shape.w, output_.layout);
   cells_.Make(input_.layout, needed, input_.shape.h, input_.shape.w);
   args_.input_plane = input_.layout.plane_floats();
   args_.input_row = input_.layout.row_floats();
@@ -44,16 +36,17 @@ DepthwiseStep::DepthwiseStep(const KernelTable& kernels, const float* weights, c
     args_.side_lanes = sides_.lanes.data();
     args_.side_masks = sides_.masks.data();
   }
-  args_.weights = weights;
-  args_.bias = bias;
+  args_.weights = convolution.weights;
+  args_.bias = convolution.bias;
   args_.channels = output_.shape.c;
   args_.output_plane = output_.layout.plane_floats();
   args_.output_row = output_.layout.row_floats();
   args_.stride = window.stride_h;
   args_.row_end = output_.layout.tile_h;
   args_.columns = output_.layout.tile_w;
-  args_.lo = range.lo;
-  args_.hi = range.hi;
+  args_.lo = convolution.binding.range.lo;
+  args_.hi = convolution.binding.range.hi;
+  if (ring != nullptr) PointIntoRing(*ring);
 }
 
 void DepthwiseStep::Run(const RunContext& context) const {
@@ -76,14 +69,9 @@ void DepthwiseStep::RunChannels(const RunContext& context, int image, int begin,
                    image * args.channels + end);
 }
 
-bool DepthwiseStep::ReadRing(const Layout& ring) {
-  const Layout& tiles = input_.layout;
-  // Cells beyond a tile repeat then the same column of the row at its other end.
-  const bool exact = tiles.grid_h * tiles.tile_h == input_.shape.h &&
-                     tiles.grid_w * tiles.tile_w == input_.shape.w &&
-                     tiles.rows() == tiles.tile_h && tiles.columns() == tiles.tile_w;
-  if (!exact || args_.side_lanes == nullptr) return false;
-  const uint32_t row_floats = static_cast<uint32_t>(tiles.row_floats());
+void DepthwiseStep::PointIntoRing(const Layout& ring) {
+  // Cells beyond a tile repeat the same column of the row at its other end.
+  const uint32_t row_floats = static_cast<uint32_t>(input_.layout.row_floats());
   for (size_t row = 0; row < row_offsets_.size(); ++row) {
     row_offsets_[row] = static_cast<uint32_t>(row % ring.tile_h * ring.row_floats());
     for (int column = 0; column < args_.window_columns; ++column) {
@@ -93,7 +81,16 @@ bool DepthwiseStep::ReadRing(const Layout& ring) {
   }
   args_.input_plane = ring.plane_floats();
   args_.side_lanes = args_.side_masks = nullptr;
-  return true;
+}
+
+bool CanReadRing(const Buffer& image, const Layout& needed) {
+  const Layout& tiles = image.layout;
+  const bool exact = tiles.grid_h * tiles.tile_h == image.shape.h &&
+                     tiles.grid_w * tiles.tile_w == image.shape.w && tiles.rows() == tiles.tile_h &&
+                     tiles.columns() == tiles.tile_w;
+  WindowCells cells;
+  return exact && cells.Make(tiles, needed, image.shape.h, image.shape.w) &&
+         WindowSides().Make(cells, tiles, needed);
 }
 
 void DepthwiseStep::RunRows(const RunContext& context, int image, int begin, int end,

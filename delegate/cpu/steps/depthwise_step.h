@@ -8,38 +8,35 @@
 #include "delegate/cpu/kernels/kernel_table.h"
 #include "delegate/cpu/layout/window_cells.h"
 #include "delegate/cpu/plan/border.h"
+#include "delegate/cpu/plan/conv_binding.h"
 #include "delegate/cpu/plan/plan.h"
-#include "delegate/graph.h"
 #include "tflite_ops/core/conv_geometry.h"
 
 namespace pconv::cpu {
 
-// Whether the step below computes a convolution that reads an image of in_h x in_w in the layout
-// `needed` (NeededInput), or the same without halo.
-bool FitsDepthwiseStep(const DepthwiseConv2DNode& node, const Window& window, const Layout& needed,
-                       int in_h, int in_w);
-
 class DepthwiseStep : public Step {
  public:
-  // weights [9][channels], bias [channels] or null; both must outlive the step. `needed`:
-  // NeededInput.
-  DepthwiseStep(const KernelTable& kernels, const float* weights, const float* bias,
-                const Window& window, const Layout& needed, ActivationRange range, const Plan& plan,
-                int input, int output);
+  struct Convolution {
+    const float* weights;  // [9][channels]
+    const float* bias;     // [channels] or null; both must outlive the step
+    Window window;
+    ConvBinding binding;  // without addend
+  };
+  // `ring`: null, or the step takes its input from a ring of rows, each computed when the window
+  // reaches it: row `r` of the window of all outputs lies in row r % tile_h of `ring`, the input's
+  // tiles with fewer rows. CanReadRing() must hold then.
+  DepthwiseStep(const KernelTable& kernels, const Convolution& convolution, const Plan& plan,
+                const Layout* ring);
   void Run(const RunContext& context) const override;
   // Channels [begin, end) of one image. `input`: channel 0's cell (0, 0).
   void RunChannels(const RunContext& context, int image, int begin, int end,
                    const float* input) const;
 
-  // Takes its input from now on from a ring of rows, each computed when the window reaches it: row
-  // `r` of the window of all outputs lies in row r % tile_h of `ring`, the input's tiles with fewer
-  // rows. False: it does not fit.
-  bool ReadRing(const Layout& ring);
-  // The input's row of the tiles that such a row holds: those beyond a tile repeat its other end,
-  // of which the kernel takes the neighbours' lanes.
+  // The input's row of the tiles that a row of the ring holds: those beyond a tile repeat its other
+  // end, of which the kernel takes the neighbours' lanes.
   int SourceRow(int window_row) const { return source_rows_[window_row]; }
   int stride() const { return args_.stride; }
-  // Rows [begin, end) of one image's tiles, from such a ring. `output`: instead of the step's
+  // Rows [begin, end) of one image's tiles, from the ring. `output`: instead of the step's
   // buffer, or null. Leaves the output's border to CompleteBorder.
   void RunRows(const RunContext& context, int image, int begin, int end, const float* ring,
                const Band* output) const;
@@ -50,6 +47,8 @@ class DepthwiseStep : public Step {
   const Buffer& output() const { return output_; }
 
  private:
+  void PointIntoRing(const Layout& ring);
+
   const KernelTable& kernels_;
   DepthwiseArgs args_{};  // but for what depends on the run
   Buffer input_, output_;
@@ -59,6 +58,10 @@ class DepthwiseStep : public Step {
   std::vector<int> source_rows_;  // of the window of all outputs
   Border border_;
 };
+
+// Whether the step can read a ring of rows of `image`, lane-tiled, of which its window needs the
+// layout `needed` (NeededInput): it then finds what lies beyond a tile at the tile's other end.
+bool CanReadRing(const Buffer& image, const Layout& needed);
 
 }  // namespace pconv::cpu
 

@@ -3,38 +3,31 @@
 #include <algorithm>
 #include <utility>
 
+#include "delegate/cpu/plan/machine.h"
+
 namespace pconv::cpu {
 namespace {
 
 constexpr int kPixels = 4, kTaps = 4;
-}  // namespace
 
-bool FitsFewPixels(const ConvProblem& problem, const Buffer& input, const Buffer& output) {
-  const Layout& tiles = output.layout;
-  return problem.group == 1 && problem.taps == kTaps && problem.sliceable &&
-         problem.in_channels < 1 << 16 && problem.window.stride_h == 1 &&
-         problem.window.stride_w == 1 && output.shape.h * output.shape.w <= kPixels &&
-         input.shape.h == output.shape.h && input.shape.w == output.shape.w && tiles.tile_h == 1 &&
-         tiles.tile_w == 1 && tiles.grid_h * tiles.grid_w <= kPixels &&
-         input.layout.SameTiles(tiles);
-}
+}  // namespace
 
 FewPixelsStep::FewPixelsStep(const KernelTable& kernels,
                              std::shared_ptr<const FewPixelsWeights> weights, const Window& window,
-                             ActivationRange range, Plan* plan, int input, int addend, int output)
+                             Plan* plan, const ConvBinding& binding)
     : kernels_(kernels),
       weights_(std::move(weights)),
-      range_(range),
-      input_(plan->buffers[input]),
-      output_(plan->buffers[output]),
+      range_(binding.range),
+      input_(plan->buffers[binding.input]),
+      output_(plan->buffers[binding.output]),
       border_(kernels, output_) {
-  reads = {input};
-  if (addend >= 0) {
+  reads = {binding.input};
+  if (binding.addend >= 0) {
     has_addend_ = true;
-    addend_ = plan->buffers[addend];
-    reads.push_back(addend);
+    addend_ = plan->buffers[binding.addend];
+    reads.push_back(binding.addend);
   }
-  writes = output;
+  writes = binding.output;
   size_t filters = 0;  // of a part
   for (const FewPixelsWeights::Part& part : weights_->parts) {
     filters = std::max(filters, part.filters.size());

@@ -8,22 +8,18 @@
 
 #include "delegate/cpu/kernels/kernel_table.h"
 #include "delegate/cpu/plan/border.h"
-#include "delegate/cpu/plan/conv_problem.h"
+#include "delegate/cpu/plan/conv_binding.h"
 #include "delegate/cpu/plan/plan.h"
 #include "delegate/cpu/weights/few_pixels_weights.h"
 #include "tflite_ops/core/conv_geometry.h"
 
 namespace pconv::cpu {
 
-// Whether input and output are images of the same pixels, all in one vector, and few enough.
-bool FitsFewPixels(const ConvProblem& problem, const Buffer& input, const Buffer& output);
-
 class FewPixelsStep : public Step {
  public:
-  // Adds a buffer to the plan. `addend`: buffer with the layout of the output, or -1.
+  // Adds a buffer to the plan.
   FewPixelsStep(const KernelTable& kernels, std::shared_ptr<const FewPixelsWeights> weights,
-                const Window& window, ActivationRange range, Plan* plan, int input, int addend,
-                int output);
+                const Window& window, Plan* plan, const ConvBinding& binding);
   void Run(const RunContext& context) const override;
 
  private:

@@ -8,26 +8,15 @@
 
 namespace pconv::cpu {
 
-class FusedDepthwiseStep : public Step {
- public:
-  // What every thread needs.
-  virtual size_t ThreadFloats() const = 0;
-  // The buffer in which every thread has `thread_floats`. All such steps of a plan share one, so
-  // that it stays in the caches of the same cores.
-  void UseBuffer(int buffer, size_t thread_floats) {
-    buffer_ = buffer;
-    thread_floats_ = thread_floats;
-    reads.push_back(buffer);  // so that the arena keeps it
-  }
+// A buffer in which every thread has `thread_floats`. All such steps of a plan share one, so that
+// it stays in the caches of the same cores.
+struct ThreadMemory {
+  int buffer = -1;
+  size_t thread_floats = 0;
 
- protected:
-  float* MemoryOf(const RunContext& context, int thread) const {
-    return context.data[buffer_] + thread * thread_floats_;
+  float* Of(const RunContext& context, int thread) const {
+    return context.data[buffer] + thread * thread_floats;
   }
-
- private:
-  int buffer_ = -1;
-  size_t thread_floats_ = 0;
 };
 
 }  // namespace pconv::cpu

@@ -44,17 +44,16 @@ void CopyStep::Run(const RunContext& context) const {
 }
 
 FullyConnectedStep::FullyConnectedStep(const KernelTable& kernels, const float* weights,
-                                       const float* bias, int rows, int inputs, int outputs,
-                                       ActivationRange range, int input, int output)
+                                       const float* bias, const MatrixProduct& product)
     : kernels_(kernels),
       weights_(weights),
       bias_(bias),
-      rows_(rows),
-      inputs_(inputs),
-      outputs_(outputs),
-      range_(range) {
-  reads = {input};
-  writes = output;
+      rows_(product.rows),
+      inputs_(product.inputs),
+      outputs_(product.outputs),
+      range_(product.binding.range) {
+  reads = {product.binding.input};
+  writes = product.binding.output;
 }
 
 void FullyConnectedStep::Run(const RunContext& context) const {
@@ -69,17 +68,16 @@ void FullyConnectedStep::Run(const RunContext& context) const {
 
 SparseFullyConnectedStep::SparseFullyConnectedStep(const KernelTable& kernels,
                                                    std::shared_ptr<const SlicedMatrix> matrix,
-                                                   int rows, int inputs, int outputs,
-                                                   ActivationRange range, Plan* plan, int input,
-                                                   int output, int num_threads)
+                                                   const MatrixProduct& product, Plan* plan,
+                                                   int num_threads)
     : kernels_(kernels),
       matrix_(std::move(matrix)),
-      rows_(rows),
-      inputs_(inputs),
-      outputs_(outputs),
-      range_(range) {
-  reads = {input};
-  writes = output;
+      rows_(product.rows),
+      inputs_(product.inputs),
+      outputs_(product.outputs),
+      range_(product.binding.range) {
+  reads = {product.binding.input};
+  writes = product.binding.output;
   const uint64_t entries = matrix_->EntriesBefore(matrix_->blocks());
   block_bounds_.push_back(0);
   for (int t = 1; t < num_threads; ++t) {

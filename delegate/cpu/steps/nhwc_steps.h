@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "delegate/cpu/kernels/kernel_table.h"
+#include "delegate/cpu/plan/conv_binding.h"
 #include "delegate/cpu/plan/plan.h"
 #include "delegate/cpu/weights/stream.h"
 #include "delegate/graph.h"
@@ -22,11 +23,17 @@ class CopyStep : public Step {
   size_t floats_;
 };
 
-// `rows` vectors of `inputs` elements each. weights [outputs][inputs].
+// `rows` vectors of `inputs` elements each become as many of `outputs`.
+struct MatrixProduct {
+  int rows, inputs, outputs;
+  ConvBinding binding;  // without addend
+};
+
+// weights [outputs][inputs], bias [outputs] or null.
 class FullyConnectedStep : public Step {
  public:
-  FullyConnectedStep(const KernelTable& kernels, const float* weights, const float* bias, int rows,
-                     int inputs, int outputs, ActivationRange range, int input, int output);
+  FullyConnectedStep(const KernelTable& kernels, const float* weights, const float* bias,
+                     const MatrixProduct& product);
   void Run(const RunContext& context) const override;
 
  private:
@@ -39,8 +46,7 @@ class FullyConnectedStep : public Step {
 class SparseFullyConnectedStep : public Step {
  public:
   SparseFullyConnectedStep(const KernelTable& kernels, std::shared_ptr<const SlicedMatrix> matrix,
-                           int rows, int inputs, int outputs, ActivationRange range, Plan* plan,
-                           int input, int output, int num_threads);
+                           const MatrixProduct& product, Plan* plan, int num_threads);
   void Run(const RunContext& context) const override;
 
  private:

@@ -2,36 +2,14 @@
 
 #include <utility>
 
-#include "delegate/cpu/layout/window.h"
-
 namespace pconv::cpu {
 
-namespace {
-
-// False: what lies around a tile is no permutation of the cells at its other end.
-bool MakeSides(const Layout& layout, const ImageShape& shape, WindowSides* sides) {
-  const Layout tiles = WithoutHalo(layout), window = WindowOfTiles(layout);
-  WindowCells cells;
-  return cells.Make(tiles, window, shape.h, shape.w) && sides->Make(cells, tiles, window);
-}
-
-}  // namespace
-
-bool FitsPatternTile(const KernelTable& kernels, const ConvProblem& problem, const Buffer& input,
-                     const Buffer& output) {
-  const Layout& tiles = output.layout;
-  WindowSides sides;
-  return kernels.pattern_tile != nullptr && FitsSmallTiles(problem, input, output) &&
-         ((tiles.tile_h == 4 && tiles.tile_w == 4) || (tiles.tile_h == 2 && tiles.tile_w == 7)) &&
-         MakeSides(tiles, output.shape, &sides);
-}
-
 PatternTileStep::PatternTileStep(const KernelTable& kernels,
-                                 std::shared_ptr<const RunFilters> weights, ActivationRange range,
-                                 const Plan& plan, int input, int addend, int output)
-    : SmallTileStep(kernels, std::move(weights), range, plan, input, addend, output),
+                                 std::shared_ptr<const RunFilters> weights, const Plan& plan,
+                                 const ConvBinding& binding)
+    : SmallTileStep(kernels, std::move(weights), plan, binding),
       pattern_numbers_(PatternNumbers(weights_->patterns)) {
-  MakeSides(output_.layout, output_.shape, &sides_);
+  sides_.Around(output_.layout, output_.shape.h, output_.shape.w);
 }
 
 void PatternTileStep::Run(const RunContext& context) const {

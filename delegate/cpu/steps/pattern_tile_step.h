@@ -8,22 +8,17 @@
 
 #include "delegate/cpu/kernels/kernel_table.h"
 #include "delegate/cpu/layout/window_cells.h"
-#include "delegate/cpu/plan/conv_problem.h"
 #include "delegate/cpu/plan/plan.h"
 #include "delegate/cpu/steps/small_tile_step.h"
 #include "delegate/cpu/weights/stream.h"
 
 namespace pconv::cpu {
 
-// Whether the instruction set has a kernel for these tiles.
-bool FitsPatternTile(const KernelTable& kernels, const ConvProblem& problem, const Buffer& input,
-                     const Buffer& output);
-
 class PatternTileStep : public SmallTileStep {
  public:
-  // `weights` in one chunk (PackRuns). `addend`: buffer with the tiles of the output, or -1.
+  // `weights` in one chunk (PackRuns).
   PatternTileStep(const KernelTable& kernels, std::shared_ptr<const RunFilters> weights,
-                  ActivationRange range, const Plan& plan, int input, int addend, int output);
+                  const Plan& plan, const ConvBinding& binding);
   void Run(const RunContext& context) const override;
 
  private:

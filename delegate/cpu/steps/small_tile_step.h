@@ -7,22 +7,17 @@
 #include "delegate/cpu/kernels/kernel_table.h"
 #include "delegate/cpu/layout/layout.h"
 #include "delegate/cpu/plan/border.h"
-#include "delegate/cpu/plan/conv_problem.h"
+#include "delegate/cpu/plan/conv_binding.h"
 #include "delegate/cpu/plan/plan.h"
 #include "delegate/cpu/weights/stream.h"
 
 namespace pconv::cpu {
 
-// Whether the problem is one of single filters of 3x3 kernels with four taps, and the output lies
-// in the tiles of the input, pixel over pixel.
-bool FitsSmallTiles(const ConvProblem& problem, const Buffer& input, const Buffer& output);
-
 // A step whose kernel takes the runs of all filters (PackRuns).
 class SmallTileStep : public Step {
  protected:
-  // `addend`: buffer with the tiles of the output, or -1.
   SmallTileStep(const KernelTable& kernels, std::shared_ptr<const RunFilters> weights,
-                ActivationRange range, const Plan& plan, int input, int addend, int output);
+                const Plan& plan, const ConvBinding& binding);
 
   // Images and activation of TapSumsArgs or PatternTileArgs.
   template <typename Args>

@@ -8,7 +8,6 @@
 
 #include "delegate/cpu/plan/plan.h"
 #include "delegate/cpu/steps/blocked_steps.h"
-#include "tflite_ops/core/status.h"
 
 namespace pconv::cpu {
 
@@ -19,19 +18,19 @@ class StripStep : public Step {
  public:
   // Steps of a chain at most: what a thread knows of each is on its stack.
   static constexpr size_t kMaxStages = 16;
+  struct Stage {
+    std::unique_ptr<const BlockedRowStep> step;  // made for the band of the one before
+    int band_rows;  // of the band that it writes; the last stage writes the image
+  };
   // `strip`: rows of the last step's output. Adds a buffer for the bands to the plan.
-  static Status Create(std::vector<std::unique_ptr<BlockedRowStep>> stages, int strip,
-                       int num_threads, Plan* plan, std::unique_ptr<Step>* result);
+  StripStep(std::vector<Stage> stages, int strip, int num_threads, Plan* plan);
   void Run(const RunContext& context) const override;
 
  private:
-  struct Stage {
-    std::unique_ptr<BlockedRowStep> step;
+  // Where a stage writes, and works, in a thread's memory: floats from its begin.
+  struct Place {
     Buffer output;
-    // Of the band of `output`; the last stage writes the image.
-    int band_rows = 0;
-    size_t band_offset = 0;  // floats into the thread's scratch
-    size_t scratch_offset = 0;
+    size_t band_offset = 0, scratch_offset = 0;
   };
   // Rows of each stage's output that rows of the last one need, perhaps beyond the image.
   using StageRows = std::array<blocked::Range, kMaxStages>;
@@ -39,13 +38,16 @@ class StripStep : public Step {
   void RunThread(const RunContext& context, int thread, int image) const;
 
   std::vector<Stage> stages_;
+  std::vector<Place> places_;  // of stages
   Buffer input_, output_;
   int strip_ = 0, num_threads_ = 0;
   size_t thread_floats_ = 0;
 };
 
-// Replaces chains of steps whose values are too large for the second-level cache.
-Status FuseStrips(int num_threads, Plan* plan);
+// Floats of a band of `rows` rows of the image.
+size_t BandFloats(const Buffer& buffer, int rows);
+// Such a band at `data`, which begins with row `first`.
+blocked::Tensor BandOf(const Buffer& buffer, float* data, int first, int rows);
 
 }  // namespace pconv::cpu
 

@@ -47,10 +47,7 @@ class SumRowsStep : public BlockedRowStep {
     return {rows.begin * window_.stride - window_.before,
             (rows.end - 1) * window_.stride - window_.before + window_.kernel};
   }
-  Status PrepareRows(const Tensor&, int, size_t* scratch) override {
-    *scratch = kScratch;
-    return Status::Ok();
-  }
+  size_t row_scratch_floats() const override { return kScratch; }
   void RunRows(const Tensor& input, const Tensor& output, Range rows,
                float* scratch) const override {
     std::fill_n(scratch, kScratch, std::numeric_limits<float>::quiet_NaN());  // shows if in a band
@@ -68,7 +65,6 @@ class SumRowsStep : public BlockedRowStep {
     const std::lock_guard<std::mutex> lock(tally_->mutex);
     for (int y = rows.begin; y < rows.end; ++y) ++tally_->rows[y];
   }
-  int64_t weight_bytes() const override { return 0; }
 
  private:
   RowWindow window_;
@@ -95,18 +91,23 @@ void CheckChain(const std::vector<RowWindow>& windows, int height, int strip, in
   for (const RowWindow& window : windows) heights.push_back(window.OutputRows(heights.back()));
   ASSERT_GT(heights.back(), 0);
   std::vector<Tally> tallies(windows.size());
-  std::vector<std::unique_ptr<BlockedRowStep>> steps;
+  std::vector<StripStep::Stage> stages;
   AddImage(height, 2, &plan);
   for (size_t i = 0; i < windows.size(); ++i) {
     const int output = AddImage(heights[i + 1], 1, &plan);
     tallies[i].rows.assign(heights[i + 1], 0);
-    steps.push_back(std::make_unique<SumRowsStep>(windows[i], output - 1, output, &tallies[i]));
+    stages.push_back({std::make_unique<SumRowsStep>(windows[i], output - 1, output, &tallies[i]),
+                      /*band_rows=*/0});
+  }
+  Range needed = {0, strip};
+  for (size_t i = stages.size(); i-- > 0;) {
+    stages[i].band_rows = needed.end - needed.begin;
+    needed = stages[i].step->InputRows(needed);
   }
   const int last = static_cast<int>(plan.buffers.size()) - 1;
-  std::unique_ptr<Step> step;
-  ASSERT_TRUE(StripStep::Create(std::move(steps), strip, num_threads, &plan, &step).ok());
-  EXPECT_EQ(step->reads, (std::vector<int>{0, last + 1}));
-  EXPECT_EQ(step->writes, last);
+  const StripStep step(std::move(stages), strip, num_threads, &plan);
+  EXPECT_EQ(step.reads, (std::vector<int>{0, last + 1}));
+  EXPECT_EQ(step.writes, last);
 
   ThreadPool pool(num_threads);
   RunContext context;
@@ -126,7 +127,7 @@ void CheckChain(const std::vector<RowWindow>& windows, int height, int strip, in
       }
     }
   }
-  step->Run(context);
+  step.Run(context);
 
   for (int n = 0; n < kImages; ++n) {
     const Tensor out = ViewOf(plan.buffers[last], context, last, n);

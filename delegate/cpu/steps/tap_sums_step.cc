@@ -13,26 +13,14 @@ constexpr int kKernel = 3;
 // Sums of a chunk of filters, in the second-level cache.
 constexpr int kSumsFloats = 16 << 10;
 constexpr int kLanes = 16;  // of the instruction set that has the kernel
-// Fewer kernels of one pattern do not pay for loading and storing its sums, per cell of a tile.
-constexpr double kKernelsPerPattern = 2.5;
 
 }  // namespace
-
-bool FitsTapSums(const KernelTable& kernels, const ConvProblem& problem, const Buffer& input,
-                 const Buffer& output) {
-  const Layout& tiles = output.layout;
-  return kernels.tap_sums != nullptr && FitsSmallTiles(problem, input, output) &&
-         tiles.tile_h == tiles.tile_w && tiles.tile_h <= 2 &&
-         problem.kernels_per_filter >=
-             kKernelsPerPattern * tiles.tile_h * tiles.tile_w * problem.patterns &&
-         WindowCells().Make(WithoutHalo(tiles), WindowOfTiles(tiles), input.shape.h, input.shape.w);
-}
 
 int TapSumsChunk(int cells) { return kSumsFloats / (kKernel * kKernel * cells * kLanes); }
 
 TapSumsStep::TapSumsStep(const KernelTable& kernels, std::shared_ptr<const RunFilters> weights,
-                         ActivationRange range, Plan* plan, int input, int addend, int output)
-    : SmallTileStep(kernels, std::move(weights), range, *plan, input, addend, output) {
+                         Plan* plan, const ConvBinding& binding)
+    : SmallTileStep(kernels, std::move(weights), *plan, binding) {
   const Layout tiles = WithoutHalo(output_.layout), window = WindowOfTiles(tiles);
   window_.Make(tiles, window, input_.shape.h, input_.shape.w);
   const int cells = tiles.tile_h * tiles.tile_w;

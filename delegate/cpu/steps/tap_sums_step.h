@@ -9,26 +9,20 @@
 
 #include "delegate/cpu/kernels/kernel_table.h"
 #include "delegate/cpu/layout/window_cells.h"
-#include "delegate/cpu/plan/conv_problem.h"
 #include "delegate/cpu/plan/plan.h"
 #include "delegate/cpu/steps/small_tile_step.h"
 #include "delegate/cpu/weights/stream.h"
 
 namespace pconv::cpu {
 
-// Whether the instruction set has a kernel for these tiles, and each pattern has kernels enough.
-bool FitsTapSums(const KernelTable& kernels, const ConvProblem& problem, const Buffer& input,
-                 const Buffer& output);
-
 // Filters of a chunk (PackRuns), whose sums stay in cache. `cells`: of a tile.
 int TapSumsChunk(int cells);
 
 class TapSumsStep : public SmallTileStep {
  public:
-  // Adds a buffer to the plan. `weights` in such chunks. `addend`: buffer with the tiles of the
-  // output, or -1.
-  TapSumsStep(const KernelTable& kernels, std::shared_ptr<const RunFilters> weights,
-              ActivationRange range, Plan* plan, int input, int addend, int output);
+  // Adds a buffer to the plan. `weights` in such chunks.
+  TapSumsStep(const KernelTable& kernels, std::shared_ptr<const RunFilters> weights, Plan* plan,
+              const ConvBinding& binding);
   void Run(const RunContext& context) const override;
 
  private:

@@ -11,8 +11,6 @@ PoolStep::PoolStep(const KernelTable& kernels, const Pool2DNode& pool, const Win
                    const Plan& plan, int input, int output)
     : kernels_(kernels),
       function_(pool.kind == PoolKind::kMax ? kernels.max_pool : kernels.sum_pool),
-      window_(pool.window),
-      maximum_(pool.kind == PoolKind::kMax),
       range_(RangeOf(pool.activation)),
       input_(plan.buffers[input]),
       output_(plan.buffers[output]),
@@ -77,14 +75,6 @@ void PoolStep::Run(const RunContext& context) const {
       border_.Complete(context.data[writes], n * channels + begin, n * channels + end);
     }
   });
-}
-
-bool PoolStep::WorksOnBlocks() const {
-  const WindowOrigin origin = OriginOf(window_, input_.shape.h, input_.shape.w);
-  return maximum_ && window_.kernel_h == 2 && window_.kernel_w == 2 && window_.stride_h == 2 &&
-         window_.stride_w == 2 && window_.dilation_h == 1 && window_.dilation_w == 1 &&
-         origin.y == 0 && origin.x == 0 && input_.layout.tile_h == 2 * output_.layout.tile_h &&
-         input_.layout.tile_w == 2 * output_.layout.tile_w;
 }
 
 void PoolStep::RunBlock(const Block& block, float* output, int image, int y, int x) const {

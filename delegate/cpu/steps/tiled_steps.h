@@ -18,11 +18,9 @@ class PoolStep : public Step {
            const Plan& plan, int input, int output);
   void Run(const RunContext& context) const override;
 
-  // Whether it is the maximum of disjoint 2x2 windows in whole tiles: then it can take its input in
-  // blocks of rows and columns.
-  bool WorksOnBlocks() const;
   // An even block of the input, a few rows and columns of all planes, into the output from cell
-  // (`y`, `x`) of its tiles on.
+  // (`y`, `x`) of its tiles on. Of maxima of disjoint 2x2 windows, without padding, on tiles twice
+  // as high and wide as the output's.
   struct Block {
     const float* data;
     size_t plane, row;  // floats
@@ -34,8 +32,6 @@ class PoolStep : public Step {
  private:
   const KernelTable& kernels_;
   PoolKernel function_;
-  Window window_;
-  bool maximum_;
   ActivationRange range_;
   Buffer input_, output_;
   size_t origin_, input_row_, input_column_;

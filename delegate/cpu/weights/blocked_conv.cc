@@ -8,6 +8,8 @@
 #include <map>
 #include <string>
 
+#include "delegate/cpu/plan/machine.h"
+
 namespace pconv::blocked {
 namespace {
 
@@ -222,12 +224,11 @@ int64_t PackedConv::bytes() const {
 }
 
 int ChunkChannels(const Window& window, int in_channels, int lanes) {
-  constexpr int64_t kBudget = 28 * 1024;  // of 32 to 48 KiB
   constexpr int64_t kTileHeight = 4, kTileWidth = 7;
   const int64_t rows = (kTileHeight - 1) * window.stride_h + window.kernel_h;
   const int64_t columns = (kTileWidth - 1) * window.stride_w + window.kernel_w;
-  const int fit =
-      static_cast<int>(kBudget / (rows * columns * static_cast<int64_t>(sizeof(float))));
+  const int fit = static_cast<int>(cpu::kFirstLevelBytes /
+                                   (rows * columns * static_cast<int64_t>(sizeof(float))));
   const int chunk = std::max(lanes, fit / lanes * lanes);
   // Chunks of equal size, none of them short.
   const int chunks = CeilDiv(std::max(1, in_channels), chunk);

@@ -1,0 +1,86 @@
+// Steps of pools, padding and means.
+#include "delegate/cpu/planner/step_builder.h"
+#include "delegate/cpu/steps/blocked_steps.h"
+#include "delegate/cpu/steps/layout_step.h"
+#include "delegate/cpu/steps/nhwc_steps.h"
+#include "delegate/cpu/steps/tiled_steps.h"
+
+namespace pconv::cpu {
+
+std::unique_ptr<PoolStep> MakePool(const BuildContext& context, const PlannedStep& step) {
+  return std::make_unique<PoolStep>(context.input.kernels,
+                                    std::get<Pool2DNode>(context.NodeOf(step).op), step.window,
+                                    context.plan, step.reads[0], step.writes);
+}
+
+std::unique_ptr<BlockedRowStep> MakeBlockedPool(const BuildContext& context,
+                                                const PlannedStep& step) {
+  const bool average = std::get<Pool2DNode>(context.NodeOf(step).op).kind == PoolKind::kAverage;
+  return std::make_unique<BlockedPoolStep>(context.input.blocked_kernels, average, step.window,
+                                           RangeOf(context.TaskOf(step).activation), context.plan,
+                                           step.reads[0], step.writes);
+}
+
+Status BuildTask(const BuildContext& context, const PlannedStep& step, const Pool2DNode&,
+                 BuiltStep* built) {
+  switch (context.DecisionOf(step).family) {
+    case Family::kLaneTiled:
+      *built = {MakePool(context, step), context.LaneTiled()};
+      return Status::Ok();
+    case Family::kBlocked:
+      *built = {MakeBlockedPool(context, step), context.Blocked()};
+      return Status::Ok();
+    case Family::kNhwc:
+    case Family::kFullyConnected:
+      break;
+  }
+  return context.NotComputed(step);
+}
+
+Status BuildTask(const BuildContext& context, const PlannedStep& step, const PadNode& node,
+                 BuiltStep* built) {
+  const Task& task = context.TaskOf(step);
+  switch (context.DecisionOf(step).family) {
+    case Family::kNhwc:
+      *built = {std::make_unique<PadStep>(node, context.ShapeOf(task.inputs[0]),
+                                          context.ShapeOf(task.output), step.reads[0], step.writes),
+                "nhwc"};
+      return Status::Ok();
+    case Family::kLaneTiled: {
+      Sampling sampling;
+      sampling.shift_y = node.pads[1].first;
+      sampling.shift_x = node.pads[2].first;
+      *built = {std::make_unique<GatherStep>(context.input.kernels, context.plan, step.reads[0],
+                                             step.writes, sampling),
+                context.LaneTiled()};
+      return Status::Ok();
+    }
+    case Family::kBlocked:
+    case Family::kFullyConnected:
+      break;
+  }
+  return context.NotComputed(step);
+}
+
+Status BuildTask(const BuildContext& context, const PlannedStep& step, const GlobalMeanNode&,
+                 BuiltStep* built) {
+  const PlanInput& input = context.input;
+  switch (context.DecisionOf(step).family) {
+    case Family::kLaneTiled:
+      *built = {
+          std::make_unique<TiledMeanStep>(input.kernels, context.plan, step.reads[0], step.writes),
+          context.LaneTiled()};
+      return Status::Ok();
+    case Family::kBlocked:
+      *built = {std::make_unique<BlockedMeanStep>(input.blocked_kernels, context.plan,
+                                                  step.reads[0], step.writes),
+                context.Blocked()};
+      return Status::Ok();
+    case Family::kNhwc:
+    case Family::kFullyConnected:
+      break;
+  }
+  return context.NotComputed(step);
+}
+
+}  // namespace pconv::cpu
