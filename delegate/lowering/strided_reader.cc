@@ -1,5 +1,7 @@
 #include "delegate/lowering/strided_reader.h"
 
+#include "tflite_ops/core/conv_geometry.h"
+
 namespace pconv {
 
 const Task* OnlyReader(const std::vector<Task>& tasks, int value) {
@@ -29,8 +31,12 @@ bool IsWorthItsWaste(int64_t wanted, int64_t made) {
 
 bool IsMaximumOf2x2(const Graph& graph, const Task& task) {
   const auto* pool = std::get_if<Pool2DNode>(&graph.nodes[task.main].op);
+  if (pool == nullptr) return false;
   const Window& w = task.window;
-  return pool != nullptr && pool->kind == PoolKind::kMax && w.kernel_h == 2 && w.kernel_w == 2 &&
+  const Shape& input = graph.values[task.inputs[0]].shape;
+  const bool at_origin =
+      ResolveHeight(w, input[1]).before == 0 && ResolveWidth(w, input[2]).before == 0;
+  return at_origin && pool->kind == PoolKind::kMax && w.kernel_h == 2 && w.kernel_w == 2 &&
          w.stride_h == 2 && w.stride_w == 2 && w.dilation_h == 1 && w.dilation_w == 1;
 }
 

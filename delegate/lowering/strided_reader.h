@@ -23,8 +23,8 @@ bool MakesReadersTiles(const Graph& graph, const Task& conv);
 // waste that costs less than the change.
 bool IsWorthItsWaste(int64_t wanted, int64_t made);
 
-// Whether the task takes the maximum of disjoint 2x2 windows, which a convolution can do with
-// blocks of its output. Where its padding begins is not looked at.
+// Whether the task takes the maximum of disjoint 2x2 windows, the first of which begin where the
+// image does: a convolution can do that with blocks of its output.
 bool IsMaximumOf2x2(const Graph& graph, const Task& task);
 
 }  // namespace pconv

@@ -71,5 +71,20 @@ TEST(IsMaximumOf2x2, IsOfDisjointWindowsOnly) {
   }
 }
 
+TEST(IsMaximumOf2x2, BeginsWhereTheImageDoes) {
+  for (const int pad : {0, 1}) {
+    GraphBuilder builder(1);
+    const int conv =
+        builder.Conv2D(builder.Input({1, 8, 8, 4}), 4, MakeWindow(3, 3), Activation::kRelu);
+    const int padded = builder.Add({.op = PadNode{{{0, 0}, {pad, 0}, {pad, 0}, {0, 0}}}}, {conv});
+    Pool2DNode pool;
+    pool.window = MakeWindow(2, 2, 2, Padding::kValid);
+    builder.Output(builder.Add({.op = pool}, {padded}));
+    const std::vector<Task> tasks = FuseNodes(builder.graph());
+    ASSERT_EQ(tasks.size(), 2u);
+    EXPECT_EQ(IsMaximumOf2x2(builder.graph(), tasks[1]), pad == 0);
+  }
+}
+
 }  // namespace
 }  // namespace pconv

@@ -347,6 +347,28 @@ void DepthwiseBetweenPointwise(CaseCollector* cases) {
   }
 }
 
+// Masks that whole vectors share, so that images lie in blocks of channels.
+void DepthwiseBetweenSharedMasks(CaseCollector* cases) {
+  uint32_t seed = Seed();
+  for (const int size : {7, 20}) {
+    for (const int stride : {1, 2}) {
+      if (!cases->Takes(3)) continue;
+      GraphBuilder builder(++seed);
+      RandomLayerSpec spec;
+      spec.window = MakeWindow(1, 1);
+      spec.num_taps = 1;
+      spec.out_channels = 32;
+      spec.filter_block = 16;
+      spec.activation = Activation::kRelu6;
+      const int wide = builder.PConv2D(builder.Input({2, size, size, 19}), spec);
+      const Window window = MakeWindow(3, 3, stride);
+      const int deep = builder.DepthwiseConv2D(wide, window, Activation::kRelu);
+      builder.Output(builder.PConv2D(deep, spec));
+      cases->Add(&builder, Describe(window, size, size), stride);
+    }
+  }
+}
+
 // Images beyond the second-level cache, of which only some rows are held at a time.
 void DepthwiseOfLargeImages(CaseCollector* cases) {
   uint32_t seed = Seed();
@@ -464,6 +486,7 @@ std::vector<CaseGrid> ConvolutionGrids() {
           {"FirstLayersOfLargeImages", FirstLayersOfLargeImages},
           {"DenseGroupedAndDepthwise", DenseGroupedAndDepthwise},
           {"DepthwiseBetweenPointwise", DepthwiseBetweenPointwise},
+          {"DepthwiseBetweenSharedMasks", DepthwiseBetweenSharedMasks},
           {"DepthwiseOfLargeImages", DepthwiseOfLargeImages}};
 }
 

@@ -115,6 +115,23 @@ void PadIntoPool(CaseCollector* cases) {
   }
 }
 
+// Padding on one side, so that windows of a 2x2 pool begin outside an image of twice its size.
+void PadIntoPoolOfAConvolution(CaseCollector* cases) {
+  for (const int threads : cases->Threads({1, 2})) {
+    GraphBuilder builder(Seed());
+    RandomLayerSpec spec;
+    spec.window = MakeWindow(3, 3);
+    spec.patterns = cases->Patterns(spec.window, 4, &builder.rng());
+    spec.activation = Activation::kRelu;
+    const int x = builder.PConv2D(builder.Input({1, 112, 56, 3}), spec);
+    const int padded = builder.Add({.op = PadNode{{{0, 0}, {1, 0}, {1, 0}, {0, 0}}}}, {x});
+    Pool2DNode pool;
+    pool.window = MakeWindow(2, 2, 2, Padding::kValid);
+    builder.Output(builder.Add({.op = pool}, {padded}));
+    cases->Add(&builder, "padding before the pool of a convolution", threads);
+  }
+}
+
 void PadIntoConvolutionAndAddIntoConvolution(CaseCollector* cases) {
   const std::vector<int> all = {4, 14, 15, 28};
   for (const int size : cases->Values(cases->all() ? all : std::vector<int>{15, 28})) {
@@ -209,6 +226,7 @@ std::vector<CaseGrid> OperationGrids() {
           {"Unary", Unary},
           {"PadConcatReshapeMeanSoftmax", PadConcatReshapeMeanSoftmax},
           {"PadIntoPool", PadIntoPool},
+          {"PadIntoPoolOfAConvolution", PadIntoPoolOfAConvolution},
           {"PadIntoConvolutionAndAddIntoConvolution", PadIntoConvolutionAndAddIntoConvolution},
           {"PoolIntoConvolution", PoolIntoConvolution},
           {"ChainsWithPoolsAndStrides", ChainsWithPoolsAndStrides}};

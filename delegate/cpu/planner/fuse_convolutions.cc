@@ -84,10 +84,8 @@ bool TakesPool(const FusionView& view, int conv, int pool) {
   }
   const Buffer& from = view.BufferOf(first.writes);
   const Buffer& to = view.BufferOf(second.writes);
-  const WindowOrigin origin = OriginOf(second.window, from.shape.h, from.shape.w);
-  const bool halves = origin.y == 0 && origin.x == 0 &&
-                      from.layout.tile_h == 2 * to.layout.tile_h &&
-                      from.layout.tile_w == 2 * to.layout.tile_w;
+  const bool halves =
+      from.layout.tile_h == 2 * to.layout.tile_h && from.layout.tile_w == 2 * to.layout.tile_w;
   // Lanes outside the image would have to be cleared before the pool.
   const bool even =
       from.layout.tile_h % 2 == 0 && from.layout.tile_w % 2 == 0 && FillsItsTiles(from);
