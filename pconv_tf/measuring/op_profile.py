@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pconv_tf.conversion.results import Result, results_of
 from pconv_tf.measuring.contender import LITERT, Contender, ContenderError, ContenderProcess
 from pconv_tf.measuring.inputs import random_inputs
-from pconv_tf.measuring.single_ops import SingleOp, split_ops
+from pconv_tf.measuring.single_ops import split_ops
 from pconv_tf.measuring.timing import Timing
 
 _WARMUP_SECONDS = 0.02
@@ -23,8 +24,10 @@ _SECONDS = 0.08
 _MIN_RUNS = 5
 _PROFILED_SECONDS = 0.5
 
-# A line of the delegate's profile: milliseconds, per cent, kernel, name.
-_PROFILE_LINE = re.compile(r"^\s*(\d+\.\d+)\s+\d+\.\d+  (.+?), (.+)$")
+# What kernels are called that may compute an activation, a pool or an addition behind them, too.
+_CONVOLUTIONS = ("PConv2D", "Conv2D", "DepthwiseConv2D")
+# A line of the delegate's profile: milliseconds, per cent, kernel (which may hold commas), name.
+_PROFILE_LINE = re.compile(r"^\s*(\d+\.\d+)\s+\d+\.\d+  (.+), (.+)$")
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class OpTime:
     """Time of one operator, in milliseconds.
 
     Attributes:
-        name: Name of the output tensor.
+        name: Name of the layer; of joined layers, that of the convolution.
         op: Operator such as "CONV_2D"; inside a delegate, the operation and the kernel that ran.
         ms: Inside a delegate, the mean over runs of the whole model. Else the median of runs of the
             operator alone, as a model of its own: its input is warm in the cache then, so the sum
@@ -65,10 +68,14 @@ def profile_ops(
     with tempfile.TemporaryDirectory(prefix="pconv_ops_") as folder:
         path = Path(folder) / "op.tflite"
         alone = {**options, "input_shapes": None}
-        return [
-            _time_alone(single, path, num_threads, alone)
-            for single in split_ops(Path(graph).read_bytes())
-        ]
+        model = Path(graph).read_bytes()
+        names = results_of(model)
+        times = []
+        for single in split_ops(model):
+            timing = time_model(single.model, path, num_threads, alone)
+            name = names[single.name].layer
+            times.append(OpTime(name, single.op, timing.median if timing else None, inside=False))
+        return times
 
 
 def _profile_inside(graph: Path, num_threads: int, options: Mapping[str, Any]) -> list[OpTime]:
@@ -89,14 +96,18 @@ def _profile_inside(graph: Path, num_threads: int, options: Mapping[str, Any]) -
     rows = [match for match in map(_PROFILE_LINE.match, log.splitlines()) if match]
     if not rows:
         raise ValueError(f"{graph}: delegate {options['delegate']} printed no profile")
-    return [OpTime(match[3], match[2], float(match[1]), inside=True) for match in rows]
+    results = results_of(graph)
+    return [
+        OpTime(_layer(results, match[3], match[2]), match[2], float(match[1]), inside=True)
+        for match in rows
+    ]
 
 
-def _time_alone(
-    single: SingleOp, path: Path, num_threads: int, options: Mapping[str, Any]
-) -> OpTime:
-    timing = time_model(single.model, path, num_threads, options)
-    return OpTime(single.name, single.op, timing.median if timing else None, inside=False)
+def _layer(results: Mapping[str, Result], tensor: str, kernel: str) -> str:
+    result = results.get(tensor)
+    if result is None:
+        return tensor  # an input of the model, which is brought into another layout
+    return result.convolution if kernel.partition(" ")[0] in _CONVOLUTIONS else result.layer
 
 
 def time_model(
