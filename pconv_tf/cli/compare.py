@@ -23,6 +23,9 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
+from absl import logging
+
+from pconv_tf import tables
 from pconv_tf.cli import output
 from pconv_tf.comparing.networks import NETWORKS
 from pconv_tf.comparing.peers.catalogue import PEERS, parse_peers, set_up
@@ -127,7 +130,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print(result)
     for warning in result.warnings:
-        output.note(f"warning: {warning}")
+        logging.warning("%s", warning)
     for name, reason in result.failed.items():
         output.note(f"{name}: {reason}")
     return 1 if any("not installed" not in reason for reason in result.failed.values()) else 0
@@ -141,10 +144,10 @@ def _rows(result: Comparison) -> list[tuple[str, ...]]:
         (
             item.name,
             item.version,
-            f"{item.latency_ms.median:.3f}",
-            f"{item.latency_ms.min:.3f}",
-            f"{item.latency_ms.p90:.3f}",
-            f"{item.speedup:.2f}x",
+            tables.milliseconds(item.latency_ms.median),
+            tables.milliseconds(item.latency_ms.min),
+            tables.milliseconds(item.latency_ms.p90),
+            tables.ratio(item.speedup),
             f"{item.spread:.0%}",
             f"{item.max_abs_diff:.0e}" if item.max_abs_diff else "0",
         )
@@ -155,7 +158,7 @@ def _rows(result: Comparison) -> list[tuple[str, ...]]:
 def _subject(result: Comparison) -> str:
     subject = result.subject
     size = subject["bytes"]
-    sizes = f"{output.human_bytes(size['dense'])} dense, {output.human_bytes(size['pconv'])} FKW"
+    sizes = f"{tables.size(size['dense'])} dense, {tables.size(size['pconv'])} FKW"
     if "network" not in subject:
         return f"{subject['graph']} against {subject['baseline']} ({sizes})"
     pruning = ", ".join(f"{key} {value}" for key, value in subject["pruning"].items())
@@ -180,7 +183,7 @@ def _print(result: Comparison) -> None:
     print(_subject(result))
     print(_conditions(result))
     print()
-    output.print_table(_COLUMNS, _rows(result), text_columns=("version",))
+    tables.print_table(_COLUMNS, _rows(result), text_columns=("version",))
     for line in _remarks(result):
         print(line)
 

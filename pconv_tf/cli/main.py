@@ -9,13 +9,14 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from types import ModuleType
 
 import pconv_tf
-from pconv_tf.cli import quiet_start
+from pconv_tf.cli import output, quiet_start
 
 PROGRAM = "pconv-tf"
 
@@ -53,13 +54,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     # This process is ours: TensorFlow's start-up notices would drown the output.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     quiet_start.install()
+    output.set_up_messages()
     # TensorFlow leaves its faster training kernels off on many processors; it reads this once.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     debug = "--debug" in argv
+    flags: set[str] = set()
     try:
         chosen = next((word for word in argv if not word.startswith("-")), None)
         module = _load(chosen) if chosen in COMMANDS else None
         args = _parser(chosen, module).parse_args(argv)
+        flags |= set(vars(args))
         assert module is not None  # argparse refuses everything that is not a command
         code = module.run(args)
         sys.stdout.flush()
@@ -77,7 +81,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         message = f"error: this needs {error.name}: pip install 'pconv-tf[{extra}]'"
         return _fail(message, EXIT_USER_ERROR, debug)
     except (ValueError, OSError) as error:
-        return _fail(f"error: {error}", EXIT_USER_ERROR, debug)
+        return _fail(f"error: {with_flags(str(error), flags)}", EXIT_USER_ERROR, debug)
+
+
+def with_flags(message: str, names: Collection[str]) -> str:
+    """An error of the Python API in the words of the command line.
+
+    Args:
+        message: As the API has it, often "num_threads: received -1, ..."; what stands before the
+            colon becomes --num_threads if it names nothing but flags.
+        names: Of the command's flags, as argparse stores them.
+    """
+    fields, colon, rest = message.partition(":")
+    words = re.findall(r"[^\s,]+", fields)
+    if not colon or not set(words) - {"and", "or"} or not set(words) <= {*names, "and", "or"}:
+        return message
+    return re.sub(r"\b(?!(?:and|or)\b)(\w+)", r"--\1", fields) + colon + rest
 
 
 def _load(command: str) -> ModuleType:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import numpy.typing as npt
+from absl import logging
 
 from pconv_tf.config import ConfigLike, PruningConfig
 from pconv_tf.training.averaging import averages_weights
@@ -241,15 +241,17 @@ class PConvCallback(keras.callbacks.Callback):
         if pruner.phase == "retrain":
             warn_when_zeros_go(self.model)
         else:
-            warnings.warn(
+            logging.warning(
+                "%s",
                 f"PConvCallback: training ended after {self._epochs_done} epochs, before the hard "
                 f"prune at {self.config.admm_epochs}: the model is not pruned. Call fit again with "
                 "the same callback to continue",
-                stacklevel=2,
             )
 
     def _begin_stage(self, pruner: Pruner, stage: int) -> None:
-        pruner.begin_stage(self.config.rho[stage], self._step())
+        rho = self.config.rho
+        logging.info("PConvCallback: ADMM stage %d of %d, rho %g", stage + 1, len(rho), rho[stage])
+        pruner.begin_stage(rho[stage], self._step())
         self._last_update_step = self._steps_seen
 
     def _resume(self, pruner: Pruner) -> int:

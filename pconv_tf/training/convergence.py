@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
+
+from absl import logging
 
 from pconv_tf.config import PruningConfig
 
@@ -29,11 +30,11 @@ def warn_if_unconverged(values: Mapping[str, float], config: PruningConfig) -> N
     unsettled = ""
     if changed > _CHANGED:
         unsettled = f", and the last update chose {changed:.0%} of the kept weights anew"
-    warnings.warn(
+    logging.warning(
+        "%s",
         f"PConvCallback: ADMM ended with pconv_primal {primal:.2f} (converged is at most "
         f"{_PRIMAL:g}){unsettled}: the hard prune moves the weights by about that share of their "
         f"norm. Raise the last rho ({config.rho[-1]:g}), epochs_per_stage "
         f"({config.epochs_per_stage}) or the learning rate, so that weights can follow from update "
         "to update; calibration=x makes up for part of the loss",
-        stacklevel=2,
     )

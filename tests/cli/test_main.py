@@ -193,9 +193,9 @@ def test_a_missing_module_of_ours_is_a_defect(command):
 
 def test_a_table_into_a_closed_pipe_ends_with_141(command):
     code = (
-        "import sys; from pconv_tf.cli import main, output; import types;"
+        "import sys; from pconv_tf import tables; from pconv_tf.cli import main; import types;"
         "m = types.ModuleType('m', 'm'); m.add_arguments = lambda parser: None;"
-        "m.run = lambda args: [output.print_table(['a'], [[1]] * 9999) for _ in range(9)] and 0;"
+        "m.run = lambda args: [tables.print_table(['a'], [[1]] * 9999) for _ in range(9)] and 0;"
         "sys.modules['pconv_tf.cli.demo'] = m; sys.exit(main.main(['demo']))"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
@@ -221,3 +221,27 @@ except SystemExit:
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout.split()[-2:] == [expected, "False"]
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("num_threads: received -1", "--num_threads: received -1"),
+        (
+            "accuracy_before and accuracy_after: give both",
+            "--accuracy_before and --accuracy_after: ",
+        ),
+        ("a.tflite: no such file", "a.tflite: no such file"),
+        ("num_threads of a.tflite: wrong", "num_threads of a.tflite: wrong"),
+        ("rho: expected", "rho: expected"),  # a field of the configuration
+        ("num_threads", "num_threads"),
+    ],
+)
+def test_errors_name_flags(message, shown):
+    flags = {"num_threads", "accuracy_before", "accuracy_after"}
+    assert cli.with_flags(message, flags).startswith(shown)
+
+
+def test_an_error_of_the_api_names_the_flag(dense_tflite, capfd):
+    assert cli.main(["benchmark", f"--graph={dense_tflite}", "--num_threads=-1"]) == 2
+    assert "error: --num_threads: " in capfd.readouterr().err
