@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from pconv_tf import tables
 from pconv_tf.cli import output
 from pconv_tf.runtime.session import RUNTIMES
 
@@ -167,18 +168,18 @@ def _print_ops(result: Benchmark) -> None:
     inside = result.ops[0].inside
     rows = [
         (
-            op.name if len(op.name) <= 34 else f"...{op.name[-31:]}",
-            op.op,
-            "-" if op.ms is None else f"{op.ms:.4f}",
-            "-" if op.ms is None else f"{100 * op.ms / (total or 1):.1f} %",
+            op.name,
+            op.op.partition(" ")[0],
+            tables.milliseconds(op.ms),
+            "-" if op.ms is None else tables.share(op.ms / (total or 1)),
         )
         for op in result.ops
     ]
-    heading = "operator inside the delegate" if inside else "operator run alone"
     remark = "sum" if inside else "sum (the model runs them joined)"
     print()
-    output.print_table(
-        (heading, "type", "ms", "share"),
-        [*rows, (remark, "", f"{total:.4f}", "100.0 %")],
+    print("Operators inside the delegate:" if inside else "Operators, each run alone:")
+    tables.print_table(
+        ("layer", "type", "ms", "share"),
+        [*rows, (remark, "", tables.milliseconds(total), "100.0%")],
         text_columns=("type",),
     )

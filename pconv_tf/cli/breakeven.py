@@ -16,6 +16,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pconv_tf import tables
 from pconv_tf.cli import output
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(_conditions(result))
         print()
-        output.print_table(_COLUMNS, _rows(result))
+        tables.print_table(_COLUMNS, _rows(result))
         print(_error(result))
     return 0
 
@@ -110,7 +111,7 @@ def _rows(result: BreakEven) -> list[tuple[str, ...]]:
             f"{curve.kernel}x{curve.kernel} {curve.channels}->{curve.channels}",
             f"{curve.size}x{curve.size}",
             str(curve.filter_block),
-            f"{curve.points[0].dense_ms:.3f}",
+            tables.milliseconds(curve.points[0].dense_ms),
             _sparsity(curve.break_even, curve.points[0].sparsity),
             _sparsity(curve.expected_break_even, curve.points[0].sparsity),
             _gain(curve.points, 0.75),

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from pconv_tf import tables
 from pconv_tf.cli import custom_objects, output
 
 
@@ -70,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     if args.to_dense:
         return _to_dense(args)
     from pconv_tf.conversion import convert_with_report
-    from pconv_tf.conversion.report import COLUMNS, TEXT_COLUMNS, table_rows, total_row
+    from pconv_tf.conversion.report import COLUMNS, TEXT_COLUMNS, table_rows
 
     target = _target(args, "pconv")
     with custom_objects.known(args), output.progress("converting") as bar:
@@ -96,11 +97,10 @@ def run(args: argparse.Namespace) -> int:
             }
         )
         return 0
-    rows = [*table_rows(conversion.layers), total_row(conversion.layers)]
-    output.print_table(COLUMNS, rows, text_columns=TEXT_COLUMNS)
+    tables.print_table(COLUMNS, table_rows(conversion.layers), text_columns=TEXT_COLUMNS)
     for remark in conversion.remarks:
         print(remark)
-    print(f"wrote {target} ({output.human_bytes(size)})")
+    print(f"wrote {target} ({tables.size(size)})")
     return 0
 
 
@@ -116,7 +116,7 @@ def _to_dense(args: argparse.Namespace) -> int:
     if args.json:
         output.print_json({"output": str(target), "bytes": size})
     else:
-        print(f"wrote {target} ({output.human_bytes(size)})")
+        print(f"wrote {target} ({tables.size(size)})")
     return 0
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from pconv_tf import tables
 from pconv_tf.cli import output
 
 
@@ -43,17 +44,17 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.print_json(result)
         return 0
-    output.print_table(
+    tables.print_table(
         ("model", "runs in", "accuracy", "conv weights", "file", "latency", "ratio", "max diff"),
         [
             (
                 row.name,
                 row.runtime,
-                f"{100 * row.accuracy:.2f} %",
-                f"{100 * row.weights_kept:.1f} %",
-                output.human_bytes(row.file_bytes),
-                f"{row.latency_ms:.3f} ms",
-                f"{row.speedup:.2f}x",
+                f"{row.accuracy:.2%}",
+                tables.share(row.weights_kept),
+                tables.size(row.file_bytes),
+                f"{tables.milliseconds(row.latency_ms)} ms",
+                tables.ratio(row.speedup),
                 "-" if row.max_abs_diff is None else f"{row.max_abs_diff:.1e}",
             )
             for row in result.rows

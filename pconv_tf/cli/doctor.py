@@ -16,7 +16,8 @@ import sys
 
 import pconv_tf
 from pconv_tf.cache_folder import cache_folder
-from pconv_tf.cli.output import add_json_argument, print_json, print_table
+from pconv_tf.cli.output import add_json_argument, print_json
+from pconv_tf.tables import print_table
 
 # Package -> the releases that this version was tested with.
 TESTED = {

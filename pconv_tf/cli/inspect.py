@@ -16,6 +16,7 @@ import argparse
 import dataclasses
 from typing import TYPE_CHECKING
 
+from pconv_tf import tables
 from pconv_tf.cli import output
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def _print(inspection: Inspection) -> None:
     for layer in inspection.layers:
         _print_patterns(layer)
     print(
-        f"{inspection.name}: {output.human_bytes(inspection.file_bytes)},"
+        f"{inspection.name}: {tables.size(inspection.file_bytes)},"
         f" FKW version {inspection.version}, {len(inspection.layers)} PConv2D,"
         f" {inspection.dense_layers} stock convolutions"
     )
@@ -59,21 +60,21 @@ def _print(inspection: Inspection) -> None:
     rows = [
         (
             layer.name,
-            f"{layer.kept_weights:.1%}",
-            *(output.human_bytes(layer.bytes[name]) for name in ("weight", "index", "stride")),
-            output.human_bytes(_other_bytes(layer)),
-            output.human_bytes(layer.fkw_bytes),
-            output.human_bytes(layer.csr_bytes),
-            output.human_bytes(layer.dense_bytes),
+            tables.share(layer.kept_weights),
+            *(tables.kilobytes(layer.bytes[name]) for name in ("weight", "index", "stride")),
+            tables.kilobytes(_other_bytes(layer)),
+            tables.kilobytes(layer.fkw_bytes),
+            tables.kilobytes(layer.csr_bytes),
+            tables.kilobytes(layer.dense_bytes),
         )
         for layer in inspection.layers
     ]
     sums = [
-        output.human_bytes(sum(getattr(layer, field) for layer in inspection.layers))
+        tables.kilobytes(sum(getattr(layer, field) for layer in inspection.layers))
         for field in ("fkw_bytes", "csr_bytes", "dense_bytes")
     ]
     rows.append(("total", "", "", "", "", "", *sums))
-    output.print_table(columns, rows)
+    tables.print_table(columns, rows, title="kB of each array, in all, as CSR and dense:")
 
 
 def _other_bytes(layer: LayerInspection) -> int:
@@ -88,7 +89,7 @@ def _print_patterns(layer: LayerInspection) -> None:
         f"{layer.name}: {kh}x{kw}, {layer.in_channels} -> {layer.out_channels},"
         f" stride {layer.strides[0]}x{layer.strides[1]}, {layer.padding},"
         f" {layer.activation}, {layer.weights}, filter_block {layer.filter_block},"
-        f" kernels kept {layer.kept_kernels:.1%}"
+        f" kernels kept {tables.share(layer.kept_kernels)}"
     )
     if kh * kw == 1:
         print()
@@ -124,6 +125,6 @@ def _verify(args: argparse.Namespace) -> int:
             for result in results
         ]
         columns = ("layer", "verdict", "max weight diff", "problem")
-        output.print_table(columns, rows, text_columns=("verdict", "problem"))
+        tables.print_table(columns, rows, text_columns=("verdict", "problem"))
         print(f"{len(results) - len(wrong)} of {len(results)} layers match {args.verify}")
     return 1 if wrong else 0

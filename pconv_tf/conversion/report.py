@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pconv_tf import tables
+
 PCONV = "PConv2D"
 
 
@@ -51,53 +53,38 @@ class LayerReport:
     fkw_bytes: int = 0
 
 
-COLUMNS = ("layer", "shape", "kept", "became", "patterns", "block", "kB", "why")
+COLUMNS = ("layer", "shape", "kept", "became", "kB", "why")
 TEXT_COLUMNS = ("shape", "became", "why")
 
 
 def table_rows(layers: list[LayerReport]) -> list[tuple[str, ...]]:
-    """The layers as cells under `COLUMNS`."""
-    return [_cells(layer) for layer in layers]
-
-
-def _cells(layer: LayerReport) -> tuple[str, ...]:
-    shape = ""
-    if layer.kernel_size is not None:
-        kh, kw = layer.kernel_size
-        shape = f"{layer.in_channels}->{layer.out_channels} {kh}x{kw}"
-    return (
-        layer.name,
-        shape,
-        "" if layer.kept_weights is None else f"{layer.kept_weights:.1%}",
-        layer.became,
-        str(layer.num_patterns or ""),
-        str(layer.filter_block or ""),
-        f"{layer.dense_bytes / 1000:.0f}->{layer.fkw_bytes / 1000:.0f}"
-        if layer.became == PCONV
-        else f"{layer.dense_bytes / 1000:.0f}",
-        layer.reason,
-    )
-
-
-def total_row(layers: list[LayerReport]) -> tuple[str, ...]:
-    """The sum of all layers as cells under `COLUMNS`."""
-    dense = sum(layer.dense_bytes for layer in layers)
-    fkw = sum(layer.fkw_bytes for layer in layers)
-    converted = sum(layer.became == PCONV for layer in layers)
-    count = f"{converted} of {len(layers)}"
-    return ("total", "", "", count, "", "", f"{dense / 1000:.0f}->{fkw / 1000:.0f}", "")
+    """The layers and, last, their total as cells under `COLUMNS`."""
+    return [*map(_cells, layers), _total(layers)]
 
 
 def text_table(layers: list[LayerReport]) -> str:
     """All layers and their total as plain text."""
-    rows = [COLUMNS, *table_rows(layers), total_row(layers)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
+    return tables.table_text(COLUMNS, table_rows(layers), text_columns=TEXT_COLUMNS)
 
-    def line(row: tuple[str, ...]) -> str:
-        cells = zip(COLUMNS, row, widths, strict=True)
-        return "  ".join(
-            cell.ljust(width) if name in ("layer", *TEXT_COLUMNS) else cell.rjust(width)
-            for name, cell, width in cells
-        ).rstrip()
 
-    return "\n".join(line(row) for row in rows)
+def _cells(layer: LayerReport) -> tuple[str, ...]:
+    shape = ""
+    if layer.kernel_size is not None and layer.in_channels and layer.out_channels:
+        shape = tables.layer_shape(layer.kernel_size, layer.in_channels, layer.out_channels)
+    converted = layer.became == PCONV
+    return (
+        layer.name,
+        shape,
+        "" if layer.kept_weights is None else tables.share(layer.kept_weights),
+        layer.became,
+        tables.kilobytes(layer.dense_bytes, layer.fkw_bytes if converted else None),
+        layer.reason,
+    )
+
+
+def _total(layers: list[LayerReport]) -> tuple[str, ...]:
+    dense = sum(layer.dense_bytes for layer in layers)
+    fkw = sum(layer.fkw_bytes for layer in layers)
+    converted = sum(layer.became == PCONV for layer in layers)
+    count = f"{converted} of {len(layers)}"
+    return ("total", "", "", count, tables.kilobytes(dense, fkw), "")

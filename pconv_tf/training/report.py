@@ -10,6 +10,7 @@ from typing import Any, TextIO
 import numpy as np
 import numpy.typing as npt
 
+from pconv_tf import tables
 from pconv_tf.config import ConfigLike, PruningConfig
 from pconv_tf.fkw import MAX_KERNEL, encoded_size
 from pconv_tf.training.layers import Kernel, find_kernels
@@ -39,7 +40,7 @@ class LayerSparsity:
         bytes_dense: Bytes of the float32 weights.
         bytes_fkw: Bytes in the FKW format with float32 weights and blocks of `filter_block`; None
             for kernels that are too large for it.
-        note: Why the layer is dense; empty where it is sparse.
+        note: Why the layer is dense, or takes no fewer bytes as FKW; empty where it is sparse.
     """
 
     name: str
@@ -166,6 +167,8 @@ def _layer_sparsity(kernel: Kernel, reason: str) -> LayerSparsity:
     if nonzero == weights.size:
         frozen = "" if is_trainable(kernel) else FROZEN
         note = reason or frozen or "dense: no weight is zero"
+    elif fkw is not None and fkw >= 4 * weights.size:
+        note = "so few zeros that FKW would be larger"
     return LayerSparsity(
         name=kernel.name,
         kind=kernel.kind,
@@ -197,40 +200,37 @@ def _output_positions(kernel: Kernel) -> int | None:
     return math.prod(shape[1:] if channels_first else shape[:-1])
 
 
+_COLUMNS = ("layer", "shape", "kept", "kernels", "pat.", "MMAC", "kB", "note")
+
+
 def _table(report: SparsityReport) -> list[str]:
-    titles = "layer,kernel,weights,kept,kernels,kept,pat.,MMAC,kept,bytes,FKW"
-    header = tuple(titles.split(","))
-    rows: list[tuple[str, ...]] = [header]
-    for layer in report.layers:
-        kh, kw, channels, filters = layer.shape
-        rows.append(
-            (
-                layer.name,
-                f"{kh}x{kw} {channels}-{filters}",
-                f"{layer.weights:,}",
-                f"{layer.nonzero / layer.weights:.1%}",
-                f"{layer.kernels:,}",
-                f"{layer.kernels_kept / layer.kernels:.1%}",
-                str(len(layer.patterns)),
-                "-" if layer.macs is None else f"{layer.macs / 1e6:.1f}",
-                "-" if layer.macs_kept is None else f"{layer.macs_kept / 1e6:.1f}",
-                f"{layer.bytes_dense:,}",
-                "-" if layer.bytes_fkw is None else f"{layer.bytes_fkw:,}",
-            )
-        )
-    widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
-    notes = ["", *(layer.note for layer in report.layers)]
-    lines = []
-    for row, note in zip(rows, notes, strict=True):
-        cells = [row[0].ljust(widths[0]), row[1].ljust(widths[1])]
-        cells += [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]
-        lines.append(("  ".join(cells) + (f"  {note}" if note else "")).rstrip())
-    lines.insert(1, "-" * max(map(len, lines)))
+    lines = [
+        tables.table_text(_COLUMNS, map(_cells, report.layers), text_columns=("shape", "note"))
+    ]
     lines += [f"{name}: {reason}" for name, reason in report.unsupported]
     dense = sum(layer.bytes_dense for layer in report.layers)
     stored = sum(min(layer.bytes_dense, layer.bytes_fkw or dense) for layer in report.layers)
     lines.append(
         f"{report.nonzero:,} of {report.weights:,} weights kept, convolutions compressed "
-        f"{report.conv_compression:.2f}x; {dense:,} bytes dense, {stored:,} with FKW"
+        f"{tables.ratio(report.conv_compression)}; {tables.size(dense)} dense, "
+        f"{tables.size(stored)} with FKW"
     )
     return lines
+
+
+def _cells(layer: LayerSparsity) -> tuple[str, ...]:
+    kh, kw, channels, filters = layer.shape
+    macs = "-"
+    if layer.macs is not None and layer.macs_kept is not None:
+        macs = tables.change(layer.macs / 1e6, layer.macs_kept / 1e6)
+    smaller = layer.bytes_fkw is not None and layer.bytes_fkw < layer.bytes_dense
+    return (
+        layer.name,
+        tables.layer_shape((kh, kw), channels, filters),
+        tables.share(layer.nonzero / layer.weights),
+        tables.share(layer.kernels_kept / layer.kernels),
+        str(len(layer.patterns)),
+        macs,
+        tables.kilobytes(layer.bytes_dense, layer.bytes_fkw if smaller else None),
+        layer.note,
+    )

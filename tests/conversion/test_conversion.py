@@ -242,9 +242,7 @@ class TestChoice:
     def test_table_is_printed(self, net, capsys):
         pconv_tf.convert(net)
         lines = capsys.readouterr().out.splitlines()
-        assert lines[0].split() == [
-            *("layer", "shape", "kept", "became", "patterns", "block", "kB", "why")
-        ]
+        assert lines[0].split() == [*("layer", "shape", "kept", "became", "kB", "why")]
         (total,) = [i for i, line in enumerate(lines) if line.startswith("total")]
         assert lines[total + 1].startswith("Expected for the model:")
         pconv_tf.convert(net, quiet=True)
