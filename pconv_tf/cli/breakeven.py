@@ -47,6 +47,9 @@ def run(args: argparse.Namespace) -> int:
     from pconv_tf.files import write_atomically
     from pconv_tf.measuring.break_even import measure_breakeven
 
+    if args.plot:
+        import matplotlib  # noqa: F401 - that it is missing is told before minutes of measuring
+
     with output.progress("starting", total=1) as bar:
         result = measure_breakeven(
             kernels=_integers("kernels", args.kernels),
@@ -76,22 +79,21 @@ def run(args: argparse.Namespace) -> int:
 
 
 def plot(result: BreakEven) -> str:
-    """The gain over sparsity of every layer, as SVG."""
-    from pconv_tf.reporting.svg import line_chart
+    """The gain over sparsity as SVG: a chart for each kernel and block, a line for each layer."""
+    from pconv_tf.reporting.charts import line_charts
 
-    series = {
-        f"{c.kernel}x{c.kernel} {c.channels}@{c.size} block {c.filter_block}": [
-            (100 * point.sparsity, point.gain) for point in c.points
-        ]
-        for c in result.curves
-    }
-    return line_chart(
-        series,
+    charts: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for c in result.curves:
+        title = f"{c.kernel}x{c.kernel}, masks shared by {c.filter_block}"
+        name = f"{c.channels} channels, {c.size}x{c.size}"
+        points = [(100 * point.sparsity, point.gain) for point in c.points]
+        charts.setdefault(title, {})[name] = points
+    return line_charts(
+        charts,
         x_title="per cent of weights pruned",
         y_title="times faster than XNNPACK",
         log_y=True,
         mark_y=1,
-        standalone=True,
     )
 
 

@@ -16,7 +16,7 @@ from collections.abc import Collection, Sequence
 from types import ModuleType
 
 import pconv_tf
-from pconv_tf.cli import output, quiet_start
+from pconv_tf.cli import messages, quiet_start
 
 PROGRAM = "pconv-tf"
 
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # This process is ours: TensorFlow's start-up notices would drown the output.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     quiet_start.install()
-    output.set_up_messages()
+    messages.set_up()
     # TensorFlow leaves its faster training kernels off on many processors; it reads this once.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     debug = "--debug" in argv

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import logging as std_logging
 import os
 import sys
 from typing import Any
@@ -29,30 +28,6 @@ from rich.progress import (
 def add_json_argument(parser: argparse._ActionsContainer) -> None:
     """Adds `--json`."""
     parser.add_argument("--json", action="store_true", help="print the result as JSON, no table")
-
-
-class _MessageFormat(std_logging.Formatter):
-    """Information as it is; what is worse names the program and the level."""
-
-    def format(self, record: std_logging.LogRecord) -> str:
-        if record.levelno <= std_logging.INFO:
-            return record.getMessage()
-        return f"pconv-tf: {record.levelname.lower()}: {record.getMessage()}"
-
-
-def set_up_messages() -> None:
-    """Lets the messages of this process, `absl.logging`, come to standard error from INFO on.
-
-    As a library the package leaves absl as it is: that shows warnings, and nothing below.
-    """
-    # absl's own handler wants absl's command line parsed first, and complains that it is not.
-    handler = std_logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_MessageFormat())
-    root = std_logging.getLogger()
-    for other in [other for other in root.handlers if type(other) is std_logging.StreamHandler]:
-        root.removeHandler(other)
-    root.addHandler(handler)
-    logging.set_verbosity(logging.INFO)
 
 
 def note(message: str) -> None:

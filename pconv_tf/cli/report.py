@@ -54,7 +54,10 @@ def run(args: argparse.Namespace) -> int:
     accuracy = _accuracy(args)
     history = Path(args.history) if args.history else None
     if history:
-        read_residuals(history)  # a mistake is told before minutes of measuring
+        # Mistakes are told before minutes of measuring.
+        import matplotlib  # noqa: F401
+
+        read_residuals(history)
     stored = read_comparison(Path(args.comparison)) if args.comparison else None
     num_threads = _num_threads(args, stored)
 

@@ -18,7 +18,7 @@ class Result:
 
     Attributes:
         layer: the layer's name, as `convert` and `inspect` print it.
-        convolution: the same, or for an operator without weights the nearest layer with weights on
+        convolution: the same, or for an operator without weights the last layer with weights on
             the way to it, which an engine may have computed together with it.
     """
 
@@ -40,6 +40,7 @@ def results_of(model: Any) -> dict[str, Result]:
     graph = Graph(source.file.model, source.file.model.subgraphs[0])
     names = LayerNames({})
     made: dict[int, Result] = {}
+    order: dict[Result, int] = {}
     for operator in graph.operators:
         outputs = ids(operator.outputs)
         if is_pconv(graph, operator) or graph.builtin(operator) in {*CONVOLUTIONS, *LEFT_DENSE}:
@@ -47,7 +48,9 @@ def results_of(model: Any) -> dict[str, Result]:
             result = Result(layer, layer)
         else:
             layer = names.without_weights(graph, operator)
-            before = made.get(next(iter(ids(operator.inputs)), -1))
-            result = Result(layer, before.convolution if before else layer)
+            before = [made[tensor] for tensor in ids(operator.inputs) if tensor in made]
+            latest = max(before, key=lambda result: order[result], default=None)
+            result = Result(layer, latest.convolution if latest else layer)
+        order.setdefault(result, len(order))
         made |= dict.fromkeys(outputs, result)
     return {graph.name(tensor): result for tensor, result in made.items() if tensor >= 0}

@@ -25,7 +25,7 @@ _MIN_RUNS = 5
 _PROFILED_SECONDS = 0.5
 
 # What kernels are called that may compute an activation, a pool or an addition behind them, too.
-_CONVOLUTIONS = ("PConv2D", "Conv2D", "DepthwiseConv2D")
+_CONVOLUTION = re.compile(r"\b(PConv2D|Conv2D|DepthwiseConv2D)\b")
 # A line of the delegate's profile: milliseconds, per cent, kernel (which may hold commas), name.
 _PROFILE_LINE = re.compile(r"^\s*(\d+\.\d+)\s+\d+\.\d+  (.+), (.+)$")
 
@@ -107,7 +107,7 @@ def _layer(results: Mapping[str, Result], tensor: str, kernel: str) -> str:
     result = results.get(tensor)
     if result is None:
         return tensor  # an input of the model, which is brought into another layout
-    return result.convolution if kernel.partition(" ")[0] in _CONVOLUTIONS else result.layer
+    return result.convolution if _CONVOLUTION.search(kernel) else result.layer
 
 
 def time_model(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from pconv_tf import __version__
+from pconv_tf import __version__, tables
+from pconv_tf.conversion.inspection import pattern_rows
 from pconv_tf.reporting.model_report import LayerFacts, ModelReport
-from pconv_tf.reporting.svg import line_chart, pattern_grid
+from pconv_tf.reporting.pattern_grid import pattern_grid
 
 _STYLE = Path(__file__).with_name("report.css")
 _MAX_PATTERNS = 24
@@ -20,6 +20,7 @@ def render(report: ModelReport) -> str:
     """The page."""
     sections = [
         f"<h1>{escape(report.name)}</h1>",
+        _warnings(report),
         _tiles(report),
         "<h2>Latency of the whole model</h2>",
         _bars(report.comparison),
@@ -29,14 +30,20 @@ def render(report: ModelReport) -> str:
         _layers(report),
     ]
     if report.residuals:
-        chart = line_chart(
-            report.residuals, x_title="epoch", y_title="relative residual", log_y=True
+        from pconv_tf.reporting.charts import line_charts
+
+        chart = line_charts(
+            {"": report.residuals},
+            x_title="epoch, as the log counts",
+            y_title="relative residual",
+            log_y=True,
+            whole_x=True,
         )
         meaning = (
             "<p>Primal: distance of the weights from the constraints. Dual: movement of the "
             "auxiliaries. Both relative to the norm of the weights.</p>"
         )
-        sections += ["<h2>ADMM residuals</h2>", meaning, chart]
+        sections += ["<h2>ADMM residuals</h2>", meaning, f'<div class="chart">{chart}</div>']
     sections += ["<h2>How it was measured</h2>", _method(report)]
     body = "\n".join(sections)
     return (
@@ -47,26 +54,50 @@ def render(report: ModelReport) -> str:
     )
 
 
+def _warnings(report: ModelReport) -> str:
+    """What to know before any number is believed."""
+    pruned = [layer for layer in report.layers if layer.pruned]
+    slower = [layer.name for layer in pruned if layer.slower]
+    lines = [
+        *(
+            f"{row['name']} is slower than the dense model: {tables.ratio(row['speedup'])}."
+            for row in report.comparison["contenders"]
+            if row["name"] == "pconv" and row["speedup"] < 1
+        ),
+        *report.comparison["warnings"],
+    ]
+    if slower:
+        lines.append(
+            f"{len(slower)} of {len(pruned)} pruned layers take longer than dense, each timed "
+            f"alone: {', '.join(slower)}."
+        )
+    return _list(lines, "warning")
+
+
 def _tiles(report: ModelReport) -> str:
     rows = {row["name"]: row for row in report.comparison["contenders"]}
-    weights = sum(layer.dense_bytes for layer in report.layers)
-    kept = sum(layer.dense_bytes * layer.kept_weights for layer in report.layers)
-    macs = sum(layer.macs for layer in report.layers)
-    kept_macs = sum(layer.macs * layer.kept_weights for layer in report.layers)
+    pruned = [layer for layer in report.layers if layer.pruned]
+    weights = sum(layer.dense_bytes for layer in pruned)
+    kept = sum(layer.dense_bytes * layer.kept_weights for layer in pruned)
+    macs = sum(layer.macs for layer in pruned)
+    kept_macs = sum(layer.macs * layer.kept_weights for layer in pruned)
     base, own = rows["litert"], rows.get("pconv")
     tiles = []
     if own:
         tiles += [
-            (f"{own['speedup']:.2f}x", "faster than stock LiteRT + XNNPACK"),
+            (tables.ratio(own["speedup"]), "as fast as stock LiteRT + XNNPACK"),
             (
-                f"{own['latency_ms']['median']:.2f} ms",
-                f"latency; dense {base['latency_ms']['median']:.2f} ms",
+                f"{tables.milliseconds(own['latency_ms']['median'])} ms",
+                f"latency; dense {tables.milliseconds(base['latency_ms']['median'])} ms",
             ),
         ]
     tiles += [
-        (f"{weights / kept:.1f}x", "fewer weights in the pruned layers"),
-        (f"{kept_macs / 1e6:,.0f} M", f"multiply-accumulates in them; dense {macs / 1e6:,.0f} M"),
-        (f"{report.file_bytes / 1e6:.2f} MB", f"file; dense {report.dense_bytes / 1e6:.2f} MB"),
+        (f"{weights / kept:.1f}x", f"fewer weights in the {len(pruned)} pruned layers"),
+        (
+            f"{tables.amount(kept_macs / 1e6)} M",
+            f"multiply-accumulates in them; dense {tables.amount(macs / 1e6)} M",
+        ),
+        (tables.size(report.file_bytes), f"file; dense {tables.size(report.dense_bytes)}"),
     ]
     if report.accuracy:
         before, after = report.accuracy
@@ -84,12 +115,12 @@ def _bars(comparison: dict[str, Any]) -> str:
     for row in rows:
         median = row["latency_ms"]["median"]
         own = " own" if row["name"].startswith("pconv") else ""
-        title = f"{row['name']} {row['version']}: min {row['latency_ms']['min']:.3f} ms, p90 "
-        title += f"{row['latency_ms']['p90']:.3f} ms. {row['remark']}"
+        least, p90 = (tables.milliseconds(row["latency_ms"][key]) for key in ("min", "p90"))
+        title = f"{row['name']} {row['version']}: min {least} ms, p90 {p90} ms. {row['remark']}"
         bars.append(
             f'<div class="bar{own}" title="{escape(title)}"><span>{escape(row["name"])}</span>'
             f'<i style="width:{100 * median / longest:.1f}%"></i>'
-            f"<span>{median:.2f} ms, {row['speedup']:.2f}x</span></div>"
+            f"<span>{tables.milliseconds(median)} ms, {tables.ratio(row['speedup'])}</span></div>"
         )
     failed = (
         f'<p class="warning">{escape(name)}: {escape(reason.splitlines()[0])}</p>'
@@ -99,19 +130,18 @@ def _bars(comparison: dict[str, Any]) -> str:
 
 
 def _patterns(report: ModelReport) -> str:
-    from pconv_tf.conversion.inspection import pattern_rows
-
     total = sum(report.patterns.values()) or 1
     ranked = sorted(report.patterns.items(), key=lambda item: (-item[1], item[0]))
     figures = [
         f"<figure>{pattern_grid(pattern_rows(mask, (kh, kw)))}"
-        f"<figcaption>{100 * count / total:.1f} %</figcaption></figure>"
+        f"<figcaption>{tables.share(count / total)}</figcaption></figure>"
         for (kh, kw, mask), count in ranked[:_MAX_PATTERNS]
     ]
     more = ""
     if len(ranked) > _MAX_PATTERNS:
         share = sum(count for _, count in ranked[_MAX_PATTERNS:]) / total
-        more = f"<p>{len(ranked) - _MAX_PATTERNS} more patterns: {share:.1%} of the kernels.</p>"
+        rest = f"{len(ranked) - _MAX_PATTERNS} more patterns: {tables.share(share)} of the kernels."
+        more = f"<p>{rest}</p>"
     return (
         f'<p>Shares of the {total:,} kernels that are kept.</p><div class="patterns">'
         f"{''.join(figures)}</div>{more}"
@@ -119,50 +149,51 @@ def _patterns(report: ModelReport) -> str:
 
 
 def _layers(report: ModelReport) -> str:
+    # What matters most stands first: a phone shows the first five columns.
     heads = (
-        *("layer", "shape", "map", "weights kept", "", "ms dense", "ms pruned", "ratio"),
+        *("layer", "ms dense", "ms pruned", "ratio", "", "kept", "shape", "map"),
         *("MMAC dense", "kept", "kB dense", "FKW", "kernels kept"),
     )
     head = "".join(f"<th>{text}</th>" for text in heads)
-    # What all names begin with, as "model_1/", says nothing about any of them.
-    names = [layer.name for layer in report.layers]
-    shared = os.path.commonpath(names) if len(names) > 1 else ""
-    skip = len(shared) + 1 if shared else 0
-    body = "".join(_layer_row(layer, layer.name[skip:] or layer.name) for layer in report.layers)
-    stock = report.dense_layers
-    plural = "layer" if stock == 1 else "layers"
-    note = f"{stock} more {plural} stayed stock operators. " if stock else ""
+    times = [ms for layer in report.layers for ms in (layer.dense_ms, layer.pruned_ms) if ms]
+    longest = max(times, default=1.0)
+    body = "".join(_layer_row(layer, longest) for layer in report.layers)
     return (
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-        f"</div><p>{note}Layers are timed alone, converted from and to the runtime's layout each; "
-        "the whole model converts only at its ends.</p>"
+        "</div><p>Bars: milliseconds dense (grey) and pruned (blue). Layers are timed alone, "
+        "converted from and to the runtime's layout each; the whole model converts only at its "
+        "ends.</p>"
     )
 
 
-def _layer_row(layer: LayerFacts, name: str) -> str:
+def _layer_row(layer: LayerFacts, longest: float) -> str:
     ratio = "-"
     if layer.dense_ms and layer.pruned_ms:
-        ratio = f"{layer.dense_ms / layer.pruned_ms:.1f}x"
+        ratio = tables.ratio(layer.dense_ms / layer.pruned_ms)
+    if layer.slower:
+        ratio += '<small class="warning">slower</small>'
+    reason = f"<small>stock: {escape(layer.reason)}</small>" if layer.reason else ""
+    kept_macs = tables.amount(layer.macs * layer.kept_weights / 1e6) if layer.pruned else "-"
     cells = (
-        escape(name),
+        escape(layer.name) + reason,
+        tables.milliseconds(layer.dense_ms),
+        tables.milliseconds(layer.pruned_ms),
+        ratio,
+        _bar(layer.dense_ms, longest, "dense") + _bar(layer.pruned_ms, longest, "own"),
+        tables.share(layer.kept_weights),
         escape(layer.shape),
         f"{layer.output[0]}x{layer.output[1]}",
-        f"{layer.kept_weights:.1%}",
-        f'<span class="track"><i style="width:{100 * layer.kept_weights:.0f}%"></i></span>',
-        _ms(layer.dense_ms),
-        _ms(layer.pruned_ms),
-        ratio,
-        f"{layer.macs / 1e6:.1f}",
-        f"{layer.macs * layer.kept_weights / 1e6:.1f}",
-        f"{layer.dense_bytes / 1e3:.1f}",
-        f"{layer.fkw_bytes / 1e3:.1f}",
-        f"{layer.kept_kernels:.1%}",
+        tables.amount(layer.macs / 1e6),
+        kept_macs,
+        tables.kilobytes(layer.dense_bytes),
+        tables.kilobytes(layer.fkw_bytes) if layer.pruned else "-",
+        tables.share(layer.kept_kernels) if layer.pruned else "-",
     )
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
-def _ms(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+def _bar(ms: float | None, longest: float, kind: str) -> str:
+    return f'<i class="{kind}" style="width:{100 * ms / longest:.0f}%"></i>' if ms else ""
 
 
 def _method(report: ModelReport) -> str:
@@ -170,19 +201,21 @@ def _method(report: ModelReport) -> str:
     machine = result["machine"]
     subject = result["subject"]
     versions = ", ".join(f"{row['name']} {row['version']}" for row in result["contenders"])
+    commit = f", commit {report.commit}" if report.commit else ""
     lines = [
         f"{_machine(machine)}, {result['num_threads']} thread(s) each, float32.",
         f"Contenders: {versions}. All run the same weights, each in a process of its own; their "
         "outputs were compared with stock LiteRT's before anything was timed. They take turns in "
         "short bursts; latencies are medians over all bursts.",
-        f"pconv_tf {__version__}, input of random values (seed {result['seed']}).",
+        f"Made on {report.date} by pconv-tf report of pconv_tf {__version__}{commit}; input of "
+        f"random values (seed {result['seed']}).",
     ]
     if machine != report.machine:
         lines.append(f"Layers were timed on another machine: {_machine(report.machine)}.")
     if "network" in subject:
         fields = ", ".join(f"{key} {value}" for key, value in subject["pruning"].items())
         lines.append(f"Random weights of {subject['network']}, pruned at once: {fields}.")
-    return _list(lines) + _list(result["warnings"], "warning")
+    return _list(lines)
 
 
 def _machine(machine: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ def test_breakeven_prints_a_table_and_draws(delegate, tmp_path, capfd, monkeypat
     assert main(["breakeven", *flags]) == 0
     out = capfd.readouterr().out
     assert "| 1x1 16->16 | 8x8 | 1 |" in out and "![gain over sparsity](b.svg)" in out
-    assert plot.read_text().startswith("<svg")
+    assert plot.read_text().startswith("<svg") and "masks shared by 1" in plot.read_text()
 
 
 @pytest.mark.parametrize("flag", ["--kernels=x", "--kernels=5", "--filter_blocks=3"])

@@ -1,5 +1,7 @@
 """The report page: complete, self-contained, and right in a real browser."""
 
+import dataclasses
+import json
 import re
 import shutil
 import subprocess
@@ -8,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pconv_tf.reporting.html_report import render
+import pconv_tf
+from pconv_tf.reporting.html_report import _STYLE, render
 from pconv_tf.reporting.model_report import LayerFacts, ModelReport, gather, read_residuals
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -46,6 +49,7 @@ def report():
     layers = tuple(
         LayerFacts(
             name=f"block{n}/a_rather_long_name_of_a_layer/conv2d_{n}",
+            reason="",
             shape="64->64 3x3",
             output=(56, 56),
             kept_kernels=0.28,
@@ -54,21 +58,25 @@ def report():
             dense_bytes=147_456,
             fkw_bytes=21_000,
             dense_ms=1.5,
-            pruned_ms=None if n == 3 else 0.25,
+            pruned_ms=None if n == 3 else 2.0 if n == 4 else 0.25,
         )
         for n in range(1, 14)
+    )
+    stock = dataclasses.replace(
+        layers[0], name="fc1", reason="not pruned", kept_weights=1.0, dense_ms=0.5, pruned_ms=None
     )
     return ModelReport(
         name="model_with_a_long_name_pconv.tflite",
         file_bytes=2_000_000,
         dense_bytes=14_000_000,
-        dense_layers=1,
         patterns={(3, 3, 0b010011000): 300, (3, 3, 0b000110010): 100, (1, 1, 1): 50},
-        layers=layers,
+        layers=(*layers, stock),
         comparison=COMPARISON,
         machine=COMPARISON["machine"],
         residuals={"primal": [(1.0, 0.5), (2.0, 0.05)], "dual": [(1.0, 0.1), (2.0, 0.0)]},
         accuracy=(0.93, 0.925),
+        date="2026-11-29",
+        commit="abc1234",
     )
 
 
@@ -107,25 +115,55 @@ def test_page_is_well_formed_self_contained_and_complete(report):
     assert not re.search(r"https?://(?!www\.w3\.org)", page)
     text = " ".join(checker.text)
     for expected in (
-        *("5.00x", "2.00 ms", "8.1x", "2.00 MB", "0.925", "66.7 %", "Test <CPU>", "a rival"),
-        *("tvm: not installed", "noisy", "12.3%", "6.0x", "primal", "1 more layer stayed"),
+        *("5.00x", "2.000 ms", "8.1x", "2.0 MB", "0.925", "66.7%", "Test <CPU>", "a rival"),
+        *("tvm: not installed", "noisy", "12.3%", "6.00x", "primal", "stock: not pruned"),
+        *("2026-11-29", "commit abc1234", "fc1"),
     ):
         assert expected in text or expected in page, expected
     assert page.count('class="pattern"') == 3
-    assert page.count("<tr>") == 1 + 13
+    assert page.count("<tr>") == 1 + 14
+
+
+def test_what_speaks_against_the_numbers_stands_before_them(report):
+    page = render(report)
+    assert (
+        page.index("noisy") < page.index("1 of 13 pruned layers take longer") < page.index("5.00x")
+    )
+    assert page.count(">slower<") == 1
+    slow = dataclasses.replace(report, comparison=json.loads(json.dumps(COMPARISON)))
+    slow.comparison["contenders"][1]["speedup"] = 0.8
+    page = render(slow)
+    assert page.index("pconv is slower than the dense model: 0.80x") < page.index("0.80x</b>")
+
+
+def _luminance(colour):
+    channels = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("scheme", [0, 1])
+def test_text_contrasts_as_wcag_aa_asks(scheme):
+    """4.5 to 1 for text, in light and dark mode."""
+    root = _STYLE.read_text().split(":root {")[1 + scheme].split("}")[0]
+    colours = dict(re.findall(r"--(\w+): (#\w{6})", root))
+    for text in ("fg", "soft", "warn"):
+        for ground in ("bg", "card"):
+            dark, light = sorted(_luminance(colours[key]) for key in (text, ground))
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, ground)
 
 
 def test_residuals_of_a_training_log(tmp_path):
     log = tmp_path / "log.csv"
     log.write_text("epoch,loss,pconv_primal,pconv_dual\n0,1.0,0.5,0.2\n1,0.9,0.1,0.05\n")
     primal, dual = read_residuals(log).values()
-    assert primal == [(1.0, 0.5), (2.0, 0.1)] and dual == [(1.0, 0.2), (2.0, 0.05)]
+    assert primal == [(0.0, 0.5), (1.0, 0.1)] and dual == [(0.0, 0.2), (1.0, 0.05)]
     without = "epoch,loss,pconv_dual,pconv_primal,val_loss\n0,1.0,0.2,0.5,NA\n"
     log.write_text(without)  # As Keras 3 writes where there is no validation.
-    assert next(iter(read_residuals(log).values())) == [(1.0, 0.5)]
+    assert next(iter(read_residuals(log).values())) == [(0.0, 0.5)]
     history = tmp_path / "log.json"
     history.write_text('{"pconv_primal": [0.5], "pconv_dual": [0.1]}')
-    assert next(iter(read_residuals(history).values())) == [(1.0, 0.5)]
+    assert next(iter(read_residuals(history).values())) == [(0.0, 0.5)]
     log.write_text("epoch,loss\n0,1.0\n")
     with pytest.raises(ValueError, match=r"no column 'pconv_primal' .*Found: epoch, loss"):
         read_residuals(log)
@@ -136,10 +174,16 @@ def test_residuals_of_a_training_log(tmp_path):
         read_residuals(tmp_path / "gone.csv")
 
 
-def test_facts_of_a_real_file(pruned_tflite, pruned_twin, delegate):
-    report = gather(pruned_tflite, pruned_twin, comparison=COMPARISON, delegate=delegate)
-    assert len(report.layers) >= 3
-    assert all(layer.dense_ms and layer.pruned_ms for layer in report.layers)
+def test_facts_of_a_real_file(pruned_twin, delegate, tmp_path):
+    graph = tmp_path / "pruned.tflite"
+    pconv_tf.convert(pruned_twin, output=graph, force=True, skip="top", quiet=True)
+    report = gather(graph, pruned_twin, comparison=COMPARISON, delegate=delegate)
+    pruned = [layer for layer in report.layers if layer.pruned]
+    assert len(pruned) >= 3
+    assert all(layer.dense_ms and layer.pruned_ms for layer in pruned)
+    top = next(layer for layer in report.layers if layer.name == "top")
+    assert top.reason and top.dense_ms and top.pruned_ms is None
+    assert report.date and re.fullmatch(r"[0-9a-f]{7,}|", report.commit)
     second = next(layer for layer in report.layers if layer.shape == "16->16 3x3")
     assert second.macs == 16 * 16 * 16 * 16 * 9
     assert second.kept_weights == pytest.approx(4 / 9 / 3.6, rel=0.02)
