@@ -26,8 +26,8 @@ for name in $needed; do
 done
 
 newest=$(objdump -T "$library" | grep -o 'GLIBC_2\.[0-9]*' | sort -uV | tail -1)
-if [[ "$(printf '%s\nGLIBC_2.34\n' "$newest" | sort -V | tail -1)" != GLIBC_2.34 ]]; then
-  echo "needs $newest, expected at most GLIBC_2.34:"
+if [[ "$(printf '%s\nGLIBC_2.28\n' "$newest" | sort -V | tail -1)" != GLIBC_2.28 ]]; then
+  echo "needs $newest, expected at most GLIBC_2.28:"
   objdump -T "$library" | grep "$newest"
   exit 1
 fi

@@ -2,14 +2,14 @@
 # Builds dist/pconv_tf-VERSION-py3-none-PLATFORM.whl with the delegate inside:
 #   wheel.sh PYTHON [LIBRARY [PLATFORM]]
 # The library is bazel-bin's unless named; for another processor name it and its platform:
-#   wheel.sh PYTHON .../bin/delegate/libpconv_delegate.so manylinux_2_34_aarch64
+#   wheel.sh PYTHON .../bin/delegate/libpconv_delegate.so manylinux_2_28_aarch64
 # It needs no CPython ABI, so one wheel serves every Python 3. delegate/exported_symbols_test.sh holds
 # the library to the glibc of the platform tag.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=$1
 library=${2:-bazel-bin/delegate/libpconv_delegate.so}
-platform=${3:-manylinux_2_34_$(uname -m)}
+platform=${3:-manylinux_2_28_$(uname -m)}
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 git ls-files pconv_tf pyproject.toml README.md LICENSE | xargs cp --parents -t "$stage"
