@@ -167,7 +167,7 @@ def _layer_sparsity(kernel: Kernel, reason: str) -> LayerSparsity:
     if nonzero == weights.size:
         frozen = "" if is_trainable(kernel) else FROZEN
         note = reason or frozen or "dense: no weight is zero"
-    elif fkw is not None and fkw >= 4 * weights.size:
+    elif size is not None and size.num_bytes >= 4 * weights.size:
         note = "so few zeros that FKW would be larger"
     return LayerSparsity(
         name=kernel.name,
