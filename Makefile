@@ -16,7 +16,7 @@ OPENCL_TESTS := //delegate/opencl:opencl_engine_test //delegate/opencl:opencl_ti
 export PCONV_REQUIRE_OPENCL ?= 1
 
 .PHONY: help setup delegate demo study test test-all test-python test-cpp test-long test-isa test-emulated test-oclgrind sanitize fuzz fuzz-readers lint
-.PHONY: format bench docs wheel clean
+.PHONY: format bench docs docs-site wheel clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -39,7 +39,7 @@ study: setup  ## what 8.1x costs a VGG-16 on Fashion-MNIST, against dense networ
 
 test: setup lint test-cpp test-python  ## linters, C++ and Python tests: minutes
 
-test-all: test test-long test-isa sanitize fuzz-readers test-emulated test-oclgrind  ## these, long tests, sanitizers, other CPUs: an hour
+test-all: test test-long docs-site test-isa sanitize fuzz-readers test-emulated test-oclgrind  ## these, long tests, the site, sanitizers, other CPUs: an hour
 
 test-cpp: setup  ## C++ tests but the long ones
 	$(BAZEL) test --test_tag_filters=-long //...
@@ -109,9 +109,17 @@ bench: setup  ## measure every network against its rivals; writes docs/results.m
 docs: $(VENV)/.stamp  ## write the tables of docs/results.md and the README anew from docs/results.json
 	$(PY) -m benchmarks.run --render
 
+docs-site: .venv-docs/.stamp  ## the documentation as a site, in site/; a link that leads nowhere is an error
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet
+
+.venv-docs/.stamp: requirements-docs.lock
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/pip install -q --require-hashes -r $<
+	@touch $@
+
 wheel: setup  ## a wheel with the delegate inside, in dist/
 	scripts/wheel.sh "$(PY)"
 
 clean:  ## remove what the other targets made
 	-$(BAZEL) clean 2>/dev/null
-	rm -rf $(VENV) build dist demo_output study_output *.egg-info
+	rm -rf $(VENV) .venv-docs site build dist demo_output study_output *.egg-info
