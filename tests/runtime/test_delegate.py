@@ -17,7 +17,7 @@ from tflite_models import ModelBuilder, pattern_weights
 import pconv_tf
 from pconv_tf.runtime import delegate as delegate_module
 
-RUNTIMES = ["litert", "tf"]
+RUNTIMES = ["litert", pytest.param("tf", marks=pytest.mark.tensorflow)]
 
 
 @pytest.fixture(scope="module")
