@@ -1,3 +1,3 @@
-"""The version, stated once: packaging and MODULE.bazel's test read it here."""
+"""The version, stated once: packaging reads it here."""
 
 VERSION = "0.2.0"

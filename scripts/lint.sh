@@ -6,7 +6,7 @@ bin=.venv/bin
 mode=${1:-check}
 mapfile -t cpp < <(git ls-files --cached --others --exclude-standard '*.cc' '*.h' '*.inl')
 mapfile -t bazel < <(git ls-files --cached --others --exclude-standard \
-  'BUILD' '*/BUILD' '*.BUILD' '*.bzl' 'WORKSPACE' '*/WORKSPACE' 'MODULE.bazel')
+  'BUILD' '*/BUILD' '*.BUILD' '*.bzl' 'WORKSPACE' '*/WORKSPACE')
 buildifier=(npx --yes @bazel/buildifier@8.2.1)
 if ! command -v npx >/dev/null && [ "$(id -u)" = 0 ]; then
   apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends npm

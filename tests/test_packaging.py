@@ -11,8 +11,6 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_the_version_is_one():
-    module = (ROOT / "MODULE.bazel").read_text()
-    assert re.search(r'version = "(.*)"', module)[1] == pconv_tf.__version__
     assert re.search(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text(), re.M)[1] == (
         pconv_tf.__version__
     )
