@@ -24,8 +24,9 @@ class ValueTable {
     const auto [it, is_new] = index_.emplace(tensor, static_cast<int>(graph_->values.size()));
     if (is_new) {
       const TfLiteTensor& t = *GetTensor(context_, tensor);
-      graph_->values.push_back(
-          {t.name != nullptr ? t.name : "", ShapeOf(t), IsConstant(t) ? t.data.f : nullptr});
+      graph_->values.push_back({t.name != nullptr ? t.name : "", ShapeOf(t),
+                                IsConstant(t) ? t.data.f : nullptr,
+                                t.type == kTfLiteInt8 ? ValueType::kInt8 : ValueType::kFloat32});
     }
     return it->second;
   }
@@ -194,9 +195,9 @@ Status DelegateKernel::Invoke(TfLiteContext* context) {
     PCONV_RETURN_IF_ERROR(MakeEngine(context, true));
   }
   inputs_.clear();
-  for (const int tensor : input_tensors_) inputs_.push_back(context->tensors[tensor].data.f);
+  for (const int tensor : input_tensors_) inputs_.push_back(context->tensors[tensor].data.raw);
   outputs_.clear();
-  for (const int tensor : output_tensors_) outputs_.push_back(context->tensors[tensor].data.f);
+  for (const int tensor : output_tensors_) outputs_.push_back(context->tensors[tensor].data.raw);
   const Status status = engine_->Run(inputs_, outputs_);
   if (status.ok() && options_.profile) profile_.Add(engine_->profile());
   if (status.ok() && engine_profiles_) ReportToProfiler(engine_->profile(), context);

@@ -40,8 +40,8 @@ class DelegateKernel {
   std::vector<int> input_tensors_, output_tensors_;  // of the model, as graph_.inputs and outputs
   std::unique_ptr<Engine> engine_;
   bool engine_profiles_ = false;
-  std::vector<const float*> inputs_;  // of the current run
-  std::vector<float*> outputs_;
+  std::vector<const void*> inputs_;  // of the current run
+  std::vector<void*> outputs_;
   ProfileSummary profile_;
 };
 

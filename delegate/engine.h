@@ -26,9 +26,8 @@ class Engine {
   // Adapts to the shapes now in graph->inputs (InferShapes has run): plans memory and kernels.
   // Weights stay packed.
   virtual Status Resize() = 0;
-  // One pointer per graph input / output, float32, NHWC, dense.
-  virtual Status Run(const std::vector<const float*>& inputs,
-                     const std::vector<float*>& outputs) = 0;
+  // One pointer per graph input / output, of the value's type, NHWC, dense.
+  virtual Status Run(const std::vector<const void*>& inputs, const std::vector<void*>& outputs) = 0;
   virtual const std::vector<ProfileRow>& profile() const = 0;
   // Bytes of arena and of packed weights.
   virtual int64_t arena_bytes() const = 0;

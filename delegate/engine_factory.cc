@@ -79,7 +79,7 @@ class GpuElseHostEngine : public Engine {
       : engine_(std::move(gpu)), refusal_(std::move(refusal)), make_host_(std::move(make_host)) {}
 
   Status Resize() override { return engine_->Resize(); }
-  Status Run(const std::vector<const float*>& inputs, const std::vector<float*>& outputs) override {
+  Status Run(const std::vector<const void*>& inputs, const std::vector<void*>& outputs) override {
     const Status status = engine_->Run(inputs, outputs);
     if (status.ok() || is_host_) return status;
     refusal_->Refuse(status.message());
@@ -125,6 +125,13 @@ bool TryGpu(Graph* graph, const EngineOptions& options, PackedCache* cache,
 
 Status CreateEngine(Backend backend, Graph* graph, const EngineOptions& options, PackedCache* cache,
                     std::unique_ptr<Engine>* engine, std::string* name) {
+  if (!IsFloat32(*graph)) {
+    if (backend == Backend::kOpenCl) {
+      LogWarning("backend opencl has no int8 activations; the cpu engine runs this partition");
+    }
+    return CreateHostEngine(backend == Backend::kReference ? backend : Backend::kCpu, graph,
+                            options, cache, engine, name);
+  }
   if (backend == Backend::kOpenCl) {
     const Status status = CreateAdaptedOpenClEngine(graph, options, cache, engine);
     if (!status.ok()) return Status::Error("backend opencl: " + status.message());

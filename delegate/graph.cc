@@ -279,6 +279,11 @@ const char* OpName(const Node& node) {
                     node.op);
 }
 
+bool IsFloat32(const Graph& graph) {
+  return std::all_of(graph.values.begin(), graph.values.end(),
+                     [](const Value& value) { return value.type == ValueType::kFloat32; });
+}
+
 Status InferShapes(Graph* graph) {
   for (const int i : graph->inputs) {
     const Status status = CheckShape(graph->values[i].shape);

@@ -9,16 +9,20 @@
 
 #include "tflite_ops/core/conv_geometry.h"
 #include "tflite_ops/core/fkw_view.h"
+#include "tflite_ops/core/quantization.h"
 
 namespace pconv {
 
 using Shape = std::vector<int>;  // NHWC for rank 4
+
+enum class ValueType { kFloat32, kInt8 };
 
 // An activation (data == nullptr) or a float32 constant. Constants stay owned by the model file.
 struct Value {
   std::string name;
   Shape shape;  // current shape; of activations updated by InferShapes()
   const float* data = nullptr;
+  ValueType type = ValueType::kFloat32;
 };
 
 struct PConv2DNode {
@@ -99,6 +103,9 @@ struct Graph {
 
 // Name of the node's operation, e.g. "PConv2D".
 const char* OpName(const Node& node);
+
+// Whether every value is float32.
+bool IsFloat32(const Graph& graph);
 
 // Recomputes the shape of every activation from the shapes of graph.inputs.
 Status InferShapes(Graph* graph);

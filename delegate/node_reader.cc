@@ -46,6 +46,10 @@ class NodeInputs {
     if (t.type != kTfLiteFloat32) {
       return Status::Error(what + " is " + TypeName(t.type) + ", expected float32");
     }
+    return CheckPlain(t, what);
+  }
+
+  static Status CheckPlain(const TfLiteTensor& t, const std::string& what) {
     if (t.is_variable || t.sparsity != nullptr || t.dims == nullptr) {
       return Status::Error(what + " is no plain tensor");
     }
@@ -164,12 +168,16 @@ Status ReadWindow(TfLitePadding padding, int kernel_h, int kernel_w, int stride_
 Status ReadPConv2D(const TfLiteContext* context, const NodeInputs& inputs, const TfLiteNode& node,
                    Node* result) {
   std::vector<PConvConstant> constants;
-  PCONV_RETURN_IF_ERROR(inputs.ExpectActivation(0));
+  PConvQuantization quantization = {};
+  bool is_int8 = false;
+  PCONV_RETURN_IF_ERROR(ReadPConvQuantization(context, node, &is_int8, &quantization));
+  PCONV_RETURN_IF_ERROR(NodeInputs::CheckPlain(*inputs.tensor(0), "input 0"));
+  if (IsConstant(*inputs.tensor(0))) return Status::Error("input 0 is constant");
   PCONV_RETURN_IF_ERROR(ReadPConvConstants(context, node, &constants));
   PConv2DNode op;
-  PCONV_RETURN_IF_ERROR(ReadLayer(node.custom_initial_data,
-                                  std::max(node.custom_initial_data_size, 0), constants.data(),
-                                  static_cast<int>(constants.size()), &op.layer));
+  PCONV_RETURN_IF_ERROR(ReadLayer(
+      node.custom_initial_data, std::max(node.custom_initial_data_size, 0), constants.data(),
+      static_cast<int>(constants.size()), is_int8 ? &quantization : nullptr, &op.layer));
   result->inputs = {inputs.id(0)};
   result->op = std::move(op);
   return Status::Ok();
@@ -504,9 +512,10 @@ Status ReadNode(const TfLiteContext* context, const TfLiteNode& node,
   result->output = node.outputs->data[0];
   const TfLiteTensor* output = GetTensor(context, result->output);
   if (output == nullptr) return Status::Error("output is absent");
-  PCONV_RETURN_IF_ERROR(NodeInputs::CheckFloat(*output, "output"));
-  if (IsConstant(*output)) return Status::Error("output is constant");
   result->name = output->name != nullptr ? output->name : "";
+  PCONV_RETURN_IF_ERROR(IsPConv2D(registration) ? NodeInputs::CheckPlain(*output, "output")
+                                                : NodeInputs::CheckFloat(*output, "output"));
+  if (IsConstant(*output)) return Status::Error("output is constant");
   const NodeInputs inputs(context, node);
   return IsPConv2D(registration)
              ? ReadPConv2D(context, inputs, node, result)

@@ -1,5 +1,7 @@
 #include "delegate/packing_key.h"
 
+#include <cstring>
+
 namespace pconv {
 
 void PackingKey::AddNumber(int64_t value) { text_ += std::to_string(value) + " "; }
@@ -37,20 +39,32 @@ void PackingKey::Add(const UIntArray& array) {
 }
 
 void PackingKey::Add(const FkwView& layer) {
-  const auto& [window, activation, in_channels, out_channels, filter_block, patterns] =
+  const auto& [version, window, activation, in_channels, out_channels, filter_block, patterns] =
       layer.options();
+  static_cast<void>(version);  // says nothing that the arrays do not
   Add(window);
   for (const int value : {static_cast<int>(activation), in_channels, out_channels, filter_block}) {
     AddNumber(value);
   }
   Add(patterns);
   const auto& [offset, reorder, index, stride, weight, weight_size, weight_type, bias, bias_size,
-               scale, scale_size] = layer.arrays();
+               scale, scale_size, has_int8_activations, int32_bias, quantization] = layer.arrays();
   for (const UIntArray* array : {&offset, &reorder, &index, &stride}) Add(*array);
   AddNumber(static_cast<int64_t>(weight_size));
   Add(weight_type);
   AddBytes(weight, layer.arrays().weight_bytes());
-  Add(ConstantFloats{bias, bias_size});
+  AddNumber(has_int8_activations);
+  if (has_int8_activations) {
+    AddBytes(int32_bias, bias_size * sizeof(int32_t));
+    for (const Quantization& tensor : {quantization.input, quantization.output}) {
+      uint32_t scale_bits;
+      std::memcpy(&scale_bits, &tensor.scale, sizeof(scale_bits));
+      AddNumber(scale_bits);
+      AddNumber(tensor.zero_point);
+    }
+  } else {
+    Add(ConstantFloats{bias, bias_size});
+  }
   Add(ConstantFloats{scale, scale_size});
 }
 

@@ -21,14 +21,17 @@ struct Layer {
 };
 
 void* Init(const void* options, size_t options_size, const PConvConstant* constants,
-           int num_constants, int num_threads, PConvError* error) {
+           int num_constants, const PConvQuantization* quantization, int num_threads,
+           PConvError* error) {
   std::unique_ptr<Layer> layer;
   const bool ok = CatchErrors(error, [&] {
     layer = std::make_unique<Layer>();
     layer->options.num_threads = std::clamp(num_threads, 1, kMaxThreads);
     PConv2DNode op;
-    PCONV_RETURN_IF_ERROR(ReadLayer(options, options_size, constants, num_constants, &op.layer));
-    layer->graph.values = {{"activation", {}}, {"output", {}}};
+    PCONV_RETURN_IF_ERROR(
+        ReadLayer(options, options_size, constants, num_constants, quantization, &op.layer));
+    const ValueType type = quantization != nullptr ? ValueType::kInt8 : ValueType::kFloat32;
+    layer->graph.values = {{"activation", {}, nullptr, type}, {"output", {}, nullptr, type}};
     layer->graph.nodes = {{"output", 0, {0}, 1, std::move(op)}};
     layer->graph.inputs = {0};
     layer->graph.outputs = {1};
@@ -51,7 +54,7 @@ int OutputShape(void* state, const int32_t* input, int rank, int32_t* output, PC
   });
 }
 
-int Run(void* state, const float* input, float* output, PConvError* error) {
+int Run(void* state, const void* input, void* output, PConvError* error) {
   auto* layer = static_cast<Layer*>(state);
   return CatchErrors(error, [&] { return layer->engine->Run({input}, {output}); });
 }

@@ -41,7 +41,7 @@ TEST(Register, CpuKernelEqualsReference) {
 
 TEST(Register, CpuKernelReportsErrors) {
   PConvError error = {};
-  EXPECT_EQ(PConvCpuKernel()->init("", 0, nullptr, 0, 1, &error), nullptr);
+  EXPECT_EQ(PConvCpuKernel()->init("", 0, nullptr, 0, nullptr, 1, &error), nullptr);
   EXPECT_STREQ(error.message,
                "custom options are not a valid FlexBuffer map: found 0 bytes, expected at least 3");
   PConvCpuKernel()->destroy(nullptr);

@@ -13,8 +13,24 @@ import numpy as np
 
 ARRAYS = ("offset", "reorder", "index", "stride", "weight", "bias", "scale")
 # PConvType (tflite_ops/pconv_kernel.h), and the types of node_fuzz.cc.
-LAYER_TYPES = {"float32": 1, "float16": 2, "int8": 3, "uint8": 4, "uint16": 5, "uint32": 6}
-NODE_TYPES = {"float32": 0, "uint8": 2, "float16": 3, "uint16": 4, "int8": 5, "uint32": 6}
+LAYER_TYPES = {
+    "float32": 1,
+    "float16": 2,
+    "int8": 3,
+    "uint8": 4,
+    "uint16": 5,
+    "uint32": 6,
+    "int32": 7,
+}
+NODE_TYPES = {
+    "float32": 0,
+    "int32": 1,
+    "uint8": 2,
+    "float16": 3,
+    "uint16": 4,
+    "int8": 5,
+    "uint32": 6,
+}
 NODE_OPERATIONS = 14  # the builtin ones; the number after them is PConv2D
 
 
@@ -30,9 +46,9 @@ def tensor(array: np.ndarray) -> bytes:
     return chunk(len(shape) << 4 | NODE_TYPES[str(array.dtype)], shape + array.tobytes())
 
 
-def activation(*shape: int) -> bytes:
+def activation(*shape: int, dtype: str = "float32") -> bytes:
     """An activation of node_fuzz.cc."""
-    return chunk(len(shape) << 4 | 8, bytes(min(size, 127) for size in shape))
+    return chunk(len(shape) << 4 | 8 | NODE_TYPES[dtype], bytes(min(size, 127) for size in shape))
 
 
 def seeds(arrays: dict[str, np.ndarray]) -> dict[str, bytes]:
@@ -40,11 +56,19 @@ def seeds(arrays: dict[str, np.ndarray]) -> dict[str, bytes]:
     options = arrays["options"].astype(np.uint8).tobytes()
     stored = [arrays[name] for name in ARRAYS if name in arrays]
     layer = [chunk(LAYER_TYPES[str(array.dtype)], array.tobytes()) for array in stored]
-    node = [chunk(NODE_OPERATIONS, b""), chunk(0, options)]
-    node += [activation(*arrays["activation"].shape), *map(tensor, stored)]
+    image = arrays["activation"]
+    int8 = image.dtype == np.int8
+    node = [chunk(NODE_OPERATIONS, b""), chunk(int(int8), options)]
+    node += [activation(*image.shape, dtype=str(image.dtype)), *map(tensor, stored)]
+    quantization = b"".join(
+        arrays[f"{tensor}_{field}"].tobytes()
+        for tensor in ("activation", "result")
+        for field in ("scale", "zero_point")
+        if int8
+    )
     return {
         "options": options,
-        "layer": b"".join([chunk(0, options), *layer]),
+        "layer": b"".join([chunk(int(int8), quantization + options), *layer]),
         "node": b"".join(node),
     }
 

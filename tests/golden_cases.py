@@ -1,4 +1,4 @@
-"""The golden layers of FKW version 1: `PYTHONPATH=. python tests/golden_cases.py` writes them.
+"""The golden layers of FKW: `PYTHONPATH=. python tests/golden_cases.py` writes them.
 
 Python's and C++'s tests read them. They change only if the format does, and then they get a new
 name: an old file must stay readable.
@@ -10,16 +10,20 @@ from pathlib import Path
 
 import numpy as np
 from golden_format import dump
-from reference_conv import pconv_2d
+from reference_conv import pconv_2d, pconv_2d_int8
 
 from pconv_tf.fkw import (
+    INT8_VERSION,
     Activation,
+    ActivationQuantization,
     ConvOptions,
     FkwLayer,
     Padding,
+    Quantization,
     cast_weights,
     encode,
     validate,
+    validate_int8,
 )
 
 FOLDER = Path(__file__).parent / "golden"
@@ -77,6 +81,64 @@ def int8_case(rng: np.random.Generator) -> dict[str, np.ndarray]:
     return case(rng, encode(weights, scale=scale), (1, 5, 5, 5))
 
 
+def int8_activations_case(
+    rng: np.random.Generator,
+    shape: tuple[int, ...],
+    filters: int,
+    zero_points: tuple[int, int],
+    *,
+    groups: int = 1,
+    block: int = 1,
+    kernel: tuple[int, int] = (3, 3),
+    **attributes: object,
+) -> dict[str, np.ndarray]:
+    """int8 from input to output (version 2), with weights and inputs at both ends among others."""
+    patterns = SQUARES if kernel == (3, 3) else (1,)
+    kept = pruned(rng, filters, shape[-1] // groups, kernel, patterns=patterns, block=block) != 0
+    values = rng.integers(1, 128, kept.shape) * rng.choice([-1, 1], kept.shape)
+    values[rng.random(kept.shape) < 0.2] = 127
+    scale = rng.uniform(0.001, 0.01, filters).astype(np.float32)
+    layer = encode((values * kept).astype(np.int8), groups=groups, scale=scale)
+    validate(layer)
+    options = ConvOptions.of(layer, version=INT8_VERSION, **attributes)
+    bias = rng.integers(-3000, 3000, filters).astype(np.int32)
+    activation = rng.integers(-128, 128, shape).astype(np.int8)
+    steps = float(np.float32(0.02)), float(np.float32(0.11))
+    quantization = ActivationQuantization(*map(Quantization, steps, zero_points))
+    validate_int8(layer, bias, quantization)
+    arrays = layer.arrays()
+    stored = arrays.pop("scale")
+    result = pconv_2d_int8(activation, options, layer, bias, quantization)
+    assert len(np.unique(result)) > 8, "a golden result that says little"
+    return {
+        "options": np.frombuffer(options.to_bytes(), np.uint8),
+        **arrays,
+        "bias": bias,
+        "scale": stored,
+        "activation": activation,
+        "activation_scale": np.array([steps[0]], np.float32),
+        "activation_zero_point": np.array([zero_points[0]], np.int32),
+        "result": result,
+        "result_scale": np.array([steps[1]], np.float32),
+        "result_zero_point": np.array([zero_points[1]], np.int32),
+    }
+
+
+def int8_activations_cases() -> dict[str, dict[str, np.ndarray]]:
+    """The golden layers that version 2 brought."""
+    rng = np.random.default_rng(20261129)
+    case_, same = int8_activations_case, {"padding": Padding.SAME}
+    relu, relu6 = {"activation": Activation.RELU}, {"activation": Activation.RELU6}
+    return {
+        "int8_activations_same": case_(rng, (1, 6, 7, 6), 5, (-128, -128), **same, **relu),
+        "int8_activations_pads_relu6": case_(
+            rng, (2, 7, 6, 4), 6, (17, -100), block=4, strides=(2, 2), pads=(0, 1, 1, 2), **relu6
+        ),
+        "int8_activations_depthwise": case_(rng, (1, 5, 5, 6), 6, (-3, 127), groups=6, **same),
+        "int8_activations_fully_connected": case_(rng, (3, 24), 9, (-128, 5), kernel=(1, 1)),
+    }
+
+
 def cases() -> dict[str, dict[str, np.ndarray]]:
     """All golden layers by file name."""
     rng = np.random.default_rng(20200213)
@@ -132,6 +194,7 @@ def cases() -> dict[str, dict[str, np.ndarray]]:
             rng, layer(pruned(rng, 9, 12, (1, 1), patterns=(1,), density=0.4)), (3, 12)
         ),
         "empty": case(rng, layer(np.zeros((3, 3, 3, 2), np.float32)), (1, 3, 3, 2), **same),
+        **int8_activations_cases(),
     }
 
 

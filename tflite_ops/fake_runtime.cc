@@ -129,6 +129,14 @@ int FakeRuntime::AddActivation(const std::vector<int>& shape, const std::string&
   return i;
 }
 
+int FakeRuntime::AddInt8Activation(const std::vector<int>& shape, const std::string& name,
+                                   const Quantization& quantization) {
+  const int i = AddTensor(kTfLiteInt8, shape, name);
+  tensors_[i].allocation_type = kTfLiteArenaRw;
+  tensors_[i].params = {quantization.scale, quantization.zero_point};
+  return i;
+}
+
 int FakeRuntime::AddConstant(TfLiteType type, const std::vector<int>& shape, const void* data,
                              size_t bytes) {
   const int i = AddTensor(type, shape, "constant");
@@ -160,7 +168,11 @@ std::vector<int> FakeRuntime::AddLayerInputs(int activation, OwnedLayer* layer) 
     add(AsTfLite(array->type()), array->data(), array->size());
   }
   add(AsTfLite(arrays.weight_type), arrays.weight, arrays.weight_size);
-  add(kTfLiteFloat32, arrays.bias, arrays.bias_size);
+  if (arrays.has_int8_activations) {
+    add(kTfLiteInt32, arrays.int32_bias, arrays.bias_size);
+  } else {
+    add(kTfLiteFloat32, arrays.bias, arrays.bias_size);
+  }
   if (arrays.weight_type == WeightType::kInt8) {
     add(kTfLiteFloat32, arrays.scale, arrays.scale_size);
   }
@@ -317,6 +329,16 @@ std::vector<float> FakeRuntime::Read(int tensor) {
 void FakeRuntime::Write(int tensor, const std::vector<float>& values) {
   std::memcpy(tensors_[tensor].data.raw, values.data(),
               std::min(tensors_[tensor].bytes, values.size() * sizeof(float)));
+}
+
+std::vector<int8_t> FakeRuntime::ReadInt8(int tensor) {
+  const auto* data = reinterpret_cast<const int8_t*>(tensors_[tensor].data.raw);
+  return std::vector<int8_t>(data, data + tensors_[tensor].bytes);
+}
+
+void FakeRuntime::WriteInt8(int tensor, const std::vector<int8_t>& values) {
+  std::memcpy(tensors_[tensor].data.raw, values.data(),
+              std::min(tensors_[tensor].bytes, values.size()));
 }
 
 }  // namespace pconv::testing

@@ -21,6 +21,8 @@ class FakeRuntime {
   FakeRuntime& operator=(const FakeRuntime&) = delete;
 
   int AddActivation(const std::vector<int>& shape, const std::string& name);
+  int AddInt8Activation(const std::vector<int>& shape, const std::string& name,
+                        const Quantization& quantization);
   // The bytes are copied into an allocation of exactly their size.
   int AddConstant(TfLiteType type, const std::vector<int>& shape, const void* data, size_t bytes);
   int AddConstant(const std::vector<int>& shape, const std::vector<float>& values);
@@ -49,6 +51,8 @@ class FakeRuntime {
   int builtin_code(int i) const { return nodes_[i].registration.builtin_code; }
   std::vector<float> Read(int tensor);
   void Write(int tensor, const std::vector<float>& values);
+  std::vector<int8_t> ReadInt8(int tensor);
+  void WriteInt8(int tensor, const std::vector<int8_t>& values);
   const std::string& errors() const { return errors_; }
   int num_nodes() const { return static_cast<int>(nodes_.size()); }
   int num_kernels() const { return num_kernels_; }  // that the delegate made

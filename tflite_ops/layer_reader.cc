@@ -11,7 +11,7 @@ enum { kOffset, kReorder, kIndex, kStride, kWeight, kBias, kScale };
 
 const char* TypeName(PConvType type) {
   constexpr const char* kNames[] = {"another type", "float32", "float16", "int8",
-                                    "uint8",        "uint16",  "uint32"};
+                                    "uint8",        "uint16",  "uint32",  "int32"};
   return kNames[type];
 }
 
@@ -62,6 +62,18 @@ Status ReadFloats(const char* name, const PConvConstant& constant, const float**
   return CountElements(name, constant, sizeof(float), count);
 }
 
+// float32, or int32 in a layer with int8 activations.
+Status ReadBias(const PConvConstant& constant, FkwArrays* arrays) {
+  if (!arrays->has_int8_activations) {
+    return ReadFloats("bias", constant, &arrays->bias, &arrays->bias_size);
+  }
+  if (constant.type != kPConvInt32) {
+    return Unexpected("bias", constant.type, "int32 as the activations are int8");
+  }
+  arrays->int32_bias = static_cast<const int32_t*>(constant.data);
+  return CountElements("bias", constant, sizeof(int32_t), &arrays->bias_size);
+}
+
 Status ReadWeight(const PConvConstant& constant, FkwArrays* arrays) {
   size_t element_size;
   switch (constant.type) {
@@ -87,7 +99,7 @@ Status ReadWeight(const PConvConstant& constant, FkwArrays* arrays) {
 }  // namespace
 
 Status ReadLayer(const void* options, size_t options_size, const PConvConstant* constants,
-                 int num_constants, FkwView* layer) {
+                 int num_constants, const PConvQuantization* quantization, FkwView* layer) {
   PConv2DOptions parsed;
   PCONV_RETURN_IF_ERROR(
       ParsePConv2DOptions(static_cast<const uint8_t*>(options), options_size, &parsed));
@@ -96,12 +108,17 @@ Status ReadLayer(const void* options, size_t options_size, const PConvConstant* 
                          " constant inputs, expected 6, or 7 with int8 weights");
   }
   FkwArrays arrays;
+  if (quantization != nullptr) {
+    arrays.has_int8_activations = true;
+    arrays.quantization = {{quantization->input_scale, quantization->input_zero_point},
+                           {quantization->output_scale, quantization->output_zero_point}};
+  }
   PCONV_RETURN_IF_ERROR(ReadUnsigned("offset", constants[kOffset], &arrays.offset));
   PCONV_RETURN_IF_ERROR(ReadUnsigned("reorder", constants[kReorder], &arrays.reorder));
   PCONV_RETURN_IF_ERROR(ReadUnsigned("index", constants[kIndex], &arrays.index));
   PCONV_RETURN_IF_ERROR(ReadUnsigned("stride", constants[kStride], &arrays.stride));
   PCONV_RETURN_IF_ERROR(ReadWeight(constants[kWeight], &arrays));
-  PCONV_RETURN_IF_ERROR(ReadFloats("bias", constants[kBias], &arrays.bias, &arrays.bias_size));
+  PCONV_RETURN_IF_ERROR(ReadBias(constants[kBias], &arrays));
   if (num_constants > kScale) {
     PCONV_RETURN_IF_ERROR(
         ReadFloats("scale", constants[kScale], &arrays.scale, &arrays.scale_size));

@@ -13,7 +13,7 @@ namespace pconv {
 
 // As PConvKernel::init. The error names the option, array or element.
 Status ReadLayer(const void* options, size_t options_size, const PConvConstant* constants,
-                 int num_constants, FkwView* layer);
+                 int num_constants, const PConvQuantization* quantization, FkwView* layer);
 
 // Truncates to what fits.
 void SetError(const std::string& message, PConvError* error);

@@ -47,19 +47,20 @@ class PConv2DOp {
     auto* layer = static_cast<void**>(node->user_data);
     const TfLiteTensor* input =
         node->inputs->size > 0 ? GetTensor(context, node->inputs->data[0]) : nullptr;
-    if (layer == nullptr || input == nullptr || input->type != kTfLiteFloat32 ||
-        node->outputs->size != 1) {
-      return Fail(context, "expected a float32 activation and one output");
-    }
+    if (layer == nullptr || input == nullptr) return Fail(context, "expected an activation");
     if (*layer == nullptr) {
+      bool is_int8 = false;
+      PConvQuantization quantization = {};
+      const Status types = ReadPConvQuantization(context, *node, &is_int8, &quantization);
+      if (!types.ok()) return Fail(context, types.message().c_str());
       std::vector<PConvConstant> constants;
       const Status status = ReadPConvConstants(context, *node, &constants);
       if (!status.ok()) return Fail(context, status.message().c_str());
       const int threads =
           context->recommended_num_threads > 0 ? context->recommended_num_threads : 1;
-      *layer =
-          kKernel()->init(node->custom_initial_data, node->custom_initial_data_size,
-                          constants.data(), static_cast<int>(constants.size()), threads, &error);
+      *layer = kKernel()->init(node->custom_initial_data, node->custom_initial_data_size,
+                               constants.data(), static_cast<int>(constants.size()),
+                               is_int8 ? &quantization : nullptr, threads, &error);
       if (*layer == nullptr) return Fail(context, error.message);
     }
     std::vector<int> output(input->dims->size);
@@ -74,8 +75,8 @@ class PConv2DOp {
   static TfLiteStatus Invoke(TfLiteContext* context, TfLiteNode* node) {
     PConvError error = {};
     const int ok = kKernel()->run(*static_cast<void**>(node->user_data),
-                                  context->tensors[node->inputs->data[0]].data.f,
-                                  context->tensors[node->outputs->data[0]].data.f, &error);
+                                  context->tensors[node->inputs->data[0]].data.raw,
+                                  context->tensors[node->outputs->data[0]].data.raw, &error);
     return ok ? kTfLiteOk : Fail(context, error.message);
   }
 

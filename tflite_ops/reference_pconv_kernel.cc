@@ -15,11 +15,12 @@ struct Layer {
 };
 
 void* Init(const void* options, size_t options_size, const PConvConstant* constants,
-           int num_constants, int /*num_threads*/, PConvError* error) {
+           int num_constants, const PConvQuantization* quantization, int /*num_threads*/,
+           PConvError* error) {
   std::unique_ptr<Layer> layer;
   const bool ok = CatchErrors(error, [&] {
     layer = std::make_unique<Layer>();
-    return ReadLayer(options, options_size, constants, num_constants, &layer->view);
+    return ReadLayer(options, options_size, constants, num_constants, quantization, &layer->view);
   });
   return ok ? layer.release() : nullptr;
 }
@@ -43,10 +44,20 @@ int OutputShape(void* state, const int32_t* input, int rank, int32_t* output, PC
   });
 }
 
-int Run(void* state, const float* input, float* output, PConvError* error) {
-  const auto* layer = static_cast<const Layer*>(state);
+template <typename T>
+void RunAs(const Layer& layer, const void* input, void* output) {
+  ReferencePConv2D(layer.view, layer.input, static_cast<const T*>(input), layer.output,
+                   static_cast<T*>(output));
+}
+
+int Run(void* state, const void* input, void* output, PConvError* error) {
+  const auto& layer = *static_cast<const Layer*>(state);
   return CatchErrors(error, [&] {
-    ReferencePConv2D(layer->view, layer->input, input, layer->output, output);
+    if (layer.view.has_int8_activations()) {
+      RunAs<int8_t>(layer, input, output);
+    } else {
+      RunAs<float>(layer, input, output);
+    }
     return Status::Ok();
   });
 }

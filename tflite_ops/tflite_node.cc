@@ -21,6 +21,8 @@ PConvType AsPConvType(TfLiteType type) {
       return kPConvUInt16;
     case kTfLiteUInt32:
       return kPConvUInt32;
+    case kTfLiteInt32:
+      return kPConvInt32;
     default:
       return kPConvOtherType;
   }
@@ -50,6 +52,8 @@ const char* TypeName(TfLiteType type) {
       return "float16";
     case kTfLiteInt8:
       return "int8";
+    case kTfLiteInt16:
+      return "int16";
     case kTfLiteUInt8:
       return "uint8";
     case kTfLiteInt32:
@@ -73,6 +77,30 @@ Status ReadPConvConstants(const TfLiteContext* context, const TfLiteNode& node,
     }
     constants->push_back({AsPConvType(tensor->type), tensor->data.raw, tensor->bytes});
   }
+  return Status::Ok();
+}
+
+Status ReadPConvQuantization(const TfLiteContext* context, const TfLiteNode& node, bool* is_int8,
+                             PConvQuantization* quantization) {
+  if (node.inputs->size < 1 || node.outputs->size != 1) {
+    return Status::Error("expected an activation and one output");
+  }
+  const TfLiteTensor* input = GetTensor(context, node.inputs->data[0]);
+  const TfLiteTensor* output = GetTensor(context, node.outputs->data[0]);
+  if (input == nullptr || output == nullptr) {
+    return Status::Error("expected an activation and one output");
+  }
+  if (input->type != kTfLiteFloat32 && input->type != kTfLiteInt8) {
+    return Status::Error(std::string("activation is ") + TypeName(input->type) +
+                         ", expected float32 or int8");
+  }
+  if (output->type != input->type) {
+    return Status::Error(std::string("output is ") + TypeName(output->type) + ", expected " +
+                         TypeName(input->type) + " as the activation");
+  }
+  *is_int8 = input->type == kTfLiteInt8;
+  *quantization = {input->params.scale, input->params.zero_point, output->params.scale,
+                   output->params.zero_point};
   return Status::Ok();
 }
 

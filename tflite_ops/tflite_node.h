@@ -27,6 +27,12 @@ const char* TypeName(TfLiteType type);
 Status ReadPConvConstants(const TfLiteContext* context, const TfLiteNode& node,
                           std::vector<PConvConstant>* constants);
 
+// What the activation and output of a PConv2D node stand for, if they are int8. `*is_int8` is false
+// if both are float32; other types are an error. Whether scales and zero points make sense is
+// FkwView's to say: 0 stands for a tensor without a single scale.
+Status ReadPConvQuantization(const TfLiteContext* context, const TfLiteNode& node, bool* is_int8,
+                             PConvQuantization* quantization);
+
 // Resizes an output unless it has that shape already.
 Status ResizeTensor(TfLiteContext* context, int tensor, const std::vector<int>& shape);
 

@@ -58,11 +58,11 @@ void Check(GraphBuilder* builder, int num_threads, int layers, int strips = -1) 
     std::unique_ptr<Engine> engine;
     ASSERT_TRUE(CreateCpuEngine(&graph, options, &cache, &engine).ok());
     ASSERT_TRUE(engine->Resize().ok());
-    std::vector<const float*> in;
+    std::vector<const void*> in;
     for (const auto& input : inputs) in.push_back(input.data());
     for (int run = 0; run < 2; ++run) {  // the second one finds a used arena
       Tensors outputs;
-      std::vector<float*> out;
+      std::vector<void*> out;
       for (const auto& output : expected) outputs.emplace_back(output.size(), -12345.0f);
       for (auto& output : outputs) out.push_back(output.data());
       ASSERT_TRUE(engine->Run(in, out).ok());

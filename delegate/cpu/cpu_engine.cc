@@ -38,7 +38,7 @@ class CpuEngine : public Engine {
     return Status::Ok();
   }
 
-  Status Run(const std::vector<const float*>& inputs, const std::vector<float*>& outputs) override {
+  Status Run(const std::vector<const void*>& inputs, const std::vector<void*>& outputs) override {
     if (!is_ready_) return Status::Error("the engine has no plan for the inputs' shapes");
     memory_.Bind(plan_, inputs, outputs);
     const cpu::RunContext& context = memory_.context();
@@ -109,6 +109,7 @@ Status CreateCpuEngine(Graph* graph, const EngineOptions& options, PackedCache* 
     return Status::Error("num_threads: found " + std::to_string(options.num_threads) +
                          ", expected 1 to " + std::to_string(kMaxThreads));
   }
+  if (!IsFloat32(*graph)) return Status::Error("it has no kernels for int8 activations");
   *engine = std::make_unique<CpuEngine>(graph, options, cache, kernels);
   return Status::Ok();
 }

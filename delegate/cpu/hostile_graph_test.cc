@@ -65,9 +65,9 @@ Outcome Run(Graph* graph, const EngineOptions& options, const Tensors& inputs,
   std::unique_ptr<Engine> engine;
   Outcome outcome = Plan(graph, options, &cache, &engine);
   if (!outcome.status.ok()) return outcome;
-  std::vector<const float*> in;
+  std::vector<const void*> in;
   for (const auto& input : inputs) in.push_back(input.data());
-  std::vector<float*> out;
+  std::vector<void*> out;
   for (const auto& output : expected) outcome.outputs.emplace_back(output.size(), -12345.0f);
   for (auto& output : outcome.outputs) out.push_back(output.data());
   outcome.status = engine->Run(in, out);

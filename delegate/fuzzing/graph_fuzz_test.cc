@@ -80,12 +80,12 @@ Expected Evaluate(const Graph& graph, const Tensors& inputs, std::mt19937* rng) 
 // exactly their size. The error says what is wrong.
 Status CheckRuns(Engine* engine, const Graph& graph, const Tensors& inputs,
                  const Expected& expected) {
-  std::vector<const float*> input_pointers;
+  std::vector<const void*> input_pointers;
   for (const auto& input : inputs) input_pointers.push_back(input.data());
   for (int run = 0; run < 2; ++run) {
     Tensors outputs;
     for (const auto& output : expected.outputs) outputs.emplace_back(output.size(), -12345.0f);
-    std::vector<float*> output_pointers;
+    std::vector<void*> output_pointers;
     for (auto& output : outputs) output_pointers.push_back(output.data());
     PCONV_RETURN_IF_ERROR(engine->Run(input_pointers, output_pointers));
     if (!expected.is_finite) continue;

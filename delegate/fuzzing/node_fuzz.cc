@@ -33,15 +33,21 @@ struct Parameters {
   int32_t words[16];
 };
 
+// Of int8 activations.
+constexpr Quantization kInt8{0.5f, -3};
+
 int AddTensor(const fuzzing::Chunk& chunk, testing::FakeRuntime* runtime) {
   const size_t rank = std::min<size_t>(chunk.type >> 4 & 7, chunk.bytes);
   std::vector<int> shape;
   for (size_t i = 0; i < rank; ++i) shape.push_back(static_cast<int8_t>(chunk.data[i]));
   constexpr TfLiteType kTypes[] = {kTfLiteFloat32, kTfLiteInt32, kTfLiteUInt8,  kTfLiteFloat16,
                                    kTfLiteUInt16,  kTfLiteInt8,  kTfLiteUInt32, kTfLiteInt64};
-  if (chunk.type & 8) return runtime->AddActivation(shape, "tensor");
-  return runtime->AddConstant(kTypes[chunk.type & 7], shape, chunk.data.get() + rank,
-                              chunk.bytes - rank);
+  const TfLiteType type = kTypes[chunk.type & 7];
+  if (chunk.type & 8) {
+    return type == kTfLiteInt8 ? runtime->AddInt8Activation(shape, "tensor", kInt8)
+                               : runtime->AddActivation(shape, "tensor");
+  }
+  return runtime->AddConstant(type, shape, chunk.data.get() + rank, chunk.bytes - rank);
 }
 
 }  // namespace
@@ -50,7 +56,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::vector<fuzzing::Chunk> chunks = fuzzing::ReadChunks(data, size, 12);
   if (chunks.size() < 3) return 0;
   testing::FakeRuntime runtime;
-  const int output = runtime.AddActivation({1, 4, 4, 4}, "output");
+  // The type of the parameters' chunk says what the output is.
+  const int output = chunks[1].type != 0 ? runtime.AddInt8Activation({1, 4, 4, 4}, "output", kInt8)
+                                         : runtime.AddActivation({1, 4, 4, 4}, "output");
   std::vector<int> inputs;
   for (size_t i = 2; i < chunks.size(); ++i) inputs.push_back(AddTensor(chunks[i], &runtime));
   for (size_t i = 0; i < chunks[0].bytes && i < inputs.size(); ++i) {

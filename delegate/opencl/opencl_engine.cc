@@ -34,7 +34,7 @@ class OpenClEngine : public Engine {
     return Status::Ok();
   }
 
-  Status Run(const std::vector<const float*>& inputs, const std::vector<float*>& outputs) override {
+  Status Run(const std::vector<const void*>& inputs, const std::vector<void*>& outputs) override {
     const opencl::Queue& queue = runtime_->queue();
     for (size_t i = 0; i < inputs.size(); ++i) {
       PCONV_RETURN_IF_ERROR(

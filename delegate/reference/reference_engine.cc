@@ -22,16 +22,17 @@ class ReferenceEngine : public Engine {
     for (const Node& node : graph_.nodes) {
       size_t elements = 1;
       for (const int dim : graph_.values[node.output].shape) elements *= dim;
-      buffers_[node.output].resize(elements);
+      const bool is_int8 = graph_.values[node.output].type == ValueType::kInt8;
+      buffers_[node.output].resize(elements * (is_int8 ? sizeof(int8_t) : sizeof(float)));
     }
     for (const int output : graph_.outputs) buffers_[output] = {};  // written in place
     return Status::Ok();
   }
 
-  Status Run(const std::vector<const float*>& inputs, const std::vector<float*>& outputs) override {
+  Status Run(const std::vector<const void*>& inputs, const std::vector<void*>& outputs) override {
     reading_.clear();
     for (size_t i = 0; i < graph_.values.size(); ++i) {
-      const float* constant = graph_.values[i].data;
+      const void* constant = graph_.values[i].data;
       reading_.push_back(constant != nullptr ? constant : buffers_[i].data());
     }
     for (size_t i = 0; i < inputs.size(); ++i) reading_[graph_.inputs[i]] = inputs[i];
@@ -63,7 +64,7 @@ class ReferenceEngine : public Engine {
 
   int64_t arena_bytes() const override {
     int64_t bytes = 0;
-    for (const auto& buffer : buffers_) bytes += buffer.size() * sizeof(float);
+    for (const auto& buffer : buffers_) bytes += static_cast<int64_t>(buffer.size());
     return bytes;
   }
 
@@ -73,15 +74,29 @@ class ReferenceEngine : public Engine {
   reference::ConstTensor Input(const Node& node, size_t i = 0) const {
     return Value(node.inputs[i]);
   }
-  reference::ConstTensor Value(int i) const { return {graph_.values[i].shape, reading_[i]}; }
-  const float* Bias(int i) const { return i < 0 ? nullptr : reading_[i]; }
+  reference::ConstTensor Value(int i) const {
+    return {graph_.values[i].shape, static_cast<const float*>(reading_[i])};
+  }
+  const float* Bias(int i) const {
+    return i < 0 ? nullptr : static_cast<const float*>(reading_[i]);
+  }
   reference::Tensor Output(const Node& node) const {
-    return {graph_.values[node.output].shape, writing_[node.output]};
+    return {graph_.values[node.output].shape, static_cast<float*>(writing_[node.output])};
   }
 
+  template <typename T>
+  void RunPConv2D(const Node& node, const FkwView& layer) {
+    ReferencePConv2D(layer, AsNhwc(graph_.values[node.inputs[0]].shape),
+                     static_cast<const T*>(reading_[node.inputs[0]]),
+                     AsNhwc(graph_.values[node.output].shape),
+                     static_cast<T*>(writing_[node.output]));
+  }
   void RunNode(const Node& node, const PConv2DNode& op) {
-    ReferencePConv2D(op.layer, AsNhwc(Input(node).shape), Input(node).data,
-                     AsNhwc(Output(node).shape), Output(node).data);
+    if (op.layer.has_int8_activations()) {
+      RunPConv2D<int8_t>(node, op.layer);
+    } else {
+      RunPConv2D<float>(node, op.layer);
+    }
   }
   void RunNode(const Node& node, const Conv2DNode& op) {
     reference::Conv2D(op, Input(node), Value(op.filter), Bias(op.bias), Output(node));
@@ -121,9 +136,10 @@ class ReferenceEngine : public Engine {
 
   const Graph& graph_;
   const EngineOptions options_;
-  std::vector<std::vector<float>> buffers_;  // one per activation that stays inside
-  std::vector<const float*> reading_;        // of the current run, one per value
-  std::vector<float*> writing_;
+  // One per activation that stays inside. What `new` gives is aligned for every type of value.
+  std::vector<std::vector<uint8_t>> buffers_;
+  std::vector<const void*> reading_;  // of the current run, one per value
+  std::vector<void*> writing_;
   std::vector<ProfileRow> rows_;
 };
 

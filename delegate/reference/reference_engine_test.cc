@@ -18,7 +18,7 @@ Floats RunOne(decltype(Node::op) op, const std::vector<std::pair<Shape, Floats>>
   Graph graph;
   Node node;
   node.name = "out";
-  std::vector<const float*> inputs;
+  std::vector<const void*> inputs;
   for (const auto& [shape, data] : activations) {
     node.inputs.push_back(static_cast<int>(graph.values.size()));
     graph.inputs.push_back(static_cast<int>(graph.values.size()));

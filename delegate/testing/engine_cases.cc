@@ -46,10 +46,10 @@ std::vector<CaseGrid> AllGrids() {
 }
 
 Tensors RunEngine(Engine* engine, const Graph& graph, const Tensors& inputs) {
-  std::vector<const float*> input_pointers;
+  std::vector<const void*> input_pointers;
   for (const auto& input : inputs) input_pointers.push_back(input.data());
   Tensors outputs;
-  std::vector<float*> output_pointers;
+  std::vector<void*> output_pointers;
   for (const int i : graph.outputs) {
     size_t elements = 1;
     for (const int dim : graph.values[i].shape) elements *= dim;

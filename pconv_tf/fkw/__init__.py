@@ -1,4 +1,4 @@
-"""FKW, the storage of pattern-pruned convolutions, version 1: encode, decode and validate.
+"""FKW, the storage of pattern-pruned convolutions, version 2: encode, decode and validate.
 
 Only numpy. docs/fkw.md is the specification; it holds for the C++ reader as well.
 """
@@ -12,12 +12,18 @@ from pconv_tf.fkw.layer import MAX_PATTERNS as MAX_PATTERNS
 from pconv_tf.fkw.layer import MAX_STEP as MAX_STEP
 from pconv_tf.fkw.layer import FkwLayer as FkwLayer
 from pconv_tf.fkw.options import CUSTOM_CODE as CUSTOM_CODE
+from pconv_tf.fkw.options import INT8_VERSION as INT8_VERSION
 from pconv_tf.fkw.options import VERSION as VERSION
 from pconv_tf.fkw.options import Activation as Activation
 from pconv_tf.fkw.options import ConvOptions as ConvOptions
 from pconv_tf.fkw.options import Padding as Padding
 from pconv_tf.fkw.precision import cast_weights as cast_weights
 from pconv_tf.fkw.precision import dequantize as dequantize
+from pconv_tf.fkw.quantization import ActivationQuantization as ActivationQuantization
+from pconv_tf.fkw.quantization import Quantization as Quantization
+from pconv_tf.fkw.quantization import bias_scale as bias_scale
+from pconv_tf.fkw.quantization import requantization_scale as requantization_scale
+from pconv_tf.fkw.quantization import validate_int8 as validate_int8
 from pconv_tf.fkw.size import EncodedSize as EncodedSize
 from pconv_tf.fkw.size import encoded_size as encoded_size
 from pconv_tf.fkw.validate import validate as validate

@@ -12,7 +12,8 @@ from pconv_tf.fkw.layer import MAX_STEP, FkwLayer
 from pconv_tf.fkw.validate import check_header, check_patterns
 
 CUSTOM_CODE = "PConv2D"
-VERSION = 1
+VERSION = 2
+INT8_VERSION = 2  # brought layers with int8 activations
 _INT32_MAX = 2**31 - 1
 _READ_ERRORS = (
     ValueError,
@@ -60,6 +61,7 @@ class ConvOptions:
         padding: TFLite's SAME or VALID.
         pads: explicit zero padding (top, bottom, left, right); only with VALID.
         activation: fused activation function.
+        version: of the format; the lowest one that has what the layer needs.
     """
 
     kernel_size: tuple[int, int]
@@ -72,10 +74,11 @@ class ConvOptions:
     padding: Padding = Padding.VALID
     pads: tuple[int, int, int, int] | None = None
     activation: Activation = Activation.NONE
+    version: int = 1
 
     @classmethod
     def of(cls, layer: FkwLayer, **attributes: Any) -> ConvOptions:
-        """The options of `layer`, with strides, dilations, padding, pads and activation."""
+        """The options of `layer`, with strides, dilations, padding, pads, activation, version."""
         return cls(
             layer.kernel_size,
             layer.in_channels,
@@ -108,7 +111,7 @@ class ConvOptions:
         from flatbuffers import flexbuffers
 
         values: dict[str, Any] = {
-            "version": VERSION,
+            "version": self.version,
             "kernel_h": self.kernel_size[0], "kernel_w": self.kernel_size[1],
             "stride_h": self.strides[0], "stride_w": self.strides[1],
             "dilation_h": self.dilations[0], "dilation_w": self.dilations[1],
@@ -144,7 +147,7 @@ class ConvOptions:
 
         unknown = sorted(set(values) - _KEYS)
         if unknown:
-            raise ValueError(f"{unknown[0]}: unknown to FKW version {VERSION}")
+            raise ValueError(f"{unknown[0]}: unknown to FKW version {version}")
         pads = _integers(values, "pads", _INT32_MAX) if "pads" in values else None
         if pads is not None and len(pads) != 4:
             raise ValueError(f"pads: expected 4 values, found {len(pads)}")
@@ -159,6 +162,7 @@ class ConvOptions:
             padding=Padding(_integer(values, "padding", 0, max(Padding))),
             pads=None if pads is None else (pads[0], pads[1], pads[2], pads[3]),
             activation=Activation(_integer(values, "activation", 0, max(Activation))),
+            version=version,
         )
         options.validate()
         return options

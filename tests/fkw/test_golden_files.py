@@ -4,9 +4,16 @@ import numpy as np
 import pytest
 from golden_cases import FOLDER, cases
 from golden_format import dump, parse
-from reference_conv import pconv_2d
+from reference_conv import pconv_2d, pconv_2d_int8
 
-from pconv_tf.fkw import ConvOptions, FkwLayer, validate
+from pconv_tf.fkw import (
+    ActivationQuantization,
+    ConvOptions,
+    FkwLayer,
+    Quantization,
+    validate,
+    validate_int8,
+)
 
 FILES = sorted(FOLDER.glob("*.fkw"))
 
@@ -30,8 +37,21 @@ def test_reader_computes_the_stored_result(path):
     arrays = parse(path.read_text())
     options = ConvOptions.from_bytes(arrays.pop("options").tobytes())
     bias, activation, result = (arrays.pop(key) for key in ("bias", "activation", "result"))
+    quantizations = [
+        Quantization(float(arrays.pop(f"{key}_scale")[0]), int(arrays.pop(f"{key}_zero_point")[0]))
+        for key in ("activation", "result")
+        if activation.dtype == np.int8
+    ]
     layer = FkwLayer(
         options.kernel_size, options.in_channels, options.filter_block, options.patterns, **arrays
     )
     validate(layer)
-    assert np.array_equal(pconv_2d(activation, options, layer, bias), result)
+    if quantizations:
+        quantization = ActivationQuantization(*quantizations)
+        validate_int8(layer, bias, quantization)
+        assert options.version == 2
+        computed = pconv_2d_int8(activation, options, layer, bias, quantization)
+    else:
+        assert options.version == 1
+        computed = pconv_2d(activation, options, layer, bias)
+    assert np.array_equal(computed, result)

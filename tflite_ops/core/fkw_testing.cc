@@ -47,6 +47,38 @@ UIntArray::Type RandomType(const std::vector<uint32_t>& values, std::mt19937* rn
   return static_cast<UIntArray::Type>(std::uniform_int_distribution<int>(narrowest, 2)(*rng));
 }
 
+// Turns a float32 layer into one with int8 activations whose outputs spread over int8.
+void QuantizeLayer(std::mt19937* rng, OwnedLayer* layer) {
+  const auto integer = [rng](int lo, int hi) {
+    return std::uniform_int_distribution<int>(lo, hi)(*rng);
+  };
+  const auto real = [rng](float lo, float hi) {
+    return std::uniform_real_distribution<float>(lo, hi)(*rng);
+  };
+  for (const float w : layer->weight_f32) {
+    const int sign = w < 0.0f ? -1 : 1;
+    // 0 stays 0: the weights of filters that a ragged group lacks.
+    const int size = w == 0.0f ? 0 : integer(0, 4) == 0 ? 127 : integer(1, 127);
+    layer->weight_i8.push_back(static_cast<int8_t>(sign * size));
+  }
+  layer->weight_f32.clear();
+  layer->bias.clear();
+  layer->weight_type = WeightType::kInt8;
+  layer->has_int8_activations = true;
+  layer->options.version = kInt8FkwVersion;
+  const size_t filters = layer->options.out_channels;
+  const double products = static_cast<double>(layer->weight_i8.size()) / filters;
+  const float input_scale = real(0.001f, 0.1f);
+  for (size_t o = 0; o < filters; ++o) {
+    layer->scale.push_back(real(0.5f, 1.5f) / 127.0f);
+    layer->int32_bias.push_back(integer(-20000, 20000));
+  }
+  // A product has a size of about 80 * 80; the sums of random signs grow with the root.
+  const float spread = static_cast<float>(std::sqrt(products + 1.0) * 6400.0 / 127.0 / 60.0);
+  layer->quantization.input = {input_scale, integer(-128, 127)};
+  layer->quantization.output = {input_scale * spread, integer(-128, 127)};
+}
+
 }  // namespace
 
 FkwArrays OwnedLayer::Arrays() {
@@ -70,8 +102,15 @@ FkwArrays OwnedLayer::Arrays() {
       arrays.weight_size = weight_i8.size();
       break;
   }
-  arrays.bias = bias.data();
-  arrays.bias_size = bias.size();
+  if (has_int8_activations) {
+    arrays.has_int8_activations = true;
+    arrays.int32_bias = int32_bias.data();
+    arrays.bias_size = int32_bias.size();
+    arrays.quantization = quantization;
+  } else {
+    arrays.bias = bias.data();
+    arrays.bias_size = bias.size();
+  }
   arrays.scale = scale.data();
   arrays.scale_size = scale.size();
   return arrays;
@@ -131,7 +170,8 @@ OwnedLayer RandomLayer(const RandomLayerSpec& spec, std::mt19937* rng) {
       !spec.patterns.empty()
           ? spec.patterns
           : RandomPatterns(spec.window.kernel_h, spec.window.kernel_w, spec.num_taps, 8, rng);
-  layer.weight_type = spec.weight_type;
+  const WeightType weight_type = spec.int8_activations ? WeightType::kFloat32 : spec.weight_type;
+  layer.weight_type = weight_type;
   const int block = spec.filter_block;
   const int num_patterns = static_cast<int>(layer.options.patterns.size());
   const int num_groups = (spec.out_channels + block - 1) / block;
@@ -189,9 +229,9 @@ OwnedLayer RandomLayer(const RandomLayerSpec& spec, std::mt19937* rng) {
     }
   }
   for (int o = 0; o < spec.out_channels; ++o) layer.bias.push_back(weight(*rng));
-  if (spec.weight_type == WeightType::kFloat16) {
+  if (weight_type == WeightType::kFloat16) {
     for (const float w : layer.weight_f32) layer.weight_f16.push_back(FloatToHalf(w));
-  } else if (spec.weight_type == WeightType::kInt8) {
+  } else if (weight_type == WeightType::kInt8) {
     for (const float w : layer.weight_f32) {
       layer.weight_i8.push_back(static_cast<int8_t>(std::lround(w * 127.0f)));
     }
@@ -199,7 +239,8 @@ OwnedLayer RandomLayer(const RandomLayerSpec& spec, std::mt19937* rng) {
       layer.scale.push_back((1.0f + 0.5f * weight(*rng)) / 127.0f);
     }
   }
-  if (spec.weight_type != WeightType::kFloat32) layer.weight_f32.clear();
+  if (weight_type != WeightType::kFloat32) layer.weight_f32.clear();
+  if (spec.int8_activations) QuantizeLayer(rng, &layer);
   if (spec.random_index_types) {
     layer.offset_type = RandomType(layer.offset, rng);
     layer.reorder_type = RandomType(layer.reorder, rng);
@@ -212,6 +253,7 @@ OwnedLayer RandomLayer(const RandomLayerSpec& spec, std::mt19937* rng) {
   layer.weight_i8.shrink_to_fit();
   layer.bias.shrink_to_fit();
   layer.scale.shrink_to_fit();
+  layer.int32_bias.shrink_to_fit();
   return layer;
 }
 
@@ -235,6 +277,10 @@ std::vector<float> DenseFilter(const FkwView& layer) {
     }
   }
   return dense;
+}
+
+std::vector<uint8_t> EncodeOptions(const PConv2DOptions& options) {
+  return EncodeOptions(options, options.version);
 }
 
 std::vector<uint8_t> EncodeOptions(const PConv2DOptions& options, int64_t version) {

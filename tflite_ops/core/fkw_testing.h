@@ -22,6 +22,10 @@ struct OwnedLayer {
   std::vector<uint16_t> weight_f16;
   std::vector<int8_t> weight_i8;
   std::vector<float> bias, scale;
+  // With int8 activations.
+  bool has_int8_activations = false;
+  std::vector<int32_t> int32_bias;
+  ActivationQuantization quantization;
 
   // Views into this object, which must outlive them.
   FkwArrays Arrays();
@@ -45,6 +49,9 @@ struct RandomLayerSpec {
   float weight_bound = 1.0f;  // weights are uniform in [-weight_bound, weight_bound]
   WeightType weight_type = WeightType::kFloat32;
   bool random_index_types = true;
+  // int8 activations, and then int8 weights, whatever weight_type says: all values from -127 to 127
+  // but 0, so that a tap in five is at one of the two ends.
+  bool int8_activations = false;
   // Filters of a group follow one another, as where training shares masks; else they are any.
   bool consecutive_groups = false;
 };
@@ -59,7 +66,8 @@ std::vector<uint64_t> RandomPatterns(int kernel_h, int kernel_w, int taps, int c
 std::vector<float> DenseFilter(const FkwView& layer);
 
 // The custom options map as a converter writes it.
-std::vector<uint8_t> EncodeOptions(const PConv2DOptions& options, int64_t version = kFkwVersion);
+std::vector<uint8_t> EncodeOptions(const PConv2DOptions& options);
+std::vector<uint8_t> EncodeOptions(const PConv2DOptions& options, int64_t version);
 
 uint16_t FloatToHalf(float value);  // rounds towards zero; normal range only
 

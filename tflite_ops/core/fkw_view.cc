@@ -144,6 +144,15 @@ size_t FkwArrays::weight_bytes() const { return weight_size * ElementSize(weight
 
 Status FkwView::Create(const PConv2DOptions& options, const FkwArrays& arrays, FkwView* view) {
   PCONV_RETURN_IF_ERROR(ValidatePConv2DOptions(options));
+  const bool is_int8 = arrays.has_int8_activations;
+  if (is_int8 && options.version < kInt8FkwVersion) {
+    return Status::Error("FKW format version " + std::to_string(options.version) +
+                         " has float32 activations, found int8, which needs version " +
+                         std::to_string(kInt8FkwVersion));
+  }
+  if (is_int8 && arrays.weight_type != WeightType::kInt8) {
+    return ArrayError("weight", "is not int8, expected int8 as the activations are");
+  }
   const size_t block = options.filter_block;
   const size_t out_channels = options.out_channels;
   const size_t num_groups = (out_channels + block - 1) / block;
@@ -156,7 +165,8 @@ Status FkwView::Create(const PConv2DOptions& options, const FkwArrays& arrays, F
   PCONV_RETURN_IF_ERROR(CheckStorage("stride", arrays.stride));
   PCONV_RETURN_IF_ERROR(
       CheckStorage("weight", arrays.weight, arrays.weight_size, ElementSize(arrays.weight_type)));
-  PCONV_RETURN_IF_ERROR(CheckStorage("bias", arrays.bias, arrays.bias_size, sizeof(float)));
+  const void* bias = is_int8 ? static_cast<const void*>(arrays.int32_bias) : arrays.bias;
+  PCONV_RETURN_IF_ERROR(CheckStorage("bias", bias, arrays.bias_size, sizeof(float)));
   PCONV_RETURN_IF_ERROR(CheckStorage("scale", arrays.scale, arrays.scale_size, sizeof(float)));
 
   PCONV_RETURN_IF_ERROR(
@@ -190,6 +200,7 @@ Status FkwView::Create(const PConv2DOptions& options, const FkwArrays& arrays, F
   checked.num_kernels_ = num_kernels;
   PCONV_RETURN_IF_ERROR(checked.CheckIndex());
   PCONV_RETURN_IF_ERROR(checked.CheckWeight());
+  PCONV_RETURN_IF_ERROR(checked.CheckScale());
   *view = std::move(checked);
   return Status::Ok();
 }
@@ -237,13 +248,6 @@ Status FkwView::CheckWeight() const {
       return ArrayError("weight", "element " + std::to_string(found - weights) +
                                       " is -128, expected -127 to 127");
     }
-    for (size_t o = 0; o < arrays_.scale_size; ++o) {
-      if (!(arrays_.scale[o] >= 0.0f && arrays_.scale[o] <= std::numeric_limits<float>::max())) {
-        return ArrayError("scale", "element " + std::to_string(o) + " is " +
-                                       std::to_string(arrays_.scale[o]) +
-                                       ", expected a finite number of at least 0");
-      }
-    }
   }
   // Filters that a ragged last group lacks.
   const int last = num_groups_ - 1;
@@ -256,6 +260,32 @@ Status FkwView::CheckWeight() const {
                                           std::to_string(GroupFilters(last)));
         }
       }
+    }
+  }
+  return Status::Ok();
+}
+
+Status FkwView::CheckScale() const {
+  const auto is_finite = [](float scale) {
+    return scale >= 0.0f && scale <= std::numeric_limits<float>::max();
+  };
+  for (size_t o = 0; o < arrays_.scale_size; ++o) {
+    if (!is_finite(arrays_.scale[o])) {
+      return ArrayError("scale", "element " + std::to_string(o) + " is " +
+                                     std::to_string(arrays_.scale[o]) +
+                                     ", expected a finite number of at least 0");
+    }
+  }
+  if (!arrays_.has_int8_activations) return Status::Ok();
+  const ActivationQuantization& activations = arrays_.quantization;
+  PCONV_RETURN_IF_ERROR(CheckQuantization("activation", activations.input));
+  PCONV_RETURN_IF_ERROR(CheckQuantization("output", activations.output));
+  for (size_t o = 0; o < arrays_.scale_size; ++o) {
+    if (!is_finite(RequantizationScale(activations.input.scale, arrays_.scale[o],
+                                       activations.output.scale))) {
+      return ArrayError(
+          "scale", "element " + std::to_string(o) + " is " + std::to_string(arrays_.scale[o]) +
+                       ", which times the activation's scale over the output's is " + "not finite");
     }
   }
   return Status::Ok();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tflite_ops/core/pconv2d_options.h"
+#include "tflite_ops/core/quantization.h"
 #include "tflite_ops/core/status.h"
 
 namespace pconv {
@@ -41,6 +42,10 @@ struct FkwArrays {
   size_t bias_size = 0;
   const float* scale = nullptr;  // only with kInt8
   size_t scale_size = 0;
+  // Layers with int8 activations: `int32_bias` in the place of `bias`.
+  bool has_int8_activations = false;
+  const int32_t* int32_bias = nullptr;
+  ActivationQuantization quantization;
 
   size_t weight_bytes() const;
 };
@@ -72,12 +77,24 @@ class FkwView {
   // Weight in float32 of tap t (ascending bit of the pattern) of the b-th filter of the kernel's
   // group; `filter` is that filter's original channel (int8 scales are per channel).
   float Weight(size_t kernel, int tap, int b, uint32_t filter) const;
+  // Null in a layer with int8 activations.
   const float* bias() const { return arrays_.bias; }
+
+  // Layers with int8 activations. The next three are theirs alone.
+  bool has_int8_activations() const { return arrays_.has_int8_activations; }
+  int8_t Int8Weight(size_t kernel, int tap, int b) const {
+    return static_cast<const int8_t*>(
+        arrays_.weight)[(kernel * num_taps_ + tap) * options_.filter_block + b];
+  }
+  const int32_t* int32_bias() const { return arrays_.int32_bias; }
+  const ActivationQuantization& quantization() const { return arrays_.quantization; }
+
   const FkwArrays& arrays() const { return arrays_; }
 
  private:
   Status CheckIndex() const;
   Status CheckWeight() const;
+  Status CheckScale() const;
 
   PConv2DOptions options_;
   FkwArrays arrays_;

@@ -124,6 +124,55 @@ TEST(FkwView, RefusesBadScalesAndPadding) {
       "FKW array 'weight': kernel 15 has weights for filter 3 of the last group, which has 2");
 }
 
+TEST(FkwView, RefusesWhatIsWrongWithInt8Activations) {
+  const uint32_t seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 rng(seed);
+  testing::RandomLayerSpec spec;
+  spec.int8_activations = true;
+  spec.density = 1;
+  const struct {
+    std::function<void(OwnedLayer*)> spoil;
+    const char* begin;
+  } cases[] = {
+      {[](auto* l) { l->quantization.input.scale = 0.0f; }, "activation has the scale 0.000000"},
+      {[](auto* l) { l->quantization.input.scale = NAN; }, "activation has the scale"},
+      {[](auto* l) { l->quantization.input.zero_point = 128; },
+       "activation has the zero point 128"},
+      {[](auto* l) { l->quantization.output.scale = INFINITY; }, "output has the scale inf"},
+      {[](auto* l) { l->quantization.output.scale = -1.0f; }, "output has the scale -1"},
+      {[](auto* l) { l->quantization.output.zero_point = -129; },
+       "output has the zero point -129, expected -128 to 127"},
+      {[](auto* l) { l->scale[3] = -1.0f; }, "FKW array 'scale': element 3 is -1"},
+      {[](auto* l) {
+         l->scale[3] = 1e30f;
+         l->quantization.output.scale = 1e-20f;
+       },
+       "FKW array 'scale': element 3 is"},
+      {[](auto* l) { l->scale.clear(); }, "FKW array 'scale': found 0 elements, expected 8"},
+      {[](auto* l) { l->int32_bias.pop_back(); }, "FKW array 'bias': found 7 elements"},
+      {[](auto* l) { l->weight_i8[5] = -128; }, "FKW array 'weight': element 5 is -128"},
+      {[](auto* l) {
+         l->weight_type = WeightType::kFloat32;
+         l->weight_f32.assign(l->weight_i8.size(), 1.0f);
+         l->scale.clear();
+       },
+       "FKW array 'weight': is not int8"},
+      {[](auto* l) { l->options.version = 1; },
+       "FKW format version 1 has float32 activations, found int8, which needs version 2"},
+  };
+  int i = 0;
+  for (const auto& c : cases) {
+    OwnedLayer layer = testing::RandomLayer(spec, &rng);
+    FkwView view;
+    EXPECT_TRUE(layer.CreateView(&view).ok());
+    c.spoil(&layer);
+    const Status status = layer.CreateView(&view);
+    EXPECT_EQ(status.message().rfind(c.begin, 0), 0u) << "case " << i << ": " << status.message();
+    ++i;
+  }
+}
+
 TEST(FkwView, RefusesMissingAndMisalignedData) {
   OwnedLayer layer = GoldenLayer();
   FkwArrays arrays = layer.Arrays();

@@ -55,8 +55,25 @@ NhwcShape AsNhwc(const std::vector<int>& shape) {
   return {shape[0], shape[1], shape[2], shape[3]};
 }
 
+Quantization QuantizationOf(std::map<std::string, Array>& arrays, const std::string& tensor) {
+  return {arrays[tensor + "_scale"].Floats().at(0),
+          static_cast<int32_t>(arrays[tensor + "_zero_point"].values.at(0))};
+}
+
+template <typename T>
+void ExpectResult(const FkwView& layer, const NhwcShape& in, const NhwcShape& out,
+                  std::map<std::string, Array>* arrays) {
+  const auto values = [&](const char* name) {
+    const std::vector<double>& stored = (*arrays)[name].values;
+    return std::vector<T>(stored.begin(), stored.end());
+  };
+  std::vector<T> output(out.size());
+  ReferencePConv2D(layer, in, values("activation").data(), out, output.data());
+  EXPECT_EQ(output, values("result"));
+}
+
 TEST(Golden, EveryFileGivesItsResult) {
-  ASSERT_GE(golden_files.size(), 15u);
+  ASSERT_GE(golden_files.size(), 18u);
   for (const std::string& path : golden_files) {
     SCOPED_TRACE(path);
     auto arrays = ReadGoldenFile(path);
@@ -85,7 +102,14 @@ TEST(Golden, EveryFileGivesItsResult) {
       layer.weight_i8.assign(weight.values.begin(), weight.values.end());
       layer.scale = arrays["scale"].Floats();
     }
-    layer.bias = arrays["bias"].Floats();
+    layer.has_int8_activations = arrays["bias"].type == "int32";
+    if (layer.has_int8_activations) {
+      const std::vector<double>& bias = arrays["bias"].values;
+      layer.int32_bias.assign(bias.begin(), bias.end());
+      layer.quantization = {QuantizationOf(arrays, "activation"), QuantizationOf(arrays, "result")};
+    } else {
+      layer.bias = arrays["bias"].Floats();
+    }
     FkwView view;
     const Status created = layer.CreateView(&view);
     ASSERT_TRUE(created.ok()) << created.message();
@@ -94,11 +118,12 @@ TEST(Golden, EveryFileGivesItsResult) {
     NhwcShape out;
     const Status shaped = PConv2DOutputShape(view.options(), in, &out);
     ASSERT_TRUE(shaped.ok()) << shaped.message();
-    const std::vector<float> expected = arrays["result"].Floats();
-    ASSERT_EQ(out.size(), expected.size());
-    std::vector<float> output(out.size());
-    ReferencePConv2D(view, in, arrays["activation"].Floats().data(), out, output.data());
-    EXPECT_EQ(output, expected);
+    ASSERT_EQ(out.size(), arrays["result"].values.size());
+    if (layer.has_int8_activations) {
+      ExpectResult<int8_t>(view, in, out, &arrays);
+    } else {
+      ExpectResult<float>(view, in, out, &arrays);
+    }
   }
 }
 

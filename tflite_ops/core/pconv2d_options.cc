@@ -83,10 +83,11 @@ class KeyReader {
     return Status::Ok();
   }
 
-  Status ExpectNothingLeft() const {
+  // For a file of that version.
+  Status ExpectNothingLeft(int version) const {
     if (map_.empty()) return Status::Ok();
     return Status::Error("custom option '" + map_.begin()->first + "' is unknown to version " +
-                         std::to_string(kFkwVersion) + " of the format");
+                         std::to_string(version) + " of the format");
   }
 
  private:
@@ -164,6 +165,7 @@ Status ParsePConv2DOptions(const uint8_t* data, size_t size, PConv2DOptions* opt
                          std::to_string(kFkwVersion) +
                          (version > kFkwVersion ? "; update the delegate" : ""));
   }
+  options->version = static_cast<int>(version);
 
   Window& window = options->window;
   int padding, activation;
@@ -189,7 +191,7 @@ Status ParsePConv2DOptions(const uint8_t* data, size_t size, PConv2DOptions* opt
     PCONV_RETURN_IF_ERROR(CheckRange("patterns", mask, 0, (int64_t{1} << 49) - 1));
   }
   options->patterns.assign(patterns.begin(), patterns.end());
-  PCONV_RETURN_IF_ERROR(keys.ExpectNothingLeft());
+  PCONV_RETURN_IF_ERROR(keys.ExpectNothingLeft(options->version));
   return ValidatePConv2DOptions(*options);
 }
 

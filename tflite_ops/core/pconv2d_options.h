@@ -12,7 +12,9 @@
 namespace pconv {
 
 // Newest format version that this code reads.
-inline constexpr int kFkwVersion = 1;
+inline constexpr int kFkwVersion = 2;
+// The version that brought layers with int8 activations.
+inline constexpr int kInt8FkwVersion = 2;
 inline constexpr int kMaxKernelSize = 7;
 inline constexpr int kMaxPatterns = 255;
 // Largest stride, dilation and padding. Far above any real network, small enough that geometry
@@ -22,6 +24,7 @@ inline constexpr int kMaxChannels = 1 << 24;
 
 // Contents of the custom options map.
 struct PConv2DOptions {
+  int version = 1;
   Window window;
   Activation activation = Activation::kNone;
   int in_channels = 0;

@@ -40,61 +40,95 @@ Status PConv2DOutputShape(const PConv2DOptions& options, const NhwcShape& input,
   return Status::Ok();
 }
 
-void ReferencePConv2D(const FkwView& layer, const NhwcShape& input_shape, const float* input,
-                      const NhwcShape& output_shape, float* output) {
-  const PConv2DOptions& options = layer.options();
-  const Window& window = options.window;
-  const AxisGeometry rows = ResolveHeight(window, input_shape.h);
-  const AxisGeometry columns = ResolveWidth(window, input_shape.w);
-  const ActivationRange range = RangeOf(options.activation);
+namespace {
 
-  // Taps of each pattern in storage order.
-  struct Tap {
-    int row, column;
-  };
-  std::vector<std::vector<Tap>> taps(layer.num_patterns());
-  for (int p = 0; p < layer.num_patterns(); ++p) {
-    for (const int bit : TapsOf(options.patterns[p])) {
-      taps[p].push_back({bit / window.kernel_w, bit % window.kernel_w});
-    }
+// The taps of a layer's filters over an image.
+class FilterTaps {
+ public:
+  FilterTaps(const FkwView& layer, const NhwcShape& input)
+      : layer_(layer),
+        window_(layer.options().window),
+        input_(input),
+        rows_(ResolveHeight(window_, input.h)),
+        columns_(ResolveWidth(window_, input.w)) {
+    for (const uint64_t mask : layer.options().patterns) taps_.push_back(TapsOf(mask));
   }
 
-  // Sum of one filter at one output position; taps in the padding contribute nothing.
-  const auto filter_sum = [&](int n, int y, int x, int g, int b, uint32_t filter) {
-    double sum = layer.bias()[filter];
-    for (int p = 0; p < layer.num_patterns(); ++p) {
-      for (size_t k = layer.KernelBegin(g, p); k < layer.KernelBegin(g, p + 1); ++k) {
-        const uint32_t channel = layer.InputChannel(k);
-        for (int t = 0; t < layer.num_taps(); ++t) {
-          const int64_t in_y = int64_t{y} * window.stride_h - rows.before +
-                               int64_t{taps[p][t].row} * window.dilation_h;
-          const int64_t in_x = int64_t{x} * window.stride_w - columns.before +
-                               int64_t{taps[p][t].column} * window.dilation_w;
-          if (in_y < 0 || in_y >= input_shape.h || in_x < 0 || in_x >= input_shape.w) continue;
-          const size_t i =
-              ((size_t(n) * input_shape.h + in_y) * input_shape.w + in_x) * input_shape.c + channel;
-          sum += double{layer.Weight(k, t, b, filter)} * input[i];
+  // Calls visit(kernel, tap, input element) for every tap that group `g` keeps and that lies in the
+  // image at an output position; taps in the padding contribute nothing.
+  template <typename Visit>
+  void At(int n, int y, int x, int g, const Visit& visit) const {
+    for (int p = 0; p < layer_.num_patterns(); ++p) {
+      for (size_t k = layer_.KernelBegin(g, p); k < layer_.KernelBegin(g, p + 1); ++k) {
+        const uint32_t channel = layer_.InputChannel(k);
+        for (int t = 0; t < layer_.num_taps(); ++t) {
+          const int row = taps_[p][t] / window_.kernel_w, column = taps_[p][t] % window_.kernel_w;
+          const int64_t in_y =
+              int64_t{y} * window_.stride_h - rows_.before + int64_t{row} * window_.dilation_h;
+          const int64_t in_x = int64_t{x} * window_.stride_w - columns_.before +
+                               int64_t{column} * window_.dilation_w;
+          if (in_y < 0 || in_y >= input_.h || in_x < 0 || in_x >= input_.w) continue;
+          visit(k, t, ((size_t(n) * input_.h + in_y) * input_.w + in_x) * input_.c + channel);
         }
       }
     }
-    return sum;
-  };
+  }
 
-  for (int n = 0; n < output_shape.n; ++n) {
-    for (int y = 0; y < output_shape.h; ++y) {
-      for (int x = 0; x < output_shape.w; ++x) {
-        float* pixel =
-            output + ((size_t(n) * output_shape.h + y) * output_shape.w + x) * output_shape.c;
+ private:
+  const FkwView& layer_;
+  const Window& window_;
+  const NhwcShape input_;
+  const AxisGeometry rows_, columns_;
+  std::vector<std::vector<int>> taps_;  // of each pattern in storage order
+};
+
+// Calls compute(n, y, x, group, member, filter) for every output and stores what it returns.
+template <typename T, typename Compute>
+void ForEachOutput(const FkwView& layer, const NhwcShape& shape, T* output,
+                   const Compute& compute) {
+  for (int n = 0; n < shape.n; ++n) {
+    for (int y = 0; y < shape.h; ++y) {
+      for (int x = 0; x < shape.w; ++x) {
+        T* pixel = output + ((size_t(n) * shape.h + y) * shape.w + x) * shape.c;
         for (int g = 0; g < layer.num_groups(); ++g) {
           for (int b = 0; b < layer.GroupFilters(g); ++b) {
-            const uint32_t filter = layer.FilterAt(size_t(g) * options.filter_block + b);
-            const float sum = static_cast<float>(filter_sum(n, y, x, g, b, filter));
-            pixel[filter] = std::min(std::max(sum, range.lo), range.hi);
+            const uint32_t filter = layer.FilterAt(size_t(g) * layer.options().filter_block + b);
+            pixel[filter] = compute(n, y, x, g, b, filter);
           }
         }
       }
     }
   }
+}
+
+}  // namespace
+
+void ReferencePConv2D(const FkwView& layer, const NhwcShape& input_shape, const float* input,
+                      const NhwcShape& output_shape, float* output) {
+  const FilterTaps taps(layer, input_shape);
+  const ActivationRange range = RangeOf(layer.options().activation);
+  ForEachOutput(layer, output_shape, output, [&](int n, int y, int x, int g, int b, uint32_t o) {
+    double sum = layer.bias()[o];
+    taps.At(n, y, x, g, [&](size_t kernel, int tap, size_t i) {
+      sum += double{layer.Weight(kernel, tap, b, o)} * input[i];
+    });
+    return std::min(std::max(static_cast<float>(sum), range.lo), range.hi);
+  });
+}
+
+void ReferencePConv2D(const FkwView& layer, const NhwcShape& input_shape, const int8_t* input,
+                      const NhwcShape& output_shape, int8_t* output) {
+  const FilterTaps taps(layer, input_shape);
+  const auto& [in, out] = layer.quantization();
+  const Int8Range range = RangeOf(layer.options().activation, out);
+  ForEachOutput(layer, output_shape, output, [&](int n, int y, int x, int g, int b, uint32_t o) {
+    auto sum = static_cast<uint32_t>(layer.int32_bias()[o]);  // unsigned, as it may wrap
+    taps.At(n, y, x, g, [&](size_t kernel, int tap, size_t i) {
+      sum += static_cast<uint32_t>((input[i] - in.zero_point) * layer.Int8Weight(kernel, tap, b));
+    });
+    const float scale = RequantizationScale(in.scale, layer.arrays().scale[o], out.scale);
+    return Requantize(static_cast<int32_t>(sum), scale, out.zero_point, range);
+  });
 }
 
 }  // namespace pconv

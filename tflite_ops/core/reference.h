@@ -19,9 +19,14 @@ Status AsNhwc(const PConv2DOptions& options, const int* dims, size_t rank, NhwcS
 // not fit.
 Status PConv2DOutputShape(const PConv2DOptions& options, const NhwcShape& input, NhwcShape* output);
 
-// input, output: NHWC float32. Accumulates in double.
+// input, output: NHWC float32, a layer with float32 activations. Accumulates in double.
 void ReferencePConv2D(const FkwView& layer, const NhwcShape& input_shape, const float* input,
                       const NhwcShape& output_shape, float* output);
+
+// input, output: NHWC int8, a layer with int8 activations. Accumulates in int32, modulo 2^32;
+// results are those of XNNPACK bit for bit.
+void ReferencePConv2D(const FkwView& layer, const NhwcShape& input_shape, const int8_t* input,
+                      const NhwcShape& output_shape, int8_t* output);
 
 }  // namespace pconv
 

@@ -40,14 +40,14 @@ Status PlanMemory::Allocate(const Plan& plan, ThreadPool* pool) {
   return Status::Ok();
 }
 
-void PlanMemory::Bind(const Plan& plan, const std::vector<const float*>& inputs,
-                      const std::vector<float*>& outputs) {
+void PlanMemory::Bind(const Plan& plan, const std::vector<const void*>& inputs,
+                      const std::vector<void*>& outputs) {
   for (size_t i = 0; i < plan.buffers.size(); ++i) {
     const Buffer& buffer = plan.buffers[i];
     if (buffer.place == Buffer::Place::kInput) {
-      context_.data[i] = const_cast<float*>(inputs[buffer.index]);
+      context_.data[i] = const_cast<float*>(static_cast<const float*>(inputs[buffer.index]));
     } else if (buffer.place == Buffer::Place::kOutput) {
-      context_.data[i] = outputs[buffer.index];
+      context_.data[i] = static_cast<float*>(outputs[buffer.index]);
     }
   }
 }

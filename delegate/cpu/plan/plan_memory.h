@@ -19,8 +19,8 @@ class PlanMemory {
   Status Allocate(const Plan& plan, ThreadPool* pool);
   // Tells the steps of `plan`, for which the arena was allocated, where the graph's inputs and
   // outputs lie, in the graph's order.
-  void Bind(const Plan& plan, const std::vector<const float*>& inputs,
-            const std::vector<float*>& outputs);
+  void Bind(const Plan& plan, const std::vector<const void*>& inputs,
+            const std::vector<void*>& outputs);
 
   const RunContext& context() const { return context_; }
   int64_t arena_bytes() const { return arena_bytes_; }

@@ -18,8 +18,8 @@ class Trial {
  public:
   Trial(const Plan& plan, ThreadPool* pool) : plan_(plan) {
     runs_ = !plan.steps.empty() && memory_.Allocate(plan, pool).ok();
-    std::vector<const float*> from;
-    std::vector<float*> to;
+    std::vector<const void*> from;
+    std::vector<void*> to;
     AddValues(Buffer::Place::kInput, &from);
     AddValues(Buffer::Place::kOutput, &to);
     if (runs_) memory_.Bind(plan, from, to);
