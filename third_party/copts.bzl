@@ -17,7 +17,7 @@ PCONV_COPTS = _WARNINGS + select({
 })
 
 def isa_copts(isa):
-    """Options for kernels of one instruction set: "avx512", "avx2", "baseline", or ARM64's "float16".
+    """Options for kernels of one instruction set: "avx512", "avx512vnni", "avx2", "baseline", or ARM64's "float16".
 
     Other processors than an instruction set's own compile the same sources, which are empty there, without them.
     """
@@ -31,6 +31,14 @@ def isa_copts(isa):
             "-mfma",
             "-mf16c",
             "-mprfchw",  # lines fetched for writing are taken from other cores
+            "-mprefer-vector-width=512",
+        ],
+        "avx512vnni": [
+            "-mavx512f",
+            "-mavx512dq",
+            "-mavx512bw",
+            "-mavx512vl",
+            "-mavx512vnni",
             "-mprefer-vector-width=512",
         ],
         "avx2": ["-mavx2", "-mfma", "-mf16c"],

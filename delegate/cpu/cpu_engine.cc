@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "delegate/cpu/int8/int8_engine.h"
 #include "delegate/cpu/kernels/isa.h"
 #include "delegate/cpu/plan/plan_memory.h"
 #include "delegate/cpu/plan/thread_pool.h"
@@ -109,7 +110,7 @@ Status CreateCpuEngine(Graph* graph, const EngineOptions& options, PackedCache* 
     return Status::Error("num_threads: found " + std::to_string(options.num_threads) +
                          ", expected 1 to " + std::to_string(kMaxThreads));
   }
-  if (!IsFloat32(*graph)) return Status::Error("it has no kernels for int8 activations");
+  if (!IsFloat32(*graph)) return cpu::CreateInt8Engine(graph, options, cache, engine);
   *engine = std::make_unique<CpuEngine>(graph, options, cache, kernels);
   return Status::Ok();
 }

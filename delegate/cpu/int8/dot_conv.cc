@@ -1,0 +1,212 @@
+#include "delegate/cpu/int8/dot_conv.h"
+
+#include <algorithm>
+#include <string>
+
+namespace pconv::cpu::int8 {
+namespace {
+
+constexpr int kGroup = 4;        // output pixels of 16 bytes of a row
+constexpr int kGroupBytes = 16;  // of a row
+constexpr int kRowsBytes = 28 << 10;
+constexpr int kFiltersPerChunk = 2048;
+
+}  // namespace
+
+DotPacking PackingFor(const FkwView& layer, const DotKernels& kernels) {
+  const int row_bytes = kMaxVectors * kGroup * kernels.lanes;
+  return {layer, kRowsBytes / row_bytes, kFiltersPerChunk};
+}
+
+DotConv::DotConv(const FkwView& layer, const DotWeights& weights, const DotKernels& kernels,
+                 ThreadPool* pool)
+    : layer_(layer),
+      weights_(weights),
+      kernels_(kernels),
+      pool_(pool),
+      border_(layer.options().in_channels,
+              static_cast<int8_t>(layer.quantization().input.zero_point)),
+      range_(RangeOf(layer.options().activation, layer.quantization().output)),
+      scratch_(pool->num_threads()) {}
+
+void DotConv::Resize(const NhwcShape& input, const NhwcShape& output) {
+  input_ = input;
+  output_ = output;
+  rows_ = ResolveHeight(layer_.options().window, input.h);
+  columns_ = ResolveWidth(layer_.options().window, input.w);
+  if (weights_.rows.are_windows) {
+    tile_rows_ = CeilDiv(output.h, 2);
+    tile_columns_ = CeilDiv(output.w, 2);
+    num_groups_ = int64_t{output.n} * tile_rows_ * tile_columns_;
+  } else {
+    num_groups_ = (int64_t{output.n} * output.h * output.w + kGroup - 1) / kGroup;
+  }
+  // As few blocks as there can be, but one for each thread, and all of one size.
+  const int64_t groups_per_vector = kernels_.lanes / kGroup;
+  const int64_t vectors = (num_groups_ + groups_per_vector - 1) / groups_per_vector;
+  const int64_t blocks = std::max((vectors + kMaxVectors - 1) / kMaxVectors,
+                                  std::min<int64_t>(vectors, pool_->num_threads()));
+  vectors_ = static_cast<int>((vectors + blocks - 1) / blocks);
+  num_blocks_ = static_cast<int>((vectors + vectors_ - 1) / vectors_);
+
+  const size_t pixels = size_t(vectors_) * kernels_.lanes;
+  const size_t slice_rows = std::min(weights_.rows.count, weights_.rows.per_slice);
+  for (Scratch& scratch : scratch_) {
+    scratch.rows.resize(slice_rows * pixels * kGroup);
+    scratch.sums.resize(pixels * weights_.chunks[0].num_filters);
+    // The last loads of 16 pixels may reach beyond the last filter's.
+    scratch.outputs.resize(pixels * weights_.chunks[0].num_filters + 16);
+    scratch.inputs.resize(pixels / kGroup * 16);
+    scratch.pixels.resize((pixels + 15) / 16 * 16);
+  }
+}
+
+int64_t DotConv::scratch_bytes() const {
+  int64_t bytes = 0;
+  for (const Scratch& scratch : scratch_) {
+    bytes += static_cast<int64_t>(
+        scratch.rows.size() + scratch.sums.size() * sizeof(int32_t) + scratch.outputs.size() +
+        (scratch.inputs.size() + scratch.pixels.size()) * sizeof(int8_t*));
+  }
+  return bytes;
+}
+
+std::string DotConv::description() const {
+  return std::string(weights_.rows.are_windows ? "int8_windows_" : "int8_quads_") + kernels_.name +
+         " " + std::to_string(vectors_) + "x" + std::to_string(kernels_.lanes);
+}
+
+void DotConv::Run(const int8_t* input, int8_t* output) const {
+  const int threads = pool_->num_threads();
+  pool_->Run([&](int thread) {
+    const auto begin = static_cast<int>(int64_t{num_blocks_} * thread / threads);
+    const auto end = static_cast<int>(int64_t{num_blocks_} * (thread + 1) / threads);
+    for (int block = begin; block < end; ++block) {
+      RunBlock(input, output, block, &scratch_[thread]);
+    }
+  });
+}
+
+const int8_t* DotConv::InputPixel(const int8_t* input, int n, int64_t y, int64_t x) const {
+  if (y < 0 || y >= input_.h || x < 0 || x >= input_.w) return border_.data();
+  return input + ((size_t(n) * input_.h + y) * input_.w + x) * input_.c;
+}
+
+void DotConv::RunBlock(const int8_t* input, int8_t* output, int block, Scratch* scratch) const {
+  FindPixels(input, output, block, scratch);
+  const size_t pixels = size_t(vectors_) * kernels_.lanes;
+  for (const DotChunk& chunk : weights_.chunks) {
+    RunChunk(input, block, chunk, scratch);
+    for (size_t p = 0; p < pixels; p += 16) {
+      int8_t* to[16];
+      for (int i = 0; i < 16; ++i) {
+        int8_t* pixel = scratch->pixels[p + i];
+        to[i] = pixel == nullptr ? nullptr : pixel + chunk.first_filter;
+      }
+      kernels_.scatter(scratch->outputs.data() + p, pixels, chunk.num_filters, to);
+    }
+  }
+}
+
+void DotConv::FindPixels(const int8_t* input, int8_t* output, int block, Scratch* scratch) const {
+  const int groups = vectors_ * kernels_.lanes / kGroup;
+  const int64_t num_pixels = int64_t{output_.n} * output_.h * output_.w;
+  std::fill(scratch->pixels.begin(), scratch->pixels.end(), nullptr);
+  std::fill(scratch->inputs.begin(), scratch->inputs.end(), border_.data());
+  for (int i = 0; i < groups; ++i) {
+    const int64_t group = int64_t{block} * groups + i;
+    if (group >= num_groups_) return;
+    int8_t** pixels = &scratch->pixels[size_t(i) * kGroup];
+    if (!weights_.rows.are_windows) {
+      for (int p = 0; p < kGroup && group * kGroup + p < num_pixels; ++p) {
+        pixels[p] = output + (group * kGroup + p) * output_.c;
+      }
+      continue;
+    }
+    const auto n = static_cast<int>(group / tile_columns_ / tile_rows_);
+    const int top = 2 * static_cast<int>(group / tile_columns_ % tile_rows_);
+    const int left = 2 * static_cast<int>(group % tile_columns_);
+    for (int p = 0; p < kGroup; ++p) {
+      const int y = top + p / 2, x = left + p % 2;
+      if (y >= output_.h || x >= output_.w) continue;
+      pixels[p] = output + ((size_t(n) * output_.h + y) * output_.w + x) * output_.c;
+    }
+    for (int j = 0; j < 16; ++j) {
+      scratch->inputs[size_t(i) * 16 + j] = InputPixel(
+          input, n, int64_t{top} - rows_.before + j / 4, int64_t{left} - columns_.before + j % 4);
+    }
+  }
+}
+
+void DotConv::RunChunk(const int8_t* input, int block, const DotChunk& chunk,
+                       Scratch* scratch) const {
+  DotArgs args = {};
+  args.rows = scratch->rows.data();
+  args.vectors = vectors_;
+  args.records = weights_.records.data();
+  args.first_filter = static_cast<uint32_t>(chunk.first_filter);
+  args.shuffles = weights_.rows.are_windows ? weights_.shuffles.data() : nullptr;
+  args.sums = scratch->sums.data();
+  args.outputs = scratch->outputs.data();
+  args.bias = weights_.bias.data();
+  args.scale = weights_.scale.data();
+  args.zero_point = layer_.quantization().output.zero_point;
+  args.lo = static_cast<float>(range_.lo - args.zero_point);
+  args.hi = static_cast<float>(range_.hi - args.zero_point);
+  for (const DotSlice& slice : chunk.slices) {
+    const DotRows& rows = weights_.rows;
+    Gather(input, block, slice.first_row, std::min(rows.count - slice.first_row, rows.per_slice),
+           scratch);
+    args.filters = weights_.filters.data() + slice.filters_begin;
+    args.num_filters = static_cast<int>(slice.filters_end - slice.filters_begin);
+    args.is_first = &slice == &chunk.slices.front();
+    args.is_last = &slice == &chunk.slices.back();
+    kernels_.dots(args);
+  }
+}
+
+void DotConv::Gather(const int8_t* input, int block, int first, int count, Scratch* scratch) const {
+  if (!weights_.rows.are_windows) return GatherQuads(input, block, first, count, scratch);
+  const int groups = vectors_ * kernels_.lanes / kGroup;
+  const size_t row_bytes = size_t(groups) * kGroupBytes;
+  for (int i = 0; i < groups; ++i) {
+    const int8_t* pixels[16];
+    for (int j = 0; j < 16; ++j) pixels[j] = scratch->inputs[size_t(i) * 16 + j] + first;
+    kernels_.gather_window(
+        {pixels, count, scratch->rows.data() + size_t(i) * kGroupBytes, row_bytes});
+  }
+}
+
+void DotConv::GatherQuads(const int8_t* input, int block, int first, int count,
+                          Scratch* scratch) const {
+  const DotRows& rows = weights_.rows;
+  const Window& window = layer_.options().window;
+  const int groups = vectors_ * kernels_.lanes / kGroup;
+  const size_t row_bytes = size_t(groups) * kGroupBytes;
+  const int64_t num_pixels = int64_t{output_.n} * output_.h * output_.w;
+  for (int row = first; row < first + count;) {
+    const int tap = rows.taps[row / rows.quads], quad = row % rows.quads;
+    const int quads = std::min(rows.quads - quad, first + count - row);
+    const int channel = quad * kGroup;
+    const int channels = std::min(quads * kGroup, input_.c - channel);
+    const int64_t tap_y = int64_t{tap / window.kernel_w} * window.dilation_h - rows_.before;
+    const int64_t tap_x = int64_t{tap % window.kernel_w} * window.dilation_w - columns_.before;
+    for (int i = 0; i < groups; ++i) {
+      const int8_t* pixels[kGroup];
+      const int64_t begin = (int64_t{block} * groups + i) * kGroup;
+      for (int p = 0; p < kGroup; ++p) {
+        const int64_t pixel = std::min(begin + p, num_pixels - 1);
+        const auto n = static_cast<int>(pixel / output_.w / output_.h);
+        const int64_t y = pixel / output_.w % output_.h, x = pixel % output_.w;
+        pixels[p] = InputPixel(input, n, y * window.stride_h + tap_y, x * window.stride_w + tap_x) +
+                    channel;
+      }
+      uint8_t* to =
+          scratch->rows.data() + size_t(row - first) * row_bytes + size_t(i) * kGroupBytes;
+      kernels_.gather_quads({pixels, channels, to, row_bytes});
+    }
+    row += quads;
+  }
+}
+
+}  // namespace pconv::cpu::int8

@@ -1,0 +1,73 @@
+// A PConv2D over int8 activations, NHWC in and out.
+#ifndef PCONV_TF_DELEGATE_CPU_INT8_DOT_CONV_H_
+#define PCONV_TF_DELEGATE_CPU_INT8_DOT_CONV_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "delegate/cpu/int8/dot_weights.h"
+#include "delegate/cpu/plan/thread_pool.h"
+#include "tflite_ops/core/reference.h"
+
+namespace pconv::cpu::int8 {
+
+// The packing of a layer for these kernels: rows that the first-level cache holds beside weights
+// and sums, and filters whose sums take little memory.
+DotPacking PackingFor(const FkwView& layer, const DotKernels& kernels);
+
+// Output pixels are cut into blocks, which threads share. A block's inputs are gathered from NHWC
+// slice by slice, its outputs go back to NHWC at its end: there is no other layout of images.
+class DotConv {
+ public:
+  // All must outlive it.
+  DotConv(const FkwView& layer, const DotWeights& weights, const DotKernels& kernels,
+          ThreadPool* pool);
+
+  // For images of these shapes from now on, which PConv2DOutputShape has found to fit.
+  void Resize(const NhwcShape& input, const NhwcShape& output);
+  void Run(const int8_t* input, int8_t* output) const;
+
+  int64_t scratch_bytes() const;
+  // Kernel, kind of rows and block for profiles.
+  std::string description() const;
+
+ private:
+  // What one thread works in.
+  struct Scratch {
+    std::vector<uint8_t> rows;
+    std::vector<int32_t> sums;
+    std::vector<int8_t> outputs;
+    std::vector<const int8_t*> inputs;  // of a block, 16 per group of four outputs
+    std::vector<int8_t*> pixels;        // 4 per group; null: outside of the image
+  };
+
+  void RunBlock(const int8_t* input, int8_t* output, int block, Scratch* scratch) const;
+  // Where the block's outputs go, and of windows where their inputs lie.
+  void FindPixels(const int8_t* input, int8_t* output, int block, Scratch* scratch) const;
+  void RunChunk(const int8_t* input, int block, const DotChunk& chunk, Scratch* scratch) const;
+  // Rows [first, first + count) of the block.
+  void Gather(const int8_t* input, int block, int first, int count, Scratch* scratch) const;
+  void GatherQuads(const int8_t* input, int block, int first, int count, Scratch* scratch) const;
+  // The pixel of the input, or zero points outside of the image.
+  const int8_t* InputPixel(const int8_t* input, int n, int64_t y, int64_t x) const;
+
+  const FkwView& layer_;
+  const DotWeights& weights_;
+  const DotKernels& kernels_;
+  ThreadPool* const pool_;
+  const std::vector<int8_t> border_;  // a pixel of zero points
+  Int8Range range_;
+
+  NhwcShape input_, output_;
+  AxisGeometry rows_, columns_;
+  // Groups of four output pixels: 2x2 tiles, or four that follow one another in NHWC.
+  int tile_rows_ = 0, tile_columns_ = 0;
+  int64_t num_groups_ = 0;
+  int vectors_ = 1, num_blocks_ = 0;
+  mutable std::vector<Scratch> scratch_;  // by thread
+};
+
+}  // namespace pconv::cpu::int8
+
+#endif  // PCONV_TF_DELEGATE_CPU_INT8_DOT_CONV_H_

@@ -1,0 +1,98 @@
+// Kernels of convolutions over int8 activations, one table per instruction set. Plain data and
+// functions: they know nothing of layers, graphs or threads.
+//
+// A block of output pixels is computed for all filters at once. Its inputs are brought into rows
+// first: a row holds 4 bytes per pixel of the block. One vector operation multiplies these by four
+// weights of a filter and adds up the four products of each pixel. There are two kinds of rows:
+//
+// - Windows (3x3 kernels, stride 1): the row of an input channel holds, for each 2x2 tile of output
+//   pixels, its 4x4 inputs: 16 bytes. One shuffle of the 16 bytes gives four taps of each of the
+//   four pixels, for every pattern of four taps: no copies per pattern, and one loop for all.
+// - Quads (everything else): the row of a tap and four neighbouring input channels holds these
+//   four channels of the pixel that the tap reads.
+//
+// Inputs are stored as value + 128, unsigned, as the multiplications of x86 want them; whoever
+// packs weights subtracts the difference from the bias.
+#ifndef PCONV_TF_DELEGATE_CPU_INT8_DOT_KERNELS_H_
+#define PCONV_TF_DELEGATE_CPU_INT8_DOT_KERNELS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "delegate/engine_options.h"
+
+namespace pconv::cpu::int8 {
+
+// Four weights of a filter and the inputs that they meet.
+struct DotRecord {
+  uint16_t row;      // within the slice
+  uint16_t shuffle;  // of the row's windows; unused with quads
+  int8_t weights[4];
+};
+
+// Records of one filter in one slice of rows.
+struct FilterRecords {
+  uint32_t begin;
+  // Those before `wide_begin` never leave 16 bits: in the sum of the first two products, and of the
+  // last two, positive weights add up to at most 128 and negative ones to at least -128.
+  uint32_t wide_begin;
+  uint32_t end;
+  uint32_t filter;
+};
+
+struct DotArgs {
+  const uint8_t* rows;  // [row][vectors * 4 * lanes] bytes
+  int vectors;          // of the block, 1 to kMaxVectors
+  const DotRecord* records;
+  const FilterRecords* filters;
+  int num_filters;
+  // The filter that `sums` and `outputs` begin with.
+  uint32_t first_filter;
+  const uint8_t* shuffles;  // [shuffle][16]: byte of the window, 0x80 for a 0; null with quads
+  // Sums of the slices before, [filter][vectors * lanes]; the first slice starts with the bias, the
+  // last one writes outputs in place of sums.
+  bool is_first, is_last;
+  int32_t* sums;
+  int8_t* outputs;  // [filter][vectors * lanes], as the sums
+  // By filter, from 0; the bounds are those of the output less its zero point.
+  const int32_t* bias;
+  const float* scale;
+  float lo, hi;
+  int zero_point;
+};
+
+// 16 pixels, each with `channels` neighbouring bytes of its input channels. Writes row after row,
+// `row_bytes` apart, what one window or four quads' pixels need of each: 16 bytes.
+struct GatherArgs {
+  const int8_t* const* pixels;
+  int channels;
+  uint8_t* rows;
+  size_t row_bytes;
+};
+
+struct DotKernels {
+  const char* name;
+  Isa isa;
+  int lanes;  // output pixels of a vector, a multiple of 4
+  void (*dots)(const DotArgs& args);
+  // 16 pixels are a window: row c is channel c. Reads no byte beyond `channels`.
+  void (*gather_window)(const GatherArgs& args);
+  // 4 pixels: row q is channels 4q to 4q + 3, missing ones are anything.
+  void (*gather_quads)(const GatherArgs& args);
+  // outputs[filter][pixel], rows `row_bytes` apart, to pixels[pixel][filter] for 16 pixels; those
+  // that are null are skipped.
+  void (*scatter)(const int8_t* outputs, size_t row_bytes, int filters, int8_t* const* pixels);
+};
+
+inline constexpr int kMaxVectors = 7;
+
+// All that this CPU runs, the fastest first.
+const std::vector<const DotKernels*>& SupportedDotKernels();
+
+// The fastest of at most that instruction set.
+const DotKernels& SelectDotKernels(Isa isa);
+
+}  // namespace pconv::cpu::int8
+
+#endif  // PCONV_TF_DELEGATE_CPU_INT8_DOT_KERNELS_H_

@@ -1,0 +1,67 @@
+// A PConv2D's weights as the records that the dot kernels read.
+#ifndef PCONV_TF_DELEGATE_CPU_INT8_DOT_WEIGHTS_H_
+#define PCONV_TF_DELEGATE_CPU_INT8_DOT_WEIGHTS_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "delegate/cpu/int8/dot_kernels.h"
+#include "tflite_ops/core/fkw_view.h"
+
+namespace pconv::cpu::int8 {
+
+// What a row holds; dot_kernels.h explains the two kinds.
+struct DotRows {
+  bool are_windows = false;
+  // Quads only: bits of the taps that some filter keeps, and the quads of each.
+  std::vector<int> taps;
+  int quads = 0;
+  int count = 0;  // windows: input channels; quads: taps x quads, tap by tap
+  int per_slice = 0;
+};
+
+// Rows that are gathered at once, and what some neighbouring filters do with them. All filters of
+// the chunk stand in its first and last slice, those with records in the others.
+struct DotSlice {
+  int first_row = 0;
+  size_t filters_begin = 0, filters_end = 0;
+};
+
+// Filters whose sums are kept at the same time.
+struct DotChunk {
+  int first_filter = 0, num_filters = 0;
+  std::vector<DotSlice> slices;  // at least one; rows that no filter reads may be missing
+};
+
+struct DotWeights {
+  DotRows rows;
+  std::vector<DotChunk> chunks;
+  std::vector<DotRecord> records;
+  std::vector<FilterRecords> filters;  // by slice, then by number of records
+  std::vector<uint8_t> shuffles;       // [shuffle][16]
+  std::vector<int32_t> bias;           // in original channel order, for inputs + 128
+  std::vector<float> scale;            // from sums to output steps, in original channel order
+
+  int64_t bytes() const;
+};
+
+// What PackDotWeights works with (delegate/packing_key.h).
+struct DotPacking {
+  FkwView layer;  // valid, with int8 activations
+  int rows_per_slice;
+  int filters_per_chunk;
+  template <typename Visitor>
+  void Fields(const Visitor& visit) const {
+    const auto& [a, b, c] = *this;
+    visit(a, b, c);
+  }
+};
+
+DotWeights PackDotWeights(const DotPacking& packing);
+
+// No less than bytes() of the packed layer.
+int64_t MostDotWeightBytes(const FkwView& layer);
+
+}  // namespace pconv::cpu::int8
+
+#endif  // PCONV_TF_DELEGATE_CPU_INT8_DOT_WEIGHTS_H_

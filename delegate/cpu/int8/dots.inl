@@ -1,0 +1,75 @@
+// The loop over filters and records, for the `Simd` of the instruction set that includes this file:
+//   Vector: 4 bytes of each of kLanes pixels.   Sums: an int32 of each.   Shuffle, Weights.
+// Everything lies in an unnamed namespace: objects of different instruction sets must not share it.
+
+// kVectors sums stay in registers over all records of a filter.
+template <int kVectors, bool kShuffles>
+void DotBlock(const DotArgs& args) {
+  constexpr size_t kVectorBytes = 4 * Simd::kLanes;
+  for (int i = 0; i < args.num_filters; ++i) {
+    const FilterRecords& filter = args.filters[i];
+    const size_t place = size_t{filter.filter - args.first_filter} * kVectors * Simd::kLanes;
+    int32_t* stored = args.sums + place;
+    Simd::Sums sums[kVectors];
+    for (int v = 0; v < kVectors; ++v) {
+      sums[v] = args.is_first ? Simd::Broadcast(args.bias[filter.filter])
+                              : Simd::LoadSums(stored + v * Simd::kLanes);
+    }
+    const auto add = [&](const DotRecord& record, auto is_wide) {
+      const uint8_t* row = args.rows + record.row * (kVectors * kVectorBytes);
+      const Simd::Weights<decltype(is_wide)::value> weights(record.weights);
+      Simd::Shuffle shuffle;
+      if constexpr (kShuffles) shuffle = Simd::LoadShuffle(args.shuffles + 16 * record.shuffle);
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) {
+        Simd::Vector inputs = Simd::Load(row + v * kVectorBytes);
+        if constexpr (kShuffles) inputs = Simd::Apply(shuffle, inputs);
+        weights.AddDots(inputs, &sums[v]);
+      }
+    };
+    const DotRecord* record = args.records + filter.begin;
+    for (const DotRecord* end = args.records + filter.wide_begin; record < end; ++record) {
+      add(*record, std::false_type());
+    }
+    for (const DotRecord* end = args.records + filter.end; record < end; ++record) {
+      add(*record, std::true_type());
+    }
+    if (!args.is_last) {
+      for (int v = 0; v < kVectors; ++v) Simd::StoreSums(sums[v], stored + v * Simd::kLanes);
+      continue;
+    }
+    int8_t* outputs = args.outputs + place;
+    for (int v = 0; v < kVectors; ++v) {
+      Simd::Requantize(sums[v], args.scale[filter.filter], args.lo, args.hi, args.zero_point,
+                       outputs + v * Simd::kLanes);
+    }
+  }
+}
+
+template <bool kShuffles>
+void DotVectors(const DotArgs& args) {
+  switch (args.vectors) {
+    case 1:
+      return DotBlock<1, kShuffles>(args);
+    case 2:
+      return DotBlock<2, kShuffles>(args);
+    case 3:
+      return DotBlock<3, kShuffles>(args);
+    case 4:
+      return DotBlock<4, kShuffles>(args);
+    case 5:
+      return DotBlock<5, kShuffles>(args);
+    case 6:
+      return DotBlock<6, kShuffles>(args);
+    default:
+      return DotBlock<7, kShuffles>(args);
+  }
+}
+
+void Dots(const DotArgs& args) {
+  if (args.shuffles != nullptr) {
+    DotVectors<true>(args);
+  } else {
+    DotVectors<false>(args);
+  }
+}

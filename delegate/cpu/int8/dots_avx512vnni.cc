@@ -1,0 +1,71 @@
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+
+#include <cstring>
+#include <type_traits>
+
+#include "delegate/cpu/int8/dot_kernel_tables.h"
+
+namespace pconv::cpu::int8 {
+namespace {
+
+struct Simd {
+  static constexpr int kLanes = 16;
+  // Intrinsics without a mask use undefined values, of which GCC 12 warns; a full mask costs
+  // nothing.
+  static constexpr __mmask16 kAll = 0xffff;
+  using Vector = __m512i;
+  using Sums = __m512i;
+  using Shuffle = __m512i;
+
+  // vpdpbusd adds four products to 32 bits: nothing saturates, narrow or wide.
+  template <bool kIsWide>
+  class Weights {
+   public:
+    explicit Weights(const int8_t* weights) {
+      int32_t four;
+      std::memcpy(&four, weights, sizeof(four));
+      weights_ = _mm512_set1_epi32(four);
+    }
+    void AddDots(Vector inputs, Sums* sums) const {
+      *sums = _mm512_dpbusd_epi32(*sums, inputs, weights_);
+    }
+
+   private:
+    __m512i weights_;
+  };
+
+  static Vector Load(const uint8_t* row) { return _mm512_loadu_si512(row); }
+  static Shuffle LoadShuffle(const uint8_t* shuffle) {
+    return _mm512_maskz_broadcast_i32x4(kAll,
+                                        _mm_loadu_si128(reinterpret_cast<const __m128i*>(shuffle)));
+  }
+  static Vector Apply(Shuffle shuffle, Vector inputs) {
+    return _mm512_shuffle_epi8(inputs, shuffle);
+  }
+  static Sums Broadcast(int32_t value) { return _mm512_set1_epi32(value); }
+  static Sums LoadSums(const int32_t* sums) { return _mm512_loadu_si512(sums); }
+  static void StoreSums(Sums sums, int32_t* to) { _mm512_storeu_si512(to, sums); }
+  static void Requantize(Sums sums, float scale, float lo, float hi, int zero_point, int8_t* to) {
+    __m512 steps = _mm512_mul_ps(_mm512_maskz_cvtepi32_ps(kAll, sums), _mm512_set1_ps(scale));
+    steps = _mm512_maskz_max_ps(kAll, steps, _mm512_set1_ps(lo));
+    steps = _mm512_maskz_min_ps(kAll, steps, _mm512_set1_ps(hi));
+    const __m512i whole = _mm512_maskz_cvtps_epi32(kAll, steps);  // to the nearest, ties to even
+    const __m512i values = _mm512_add_epi32(whole, _mm512_set1_epi32(zero_point));
+    const __m128i narrow = _mm512_maskz_cvtepi32_epi8(kAll, values);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), narrow);
+  }
+};
+
+#include "delegate/cpu/int8/dots.inl"
+#include "delegate/cpu/int8/rearrange.inl"
+
+}  // namespace
+
+const DotKernels kAvx512VnniDotKernels = {"avx512vnni", Isa::kAvx512, Simd::kLanes, Dots,
+                                          GatherWindow, GatherQuads,  Scatter};
+
+}  // namespace pconv::cpu::int8
+
+#endif

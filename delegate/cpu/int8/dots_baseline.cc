@@ -1,0 +1,88 @@
+// Plain loops, for processors that have nothing better.
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#include <cstring>
+#include <type_traits>
+
+#include "delegate/cpu/int8/dot_kernel_tables.h"
+#include "tflite_ops/core/quantization.h"
+
+namespace pconv::cpu::int8 {
+namespace {
+
+struct Simd {
+  static constexpr int kLanes = 4;
+  struct Vector {
+    uint8_t bytes[16];
+  };
+  struct Sums {
+    uint32_t lanes[4];  // unsigned: they wrap
+  };
+  using Shuffle = Vector;
+
+  template <bool kIsWide>
+  class Weights {
+   public:
+    explicit Weights(const int8_t* weights) {
+      for (int i = 0; i < 4; ++i) weights_[i] = weights[i];
+    }
+    void AddDots(const Vector& inputs, Sums* sums) const {
+      for (int lane = 0; lane < 4; ++lane) {
+        int sum = 0;
+        for (int i = 0; i < 4; ++i) sum += inputs.bytes[4 * lane + i] * weights_[i];
+        sums->lanes[lane] += static_cast<uint32_t>(sum);
+      }
+    }
+
+   private:
+    int weights_[4];
+  };
+
+  static Vector Load(const uint8_t* row) {
+    Vector vector;
+    std::memcpy(vector.bytes, row, sizeof(vector.bytes));
+    return vector;
+  }
+  static Shuffle LoadShuffle(const uint8_t* shuffle) { return Load(shuffle); }
+  static Vector Apply(const Shuffle& shuffle, const Vector& inputs) {
+    Vector taken;
+    for (int i = 0; i < 16; ++i) {
+      const uint8_t from = shuffle.bytes[i];
+      taken.bytes[i] = from < 16 ? inputs.bytes[from] : 0;
+    }
+    return taken;
+  }
+  static Sums Broadcast(int32_t value) {
+    const auto lane = static_cast<uint32_t>(value);
+    return {{lane, lane, lane, lane}};
+  }
+  static Sums LoadSums(const int32_t* from) {
+    Sums sums;
+    std::memcpy(sums.lanes, from, sizeof(sums.lanes));
+    return sums;
+  }
+  static void StoreSums(const Sums& sums, int32_t* to) {
+    std::memcpy(to, sums.lanes, sizeof(sums.lanes));
+  }
+  static void Requantize(const Sums& sums, float scale, float lo, float hi, int zero_point,
+                         int8_t* to) {
+    const Int8Range range{static_cast<int8_t>(static_cast<int>(lo) + zero_point),
+                          static_cast<int8_t>(static_cast<int>(hi) + zero_point)};
+    for (int lane = 0; lane < 4; ++lane) {
+      to[lane] =
+          pconv::Requantize(static_cast<int32_t>(sums.lanes[lane]), scale, zero_point, range);
+    }
+  }
+};
+
+#include "delegate/cpu/int8/dots.inl"
+#include "delegate/cpu/int8/rearrange.inl"
+
+}  // namespace
+
+const DotKernels kBaselineDotKernels = {"baseline",   Isa::kBaseline, Simd::kLanes, Dots,
+                                        GatherWindow, GatherQuads,    Scatter};
+
+}  // namespace pconv::cpu::int8
