@@ -6,6 +6,7 @@ expected (docs/conversion.md).
 
   pconv-tf convert pruned.keras -o pruned.tflite
   pconv-tf convert pruned.keras --weights=float16 --skip='^first$'
+  pconv-tf convert pruned.keras --quantize=int8 --calibration=images.npz
   pconv-tf convert pruned.tflite --to-dense -o dense.tflite
 """
 
@@ -13,9 +14,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pconv_tf import tables
 from pconv_tf.cli import custom_objects, output
+
+if TYPE_CHECKING:
+    from pconv_tf.conversion.calibration import RepresentativeDataset
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,6 +63,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="fix free dimensions of an input, for instance 1,224,224,3; may be repeated",
     )
     add(
+        "--quantize",
+        choices=("int8",),
+        help="full-integer quantisation before the conversion; needs --calibration",
+    )
+    add(
+        "--calibration",
+        metavar="FILE.npz",
+        help="samples for --quantize: an array [samples, ...] for each input, by its name, or the"
+        " one array of the only input",
+    )
+    add(
         "--to-dense",
         action="store_true",
         help="the other way: write the dense twin, with TFLite's own operators only",
@@ -83,6 +99,8 @@ def run(args: argparse.Namespace) -> int:
             skip=args.skip,
             force=args.force,
             input_shapes=_shapes(args.input_shape),
+            quantize=args.quantize,
+            representative_dataset=_samples(args),
             progress=lambda done, total: bar.update(bar.task_ids[0], completed=done, total=total),
         )
     size = len(conversion.flatbuffer)
@@ -112,12 +130,29 @@ def _to_dense(args: argparse.Namespace) -> int:
     target = _target(args, "dense")
     with custom_objects.known(args):
         shapes = _shapes(args.input_shape)
-        size = len(convert_dense(args.model, output=target, input_shapes=shapes))
+        flatbuffer = convert_dense(
+            args.model,
+            output=target,
+            input_shapes=shapes,
+            quantize=args.quantize,
+            representative_dataset=_samples(args),
+        )
+    size = len(flatbuffer)
     if args.json:
         output.print_json({"output": str(target), "bytes": size})
     else:
         print(f"wrote {target} ({tables.size(size)})")
     return 0
+
+
+def _samples(args: argparse.Namespace) -> RepresentativeDataset | None:
+    if (args.quantize is None) != (args.calibration is None):
+        raise ValueError("--quantize and --calibration go together")
+    if args.calibration is None:
+        return None
+    from pconv_tf.conversion.calibration import samples_of_npz
+
+    return samples_of_npz(Path(args.calibration))
 
 
 def _shapes(flags: list[str]) -> dict[str, tuple[int, ...]] | tuple[int, ...] | None:

@@ -88,7 +88,7 @@ def _print_patterns(layer: LayerInspection) -> None:
     print(
         f"{layer.name}: {kh}x{kw}, {layer.in_channels} -> {layer.out_channels},"
         f" stride {layer.strides[0]}x{layer.strides[1]}, {layer.padding},"
-        f" {layer.activation}, {layer.weights}, filter_block {layer.filter_block},"
+        f" {layer.activation}, {_types(layer)}, filter_block {layer.filter_block},"
         f" kernels kept {tables.share(layer.kept_kernels)}"
     )
     if kh * kw == 1:
@@ -103,6 +103,10 @@ def _print_patterns(layer: LayerInspection) -> None:
             print("  " + "".join(grid[row].ljust(width) for grid in grids).rstrip())
         print("  " + "".join(str(count).ljust(width) for count, _ in part).rstrip())
     print()
+
+
+def _types(layer: LayerInspection) -> str:
+    return layer.weights if layer.activations == "float32" else "int8 activations and weights"
 
 
 def _verify(args: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 
 from pconv_tf.conversion.graph import BuiltinOperator, Graph, ids
 from pconv_tf.conversion.sparsity import densified
+from pconv_tf.fkw import Quantization
 
 
 class NotConvertible(Exception):
@@ -63,6 +64,41 @@ def weights_of(graph: Graph, tensor: int, channel_axis: int) -> Weights:
     return Weights(values, _scale(graph, source, values, channel_axis), operators, source)
 
 
+def int32_bias_of(graph: Graph, tensor: int, channels: int) -> np.ndarray:
+    """The bias [channels] int32 that `tensor` holds; zeros for tensor -1.
+
+    Raises:
+        NotConvertible: if it is no int32 constant of that size.
+    """
+    if tensor < 0:
+        return np.zeros(channels, np.int32)
+    values = graph.constant(tensor)
+    if values is None or values.dtype != np.int32 or values.size != channels:
+        raise NotConvertible("its bias is no constant of type int32")
+    return values.reshape(-1)
+
+
+def quantization_of(graph: Graph, tensor: int) -> Quantization:
+    """What the int8 activations of `tensor` stand for.
+
+    Raises:
+        NotConvertible: if it has not one scale and one zero point, or they are out of range.
+    """
+    quantization = graph.tensor(tensor).quantization
+    scales, zero_points = [], []
+    if quantization is not None:
+        scales = [] if quantization.scale is None else list(quantization.scale)
+        zero_points = ids(quantization.zeroPoint)
+    if len(scales) != 1 or len(zero_points) != 1:
+        raise NotConvertible("its int8 activations have not one scale and one zero point")
+    scale, zero_point = float(scales[0]), zero_points[0]
+    if not (np.isfinite(scale) and scale > 0):
+        raise NotConvertible(f"its activations have the scale {scale}")
+    if not -128 <= zero_point <= 127:
+        raise NotConvertible(f"its activations have the zero point {zero_point}")
+    return Quantization(scale, zero_point)
+
+
 def bias_of(graph: Graph, tensor: int, channels: int) -> np.ndarray:
     """The bias [channels] float32 that `tensor` holds; zeros for tensor -1.
 
@@ -96,6 +132,8 @@ def _scale(graph: Graph, tensor: int, values: np.ndarray, channel_axis: int) -> 
     if any(ids(quantization.zeroPoint)):
         raise NotConvertible("its int8 weights are not symmetric")
     scale = np.asarray(quantization.scale, np.float32)
+    if not (np.isfinite(scale) & (scale >= 0)).all():
+        raise NotConvertible("its int8 weights have a scale that is negative or not finite")
     channels = values.shape[channel_axis]
     if len(scale) == 1:
         return np.full(channels, scale[0], np.float32)

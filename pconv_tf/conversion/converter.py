@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pconv_tf.conversion import model_file, sources
+from pconv_tf.conversion.calibration import Calibration, RepresentativeDataset
 from pconv_tf.conversion.graph import Graph, drop_unused
 from pconv_tf.conversion.graph_checks import check_growth
 from pconv_tf.conversion.keras_models import Shapes
@@ -21,6 +22,7 @@ from pconv_tf.conversion.rewrite import dense_bytes, is_pconv, read_pconv, to_st
 from pconv_tf.files import write_atomically
 
 WEIGHT_TYPES = ("float32", "float16", "int8")
+QUANTIZATIONS = (None, "int8")
 Progress = Callable[[int, int], None]
 
 
@@ -52,6 +54,8 @@ def convert(
     skip: Sequence[str] = (),
     force: bool = False,
     input_shapes: Shapes | None = None,
+    quantize: str | None = None,
+    representative_dataset: RepresentativeDataset | None = None,
     quiet: bool = False,
 ) -> bytes:
     """Converts a pruned model to TFLite, its pruned layers to PConv2D with FKW weights.
@@ -71,6 +75,13 @@ def convert(
         force: convert even where no gain is expected.
         input_shapes: shapes that fix free dimensions of the model's inputs, which TensorFlow's
             converter cannot always handle: by name of the input, or the shape of the only one.
+        quantize: "int8" makes the model full-integer before pruned layers become PConv2D
+            (post-training quantisation by TensorFlow's converter; weights have a scale per
+            filter, and zeros stay zeros). Inputs and outputs stay float32. Not for .tflite files,
+            which are quantised already or not at all.
+        representative_dataset: with `quantize`, a callable that yields samples: the arrays of
+            the model's inputs, batch dimension included, as a list in the order of the inputs or
+            a mapping from their names.
         quiet: do not print the table and the remarks on it.
 
     Returns:
@@ -88,6 +99,8 @@ def convert(
         skip=skip,
         force=force,
         input_shapes=input_shapes,
+        quantize=quantize,
+        representative_dataset=representative_dataset,
     )
     if not quiet:
         print("\n".join([text_table(conversion.layers), *conversion.remarks]))
@@ -103,6 +116,8 @@ def convert_with_report(
     skip: Sequence[str] = (),
     force: bool = False,
     input_shapes: Shapes | None = None,
+    quantize: str | None = None,
+    representative_dataset: RepresentativeDataset | None = None,
     progress: Progress | None = None,
 ) -> Conversion:
     """As `convert`, but returns the table as data; `progress(done, total)` follows the layers."""
@@ -114,7 +129,8 @@ def convert_with_report(
         force,
         weights,
     )
-    source = sources.load(model, input_shapes)
+    calibration = _calibration(quantize, representative_dataset)
+    source = sources.load(model, input_shapes, calibration)
     layers = _convert_model(source, choice, progress)
     drop_unused(source.file.model)
     flatbuffer = model_file.write(source.file)
@@ -130,6 +146,8 @@ def convert_dense(
     *,
     output: str | os.PathLike[str] | None = None,
     input_shapes: Shapes | None = None,
+    quantize: str | None = None,
+    representative_dataset: RepresentativeDataset | None = None,
 ) -> bytes:
     """The dense twin: the same model and weights with TFLite's own operators only.
 
@@ -137,6 +155,8 @@ def convert_dense(
         model: as for `convert`; PConv2D layers of a converted .tflite are restored.
         output: file to write; it is complete or not there.
         input_shapes: as for `convert`.
+        quantize: as for `convert`: "int8" gives the stock full-integer file.
+        representative_dataset: as for `convert`.
 
     Returns:
         The .tflite file.
@@ -145,7 +165,7 @@ def convert_dense(
         FileNotFoundError: if a path does not exist.
         ValueError: if the model cannot be used; says why.
     """
-    source = sources.load(model, input_shapes)
+    source = sources.load(model, input_shapes, _calibration(quantize, representative_dataset))
     unpacked = 0
     for subgraph in source.file.model.subgraphs:
         graph = Graph(source.file.model, subgraph)
@@ -161,6 +181,19 @@ def convert_dense(
     if output is not None:
         write_atomically(output, flatbuffer)
     return flatbuffer
+
+
+def _calibration(
+    quantize: str | None, representative_dataset: RepresentativeDataset | None
+) -> Calibration | None:
+    if quantize not in QUANTIZATIONS:
+        raise ValueError(f"quantize: expected one of {QUANTIZATIONS}, found {quantize!r}")
+    if (quantize is None) != (representative_dataset is None):
+        raise ValueError(
+            "quantize and representative_dataset go together; found only"
+            f" {'representative_dataset' if quantize is None else 'quantize'}"
+        )
+    return None if representative_dataset is None else Calibration(representative_dataset)
 
 
 def _convert_model(

@@ -33,6 +33,7 @@ class LayerInspection:
         activation: fused activation.
         filter_block: B.
         weights: stored type.
+        activations: "float32", or "int8" from input to output.
         patterns: bit masks.
         kernels_per_pattern: stored kernels that use each pattern.
         kernels: kernels with weights, counted once for every filter.
@@ -55,6 +56,7 @@ class LayerInspection:
     activation: str
     filter_block: int
     weights: str
+    activations: str
     patterns: tuple[int, ...]
     kernels_per_pattern: tuple[int, ...]
     kernels: int
@@ -73,7 +75,7 @@ class Inspection:
     Attributes:
         name: its path.
         file_bytes: its size.
-        version: FKW version.
+        version: highest FKW version of its layers.
         layers: its PConv2D operators.
         dense_layers: number of convolutions and fully connected layers that are stock operators.
     """
@@ -114,14 +116,15 @@ def inspect(model: Any) -> Inspection:
     """
     source = sources.load_tflite(model)
     names = LayerNames({})
-    layers, dense = [], 0
+    layers, dense, version = [], 0, 1
     for graph, operator in _operators(source):
         if is_pconv(graph, operator):
-            name = names.of(graph, operator)
-            layers.append(_inspect_layer(name, read_pconv(graph, operator)))
+            op = read_pconv(graph, operator)
+            layers.append(_inspect_layer(names.of(graph, operator), op))
+            version = max(version, op.options.version)
         elif graph.builtin(operator) in CONVOLUTIONS:
             dense += 1
-    return Inspection(source.name, source.num_bytes, fkw.VERSION, layers, dense)
+    return Inspection(source.name, source.num_bytes, version, layers, dense)
 
 
 def verify(model: Any, twin: Any) -> list[LayerVerification]:
@@ -191,6 +194,7 @@ def _inspect_layer(name: str, op: PConvOp) -> LayerInspection:
         activation=options.activation.name,
         filter_block=layer.filter_block,
         weights=str(layer.weight.dtype),
+        activations="float32" if op.quantization is None else "int8",
         patterns=layer.patterns,
         kernels_per_pattern=tuple(layer.kernels_per_pattern.tolist()),
         kernels=kernels,
@@ -217,6 +221,7 @@ def _verify_layer(name: str, op: PConvOp, conv: Convolution | str | None) -> Lay
         ("padding", (options.padding, options.pads), (conv.padding, conv.pads)),
         ("activation", options.activation, conv.activation),
         ("kernel size", options.kernel_size, conv.weights.values.shape[1:3]),
+        ("quantisation", op.quantization, conv.quantization),
         ("channels", layer.in_channels, conv.weights.values.shape[3] * conv.groups),
         ("filters", layer.out_channels, conv.weights.values.shape[0]),
     ):
@@ -230,9 +235,10 @@ def _verify_layer(name: str, op: PConvOp, conv: Convolution | str | None) -> Lay
     expected = fkw.dequantize(conv.weights.values, conv.weights.scale)
     difference = np.abs(stored - expected)
     largest = float(difference.max())
-    if not (difference <= _rounding(layer, expected)).all():
+    allowed = 0.0 if op.quantization is not None else _rounding(layer, expected)
+    if not (difference <= allowed).all():
         return LayerVerification(name, False, largest, "weights differ")
-    if not np.array_equal(op.bias, conv.bias, equal_nan=True):
+    if not np.array_equal(op.bias, conv.bias, equal_nan=op.quantization is None):
         return LayerVerification(name, False, largest, "bias differs")
     return LayerVerification(name, True, largest, "")
 

@@ -19,6 +19,7 @@ from pconv_tf.conversion.report import PCONV, LayerReport
 from pconv_tf.conversion.rewrite import is_pconv, read_pconv, to_pconv
 from pconv_tf.fkw import FkwLayer, cast_weights, encode
 
+NO_INT8_KERNELS = "no fast int8 kernels for layers of this kind"
 NOT_PRUNED = "not pruned"
 
 
@@ -108,6 +109,7 @@ class LayerConverter:
             "dense_bytes": 0 if again else size,
             "macs": None if free else outputs * (values.size // max(len(values), 1)),
             "outputs": outputs,
+            "activations": "float32" if conv.quantization is None else "int8",
         }
 
         def stays(reason: str) -> LayerReport:
@@ -117,8 +119,11 @@ class LayerConverter:
             return stays(refusal)
         if kept == values.size and not choice.force:
             return stays(NOT_PRUNED)
+        int8 = conv.quantization is not None
+        if int8 and not choice.force and not _has_int8_kernels(graph, conv):
+            return stays(NO_INT8_KERNELS)
         layer = self._encode(key, conv)
-        gain = _gain(graph, conv, layer, choice.weights)
+        gain = _int8_gain(conv, layer) if int8 else _gain(graph, conv, layer, choice.weights)
         if gain < cost_model.MINIMUM_GAIN and not choice.force:
             return stays(f"expected {gain:.2f}x, needs {cost_model.MINIMUM_GAIN:.2f}x")
         reasons = [f"expected {gain:.1f}x"]
@@ -187,6 +192,26 @@ def _gain(graph: Graph, conv: Convolution, layer: FkwLayer, weights: str) -> flo
         map_size=map_size,
         filter_block=layer.filter_block,
         weights=weights if layer.weight.dtype == np.float32 else str(layer.weight.dtype),
+    )
+
+
+def _has_int8_kernels(graph: Graph, conv: Convolution) -> bool:
+    """Those of the delegate are for maps, and for filters that read all channels."""
+    return conv.groups == 1 and len(graph.shape(conv.output)) == 4
+
+
+def _int8_gain(conv: Convolution, layer: FkwLayer) -> float:
+    values = conv.weights.values
+    filters, kh, kw, channels = values.shape
+    windows = (kh, kw, conv.strides, conv.dilations) == (3, 3, (1, 1), (1, 1))
+    if windows:
+        dots = layer.num_kernels * layer.filter_block * -(-layer.num_taps // 4)
+    else:
+        padded = np.pad(values, ((0, 0), (0, 0), (0, 0), (0, -channels % 4)))
+        quads = padded.reshape(filters, kh, kw, -1, 4)
+        dots = int(np.count_nonzero(quads.any(axis=-1)))
+    return cost_model.expected_int8_gain(
+        dense_macs=values.size / filters, dots=dots / filters, windows=windows
     )
 
 

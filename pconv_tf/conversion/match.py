@@ -7,9 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from pconv_tf.conversion.constants import NotConvertible, Weights, bias_of, weights_of
+from pconv_tf.conversion.constants import (
+    NotConvertible,
+    Weights,
+    bias_of,
+    int32_bias_of,
+    quantization_of,
+    weights_of,
+)
 from pconv_tf.conversion.graph import BuiltinOperator, Graph, TensorType, ids
-from pconv_tf.fkw import MAX_KERNEL, MAX_STEP, Activation, Padding
+from pconv_tf.fkw import MAX_KERNEL, MAX_STEP, Activation, ActivationQuantization, Padding
 
 CONVOLUTIONS = {
     BuiltinOperator.CONV_2D: "CONV_2D",
@@ -37,8 +44,9 @@ class Convolution:
         input: its activation tensor.
         output: its result tensor.
         weights: [O, kh, kw, I / groups] as stored, with scales if int8.
-        bias: [O] float32.
+        bias: [O] float32, or int32 with int8 activations.
         groups: number of groups; as many as input channels for a depthwise convolution.
+        quantization: of int8 activations; None if they are float32.
     """
 
     place: Any
@@ -53,6 +61,7 @@ class Convolution:
     pads: tuple[int, int, int, int] | None = None
     activation: Activation = Activation.NONE
     absorbed: list[Any] = field(default_factory=list)
+    quantization: ActivationQuantization | None = None
 
 
 def match(graph: Graph, operator: Any) -> Convolution:
@@ -64,13 +73,15 @@ def match(graph: Graph, operator: Any) -> Convolution:
     inputs, outputs = ids(operator.inputs), ids(operator.outputs)
     if len(inputs) < 2 or min(inputs[:2]) < 0 or len(outputs) != 1:
         raise NotConvertible("no weights")
-    for tensor in (inputs[0], outputs[0]):
-        if graph.tensor(tensor).type != TensorType.FLOAT32:
-            raise NotConvertible(f"its activations are {_type_name(graph, tensor)}, not float32")
+    quantization = _quantization(graph, inputs[0], outputs[0])
     builtin = graph.builtin(operator)
     weights = weights_of(graph, inputs[1], channel_axis=_channel_axis(builtin))
+    if quantization is not None and (weights.scale is None or weights.operators):
+        raise NotConvertible("its activations are int8, its weights are not")
     conv = _reshaped(graph, operator, inputs[0], outputs[0], weights)
-    conv.bias = bias_of(graph, inputs[2] if len(inputs) > 2 else -1, len(conv.weights.values))
+    conv.quantization = quantization
+    read_bias = bias_of if quantization is None else int32_bias_of
+    conv.bias = read_bias(graph, inputs[2] if len(inputs) > 2 else -1, len(conv.weights.values))
     conv.absorbed += conv.weights.operators
     if max(conv.weights.values.shape[1:3]) > MAX_KERNEL:
         raise NotConvertible(f"kernels larger than {MAX_KERNEL}x{MAX_KERNEL}")
@@ -82,6 +93,29 @@ def match(graph: Graph, operator: Any) -> Convolution:
         _simplify_pads(conv)
         _check_geometry(conv)
     return conv
+
+
+def _quantization(graph: Graph, input_: int, output: int) -> ActivationQuantization | None:
+    """The quantisation of int8 activations, None for float32."""
+    types = {graph.tensor(tensor).type for tensor in (input_, output)}
+    if types == {TensorType.FLOAT32}:
+        return None
+    if types == {TensorType.INT8}:
+        return ActivationQuantization(
+            quantization_of(graph, input_), quantization_of(graph, output)
+        )
+    found = dict.fromkeys(_type_name(graph, tensor) for tensor in (input_, output))
+    raise NotConvertible(f"its activations are {' and '.join(found)}, not float32 or int8")
+
+
+def _same_quantization(graph: Graph, conv: Convolution, tensor: int, other: int) -> bool:
+    """Whether two tensors of activations hold the same integers for the same numbers."""
+    if conv.quantization is None:
+        return True
+    try:
+        return quantization_of(graph, tensor) == quantization_of(graph, other)
+    except NotConvertible:
+        return False
 
 
 def _check_geometry(conv: Convolution) -> None:
@@ -177,6 +211,10 @@ def _absorb_reshapes(graph: Graph, conv: Convolution) -> None:
         return
     if graph.signature(result) != (batch, *size, outputs):
         return
+    if not _same_quantization(graph, conv, source, conv.input):
+        return
+    if not _same_quantization(graph, conv, conv.output, result):
+        return
     conv.absorbed += [before, conv.place]
     conv.input, conv.output, conv.place = source, result, after
     _absorb_bias(graph, conv)
@@ -189,6 +227,8 @@ def _absorb_bias(graph: Graph, conv: Convolution) -> None:
         return
     if conv.activation != Activation.NONE or conv.bias.any():
         return
+    if conv.quantization is not None:
+        return  # in integers the ADD rounds once more, with scales of its own
     others = [tensor for tensor in ids(add.inputs) if tensor != conv.output]
     if len(others) != 1 or graph.shape(others[0])[-1:] != (len(conv.bias),):
         return
@@ -212,8 +252,11 @@ def _absorb_pad(graph: Graph, conv: Convolution) -> None:
         return
     if builtin == BuiltinOperator.PADV2:
         value = graph.constant(inputs[2])
-        if value is None or value.any():
+        zero = 0 if conv.quantization is None else conv.quantization.input.zero_point
+        if value is None or (value != zero).any():
             return
+    if not _same_quantization(graph, conv, inputs[0], conv.input):
+        return
     amounts = graph.constant(inputs[1])
     if amounts is None or amounts.shape != (4, 2) or amounts.min() < 0 or amounts[[0, 3]].any():
         return
@@ -265,6 +308,10 @@ def _absorb_space_to_batch(graph: Graph, conv: Convolution) -> None:
     ends = paddings[:, 1] - crops[:, 1]
     if crops[:, 0].any() or (ends < 0).any():
         return
+    if not _same_quantization(graph, conv, inputs[0], conv.input):
+        return
+    if not _same_quantization(graph, conv, conv.output, ids(after.outputs)[0]):
+        return
     conv.input = inputs[0]
     conv.dilations = (int(block[0]), int(block[1]))
     conv.pads = (int(paddings[0, 0]), int(ends[0]), int(paddings[1, 0]), int(ends[1]))
@@ -277,7 +324,7 @@ def _absorb_space_to_batch(graph: Graph, conv: Convolution) -> None:
 def _absorb_activation(graph: Graph, conv: Convolution) -> None:
     """Fuses an activation that BATCH_TO_SPACE_ND kept apart from its convolution."""
     reader = graph.only_consumer(conv.output)
-    if conv.activation != Activation.NONE or reader is None:
+    if conv.activation != Activation.NONE or reader is None or conv.quantization is not None:
         return
     if (activation := _FUSABLE.get(graph.builtin(reader))) is not None:
         conv.absorbed.append(conv.place)

@@ -35,12 +35,15 @@ def expected_gain_of(layers: Sequence[LayerReport], operators: int) -> float | N
         operators: how many operators it has in all.
 
     Returns:
-        The gain; None if no layer is a PConv2D, or the size of one is not known.
+        The gain; None if no layer is a PConv2D, the size of one is not known, or one has int8
+        activations, to which the figures do not apply.
     """
     known = [layer for layer in layers if layer.macs is not None]
     if not any(layer.became == PCONV for layer in known):
         return None
     if any(layer.became == PCONV and layer.macs is None for layer in layers):
+        return None
+    if any(layer.became == PCONV and layer.activations == "int8" for layer in layers):
         return None
     dense = operators * _XNNPACK_OPERATOR_SECONDS
     pruned = operators * _DELEGATE_OPERATOR_SECONDS

@@ -26,6 +26,7 @@ class LayerReport:
         num_patterns: P; 0 for a layer that stays.
         filter_block: B; 0 for a layer that stays.
         weights: type of the stored weights.
+        activations: "float32", or "int8" from input to output.
         expected_gain: by the cost model, over XNNPACK's dense layer.
         macs: multiply-accumulates of one run of the dense layer; None if the operator could not be
             read or its sizes are free.
@@ -46,6 +47,7 @@ class LayerReport:
     num_patterns: int = 0
     filter_block: int = 0
     weights: str = ""
+    activations: str = "float32"
     expected_gain: float | None = None
     macs: int | None = None
     outputs: int = 0

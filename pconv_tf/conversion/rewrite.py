@@ -8,16 +8,21 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from pconv_tf.conversion.constants import NotConvertible, quantization_of
 from pconv_tf.conversion.graph import BuiltinOperator, Graph, TensorType, ids
 from pconv_tf.conversion.match import Convolution
 from pconv_tf.fkw import (
     CUSTOM_CODE,
+    INT8_VERSION,
+    ActivationQuantization,
     ConvOptions,
     FkwLayer,
     Padding,
+    bias_scale,
     decode,
     infer_groups,
     validate,
+    validate_int8,
 )
 
 _INT32_MAX = 2**31 - 1
@@ -26,7 +31,17 @@ _ARRAYS = ("offset", "reorder", "index", "stride", "weight", "bias", "scale")
 
 @dataclasses.dataclass(frozen=True)
 class PConvOp:
-    """A PConv2D operator of a file, read and validated."""
+    """A PConv2D operator of a file, read and validated.
+
+    Attributes:
+        operator: the operator.
+        input: its activation tensor.
+        output: its result tensor.
+        options: its custom options.
+        layer: its FKW arrays.
+        bias: [O] float32, or int32 with int8 activations.
+        quantization: of int8 activations; None if they are float32.
+    """
 
     operator: Any
     input: int
@@ -34,6 +49,7 @@ class PConvOp:
     options: ConvOptions
     layer: FkwLayer
     bias: np.ndarray
+    quantization: ActivationQuantization | None
 
 
 def to_pconv(graph: Graph, conv: Convolution, layer: FkwLayer, name: str) -> None:
@@ -44,8 +60,12 @@ def to_pconv(graph: Graph, conv: Convolution, layer: FkwLayer, name: str) -> Non
     if scale is not None:
         arrays["scale"] = scale
     tensors = [graph.add_constant(f"{name}/fkw_{key}", array) for key, array in arrays.items()]
+    if conv.quantization is not None:
+        steps = bias_scale(layer, conv.quantization)
+        _set_quantization(graph, tensors[list(arrays).index("bias")], steps, 0)
     options = ConvOptions.of(
         layer,
+        version=1 if conv.quantization is None else INT8_VERSION,
         strides=conv.strides,
         dilations=conv.dilations,
         padding=conv.padding,
@@ -102,12 +122,41 @@ def _read(graph: Graph, operator: Any, inputs: list[int], outputs: list[int]) ->
             f"reorder: expected shape [{options.out_channels}], found {list(layer.reorder.shape)}"
         )
     validate(layer)
+    quantization = _activations(graph, inputs[0], outputs[0])
+    if quantization is not None:
+        if options.version < INT8_VERSION:
+            raise ValueError(
+                f"version: expected at least {INT8_VERSION}, which has int8 activations,"
+                f" found {options.version}"
+            )
+        validate_int8(layer, bias, quantization)
+        return PConvOp(operator, inputs[0], outputs[0], options, layer, bias, quantization)
     if bias.shape != (options.out_channels,) or bias.dtype != np.float32:
         raise ValueError(
             f"bias: expected float32 [{options.out_channels}],"
             f" found {bias.dtype} {list(bias.shape)}"
         )
-    return PConvOp(operator, inputs[0], outputs[0], options, layer, bias)
+    return PConvOp(operator, inputs[0], outputs[0], options, layer, bias, None)
+
+
+def _activations(graph: Graph, input_: int, output: int) -> ActivationQuantization | None:
+    names = {TensorType.FLOAT32: "float32", TensorType.INT8: "int8"}
+    found = graph.tensor(input_).type
+    if found not in names:
+        raise ValueError(f"activation: expected float32 or int8, found {graph.dtype(input_)}")
+    if graph.tensor(output).type != found:
+        raise ValueError(
+            f"output: expected {names[found]} as the activation, found {graph.dtype(output)}"
+        )
+    if found == TensorType.FLOAT32:
+        return None
+    quantizations = []
+    for name, tensor in (("activation", input_), ("output", output)):
+        try:
+            quantizations.append(quantization_of(graph, tensor))
+        except NotConvertible as reason:
+            raise ValueError(f"{name}: {reason}") from None
+    return ActivationQuantization(*quantizations)
 
 
 def _array(graph: Graph, tensor: int, name: str) -> np.ndarray:
@@ -143,18 +192,25 @@ def to_stock(graph: Graph, op: PConvOp) -> None:
         weights = weights.transpose(3, 1, 2, 0)
     elif dense:
         weights = weights.reshape(weights.shape[0], -1)
-    tensor = _add_weights(graph, operators, name, weights, op.layer.scale, 3 if depthwise else 0)
-    operator = schema.OperatorT()
-    operator.inputs = np.array(
-        [source, tensor, graph.add_constant(f"{name}/bias", op.bias)], np.int32
-    )
-    operator.outputs = np.array([op.output], np.int32)
-    if dense:
-        _set_fully_connected(graph, operator, options)
-    elif depthwise:
-        _set_depthwise(graph, operator, options)
+    axis = 3 if depthwise else 0
+    bias = graph.add_constant(f"{name}/bias", op.bias)
+    if op.quantization is None:
+        tensor = _add_weights(graph, operators, name, weights, op.layer.scale, axis)
     else:
-        _set_conv(graph, operator, options, grouped=groups > 1)
+        assert op.layer.scale is not None
+        tensor = graph.add_constant(f"{name}/weights", weights)
+        _set_quantization(graph, tensor, op.layer.scale, axis)
+        _set_quantization(graph, bias, bias_scale(op.layer, op.quantization), 0)
+    operator = schema.OperatorT()
+    operator.inputs = np.array([source, tensor, bias], np.int32)
+    operator.outputs = np.array([op.output], np.int32)
+    int8 = op.quantization is not None
+    if dense:
+        _set_fully_connected(graph, operator, options, int8=int8)
+    elif depthwise:
+        _set_depthwise(graph, operator, options, int8=int8)
+    else:
+        _set_conv(graph, operator, options, grouped=groups > 1, int8=int8)
     graph.replace(op.operator, [*operators, operator])
 
 
@@ -170,8 +226,11 @@ def _add_pad(
     padded = _add_activation(
         graph, f"{name}/pad", grown, graph.signature(source), (top + bottom, left + right)
     )
+    graph.tensor(padded).type = graph.tensor(source).type
+    graph.tensor(padded).quantization = graph.tensor(source).quantization
+    version = 1 if graph.tensor(source).type == TensorType.FLOAT32 else 2
     operator = schema.OperatorT()
-    operator.opcodeIndex = graph.operator_code(BuiltinOperator.PAD)
+    operator.opcodeIndex = graph.operator_code(BuiltinOperator.PAD, version=version)
     operator.inputs = np.array([source, graph.add_constant(f"{name}/pads", amounts)], np.int32)
     operator.outputs = np.array([padded], np.int32)
     operator.builtinOptionsType = schema.BuiltinOptions.PadOptions
@@ -211,11 +270,7 @@ def _add_weights(
     if weights.dtype == np.float32:
         return stored
     if scale is not None:
-        quantization = schema.QuantizationParametersT()
-        quantization.scale = scale
-        quantization.zeroPoint = np.zeros(len(scale), np.int64)
-        quantization.quantizedDimension = channel_axis
-        graph.tensor(stored).quantization = quantization
+        _set_quantization(graph, stored, scale, channel_axis)
     unpacked = _add_activation(graph, f"{name}/weights_float32", weights.shape, (), (0, 0))
     operator = schema.OperatorT()
     operator.opcodeIndex = graph.operator_code(BuiltinOperator.DEQUANTIZE, version=5)
@@ -226,15 +281,27 @@ def _add_weights(
     return unpacked
 
 
-def _set_conv(graph: Graph, operator: Any, options: ConvOptions, *, grouped: bool) -> None:
-    operator.opcodeIndex = graph.operator_code(BuiltinOperator.CONV_2D, version=6 if grouped else 1)
+def _set_quantization(graph: Graph, tensor: int, scale: np.ndarray, axis: int) -> None:
+    """Says that a constant is symmetric with a scale per channel of `axis`."""
+    quantization = schema.QuantizationParametersT()
+    quantization.scale = scale
+    quantization.zeroPoint = np.zeros(len(scale), np.int64)
+    quantization.quantizedDimension = axis
+    graph.tensor(tensor).quantization = quantization
+
+
+def _set_conv(
+    graph: Graph, operator: Any, options: ConvOptions, *, grouped: bool, int8: bool
+) -> None:
+    version = 6 if grouped else 3 if int8 else 1
+    operator.opcodeIndex = graph.operator_code(BuiltinOperator.CONV_2D, version=version)
     operator.builtinOptionsType = schema.BuiltinOptions.Conv2DOptions
     operator.builtinOptions = schema.Conv2DOptionsT()
     _set_geometry(operator.builtinOptions, options)
 
 
-def _set_depthwise(graph: Graph, operator: Any, options: ConvOptions) -> None:
-    version = 2 if max(options.dilations) > 1 else 1
+def _set_depthwise(graph: Graph, operator: Any, options: ConvOptions, *, int8: bool) -> None:
+    version = 3 if int8 else 2 if max(options.dilations) > 1 else 1
     operator.opcodeIndex = graph.operator_code(BuiltinOperator.DEPTHWISE_CONV_2D, version=version)
     operator.builtinOptionsType = schema.BuiltinOptions.DepthwiseConv2DOptions
     operator.builtinOptions = schema.DepthwiseConv2DOptionsT()
@@ -249,8 +316,9 @@ def _set_geometry(target: Any, options: ConvOptions) -> None:
     target.fusedActivationFunction = int(options.activation)
 
 
-def _set_fully_connected(graph: Graph, operator: Any, options: ConvOptions) -> None:
-    operator.opcodeIndex = graph.operator_code(BuiltinOperator.FULLY_CONNECTED)
+def _set_fully_connected(graph: Graph, operator: Any, options: ConvOptions, *, int8: bool) -> None:
+    version = 4 if int8 else 1
+    operator.opcodeIndex = graph.operator_code(BuiltinOperator.FULLY_CONNECTED, version=version)
     operator.builtinOptionsType = schema.BuiltinOptions.FullyConnectedOptions
     operator.builtinOptions = schema.FullyConnectedOptionsT()
     operator.builtinOptions.fusedActivationFunction = int(options.activation)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pconv_tf.conversion import keras_models, model_file, stand_ins
+from pconv_tf.conversion.calibration import Calibration, CalibrationError
 from pconv_tf.conversion.keras_models import Shapes
 from pconv_tf.conversion.model_file import ModelFile
 from pconv_tf.files import scratch_folder
@@ -43,26 +44,30 @@ class Source:
     pruned: dict[str, float] = field(default_factory=dict)
 
 
-def load(source: Any, input_shapes: Shapes | None = None) -> Source:
+def load(
+    source: Any, input_shapes: Shapes | None = None, calibration: Calibration | None = None
+) -> Source:
     """Reads or converts `source`.
 
     Args:
         source: what to convert.
         input_shapes: shapes that fix free dimensions of inputs: by name of the input, or the shape
             of the only one; None leaves a dimension as it is. Not for .tflite files.
+        calibration: data for full-integer quantisation; None leaves weights and activations as
+            they are. Not for .tflite files.
 
     Raises:
         FileNotFoundError: if a path does not exist.
         ValueError: if the object or file is none of the accepted kinds, or cannot be converted.
     """
     if isinstance(source, str | os.PathLike):
-        return _from_path(Path(source), input_shapes)
+        return _from_path(Path(source), input_shapes, calibration)
     family = keras_models.family_of(source)
     if family is not None:
-        return _from_keras(source, family, input_shapes)
+        return _from_keras(source, family, input_shapes, calibration)
     if not isinstance(source, bytes | bytearray | memoryview):
         raise ValueError(f"expected {_ACCEPTED}; found {type(source).__name__}")
-    _refuse_shapes("model", input_shapes)
+    _refuse_for_tflite("model", input_shapes, calibration)
     return _parsed(bytes(source), "model")
 
 
@@ -87,39 +92,48 @@ def _parsed(data: bytes, name: str, layer_names: dict[str, str] | None = None) -
     return Source(model_file.read(data, name), name, len(data), layer_names or {})
 
 
-def _refuse_shapes(name: str, shapes: Shapes | None) -> None:
+def _refuse_for_tflite(name: str, shapes: Shapes | None, calibration: Calibration | None) -> None:
+    if calibration is not None:
+        raise ValueError(
+            f"quantize: {name} is a .tflite file; convert the Keras model or SavedModel with"
+            " quantize, or quantise with TensorFlow or ai-edge-quantizer and convert that file"
+        )
     if shapes is not None:
         raise ValueError(
             f"input_shapes: {name} is a .tflite file, whose inputs are resized when it is run"
         )
 
 
-def _from_path(path: Path, shapes: Shapes | None) -> Source:
+def _from_path(path: Path, shapes: Shapes | None, calibration: Calibration | None) -> Source:
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
     if path.is_dir():
         if not (path / "saved_model.pb").exists():
             raise ValueError(f"{path}: a folder without saved_model.pb is no SavedModel")
-        return _parsed(_from_saved_model(path, str(path), shapes), str(path))
+        return _parsed(_from_saved_model(path, str(path), shapes, calibration), str(path))
     if path.suffix in (".keras", ".h5", ".hdf5"):
         model = keras_models.load(path)
         family = keras_models.family_of(model)
         assert family is not None
-        return _from_keras(model, family, shapes)
-    _refuse_shapes(str(path), shapes)
+        return _from_keras(model, family, shapes, calibration)
+    _refuse_for_tflite(str(path), shapes, calibration)
     return load_tflite(path)
 
 
-def _from_keras(model: Any, family: str, shapes: Shapes | None) -> Source:
+def _from_keras(
+    model: Any, family: str, shapes: Shapes | None, calibration: Calibration | None
+) -> Source:
     name = f"model {model.name}"
     keras_models.check(model, name)
     with keras_models.computing_in_float32(model):
-        source = _converted(model, family, name, shapes)
+        source = _converted(model, family, name, shapes, calibration)
     source.pruned = dict(getattr(model, keras_models.PRUNED_ATTRIBUTE, {}))
     return source
 
 
-def _converted(model: Any, family: str, name: str, shapes: Shapes | None) -> Source:
+def _converted(
+    model: Any, family: str, name: str, shapes: Shapes | None, calibration: Calibration | None
+) -> Source:
     if family == "tf_keras":
         traceable, quiet = True, {}
     else:
@@ -130,7 +144,12 @@ def _converted(model: Any, family: str, name: str, shapes: Shapes | None) -> Sou
         specs = keras_models.input_specs(model, name, shapes)
         function, layer_names = _traced(model, specs)
         hint = keras_models.hint_to_fix({x.name: tuple(x.shape) for x in specs})
-        return _from_function(function, model, name, layer_names, hint)
+        if calibration is not None:
+            calibration = calibration.by_name(
+                {x.name: tuple(spec.shape) for x, spec in zip(model.inputs, specs, strict=True)},
+                {x.name: spec.name for x, spec in zip(model.inputs, specs, strict=True)},
+            )
+        return _from_function(function, model, name, layer_names, hint, calibration)
     with scratch_folder() as folder:
         try:
             model.export(str(folder), **quiet)
@@ -138,7 +157,7 @@ def _converted(model: Any, family: str, name: str, shapes: Shapes | None) -> Sou
             raise ValueError(
                 f"{name}: Keras cannot export it ({keras_models.first_line(error)})"
             ) from None
-        return _parsed(_from_saved_model(folder, name, shapes), name)
+        return _parsed(_from_saved_model(folder, name, shapes, calibration), name)
 
 
 def _traced(model: Any, specs: list[Any]) -> tuple[Any, dict[str, str]]:
@@ -183,11 +202,14 @@ def _scope(operation: str, layer: str) -> str:
     return candidate or scope
 
 
-def _from_saved_model(path: Path, name: str, shapes: Shapes | None = None) -> bytes:
+def _from_saved_model(
+    path: Path, name: str, shapes: Shapes | None, calibration: Calibration | None
+) -> bytes:
     import tensorflow as tf
 
     if shapes is None:
-        return _run(lambda: tf.lite.TFLiteConverter.from_saved_model(str(path)), name)
+        make = tf.lite.TFLiteConverter.from_saved_model
+        return _run(lambda: make(str(path)), name, calibration=calibration)
     model = tf.saved_model.load(str(path))
     function = model.signatures["serving_default"]
     _, keywords = function.structured_input_signature
@@ -195,13 +217,22 @@ def _from_saved_model(path: Path, name: str, shapes: Shapes | None = None) -> by
     chosen = keras_models.fixed_shapes(own, name, shapes)
     specs = {key: tf.TensorSpec(chosen[key], spec.dtype, key) for key, spec in keywords.items()}
     fixed = tf.function(lambda **inputs: function(**inputs)).get_concrete_function(**specs)
-    return _run(lambda: tf.lite.TFLiteConverter.from_concrete_functions([fixed], model), name)
+    make = tf.lite.TFLiteConverter.from_concrete_functions
+    return _run(lambda: make([fixed], model), name, calibration=calibration)
 
 
 def _from_function(
-    function: Any, model: Any, name: str, layer_names: dict[str, str], hint: str
+    function: Any,
+    model: Any,
+    name: str,
+    layer_names: dict[str, str],
+    hint: str,
+    calibration: Calibration | None,
 ) -> Source:
     variables = [_variable(weight) for weight in model.weights]
+    if calibration is not None:  # its scales come from the weights themselves: no stand-ins
+        data = _convert_function(function, variables, name, hint, calibration)
+        return _parsed(data, name, layer_names)
     lean, replaced = stand_ins.substitute(function, variables)
     if replaced:
         away = {id(stand_in.variable) for stand_in in replaced}
@@ -212,7 +243,13 @@ def _from_function(
     return _parsed(_convert_function(function, variables, name, hint), name, layer_names)
 
 
-def _convert_function(function: Any, variables: list[Any], name: str, hint: str) -> bytes:
+def _convert_function(
+    function: Any,
+    variables: list[Any],
+    name: str,
+    hint: str,
+    calibration: Calibration | None = None,
+) -> bytes:
     import tensorflow as tf
 
     # The converter reads weights from a SavedModel: half the time and memory of freezing a large
@@ -225,12 +262,14 @@ def _convert_function(function: Any, variables: list[Any], name: str, hint: str)
         except (AssertionError, ValueError, TypeError, NotImplementedError):
             # It reads more than variables, tables for instance: the converter freezes the function.
             converter = tf.lite.TFLiteConverter.from_concrete_functions
-            return _run(lambda: converter([function], tracked), name, hint)
+            return _run(lambda: converter([function], tracked), name, hint, calibration)
         converter = tf.lite.TFLiteConverter.from_saved_model
-        return _run(lambda: converter(str(folder)), name, hint)
+        return _run(lambda: converter(str(folder)), name, hint, calibration)
 
 
-def _run(make: Callable[[], Any], name: str, hint: str = "") -> bytes:
+def _run(
+    make: Callable[[], Any], name: str, hint: str = "", calibration: Calibration | None = None
+) -> bytes:
     import tensorflow as tf
 
     try:
@@ -239,8 +278,13 @@ def _run(make: Callable[[], Any], name: str, hint: str = "") -> bytes:
         # the conversion, and to merge equal buffers, which it leaves to the reader of a file with
         # buffers of their own.
         converter.exclude_conversion_metadata = True
-        converter._experimental_use_buffer_offset = True
+        converter._experimental_use_buffer_offset = calibration is None  # quantiser: cannot read it
+        if calibration is not None:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.representative_dataset = calibration.samples
         return converter.convert()
+    except CalibrationError:
+        raise
     except Exception as error:
         known = (ValueError, RuntimeError, TypeError, tf.errors.OpError)
         if not isinstance(error, known) and type(error).__name__ != "ConverterError":
