@@ -49,7 +49,8 @@ def requantization_scale(layer: FkwLayer, activations: ActivationQuantization) -
 def bias_scale(layer: FkwLayer, activations: ActivationQuantization) -> np.ndarray:
     """[O] float32, what one step of the int32 bias stands for."""
     assert layer.scale is not None
-    return np.float32(activations.input.scale) * layer.scale.astype(np.float32)
+    with np.errstate(over="ignore", under="ignore"):
+        return np.float32(activations.input.scale) * layer.scale.astype(np.float32)
 
 
 def validate_int8(layer: FkwLayer, bias: np.ndarray, activations: ActivationQuantization) -> None:
