@@ -2,7 +2,8 @@
 
 The network is pruned with PConvCallback and runs in stock LiteRT with the
 delegate, beside its dense twin with XNNPACK; all in a few minutes on two cores.
-Prints one table and writes a picture of the learned patterns.
+Prints one table and writes a picture of the learned patterns. Started again
+after an interruption, it goes on from where it was.
 """
 
 from __future__ import annotations
@@ -38,9 +39,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the demo."""
+    from pconv_tf.demo.run import batches
     from pconv_tf.demo.run import run as run_demo
 
-    result = run_demo(args.output, seed=args.seed, epoch_images=args.epoch_images, note=output.note)
+    with output.progress("batches", total=batches(args.epoch_images)) as bar:
+        result = run_demo(
+            args.output,
+            seed=args.seed,
+            epoch_images=args.epoch_images,
+            note=bar.console.print if bar.live.is_started else output.note,
+            advance=lambda count: bar.advance(bar.tasks[0].id, count),
+        )
     if args.json:
         output.print_json(result)
         return 0

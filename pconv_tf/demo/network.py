@@ -7,7 +7,7 @@ from typing import Any
 from pconv_tf.demo.fashion_mnist import IMAGE_SHAPE, NUM_CLASSES
 
 # (filters, pool after it) of each 3x3 convolution.
-BLOCKS = ((32, True), (64, False), (64, True), (128, False), (128, False))
+BLOCKS = ((16, True), (64, True), (128, False), (128, True), (256, False), (256, False))
 
 
 def build(learning_rate: Any) -> Any:

@@ -12,7 +12,15 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 
-def epochs_of(x: Array, y: Array, batch_size: int, seed: int, first_epoch: int = 0) -> Any:
+def epochs_of(
+    x: Array,
+    y: Array,
+    batch_size: int,
+    seed: int,
+    first_epoch: int = 0,
+    *,
+    samples: int | None = None,
+) -> Any:
     """Shuffled batches, where the order of an epoch depends on nothing but the seed and the epoch.
 
     Keras shuffles arrays in an order that depends on how many epochs the process has seen, so a
@@ -24,6 +32,7 @@ def epochs_of(x: Array, y: Array, batch_size: int, seed: int, first_epoch: int =
         batch_size: Samples of a batch; the last one of an epoch may be smaller.
         seed: At least 0.
         first_epoch: The epoch that comes first.
+        samples: How many of all samples an epoch draws, other ones each time; None means all.
 
     Returns:
         A tf.data.Dataset of (x, y) batches without an end: give `fit` its `steps_per_epoch`.
@@ -32,8 +41,8 @@ def epochs_of(x: Array, y: Array, batch_size: int, seed: int, first_epoch: int =
 
     def batches() -> Iterator[tuple[Array, Array]]:
         for epoch in itertools.count(first_epoch):
-            order = np.random.default_rng((seed, epoch)).permutation(len(x))
-            for start in range(0, len(x), batch_size):
+            order = np.random.default_rng((seed, epoch)).permutation(len(x))[:samples]
+            for start in range(0, len(order), batch_size):
                 chosen = order[start : start + batch_size]
                 yield x[chosen], y[chosen]
 

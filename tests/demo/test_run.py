@@ -1,10 +1,13 @@
 import json
+from pathlib import Path
 
+import PIL.Image
 import pytest
 
 from pconv_tf.cli.main import main
 from pconv_tf.demo import fashion_mnist
-from pconv_tf.demo.run import run
+from pconv_tf.demo.run import CONFIG, batches, run
+from pconv_tf.demo.training import DENSE_EPOCHS
 
 needs_data = pytest.mark.skipif(
     not fashion_mnist.DEBIAN_FOLDER.is_dir(), reason="package dataset-fashion-mnist is missing"
@@ -25,8 +28,10 @@ def test_a_short_demo_writes_files_and_a_consistent_table(tmp_path, capsys):
         "patterns.png",
     }
     assert (folder / "patterns.png").read_bytes().startswith(b"\x89PNG")
-    # natural8 keeps 4 of 9 taps, connectivity half of the kernels; the first layer keeps more.
-    assert 1 / 5 < pruned["weights_kept"] < 1 / 4
+    with PIL.Image.open(folder / "patterns.png") as picture:
+        assert json.loads(picture.text["Description"]) == result["rows"]
+    # natural8 keeps 4 of 9 taps, connectivity 1 of 3.6 kernels; the first layer stays dense.
+    assert 1 / 8.1 < pruned["weights_kept"] < 1 / 7.9
     assert pruned["file_bytes"] < twin["file_bytes"] / 2
     assert abs(pruned["accuracy"] - twin["accuracy"]) <= 0.001
     assert 0 < pruned["max_abs_diff"] < 1e-3
@@ -35,6 +40,41 @@ def test_a_short_demo_writes_files_and_a_consistent_table(tmp_path, capsys):
     assert dense["latency_ms"] > 0 and pruned["latency_ms"] > 0
     assert dense["latency_ms"] != twin["latency_ms"]  # each file is timed
     assert twin["speedup"] == 1
+
+
+@needs_data
+@pytest.mark.slow
+def test_a_stopped_demo_goes_on_to_the_same_result(tmp_path):
+    config = CONFIG | {"retrain_epochs": 1}
+
+    class Stopped(Exception):
+        pass
+
+    def demo(folder, stop_after=None):
+        lines, trained = [], []
+
+        def advance(count):
+            trained.append(count)
+            if stop_after is not None and sum(trained) >= stop_after:
+                raise Stopped
+
+        result = run(folder, epoch_images=1280, config=config, note=lines.append, advance=advance)
+        assert sum(trained) == batches(1280, config)
+        return result, [line for line in lines if "epoch" in line and "training ends" in line]
+
+    whole, epochs = demo(tmp_path / "whole")
+    assert len(epochs) == DENSE_EPOCHS + 4
+    stopped = tmp_path / "stopped"
+    for stop_after in (25, 55, 75):  # in the dense network's training, in its second, in ADMM
+        with pytest.raises(Stopped):
+            demo(stopped, stop_after)
+    resumed, epochs = demo(stopped)
+    assert len(epochs) == 1
+    assert not (stopped / "unfinished").exists()
+    for name in ("dense model", "pruned model"):
+        assert (tmp_path / "whole" / Path(whole.files[name]).name).read_bytes() == Path(
+            resumed.files[name]
+        ).read_bytes()
 
 
 def test_too_few_images_are_refused(tmp_path):
