@@ -31,6 +31,12 @@ def remarks_on(
             " train with pconv_tf.training.KeepZeros."
         )
     if any(layer.became == PCONV for layer in layers):
+        if any(layer.became == PCONV and layer.activations == "int8" for layer in layers):
+            remarks.append(
+                "Gains of int8 layers are estimates for CPUs without AMX; with AMX (Sapphire Rapids"
+                " and later) the stock int8 file is faster. Measure both (pconv-tf compare"
+                " --graph=FILE --baseline=TWIN); the twin comes from convert_dense or --to-dense."
+            )
         if gain is not None:
             remarks.append(f"Expected for the model: {gain:.1f}x ({TARGET}).")
         if gain is not None and gain < LOW_GAIN:

@@ -226,13 +226,19 @@ def test_arguments_that_do_not_go_together(net, samples):
 
 def test_without_force_only_layers_that_gain_are_converted(net, samples):
     conversion = convert_with_report(stock_int8(net, samples))
-    found = {layer.name.rpartition("/")[2]: layer for layer in conversion.layers}
-    became = {name.removesuffix("_1"): layer.became for name, layer in found.items()}
-    assert became["large"] == "PConv2D"
-    assert became["top"] == "FULLY_CONNECTED"
-    assert found["top_1"].reason == found["depthwise_1"].reason == NO_INT8_KERNELS
+    found = {layer.name: layer for layer in conversion.layers}
+    assert found["large"].became == "PConv2D"
+    assert found["top"].became == "FULLY_CONNECTED"
+    assert found["top"].reason == found["depthwise"].reason == NO_INT8_KERNELS
     assert conversion.expected_gain is None
     assert {layer.activations for layer in conversion.layers} == {"int8"}
+
+
+def test_int8_layers_are_said_to_gain_without_amx_only(net, samples):
+    conversion = convert_with_report(stock_int8(net, samples), force=True)
+    assert any("without AMX" in remark for remark in conversion.remarks)
+    stays = convert_with_report(stock_int8(net, samples), skip=["."])
+    assert not any("AMX" in remark for remark in stays.remarks)
 
 
 def test_sixteen_bit_activations_stay(net, samples, image, run):
