@@ -51,9 +51,9 @@ test-long: setup  ## C++ and Python tests that take long
 # The delegate's options are taken from the environment where a test gives none. C++ tests run every
 # instruction set of the CPU anyway, and those of lesser CPUs in test-emulated.
 LESSER_ISAS := $(shell grep -qw avx2 /proc/cpuinfo && echo avx2) baseline
-test-isa: setup  ## Python tests that run models, with lesser instruction sets
+test-isa: setup  ## Python tests of the runtime with lesser instruction sets
 	for isa in $(LESSER_ISAS); do \
-	  PCONV_ISA=$$isa $(PY) -m pytest -n auto -m "not slow" tests/runtime tests/conversion tests/measuring || exit 1; \
+	  PCONV_ISA=$$isa $(PY) -m pytest -n auto -m "not slow" tests/runtime || exit 1; \
 	done
 
 sanitize: setup  ## C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer, threads under ThreadSanitizer
