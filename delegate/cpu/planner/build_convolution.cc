@@ -168,12 +168,7 @@ Status BuildConv(const BuildContext& context, const PlannedStep& step, BuiltStep
 #define CONV(name, ...)        \
   case ConvAlgorithm::k##name: \
     return Build##name(context, step, built);
-#define STREAM(...)
-#define FUSION(...)
 #include "delegate/cpu/planner/conv_algorithms.def"
-#undef CONV
-#undef STREAM
-#undef FUSION
     case ConvAlgorithm::kNone:
       break;
   }

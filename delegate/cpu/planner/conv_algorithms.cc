@@ -120,12 +120,7 @@ ConvAlgorithm ChooseConvAlgorithm(const ConvQuestion& question) {
   }
 #define CONV(name, ...) \
   if (Fits##name(question)) return ConvAlgorithm::k##name;
-#define STREAM(...)
-#define FUSION(...)
 #include "delegate/cpu/planner/conv_algorithms.def"
-#undef CONV
-#undef STREAM
-#undef FUSION
   return ConvAlgorithm::kNone;
 }
 
@@ -134,12 +129,7 @@ bool ReadsHalo(ConvAlgorithm algorithm) {
 #define CONV(name, prefix, halo, ...) \
   case ConvAlgorithm::k##name:        \
     return halo;
-#define STREAM(...)
-#define FUSION(...)
 #include "delegate/cpu/planner/conv_algorithms.def"
-#undef CONV
-#undef STREAM
-#undef FUSION
     case ConvAlgorithm::kNone:
       return false;
   }
@@ -151,12 +141,7 @@ std::string ProfileName(ConvAlgorithm algorithm, const std::string& isa) {
 #define CONV(name, prefix, ...) \
   case ConvAlgorithm::k##name:  \
     return prefix + isa;
-#define STREAM(...)
-#define FUSION(...)
 #include "delegate/cpu/planner/conv_algorithms.def"
-#undef CONV
-#undef STREAM
-#undef FUSION
     case ConvAlgorithm::kNone:
       return isa;
   }
@@ -169,9 +154,6 @@ std::vector<ConvRow> ConvRows() {
 #define STREAM(name, mark, grids, has, masks, where) {#name, mark, grids, has},
 #define FUSION(name, mark, grids, has, what, where) {#name, mark, grids, has},
 #include "delegate/cpu/planner/conv_algorithms.def"
-#undef CONV
-#undef STREAM
-#undef FUSION
   };
 }
 

@@ -20,12 +20,7 @@ namespace pconv::cpu {
 enum class ConvAlgorithm {
   kNone,
 #define CONV(name, ...) k##name,
-#define STREAM(...)
-#define FUSION(...)
 #include "delegate/cpu/planner/conv_algorithms.def"
-#undef CONV
-#undef STREAM
-#undef FUSION
 };
 
 // What the choice depends on.
