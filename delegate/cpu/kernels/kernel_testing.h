@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstdio>
 #include <limits>
 #include <new>
 #include <random>
@@ -17,6 +16,7 @@
 
 #include "delegate/cpu/kernels/isa.h"
 #include "delegate/cpu/kernels/kernel_table.h"
+#include "delegate/cpu/kernels/seeded_test.h"
 
 namespace pconv::cpu {
 
@@ -51,19 +51,8 @@ struct Planes {
   Floats floats;
 };
 
-class KernelTest : public ::testing::TestWithParam<const KernelTable*> {
+class KernelTest : public SeededTest<KernelTable> {
  protected:
-  void SetUp() override {
-    seed_ = std::random_device()();
-    RecordProperty("seed", std::to_string(seed_));
-    rng_.seed(seed_);
-  }
-  void TearDown() override {
-    if (HasFailure()) std::printf("seed %u\n", seed_);
-  }
-
-  int Draw(int low, int high) { return std::uniform_int_distribution<int>(low, high)(rng_); }
-  bool Coin() { return Draw(0, 1) == 1; }
   float Value() { return std::uniform_real_distribution<float>(-1, 1)(rng_); }
   Floats Values(size_t n) {
     Floats values(n);
@@ -108,8 +97,6 @@ class KernelTest : public ::testing::TestWithParam<const KernelTable*> {
   int lanes() const { return kernels().lanes; }
 
   double tolerance_ = 1e-6;  // per term of a sum
-  unsigned seed_ = 0;
-  std::mt19937 rng_;
 };
 
 inline std::string KernelName(const ::testing::TestParamInfo<const KernelTable*>& info) {

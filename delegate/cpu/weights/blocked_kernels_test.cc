@@ -9,6 +9,7 @@
 
 #include "delegate/cpu/kernels/blocked/kernels.h"
 #include "delegate/cpu/kernels/isa.h"
+#include "delegate/cpu/kernels/seeded_test.h"
 #include "delegate/cpu/layout/window.h"
 #include "delegate/cpu/weights/blocked_conv.h"
 #include "gtest/gtest.h"
@@ -44,19 +45,8 @@ struct OwnedTensor {
   AlignedFloats floats;
 };
 
-class BlockedKernels : public ::testing::TestWithParam<const Kernels*> {
+class BlockedKernels : public cpu::SeededTest<Kernels> {
  protected:
-  void SetUp() override {
-    seed_ = std::random_device()();
-    RecordProperty("seed", std::to_string(seed_));
-    rng_.seed(seed_);
-  }
-  void TearDown() override {
-    if (HasFailure()) std::printf("seed %u\n", seed_);
-  }
-
-  int Draw(int low, int high) { return std::uniform_int_distribution<int>(low, high)(rng_); }
-  bool Coin() { return Draw(0, 1) == 1; }
   std::vector<float> Random(size_t size) {
     std::vector<float> values(size);
     std::uniform_real_distribution<float> uniform(-1, 1);
@@ -146,8 +136,6 @@ class BlockedKernels : public ::testing::TestWithParam<const Kernels*> {
   }
 
   const Kernels& kernels() const { return *GetParam(); }
-  unsigned seed_ = 0;
-  std::mt19937 rng_;
 };
 
 float Clamp(double x, ActivationRange range) {
