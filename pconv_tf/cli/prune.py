@@ -22,7 +22,6 @@ import contextlib
 import dataclasses
 import json
 import math
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +32,6 @@ import numpy.typing as npt
 
 from pconv_tf.cli import custom_objects, output
 from pconv_tf.config import PruningConfig
-from pconv_tf.files import replacing, scratch_folder
 
 _DATASETS = ("mnist", "fashion_mnist", "cifar10", "cifar100")
 
@@ -272,6 +270,7 @@ def _prune(
     import pconv_tf
     from pconv_tf.training.checkpoint import next_epoch
     from pconv_tf.training.data_order import epochs_of
+    from pconv_tf.training.saving import save_whole
 
     scored = data is not None and data.x_test is not None and _is_compiled(model)
     before = _metrics(model, data, args) if scored and data is not None else {}
@@ -300,7 +299,7 @@ def _prune(
                 verbose=1 if sys.stderr.isatty() else 2,
             )
     after = _metrics(model, data, args) if scored and data is not None else {}
-    _save(model, Path(args.output))
+    save_whole(model, Path(args.output))
     report = pconv_tf.sparsity_report(model, config)
     if args.json:
         output.print_json(report.to_dict() | {"before": before, "after": after})
@@ -369,11 +368,3 @@ def _metrics(model: Any, data: _Data | None, args: argparse.Namespace) -> dict[s
 
 def _is_compiled(model: Any) -> bool:
     return bool(getattr(model, "compiled", getattr(model, "_is_compiled", False)))
-
-
-def _save(model: Any, path: Path) -> None:
-    """Saves the model so that the file is either complete or untouched."""
-    with replacing(path) as file, scratch_folder(path.absolute().parent) as folder:
-        model.save(folder / path.name)  # Keras writes to a name only
-        with (folder / path.name).open("rb") as saved:
-            shutil.copyfileobj(saved, file)

@@ -21,6 +21,7 @@ from pconv_tf.demo.progress import Progress
 from pconv_tf.files import write_atomically
 from pconv_tf.training.checkpoint import next_epoch
 from pconv_tf.training.data_order import epochs_of
+from pconv_tf.training.saving import save_whole
 
 BATCH = 128
 DENSE_EPOCHS = 4
@@ -208,9 +209,6 @@ class Trainer:
     def _keep(self, model: Any, name: str, epochs: int) -> None:
         """Stores a network and its optimizer after so many epochs, in place of what was there."""
         _, before = self._latest(name)
-        # Keras looks at the name's end; a rename makes the file appear whole or not at all.
-        part = self.folder / "part.keras"
-        model.save(part)
-        part.replace(self.folder / f"{name}-{epochs}.keras")
-        if before is not None and before != self.folder / f"{name}-{epochs}.keras":
+        save_whole(model, self.folder / f"{name}-{epochs}.keras")
+        if before is not None:
             before.unlink()
