@@ -172,24 +172,13 @@ def make(entry: Entry, results: Path, output: Path) -> None:
 def timed(path: Path, twin: Path) -> dict[str, Any]:
     """Median latencies of a file with the delegate and of its twin with XNNPACK, interleaved."""
     import pconv_tf
-    from pconv_tf.comparing.comparison import run_comparison
-    from pconv_tf.measuring.contender import LITERT, Contender
-    from pconv_tf.measuring.inputs import inputs_of
-    from pconv_tf.measuring.machine import describe_machine
 
-    contenders = (
-        Contender("dense", LITERT, twin),
-        Contender("pconv", LITERT, path, {"delegate": pconv_tf.delegate_path()}),
-    )
-    found = run_comparison(
-        contenders, inputs_of(twin, 0), subject={}, num_threads=THREADS, num_runs=20, seed=0
-    )
+    found = pconv_tf.compare(graph=path, baseline=twin, num_threads=THREADS, num_runs=20)
     for name, reason in found.failed.items():
         raise ValueError(f"{path}: {name}: {reason}")
-    dense, pruned = (found[item.name].latency_ms.median for item in contenders)
-    machine = describe_machine()
+    dense, pruned = (found[name].latency_ms.median for name in ("litert", "pconv"))
     return {
-        "cpu": f"{machine.cpu}, {machine.instructions}",
+        "cpu": f"{found.machine.cpu}, {found.machine.instructions}",
         "num_threads": THREADS,
         "version": pconv_tf.__version__,
         "xnnpack_dense_ms": round(dense, 4),
