@@ -1,6 +1,7 @@
 // Sparse and dense convolutions.
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <numeric>
 
 #include "delegate/lowering/sparse_filters.h"
@@ -134,6 +135,7 @@ class ConvPlanner {
   // Weights packed for windows of the staged size.
   Status Pack(const KernelGeometry& geometry, int slice_channels, int window_h, int window_w,
               std::shared_ptr<const DeviceConv>* kept) {
+    PCONV_RETURN_IF_ERROR(CheckWindow(window_h, window_w));
     const PackingKey key("conv", weights_.filters, walk_, shape_.filters, slice_channels, window_h,
                          window_w, geometry.kernel_h, geometry.kernel_w, geometry.dilation_h,
                          geometry.dilation_w, builder_.gpu() && builder_.half());
@@ -148,6 +150,13 @@ class ConvPlanner {
     PCONV_RETURN_IF_ERROR(builder_.Keep<DeviceConv>(key, fill, kept));
     weight_bytes_ = (*kept)->bytes;
     return Status::Ok();
+  }
+
+  // Kernels count pixels of a window in 32 bits; strides and dilations may be far beyond the image.
+  static Status CheckWindow(int window_h, int window_w) {
+    if (int64_t{window_h} * window_w <= std::numeric_limits<int>::max()) return Status::Ok();
+    return Status::Error("a tile reads a window of " + std::to_string(window_h) + "x" +
+                         std::to_string(window_w) + " pixels, expected at most 2147483647");
   }
 
   // Every slice of the input channels has counts of each group, also where it has no kernels.

@@ -8,9 +8,15 @@
 namespace pconv::opencl {
 namespace {
 
+// Bytes of the pixels under `block`, `pixel_bytes` each: strides and dilations come from the model
+// and may be as large as 32 bits allow.
+int64_t WindowBytes(const KernelGeometry& geometry, const BlockShape& block, int pixel_bytes) {
+  return int64_t{geometry.RowsUnder(block.h)} * geometry.ColumnsUnder(block.w) * pixel_bytes;
+}
+
 // Channels whose windows fit `bytes`, all slices about equal.
-int SliceChannels(int channels, int channel_bytes, int bytes) {
-  const int most = std::max(1, bytes / channel_bytes);
+int SliceChannels(int channels, int64_t channel_bytes, int bytes) {
+  const int most = static_cast<int>(std::max<int64_t>(1, bytes / channel_bytes));
   return CeilDiv(channels, CeilDiv(channels, most));
 }
 
@@ -103,8 +109,7 @@ std::vector<Tile> CpuTiles(const ConvShape& conv, int lanes) {
   if (HasFewBlocks(conv, blocks[0])) std::swap(budgets[0], budgets[1]);
   std::vector<Tile> tiles;
   for (const BlockShape& block : blocks) {
-    const int window =
-        conv.geometry.RowsUnder(block.h) * conv.geometry.ColumnsUnder(block.w) * vector_bytes;
+    const int64_t window = WindowBytes(conv.geometry, block, vector_bytes);
     std::vector<int> slices;
     for (const int budget : budgets) {
       const int slice = SliceChannels(conv.in_channels, window, budget);
@@ -181,9 +186,9 @@ std::vector<Tile> GpuTiles(const ConvShape& conv, int64_t local_bytes, int64_t m
   for (const BlockShape& block : blocks) {
     for (Tile tile : {Tile{block, 1, 8, 4, 8}, Tile{block, 1, 8, 4, 4}, Tile{block, 1, 8, 8, 2},
                       Tile{block, 1, 16, 4, 2}}) {
-      const int bytes = conv.geometry.RowsUnder(block.h * tile.group_h) *
-                        conv.geometry.ColumnsUnder(block.w * tile.group_w) *
-                        static_cast<int>(sizeof(float));
+      const int64_t bytes =
+          WindowBytes(conv.geometry, {block.h * tile.group_h, block.w * tile.group_w},
+                      static_cast<int>(sizeof(float)));
       if (bytes > local_bytes) continue;
       const int work_items = tile.group_w * tile.group_h * tile.group_filters;
       if (work_items > max_work_group) continue;
