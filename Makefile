@@ -16,10 +16,10 @@ OPENCL_TESTS := //delegate/opencl:opencl_engine_test //delegate/opencl:opencl_ti
 export PCONV_REQUIRE_OPENCL ?= 1
 
 .PHONY: help setup delegate demo study test test-all test-python test-cpp test-long test-isa test-emulated test-oclgrind sanitize fuzz fuzz-readers lint
-.PHONY: format bench docs docs-site wheel clean
+.PHONY: format bench docs docs-site wheel test-wheel test-wheel-aarch64 clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-19s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.stamp delegate  ## system packages, .venv from the lock file, the delegate
 
@@ -39,7 +39,7 @@ study: setup  ## what 8.1x costs a VGG-16 on Fashion-MNIST, against dense networ
 
 test: setup lint test-cpp test-python  ## linters, C++ and Python tests: minutes
 
-test-all: test test-long docs-site test-isa sanitize fuzz-readers test-emulated test-oclgrind  ## these, long tests, the site, sanitizers, other CPUs: an hour
+test-all: test test-long test-wheel docs-site test-isa sanitize fuzz-readers test-emulated test-oclgrind  ## these, long tests, wheel, site, sanitizers, other CPUs: an hour
 
 test-cpp: setup  ## C++ tests but the long ones
 	$(BAZEL) test --test_tag_filters=-long //...
@@ -118,7 +118,17 @@ docs-site: .venv-docs/.stamp  ## the documentation as a site, in site/; a link t
 	@touch $@
 
 wheel: setup  ## a wheel with the delegate inside, in dist/
+	rm -f dist/*.whl
 	scripts/wheel.sh "$(PY)"
+
+test-wheel: wheel  ## that wheel in an environment of its own: auditwheel, self-test, the files of zoo/
+	scripts/wheel_test.sh "$(PYTHON)" dist/*.whl
+
+test-wheel-aarch64: wheel  ## and one for ARM64 under qemu, with LiteRT's own wheel; its build takes long
+	scripts/packages.sh "qemu-user-static:qemu-aarch64-static" "g++-aarch64-linux-gnu:aarch64-linux-gnu-g++"
+	$(BAZEL) build --config=aarch64 //delegate:libpconv_delegate.so
+	scripts/wheel.sh "$(PY)" "$$($(BAZEL) info --config=aarch64 bazel-bin)/delegate/libpconv_delegate.so" manylinux_2_28_aarch64
+	scripts/wheel_test.sh "$(PYTHON)" dist/*x86_64.whl dist/*aarch64.whl
 
 clean:  ## remove what the other targets made
 	-$(BAZEL) clean 2>/dev/null
