@@ -37,14 +37,16 @@ std::string NameOf(const BuildContext& context, const PlannedStep& step) {
 
 // ---- Lane-tiled -------------------------------------------------------------------------------
 
+TiledConv::Convolution StreamsOf(const BuildContext& context, const PlannedStep& step) {
+  const StreamWay& way = std::get<StreamWay>(step.way);
+  return {way.weights, ProblemOf(context.input, context.steps, step), way.choice,
+          BindingOf(context, step)};
+}
+
 std::unique_ptr<ConvStep> MakeStreams(const BuildContext& context, const PlannedStep& step,
                                       ConvStep::Partners partners = {}) {
-  const StreamWay& way = std::get<StreamWay>(step.way);
-  return std::make_unique<ConvStep>(
-      context.input.kernels,
-      ConvStep::Convolution{way.weights, ProblemOf(context.input, context.steps, step), way.choice,
-                            BindingOf(context, step)},
-      &context.plan, std::move(partners));
+  return std::make_unique<ConvStep>(context.input.kernels, StreamsOf(context, step), &context.plan,
+                                    std::move(partners));
 }
 
 std::string StreamsName(const BuildContext& context, const PlannedStep& step) {
@@ -181,7 +183,10 @@ Status Build(const BuildContext& context, const FusedConv& group, BuiltStep* bui
   std::string label = context.Label(step, StreamsName(context, step));
   if (group.source >= 0) {
     const PlannedStep& source = context.StepOf(group.source);
-    partners.source = MakeStreams(context, source);
+    partners.source = std::make_unique<SourceBlocks>(
+        context.input.kernels,
+        std::make_unique<TiledConv>(context.input.kernels, StreamsOf(context, source), context.plan,
+                                    nullptr));
     label = context.Label(source, StreamsName(context, source)) + " > " + label;
   }
   if (group.pool >= 0) {

@@ -35,7 +35,7 @@ class ConvTuning {
             std::make_shared<PackedConv>(PackFilters(*filters, FormOf(problem, candidate)));
         return std::make_unique<ConvStep>(
             input_.kernels,
-            ConvStep::Convolution{weights, problem, candidate, BindingOf(task, trial)}, plan,
+            TiledConv::Convolution{weights, problem, candidate, BindingOf(task, trial)}, plan,
             ConvStep::Partners());
       });
     };

@@ -4,7 +4,7 @@
 #include "delegate/cpu/layout/window.h"
 #include "delegate/cpu/plan/machine.h"
 #include "delegate/cpu/planner/fusion.h"
-#include "delegate/cpu/steps/conv_step.h"
+#include "delegate/cpu/steps/source_blocks.h"
 #include "delegate/lowering/strided_reader.h"
 
 namespace pconv::cpu {
@@ -48,7 +48,7 @@ bool HasSourceHalo(const FusionView& view, int buffer) {
 
 Layout SourceInput(const Layout& input) {
   // The window of a source reaches one cell beyond a tile, and what it computes another one.
-  constexpr int kHalo = 1 + ConvStep::kSourceHalo;
+  constexpr int kHalo = 1 + SourceBlocks::kSourceHalo;
   Layout wide = input;
   for (int* halo : {&wide.halo_top, &wide.halo_bottom, &wide.halo_left, &wide.halo_right}) {
     *halo = std::max(*halo, kHalo);
