@@ -125,7 +125,9 @@ class Graph:
         data = little.reshape(-1).view(np.uint8)
         digest = hashlib.blake2b(data.data).digest()
         if digest not in self._added:
-            self.model.buffers.append(schema.BufferT(data=data))
+            buffer = schema.BufferT()  # takes no arguments before LiteRT 2.1
+            buffer.data = data
+            self.model.buffers.append(buffer)
             self._added[digest] = len(self.model.buffers) - 1
         tensor = schema.TensorT()
         tensor.name = name
