@@ -8,7 +8,6 @@
 
 #include "delegate/log.h"
 #include "delegate/options.h"
-#include "delegate/plugin.h"
 
 namespace pconv {
 namespace {

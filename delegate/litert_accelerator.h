@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "delegate/include/pconv_tf/delegate.h"  // pconv_set_accelerator_options
 #include "tflite_ops/tflite_abi.h"
 
 namespace pconv {
@@ -77,13 +78,6 @@ static_assert(sizeof(LiteRtAccelerator) == 200);
 extern "C" {
 
 extern const pconv::LiteRtAccelerator LiteRtAcceleratorImpl;
-
-// The options, as for tflite_plugin_create_delegate, of the next delegate that LiteRT makes on this
-// thread: its own options cannot carry them. Returns 1, or 0 after an error, which goes to
-// `report_error`. With `keys` null, takes back what was given before, and returns 1, or 2 if no
-// delegate had taken it: then LiteRT did not ask this library for one.
-int pconv_set_accelerator_options(const char* const* keys, const char* const* values,
-                                  size_t num_options, void (*report_error)(const char*));
 }
 
 #endif  // PCONV_TF_DELEGATE_LITERT_ACCELERATOR_H_

@@ -1,5 +1,4 @@
-#include "delegate/plugin.h"
-
+#include <cstddef>
 #include <exception>
 #include <new>
 #include <string>
@@ -7,6 +6,7 @@
 #include <vector>
 
 #include "delegate/delegate.h"
+#include "delegate/include/pconv_tf/delegate.h"
 #include "delegate/log.h"
 #include "delegate/options.h"
 

@@ -63,11 +63,13 @@ void Destroy(void* state) { delete static_cast<Layer*>(state); }
 
 }  // namespace
 
-TfLiteRegistration* Register_PCONV_2D_CPU() { return PConv2DOp<PConvCpuKernel>::Registration(); }
-
 }  // namespace pconv
 
 const PConvKernel* PConvCpuKernel(void) {
   static const PConvKernel kernel = {pconv::Init, pconv::OutputShape, pconv::Run, pconv::Destroy};
   return &kernel;
+}
+
+TfLiteRegistration* Register_PCONV_2D_CPU(void) {
+  return pconv::PConv2DOp<PConvCpuKernel>::Registration();
 }

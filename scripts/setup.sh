@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 scripts/packages.sh \
   "g++:g++" \
   "make:make" \
+  "cmake:cmake" \
   "bazel-bootstrap:bazel" \
   "libflatbuffers-dev:/usr/include/flatbuffers/flexbuffers.h" \
   "googletest:/usr/src/googletest/googletest/include/gtest/gtest.h" \
