@@ -12,13 +12,14 @@ PACKAGE = Path(__file__).parents[1] / "pconv_tf"
 MAY_IMPORT = {
     "files": set(),
     "cache_folder": set(),
+    "cpu_info": set(),
     "tables": set(),
     "fkw": set(),
     "runtime": set(),
     "config": {"fkw"},
     "training": {"config", "files", "fkw", "tables"},
-    "conversion": {"files", "fkw", "tables"},
-    "measuring": {"conversion", "files", "fkw", "runtime"},
+    "conversion": {"cpu_info", "files", "fkw", "tables"},
+    "measuring": {"conversion", "cpu_info", "files", "fkw", "runtime"},
     "comparing": {
         "cache_folder",
         "config",

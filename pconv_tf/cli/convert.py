@@ -56,6 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--force", action="store_true", help="convert also where no gain is expected")
     add(
+        "--target",
+        choices=("avx512", "avx2", "neon"),
+        help="instruction set of the processor that will run the file, for the expected gain of"
+        " the network (default: this machine's)",
+    )
+    add(
         "--input_shape",
         action="append",
         default=[],
@@ -101,6 +107,7 @@ def run(args: argparse.Namespace) -> int:
             input_shapes=_shapes(args.input_shape),
             quantize=args.quantize,
             representative_dataset=_samples(args),
+            target=args.target,
             progress=lambda done, total: bar.update(bar.task_ids[0], completed=done, total=total),
         )
     size = len(conversion.flatbuffer)
@@ -125,8 +132,8 @@ def run(args: argparse.Namespace) -> int:
 def _to_dense(args: argparse.Namespace) -> int:
     from pconv_tf.conversion import convert_dense
 
-    if args.only or args.skip or args.force or args.weights != "float32":
-        raise ValueError("--to-dense takes none of --weights, --only, --skip and --force")
+    if args.only or args.skip or args.force or args.target or args.weights != "float32":
+        raise ValueError("--to-dense takes none of --weights, --only, --skip, --force and --target")
     target = _target(args, "dense")
     with custom_objects.known(args):
         shapes = _shapes(args.input_shape)

@@ -12,13 +12,16 @@ from pconv_tf.conversion.calibration import Calibration, RepresentativeDataset
 from pconv_tf.conversion.graph import Graph, drop_unused
 from pconv_tf.conversion.graph_checks import check_growth
 from pconv_tf.conversion.keras_models import Shapes
-from pconv_tf.conversion.layer_choice import Choice, LayerConverter
+from pconv_tf.conversion.layer_choice import Choice, Finding, LayerConverter
 from pconv_tf.conversion.match import CONVOLUTIONS, LEFT_DENSE
-from pconv_tf.conversion.model_estimate import expected_gain_of
+from pconv_tf.conversion.model_choice import ModelChoice, choose_layers
 from pconv_tf.conversion.naming import LayerNames
 from pconv_tf.conversion.remarks import remarks_on
-from pconv_tf.conversion.report import LayerReport, text_table
+from pconv_tf.conversion.report import PCONV, LayerReport, text_table
 from pconv_tf.conversion.rewrite import dense_bytes, is_pconv, read_pconv, to_stock
+from pconv_tf.conversion.stretches import Division, divide
+from pconv_tf.conversion.targets import NetworkCosts
+from pconv_tf.conversion.targets import target as target_costs
 from pconv_tf.files import write_atomically
 
 WEIGHT_TYPES = ("float32", "float16", "int8")
@@ -35,8 +38,8 @@ class Conversion:
         layers: what every convolution became and why, in the order of execution.
         remarks: sentences on the whole: the expected gain, and what is not as a user of pruning
             would expect it.
-        expected_gain: how many times faster than its dense twin the model is expected to run, by
-            a model of cost that was fitted with AVX-512 and one thread; None if nothing is pruned.
+        expected_gain: how many times faster than its dense twin the model is expected to run on
+            the target with one thread; None if no layer is a PConv2D, or it cannot be said.
     """
 
     flatbuffer: bytes
@@ -56,13 +59,15 @@ def convert(
     input_shapes: Shapes | None = None,
     quantize: str | None = None,
     representative_dataset: RepresentativeDataset | None = None,
+    target: str | None = None,
     quiet: bool = False,
 ) -> bytes:
     """Converts a pruned model to TFLite, its pruned layers to PConv2D with FKW weights.
 
     A layer becomes a PConv2D if it is pruned and the cost model (docs/conversion.md) expects a
-    gain; all others stay stock operators. The same model gives the same bytes. Prints what every
-    layer became and why, unless `quiet`.
+    gain, of the layer and of the network around it; all others stay stock operators. The same model
+    gives the same bytes for the same target. Prints what every layer became and why, unless
+    `quiet`.
 
     Args:
         model: a Keras 3 or tf_keras model, a SavedModel folder, a .keras, .h5 or .tflite file, or
@@ -72,7 +77,7 @@ def convert(
             or "int8" (symmetric, a scale per filter).
         only: regexes; only layers with a matching name are converted.
         skip: regexes; layers with a matching name stay dense.
-        force: convert even where no gain is expected.
+        force: convert even where no gain is expected, of the layer or of the network.
         input_shapes: shapes that fix free dimensions of the model's inputs, which TensorFlow's
             converter cannot always handle: by name of the input, or the shape of the only one.
         quantize: "int8" makes the model full-integer before pruned layers become PConv2D
@@ -82,6 +87,8 @@ def convert(
         representative_dataset: with `quantize`, a callable that yields samples: the arrays of
             the model's inputs, batch dimension included, as a list in the order of the inputs or
             a mapping from their names.
+        target: instruction set of the processor that will run the file, "avx512", "avx2" or
+            "neon", for the expected gain of the network; None is this machine's.
         quiet: do not print the table and the remarks on it.
 
     Returns:
@@ -101,6 +108,7 @@ def convert(
         input_shapes=input_shapes,
         quantize=quantize,
         representative_dataset=representative_dataset,
+        target=target,
     )
     if not quiet:
         print("\n".join([text_table(conversion.layers), *conversion.remarks]))
@@ -118,6 +126,7 @@ def convert_with_report(
     input_shapes: Shapes | None = None,
     quantize: str | None = None,
     representative_dataset: RepresentativeDataset | None = None,
+    target: str | None = None,
     progress: Progress | None = None,
 ) -> Conversion:
     """As `convert`, but returns the table as data; `progress(done, total)` follows the layers."""
@@ -129,16 +138,16 @@ def convert_with_report(
         force,
         weights,
     )
+    costs = target_costs(target)
     calibration = _calibration(quantize, representative_dataset)
     source = sources.load(model, input_shapes, calibration)
-    layers = _convert_model(source, choice, progress)
+    layers, whole = _convert_model(source, choice, costs, progress)
     drop_unused(source.file.model)
     flatbuffer = model_file.write(source.file)
     if output is not None:
         write_atomically(output, flatbuffer)
-    operators = sum(len(subgraph.operators) for subgraph in source.file.model.subgraphs)
-    gain = expected_gain_of(layers, operators)
-    return Conversion(flatbuffer, layers, remarks_on(layers, source.pruned, gain), gain)
+    remarks = remarks_on(layers, source.pruned, whole, costs)
+    return Conversion(flatbuffer, layers, remarks, whole.gain)
 
 
 def convert_dense(
@@ -197,12 +206,12 @@ def _calibration(
 
 
 def _convert_model(
-    source: sources.Source, choice: Choice, progress: Progress | None
-) -> list[LayerReport]:
+    source: sources.Source, choice: Choice, costs: NetworkCosts, progress: Progress | None
+) -> tuple[list[LayerReport], ModelChoice]:
     names = LayerNames(source.layer_names)
+    graphs = [Graph(source.file.model, subgraph) for subgraph in source.file.model.subgraphs]
     found = []
-    for subgraph in source.file.model.subgraphs:
-        graph = Graph(source.file.model, subgraph)
+    for graph in graphs:
         for operator in graph.operators:
             known = graph.builtin(operator) in {*CONVOLUTIONS, *LEFT_DENSE}
             if known or is_pconv(graph, operator):
@@ -211,14 +220,32 @@ def _convert_model(
         raise ValueError(f"{source.name}: has no convolution or fully connected layer")
     choice.check([name for _, _, name in found])
 
-    layers = []
+    findings = []
     converter = LayerConverter(choice, [(graph, operator) for graph, operator, _ in found])
     for done, (graph, operator, name) in enumerate(found):
         if progress is not None:
             progress(done, len(found))
-        layers.append(converter.convert(graph, operator, name))
-    for graph in {id(graph): graph for graph, _, _ in found}.values():
+        findings.append(converter.examine(graph, operator, name))
+    whole = choose_layers(
+        [finding.report for finding in findings],
+        [_division(graph, findings) for graph in graphs],
+        costs,
+        force=choice.force,
+    )
+    layers = [
+        converter.settle(finding, whole.left.get(place)) for place, finding in enumerate(findings)
+    ]
+    for graph in graphs:
         graph.commit()
     if progress is not None:
         progress(len(found), len(found))
-    return layers
+    return layers, whole
+
+
+def _division(graph: Graph, findings: Sequence[Finding]) -> Division:
+    own = {place: finding for place, finding in enumerate(findings) if finding.graph is graph}
+    return divide(
+        graph,
+        {place: finding.operators for place, finding in own.items()},
+        {place for place, finding in own.items() if finding.report.became == PCONV},
+    )

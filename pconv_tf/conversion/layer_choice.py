@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections import Counter
@@ -21,6 +22,7 @@ from pconv_tf.fkw import FkwLayer, cast_weights, encode
 
 NO_INT8_KERNELS = "no fast int8 kernels for layers of this kind"
 NOT_PRUNED = "not pruned"
+STORED_ALREADY = "weights stored already"
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,38 @@ class Choice:
         return None
 
 
+@dataclass(frozen=True)
+class Finding:
+    """One convolution, judged alone.
+
+    Attributes:
+        graph: where it is.
+        operator: the convolution.
+        report: its row of the table, if the choice over the whole model leaves it as it is.
+        key: equal for operators that use the same weights in the same way.
+        conv: what a PConv2D would replace; None if it stays.
+        layer: the weights of that PConv2D.
+    """
+
+    graph: Graph
+    operator: Any
+    report: LayerReport
+    key: Any
+    conv: Convolution | None = None
+    layer: FkwLayer | None = None
+
+    @property
+    def operators(self) -> list[Any]:
+        """The operators that it consists of."""
+        if self.conv is None:
+            return [self.operator]
+        return [self.operator, self.conv.place, *self.conv.absorbed]
+
+
 class LayerConverter:
-    """Converts layers one by one; weights that several of them use are encoded and counted once.
+    """Judges layers one by one, then converts them.
+
+    Weights that several of them use are encoded and counted once.
 
     Args:
         choice: what the user wants.
@@ -79,41 +111,41 @@ class LayerConverter:
         self._encoded: dict[Any, FkwLayer] = {}
         self._counted: set[Any] = set()
 
-    def convert(self, graph: Graph, operator: Any, name: str) -> LayerReport:
-        """Replaces `operator` by a PConv2D if that is asked for and pays; says what it became.
+    def examine(self, graph: Graph, operator: Any, name: str) -> Finding:
+        """Says what becomes of `operator` if that is asked for and pays; changes nothing.
 
         Raises:
             ValueError: the weights cannot be stored in the type asked for; names the layer.
         """
-        if is_pconv(graph, operator):
-            return _already_converted(graph, operator, name)
-        if graph.builtin(operator) in LEFT_DENSE:
-            return _left_dense(graph, operator, name)
-        op, choice = CONVOLUTIONS[graph.builtin(operator)], self._choice
         key = _weights_key(graph, operator)
+        if is_pconv(graph, operator):
+            return Finding(graph, operator, _already_converted(graph, operator, name), key)
+        if graph.builtin(operator) in LEFT_DENSE:
+            return Finding(graph, operator, _left_dense(graph, operator, name), key)
+        op, choice = CONVOLUTIONS[graph.builtin(operator)], self._choice
         try:
             conv = match(graph, operator)
         except NotConvertible as reason:
-            return LayerReport(name, op, op, str(reason))
+            return Finding(graph, operator, LayerReport(name, op, op, str(reason)), key)
         values = conv.weights.values
         kept = int(np.count_nonzero(values))
         outputs = math.prod(graph.shape(conv.output))
         free = min(graph.signature(conv.output)[1:], default=0) < 0
-        again, size = key in self._counted, values.nbytes + conv.bias.nbytes
-        self._counted.add(key)
+        size = values.nbytes + conv.bias.nbytes
         facts: dict[str, Any] = {
             "kernel_size": values.shape[1:3],
             "in_channels": values.shape[3] * conv.groups,
             "out_channels": values.shape[0],
             "kept_weights": kept / max(values.size, 1),
-            "dense_bytes": 0 if again else size,
+            "dense_bytes": size,
             "macs": None if free else outputs * (values.size // max(len(values), 1)),
             "outputs": outputs,
             "activations": "float32" if conv.quantization is None else "int8",
         }
 
-        def stays(reason: str) -> LayerReport:
-            return LayerReport(name, op, op, reason, **facts, fkw_bytes=facts["dense_bytes"])
+        def stays(reason: str) -> Finding:
+            report = LayerReport(name, op, op, reason, **facts, fkw_bytes=size)
+            return Finding(graph, operator, report, key)
 
         if (refusal := choice.refusal(name)) is not None:
             return stays(refusal)
@@ -129,8 +161,6 @@ class LayerConverter:
         reasons = [f"expected {gain:.1f}x"]
         if gain < cost_model.MINIMUM_GAIN:
             reasons.append("forced")
-        if again:
-            reasons.append("weights stored already")
         if layer.weight.dtype == np.float32:
             try:
                 stored = cast_weights(layer, choice.weights)
@@ -139,10 +169,9 @@ class LayerConverter:
             if lost := np.count_nonzero(layer.weight) - np.count_nonzero(stored.weight):
                 reasons.append(f"{lost} weights round to 0")
             layer = stored
-        to_pconv(graph, conv, layer, name)
         kernels = int((layer.filters_in_group()[layer.kernel_groups()]).sum())
         arrays = layer.arrays().values()
-        return LayerReport(
+        report = LayerReport(
             name,
             op,
             PCONV,
@@ -153,8 +182,44 @@ class LayerConverter:
             filter_block=layer.filter_block,
             weights=str(layer.weight.dtype),
             expected_gain=gain,
-            fkw_bytes=0 if again else sum(array.nbytes for array in arrays) + conv.bias.nbytes,
+            fkw_bytes=sum(array.nbytes for array in arrays) + conv.bias.nbytes,
         )
+        return Finding(graph, operator, report, key, conv, layer)
+
+    def settle(self, finding: Finding, refusal: str | None) -> LayerReport:
+        """Replaces a convolution by its PConv2D, if it has one.
+
+        Args:
+            finding: what `examine` found.
+            refusal: why it stays as it is for the sake of the whole model; None if it does not.
+
+        Returns:
+            Its row of the table. What weights take is counted with their first use.
+        """
+        report = finding.report
+        if finding.conv is not None and refusal is not None:
+            report = dataclasses.replace(
+                report,
+                became=report.op,
+                reason=refusal,
+                kept_kernels=None,
+                num_patterns=0,
+                filter_block=0,
+                weights="",
+                expected_gain=None,
+                fkw_bytes=report.dense_bytes,
+            )
+        elif finding.conv is not None:
+            assert finding.layer is not None
+            to_pconv(finding.graph, finding.conv, finding.layer, report.name)
+        if finding.key in self._counted:
+            report = dataclasses.replace(report, dense_bytes=0)
+        stored = (finding.key, report.became)
+        if stored in self._counted:
+            more = f", {STORED_ALREADY}" if report.became == PCONV else ""
+            report = dataclasses.replace(report, fkw_bytes=0, reason=report.reason + more)
+        self._counted |= {finding.key, stored}
+        return report
 
     def _encode(self, key: Any, conv: Convolution) -> FkwLayer:
         layer = self._encoded.get(key)

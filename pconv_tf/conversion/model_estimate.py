@@ -1,74 +1,103 @@
-"""How much faster a converted model is expected to be as a whole, over its dense twin.
+"""How long a model is expected to run, as a whole, with and without the delegate.
 
 The cost model of layers (cost_model.py) looks at one layer at a time. A network also pays for each
-operator that the delegate runs, which weighs on small networks: that is where pruned models can be
-slower than dense ones. The figures below were fitted to five networks on Zen 4 (AVX-512, one
-thread), whose gains they meet within a fifth; docs/conversion.md lists them. They correct what
-cost_model.json misses on whole networks, and are to be fitted anew together with it.
+operator that the delegate runs and for layout changes at its borders, which weighs on small
+networks: that is where pruned models can be slower than dense ones. docs/conversion.md explains the
+figures, network_costs.json holds them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from pconv_tf.conversion import cost_model
-from pconv_tf.conversion.report import PCONV, LayerReport
+from pconv_tf.conversion.report import LayerReport
+from pconv_tf.conversion.stretches import Division, Stretch
+from pconv_tf.conversion.targets import NetworkCosts
 
-TARGET = "AVX-512, 1 thread"
 LOW_GAIN = 1.1  # below, a model is hardly worth the delegate
 
-_MAC_SECONDS = 20e-12  # XNNPACK's dense convolutions
-_XNNPACK_OPERATOR_SECONDS = 0.4e-6
-_DELEGATE_OPERATOR_SECONDS = 2.6e-6  # changes of layout at small maps and borders are in it
-# Gains of a layer inside a network of pruned ones, over what the cost model expects of it alone.
-_SPATIAL_FACTOR = 2.4
-_POINTWISE_FACTOR = 1.3
-# Dense layers that the delegate takes over, over XNNPACK.
-_DENSE_FACTORS = {"DEPTHWISE_CONV_2D": 2.0, "CONV_2D": 1.3}
+_NANOSECOND = 1e-9
 
 
-def expected_gain_of(layers: Sequence[LayerReport], operators: int) -> float | None:
-    """How many times faster than its dense twin a model is expected to run.
+def model_seconds(
+    layers: Sequence[LayerReport],
+    divisions: Sequence[Division],
+    pruned: Collection[int],
+    costs: NetworkCosts,
+) -> float:
+    """Seconds that a model is expected to run.
 
     Args:
-        layers: what became of its convolutions.
-        operators: how many operators it has in all.
-
-    Returns:
-        The gain; None if no layer is a PConv2D, the size of one is not known, or one has int8
-        activations, to which the figures do not apply.
+        layers: the table of its convolutions.
+        divisions: its graphs.
+        pruned: places of the layers that are a PConv2D.
+        costs: of the target.
     """
-    known = [layer for layer in layers if layer.macs is not None]
-    if not any(layer.became == PCONV for layer in known):
-        return None
-    if any(layer.became == PCONV and layer.macs is None for layer in layers):
-        return None
-    if any(layer.became == PCONV and layer.activations == "int8" for layer in layers):
-        return None
-    dense = operators * _XNNPACK_OPERATOR_SECONDS
-    pruned = operators * _DELEGATE_OPERATOR_SECONDS
-    for layer in known:
-        seconds = _MAC_SECONDS * _work(layer)
-        dense += seconds
-        pruned += seconds / _gain(layer)
-    return dense / pruned
+    seconds = 0.0
+    for division in divisions:
+        seconds += division.other_operators * costs.xnnpack["operator"] * _NANOSECOND
+        seconds += sum(xnnpack_layer(layers[place], costs) for place in division.other_layers)
+        seconds += sum(
+            stretch_seconds(layers, stretch, pruned, costs) for stretch in division.stretches
+        )
+    return seconds
 
 
-def _work(layer: LayerReport) -> float:
-    """Multiply-accumulates, and what each output value costs besides them."""
-    assert layer.macs is not None
+def stretch_seconds(
+    layers: Sequence[LayerReport],
+    stretch: Stretch,
+    pruned: Collection[int],
+    costs: NetworkCosts,
+) -> float:
+    """Seconds of one stretch: XNNPACK's if none of its layers is a PConv2D, else the delegate's."""
+    if not any(place in pruned for place in stretch.layers):
+        seconds = stretch.operators * costs.xnnpack["operator"] * _NANOSECOND
+        return seconds + sum(xnnpack_layer(layers[place], costs) for place in stretch.layers)
+    seconds = stretch.operators * costs.pruned["operator"] * _NANOSECOND
+    seconds += stretch.borders * costs.border["tensor"] * _NANOSECOND
+    seconds += stretch.border_values * costs.border["value"] * _NANOSECOND
+    for place in stretch.layers:
+        layer = layers[place]
+        seconds += (
+            pruned_layer(layer, costs) if place in pruned else delegate_dense_layer(layer, costs)
+        )
+    return seconds
+
+
+def xnnpack_layer(layer: LayerReport, costs: NetworkCosts) -> float:
+    """Seconds of a dense layer in stock LiteRT."""
+    return _seconds(layer, costs.xnnpack)
+
+
+def delegate_dense_layer(layer: LayerReport, costs: NetworkCosts) -> float:
+    """Seconds of a dense layer that the delegate runs."""
+    return _seconds(layer, costs.dense)
+
+
+def pruned_layer(layer: LayerReport, costs: NetworkCosts) -> float:
+    """Seconds of a layer as PConv2D."""
+    return _seconds(layer, costs.pruned) / (layer.expected_gain or 1.0)
+
+
+def _seconds(layer: LayerReport, engine: Mapping[str, float]) -> float:
+    return work(layer) * engine[kind_of(layer)] * _NANOSECOND
+
+
+def kind_of(layer: LayerReport) -> str:
+    """Which of `targets.KINDS` a layer is."""
+    if layer.op in ("FULLY_CONNECTED", "DEPTHWISE_CONV_2D"):
+        return {"FULLY_CONNECTED": "fully_connected"}.get(layer.op, "depthwise")
+    return "pointwise" if layer.kernel_size == (1, 1) else "spatial"
+
+
+def work(layer: LayerReport) -> float:
+    """Multiply-accumulates of the dense layer, and what each output value costs besides them."""
+    if layer.macs is None:
+        return 0.0
     if layer.op == "FULLY_CONNECTED":
         return layer.macs
     if layer.op == "DEPTHWISE_CONV_2D":
         return layer.macs + cost_model.DEPTHWISE.dense_output * layer.outputs
     kind = cost_model.POINTWISE if layer.kernel_size == (1, 1) else cost_model.SPATIAL
     return layer.macs + kind.dense_output * layer.outputs
-
-
-def _gain(layer: LayerReport) -> float:
-    if layer.became != PCONV or layer.expected_gain is None:
-        return _DENSE_FACTORS.get(layer.op, 1.0)
-    if layer.op != "CONV_2D":
-        return layer.expected_gain
-    factor = _POINTWISE_FACTOR if layer.kernel_size == (1, 1) else _SPATIAL_FACTOR
-    return layer.expected_gain * factor

@@ -5,22 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pconv_tf.conversion.layer_choice import NOT_PRUNED
-from pconv_tf.conversion.model_estimate import LOW_GAIN, TARGET
+from pconv_tf.conversion.model_choice import ModelChoice
+from pconv_tf.conversion.model_estimate import LOW_GAIN
 from pconv_tf.conversion.report import PCONV, LayerReport
+from pconv_tf.conversion.targets import NetworkCosts
 
 _SHOWN = 3  # names of layers in one remark
 
 
 def remarks_on(
-    layers: Sequence[LayerReport], pruned: Mapping[str, float], gain: float | None
+    layers: Sequence[LayerReport],
+    pruned: Mapping[str, float],
+    whole: ModelChoice,
+    costs: NetworkCosts,
 ) -> list[str]:
     """Whole sentences: the expected gain, and what is not as a user of pruning would expect it.
 
     Args:
         layers: the table.
         pruned: the share of zeros of each layer that was pruned in this process.
-        gain: what is expected of the whole model; None if that is not known.
+        whole: what was decided over the whole model.
+        costs: of the target.
     """
+    gain = whole.gain
     dense = {layer.name.partition("#")[0] for layer in layers if layer.reason == NOT_PRUNED}
     lost = [name for name in pruned if name in dense]
     remarks = []
@@ -38,7 +45,8 @@ def remarks_on(
                 " --graph=FILE --baseline=TWIN); the twin comes from convert_dense or --to-dense."
             )
         if gain is not None:
-            remarks.append(f"Expected for the model: {gain:.1f}x ({TARGET}).")
+            remarks.append(f"Expected for the model: {gain:.1f}x ({costs.title}).")
+        remarks += _left(whole)
         if gain is not None and gain < LOW_GAIN:
             remarks.append(
                 "That is hardly faster than its dense twin, or slower: the model is so small that"
@@ -47,7 +55,9 @@ def remarks_on(
                 " --to-dense."
             )
         return remarks
-    if all(layer.kept_weights in (None, 1) for layer in layers):
+    if whole.left:
+        remarks += [f"Expected for the model: 1.0x ({costs.title}).", *_left(whole)]
+    elif all(layer.kept_weights in (None, 1) for layer in layers):
         if not lost:
             remarks.append(
                 "The model is not pruned: no layer has zeros, and the file is as large and as fast"
@@ -59,6 +69,19 @@ def remarks_on(
             "No layer became a PConv2D, so the file runs as any other; the table says why."
         )
     return remarks
+
+
+def _left(whole: ModelChoice) -> list[str]:
+    if not whole.left:
+        return []
+    layers = (
+        "1 pruned layer stays" if len(whole.left) == 1 else f"{len(whole.left)} pruned layers stay"
+    )
+    return [
+        f"For the sake of the whole, {layers} dense: with all of them as PConv2D it would be"
+        f" {whole.refused_gain:.2f}x, as running small operators by the delegate takes longer than"
+        " pruning saves. force=True (--force) converts them all the same."
+    ]
 
 
 def _names(names: Sequence[str]) -> str:

@@ -7,6 +7,8 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
+from pconv_tf.cpu_info import cpu_info, features_of
+
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
@@ -22,8 +24,8 @@ class Machine:
 
 def describe_machine() -> Machine:
     """Describes this machine."""
-    info = _cpuinfo()
-    flags = set(info.get("flags", info.get("Features", "")).split())
+    info = cpu_info()
+    flags = features_of(info)
     levels = ("avx512f", "avx2", "avx", "asimd")
     return Machine(
         cpu=_cpu_name(info),
@@ -88,12 +90,3 @@ def _busy_seconds() -> float | None:
     # user nice system idle iowait irq softirq steal; guest time is counted in user already.
     ticks = [int(word) for word in stat.read_text().splitlines()[0].split()[1:9]]
     return (sum(ticks) - ticks[3] - ticks[4]) / _TICKS
-
-
-def _cpuinfo() -> dict[str, str]:
-    path = Path("/proc/cpuinfo")
-    if not path.exists():
-        return {}
-    first = path.read_text().split("\n\n")[0]
-    pairs = (line.partition(":") for line in first.splitlines())
-    return {key.strip(): value.strip() for key, _, value in pairs}

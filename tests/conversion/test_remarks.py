@@ -5,6 +5,8 @@ import pytest
 
 import pconv_tf
 from pconv_tf.conversion import convert_with_report
+from pconv_tf.conversion.report import PCONV
+from pconv_tf.conversion.targets import target
 
 CONFIG = {
     "connectivity_rate": 2.0,
@@ -12,6 +14,10 @@ CONFIG = {
     "epochs_per_stage": 1,
     "retrain_epochs": 1,
 }
+
+
+def title():
+    return target(None).title
 
 
 def small(keras, channels=16):
@@ -72,9 +78,7 @@ class TestExpectedGain:
         conversion = convert_with_report(mobile(keras, 4, 32), force=True)
         assert conversion.expected_gain < 0.6
         said, warning = conversion.remarks
-        assert (
-            said == f"Expected for the model: {conversion.expected_gain:.1f}x (AVX-512, 1 thread)."
-        )
+        assert said == f"Expected for the model: {conversion.expected_gain:.1f}x ({title()})."
         assert warning.startswith("That is hardly faster than its dense twin, or slower")
 
     def test_a_large_one_is_not(self, keras):
@@ -96,3 +100,43 @@ class TestExpectedGain:
         conversion = convert_with_report(model, force=True)
         assert conversion.expected_gain is None
         assert conversion.remarks == []
+
+
+class TestLayersThatStayForTheWhole:
+    @pytest.fixture(scope="class")
+    def model(self):
+        import keras
+
+        keras.utils.set_random_seed(7)
+        return pconv_tf.convert_dense(mobile(keras, 4, 64, blocks=16))
+
+    def test_a_network_of_small_maps_stays_dense(self, model):
+        conversion = convert_with_report(model)
+        assert not any(layer.became == PCONV for layer in conversion.layers)
+        assert conversion.expected_gain is None
+        said, why = conversion.remarks
+        assert said == f"Expected for the model: 1.0x ({title()})."
+        assert why.startswith("For the sake of the whole, 16 pruned layers stay dense")
+        assert "--force" in why
+        reasons = {layer.reason for layer in conversion.layers if layer.op == "CONV_2D"}
+        assert all("operators around it" in reason for reason in reasons)
+        assert all(layer.fkw_bytes == layer.dense_bytes for layer in conversion.layers)
+
+    def test_it_runs_as_stock_tflite(self, model, run, rng):
+        image = rng.standard_normal((1, 4, 4, 64)).astype(np.float32)
+        (found,) = run(convert_with_report(model).flatbuffer, image)
+        assert np.array_equal(found, run(model, image)[0])
+
+    def test_force_converts_it(self, model):
+        conversion = convert_with_report(model, force=True)
+        assert all(layer.became == PCONV for layer in conversion.layers)
+        assert conversion.expected_gain < 1
+
+    @pytest.mark.parametrize("name", ["avx512", "avx2", "neon"])
+    def test_the_target_is_named(self, model, name):
+        (said, _) = convert_with_report(model, target=name).remarks
+        assert target(name).title in said
+
+    def test_an_unknown_target(self, model):
+        with pytest.raises(ValueError, match=r"target: expected one of .*neon.*, found 'sse'"):
+            convert_with_report(model, target="sse")

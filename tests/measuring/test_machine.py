@@ -17,6 +17,6 @@ VIRTUAL = {"model name": "AMD EPYC", "cpu family": "25", "model": "17", "flags":
 def test_names_the_generation_of_a_processor(
     monkeypatch: pytest.MonkeyPatch, info: dict[str, str], cpu: str, instructions: str
 ) -> None:
-    monkeypatch.setattr(machine, "_cpuinfo", lambda: info)
+    monkeypatch.setattr(machine, "cpu_info", lambda: info)
     described = machine.describe_machine()
     assert (described.cpu, described.instructions) == (cpu, instructions)
