@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "runtime": set(),
     "config": {"fkw"},
     "training": {"config", "files", "fkw", "tables"},
-    "conversion": {"cpu_info", "files", "fkw", "tables"},
+    "conversion": {"cpu_info", "files", "fkw", "runtime", "tables"},
     "measuring": {"conversion", "cpu_info", "files", "fkw", "runtime"},
     "comparing": {
         "cache_folder",

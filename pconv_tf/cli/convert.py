@@ -6,6 +6,7 @@ expected (docs/conversion.md).
 
   pconv-tf convert pruned.keras -o pruned.tflite
   pconv-tf convert pruned.keras --weights=float16 --skip='^first$'
+  pconv-tf convert pruned.keras --measure
   pconv-tf convert pruned.keras --quantize=int8 --calibration=images.npz
   pconv-tf convert pruned.tflite --to-dense -o dense.tflite
 """
@@ -62,6 +63,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " the network (default: this machine's)",
     )
     add(
+        "--measure",
+        action="store_true",
+        help="decide by timing several splits of the layers in LiteRT on this machine",
+    )
+    add(
         "--input_shape",
         action="append",
         default=[],
@@ -94,6 +100,7 @@ def run(args: argparse.Namespace) -> int:
         return _to_dense(args)
     from pconv_tf.conversion import convert_with_report
     from pconv_tf.conversion.report import COLUMNS, TEXT_COLUMNS, table_rows
+    from pconv_tf.conversion.trials import trials_text
 
     target = _target(args, "pconv")
     with custom_objects.known(args), output.progress("converting") as bar:
@@ -108,6 +115,7 @@ def run(args: argparse.Namespace) -> int:
             quantize=args.quantize,
             representative_dataset=_samples(args),
             target=args.target,
+            measure=args.measure,
             progress=lambda done, total: bar.update(bar.task_ids[0], completed=done, total=total),
         )
     size = len(conversion.flatbuffer)
@@ -119,10 +127,13 @@ def run(args: argparse.Namespace) -> int:
                 "layers": [vars(layer) for layer in conversion.layers],
                 "remarks": conversion.remarks,
                 "expected_gain": conversion.expected_gain,
+                "trials": [vars(trial) for trial in conversion.trials],
             }
         )
         return 0
     tables.print_table(COLUMNS, table_rows(conversion.layers), text_columns=TEXT_COLUMNS)
+    if conversion.trials:
+        print(f"\n{trials_text(conversion.trials)}\n")
     for remark in conversion.remarks:
         print(remark)
     print(f"wrote {target} ({tables.size(size)})")
@@ -132,8 +143,12 @@ def run(args: argparse.Namespace) -> int:
 def _to_dense(args: argparse.Namespace) -> int:
     from pconv_tf.conversion import convert_dense
 
-    if args.only or args.skip or args.force or args.target or args.weights != "float32":
-        raise ValueError("--to-dense takes none of --weights, --only, --skip, --force and --target")
+    if any(
+        (args.only, args.skip, args.force, args.target, args.measure, args.weights != "float32")
+    ):
+        raise ValueError(
+            "--to-dense takes none of --weights, --only, --skip, --force, --target and --measure"
+        )
     target = _target(args, "dense")
     with custom_objects.known(args):
         shapes = _shapes(args.input_shape)

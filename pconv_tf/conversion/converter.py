@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pconv_tf.conversion import model_file, sources
+from pconv_tf.conversion import model_file, sources, trials
 from pconv_tf.conversion.calibration import Calibration, RepresentativeDataset
 from pconv_tf.conversion.graph import Graph, drop_unused
 from pconv_tf.conversion.graph_checks import check_growth
 from pconv_tf.conversion.keras_models import Shapes
 from pconv_tf.conversion.layer_choice import Choice, Finding, LayerConverter
 from pconv_tf.conversion.match import CONVOLUTIONS, LEFT_DENSE
-from pconv_tf.conversion.model_choice import ModelChoice, choose_layers
+from pconv_tf.conversion.model_choice import ModelChoice, choose_layers, split_choice
 from pconv_tf.conversion.naming import LayerNames
 from pconv_tf.conversion.remarks import remarks_on
 from pconv_tf.conversion.report import PCONV, LayerReport, text_table
@@ -40,12 +41,14 @@ class Conversion:
             would expect it.
         expected_gain: how many times faster than its dense twin the model is expected to run on
             the target with one thread; None if no layer is a PConv2D, or it cannot be said.
+        trials: with `measure`, the splits that were timed.
     """
 
     flatbuffer: bytes
     layers: list[LayerReport]
     remarks: list[str] = field(default_factory=list)
     expected_gain: float | None = None
+    trials: list[trials.Trial] = field(default_factory=list)
 
 
 def convert(
@@ -60,6 +63,7 @@ def convert(
     quantize: str | None = None,
     representative_dataset: RepresentativeDataset | None = None,
     target: str | None = None,
+    measure: bool = False,
     quiet: bool = False,
 ) -> bytes:
     """Converts a pruned model to TFLite, its pruned layers to PConv2D with FKW weights.
@@ -89,13 +93,16 @@ def convert(
             a mapping from their names.
         target: instruction set of the processor that will run the file, "avx512", "avx2" or
             "neon", for the expected gain of the network; None is this machine's.
+        measure: decide by running: times several splits into PConv2D and stock layers in LiteRT
+            with the delegate on this machine, with one thread, and keeps the fastest. Takes some
+            seconds; not together with `force` or `target`.
         quiet: do not print the table and the remarks on it.
 
     Returns:
         The .tflite file.
 
     Raises:
-        FileNotFoundError: if a path does not exist.
+        FileNotFoundError: if a path does not exist, or the delegate with `measure`.
         ValueError: if the model or an argument cannot be used; says why.
     """
     conversion = convert_with_report(
@@ -109,9 +116,13 @@ def convert(
         quantize=quantize,
         representative_dataset=representative_dataset,
         target=target,
+        measure=measure,
     )
     if not quiet:
-        print("\n".join([text_table(conversion.layers), *conversion.remarks]))
+        print(text_table(conversion.layers))
+        if conversion.trials:
+            print(f"\n{trials.trials_text(conversion.trials)}\n")
+        print("\n".join(conversion.remarks))
     return conversion.flatbuffer
 
 
@@ -127,6 +138,7 @@ def convert_with_report(
     quantize: str | None = None,
     representative_dataset: RepresentativeDataset | None = None,
     target: str | None = None,
+    measure: bool = False,
     progress: Progress | None = None,
 ) -> Conversion:
     """As `convert`, but returns the table as data; `progress(done, total)` follows the layers."""
@@ -138,16 +150,24 @@ def convert_with_report(
         force,
         weights,
     )
+    if measure and (force or target is not None):
+        raise ValueError(
+            f"measure and {'force' if force else 'target'}: only one of them decides what becomes a"
+            " PConv2D"
+        )
+    delegate = trials.check_can_run() if measure else ""
     costs = target_costs(target)
     calibration = _calibration(quantize, representative_dataset)
     source = sources.load(model, input_shapes, calibration)
-    layers, whole = _convert_model(source, choice, costs, progress)
-    drop_unused(source.file.model)
-    flatbuffer = model_file.write(source.file)
+    if measure:
+        conversion = _measured(source, choice, costs, delegate, progress)
+    else:
+        conversion = _convert_model(
+            source, choice, costs, by_estimate(costs, force=force), progress
+        )
     if output is not None:
-        write_atomically(output, flatbuffer)
-    remarks = remarks_on(layers, source.pruned, whole, costs)
-    return Conversion(flatbuffer, layers, remarks, whole.gain)
+        write_atomically(output, conversion.flatbuffer)
+    return conversion
 
 
 def convert_dense(
@@ -205,9 +225,78 @@ def _calibration(
     return None if representative_dataset is None else Calibration(representative_dataset)
 
 
+# Chooses the layers of a table of convolutions that stay dense for the sake of the whole.
+Chooser = Callable[[Sequence[LayerReport], Sequence[Division]], ModelChoice]
+
+
+def by_estimate(costs: NetworkCosts, *, force: bool) -> Chooser:
+    """Chooses by the estimate over the whole model, or with `force` leaves all layers as judged."""
+    return lambda layers, divisions: choose_layers(layers, divisions, costs, force=force)
+
+
+def convert_by(model: Any, choose: Chooser) -> Conversion:
+    """As `convert_with_report`, but `choose` decides over the whole: to measure such decisions."""
+    source = sources.load(model)
+    choice = Choice((), (), force=False, weights="float32")
+    return _convert_model(source, choice, target_costs(None), choose, None)
+
+
+def _fixed(choice: ModelChoice) -> Chooser:
+    return lambda layers, divisions: choice
+
+
+def _measured(
+    source: sources.Source,
+    choice: Choice,
+    costs: NetworkCosts,
+    delegate: str,
+    progress: Progress | None,
+) -> Conversion:
+    """The fastest of several conversions of one source."""
+    data = model_file.write(source.file)
+    judged: list[tuple[Sequence[LayerReport], Sequence[Division], ModelChoice]] = []
+
+    def estimated(layers: Sequence[LayerReport], divisions: Sequence[Division]) -> ModelChoice:
+        judged.append((layers, divisions, choose_layers(layers, divisions, costs)))
+        return judged[0][2]
+
+    def convert_split(choose: Chooser, progress: Progress | None = None) -> Conversion:
+        again = dataclasses.replace(source, file=model_file.read(data, source.name))
+        return _convert_model(again, choice, costs, choose, progress)
+
+    first = convert_split(estimated, progress)
+    layers, divisions, whole = judged[0]
+    splits = trials.candidate_splits(layers, whole.left)
+    if len(splits) < 2:
+        return first  # nothing is pruned
+    conversions = {trials.ESTIMATED: first}
+    for name, kept in splits.items():
+        if name not in conversions:
+            other = split_choice(layers, divisions, kept, costs, "slower when it was measured")
+            conversions[name] = convert_split(_fixed(other))
+    timed = trials.time_splits(
+        {name: conversion.flatbuffer for name, conversion in conversions.items()}, splits, delegate
+    )
+    (fastest,) = (trial for trial in timed if trial.chosen)
+    chosen = conversions[fastest.name]
+    return dataclasses.replace(
+        chosen,
+        remarks=[
+            *chosen.remarks,
+            f"Measured on this machine, 1 thread: {fastest.speedup:.2f}x with PConv2D for:"
+            f" {fastest.name}.",
+        ],
+        trials=timed,
+    )
+
+
 def _convert_model(
-    source: sources.Source, choice: Choice, costs: NetworkCosts, progress: Progress | None
-) -> tuple[list[LayerReport], ModelChoice]:
+    source: sources.Source,
+    choice: Choice,
+    costs: NetworkCosts,
+    choose: Chooser,
+    progress: Progress | None,
+) -> Conversion:
     names = LayerNames(source.layer_names)
     graphs = [Graph(source.file.model, subgraph) for subgraph in source.file.model.subgraphs]
     found = []
@@ -226,11 +315,8 @@ def _convert_model(
         if progress is not None:
             progress(done, len(found))
         findings.append(converter.examine(graph, operator, name))
-    whole = choose_layers(
-        [finding.report for finding in findings],
-        [_division(graph, findings) for graph in graphs],
-        costs,
-        force=choice.force,
+    whole = choose(
+        [finding.report for finding in findings], [_division(graph, findings) for graph in graphs]
     )
     layers = [
         converter.settle(finding, whole.left.get(place)) for place, finding in enumerate(findings)
@@ -239,7 +325,10 @@ def _convert_model(
         graph.commit()
     if progress is not None:
         progress(len(found), len(found))
-    return layers, whole
+    drop_unused(source.file.model)
+    flatbuffer = model_file.write(source.file)
+    remarks = remarks_on(layers, source.pruned, whole, costs)
+    return Conversion(flatbuffer, layers, remarks, whole.gain)
 
 
 def _division(graph: Graph, findings: Sequence[Finding]) -> Division:

@@ -7,7 +7,7 @@ that the delegate would take together.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from pconv_tf.conversion import model_estimate
@@ -51,22 +51,38 @@ def choose_layers(
         costs: of the target.
         force: leave all of them a PConv2D.
     """
-    wanted = {place for place, layer in enumerate(layers) if layer.became == PCONV}
-    if not wanted or any(not _is_known(layers[place]) for place in wanted):
-        return ModelChoice()
-    dense = model_estimate.model_seconds(layers, divisions, set(), costs)
-    whole_gain = dense / model_estimate.model_seconds(layers, divisions, wanted, costs)
-    if force or dense <= TINY_SECONDS:
-        return ModelChoice(gain=whole_gain)
+    wanted = _wanted(layers)
+    gain = _expected_gain(layers, divisions, wanted, costs)
+    if gain is None or force or _is_tiny(layers, divisions, costs):
+        return ModelChoice(gain=gain)
     left: dict[int, str] = {}
     for division in divisions:
         for stretch in division.stretches:
             left |= _left_in_stretch(layers, stretch, wanted, costs)
     if not left:
-        return ModelChoice(gain=whole_gain)
+        return ModelChoice(gain=gain)
     kept = wanted - set(left)
-    gain = dense / model_estimate.model_seconds(layers, divisions, kept, costs) if kept else None
-    return ModelChoice(left, gain, whole_gain)
+    return ModelChoice(left, _expected_gain(layers, divisions, kept, costs), gain)
+
+
+def split_choice(
+    layers: Sequence[LayerReport],
+    divisions: Sequence[Division],
+    kept: Collection[int],
+    costs: NetworkCosts,
+    reason: str,
+) -> ModelChoice:
+    """The choice of `kept`, of the layers that are to become a PConv2D.
+
+    Args:
+        layers: what becomes of every convolution, each judged alone.
+        divisions: the graphs that they are in.
+        kept: places of those that become a PConv2D.
+        costs: of the target.
+        reason: why the others stay dense.
+    """
+    left = dict.fromkeys(sorted(_wanted(layers) - set(kept)), reason)
+    return ModelChoice(left, _expected_gain(layers, divisions, kept, costs))
 
 
 def _left_in_stretch(
@@ -90,6 +106,25 @@ def _left_in_stretch(
     )
 
 
-def _is_known(layer: LayerReport) -> bool:
-    """Whether the estimate applies: sizes are known, and activations are float32."""
-    return layer.macs is not None and layer.activations == "float32"
+def _wanted(layers: Sequence[LayerReport]) -> set[int]:
+    return {place for place, layer in enumerate(layers) if layer.became == PCONV}
+
+
+def _expected_gain(
+    layers: Sequence[LayerReport],
+    divisions: Sequence[Division],
+    kept: Collection[int],
+    costs: NetworkCosts,
+) -> float | None:
+    """None without a PConv2D, and where the estimate does not apply: free sizes, int8."""
+    wanted = [layers[place] for place in _wanted(layers)]
+    if not kept or any(row.macs is None or row.activations != "float32" for row in wanted):
+        return None
+    dense = model_estimate.model_seconds(layers, divisions, (), costs)
+    return dense / model_estimate.model_seconds(layers, divisions, kept, costs)
+
+
+def _is_tiny(
+    layers: Sequence[LayerReport], divisions: Sequence[Division], costs: NetworkCosts
+) -> bool:
+    return model_estimate.model_seconds(layers, divisions, (), costs) <= TINY_SECONDS

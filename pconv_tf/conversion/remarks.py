@@ -55,7 +55,7 @@ def remarks_on(
                 " --to-dense."
             )
         return remarks
-    if whole.left:
+    if whole.refused_gain is not None:
         remarks += [f"Expected for the model: 1.0x ({costs.title}).", *_left(whole)]
     elif all(layer.kept_weights in (None, 1) for layer in layers):
         if not lost:
@@ -72,7 +72,7 @@ def remarks_on(
 
 
 def _left(whole: ModelChoice) -> list[str]:
-    if not whole.left:
+    if whole.refused_gain is None:
         return []
     layers = (
         "1 pruned layer stays" if len(whole.left) == 1 else f"{len(whole.left)} pruned layers stay"
