@@ -28,7 +28,7 @@ from absl import logging
 from pconv_tf import tables
 from pconv_tf.cli import output
 from pconv_tf.comparing.networks import NETWORKS
-from pconv_tf.comparing.peers.catalogue import PEERS, parse_peers, set_up
+from pconv_tf.comparing.peers.catalogue import ONNX, PEERS, parse_peers, set_up
 
 if TYPE_CHECKING:
     from pconv_tf.comparing.comparison import Comparison
@@ -97,6 +97,8 @@ def run(args: argparse.Namespace) -> int:
     if args.setup_peers is not None:
         for peer in parse_peers(args.setup_peers):
             set_up(peer, output.note)
+            if peer.reads == "onnx":
+                set_up(ONNX, output.note)
             output.note(f"{peer.title} is ready")
         return 0
 

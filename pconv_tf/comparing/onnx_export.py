@@ -3,16 +3,26 @@
 Activations of rank 4 become channels-first, the order ONNX runtimes are made for; the model's
 inputs and outputs, too. Padding operators in front of convolutions and pools are folded into them
 where that changes nothing: not every runtime does so itself.
+
+The graph is described here and written by the `onnx` package, in an environment of its own
+(peers/onnx_writer.py): its protobuf need not agree with TensorFlow's.
 """
 
 from __future__ import annotations
 
+import json
+import subprocess
+import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pconv_tf.comparing import onnx_proto
+from pconv_tf.comparing.peers import onnx_writer
+from pconv_tf.comparing.peers.catalogue import ONNX, environment_python
+from pconv_tf.files import write_atomically
 from pconv_tf.measuring.single_ops import op_name
 
 _TO_NCHW = (0, 3, 1, 2)
@@ -20,14 +30,57 @@ _TO_NHWC = (0, 2, 3, 1)
 _SAME = 0  # schema enum Padding
 
 
-def export_onnx(model: bytes) -> bytes:
-    """Converts a .tflite file's bytes to those of an .onnx file (opset 13).
+@dataclass
+class OnnxGraph:
+    """A graph of ONNX operators (opset 13).
+
+    Attributes:
+        nodes: Operator, names of its inputs, name of its one output, attributes.
+        initializers: Constants by name, float32 or int64.
+        inputs: Name and shape of every float32 input.
+        outputs: The same of every output.
+    """
+
+    nodes: list[tuple[str, list[str], str, dict[str, Any]]] = field(default_factory=list)
+    initializers: dict[str, np.ndarray] = field(default_factory=dict)
+    inputs: list[tuple[str, list[int]]] = field(default_factory=list)
+    outputs: list[tuple[str, list[int]]] = field(default_factory=list)
+
+
+def export_onnx(model: bytes, output: Path) -> None:
+    """Writes a .tflite file's model as an .onnx file.
 
     Args:
-        model: A model of float32 activations and weights with static shapes.
+        model: The bytes of a model of float32 activations and weights with static shapes.
+        output: Written atomically.
 
     Raises:
-        ValueError: An operator or a type that is not supported; the text names it.
+        FileNotFoundError: The environment ONNX is not set up.
+        ValueError: An operator or a type that is not supported; the text names it. Or the `onnx`
+            package refuses the graph.
+    """
+    python = environment_python(ONNX)
+    if python is None:
+        raise FileNotFoundError("the environment that writes ONNX files is not set up")
+    graph = onnx_graph(model)
+    with tempfile.TemporaryDirectory(prefix="pconv_onnx_") as folder:
+        constants, written = Path(folder, "constants.npz"), Path(folder, "model.onnx")
+        np.savez(constants, **graph.initializers)  # type: ignore[arg-type]
+        text = json.dumps([graph.nodes, graph.inputs, graph.outputs])
+        # -I: neither the script's folder nor PYTHONPATH may shadow packages of the environment.
+        command = [str(python), "-I", onnx_writer.__file__, str(constants), str(written)]
+        run = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+        if run.returncode:
+            last = "\n".join(run.stderr.strip().splitlines()[-3:])
+            raise ValueError(f"the onnx package refuses the graph: {last}")
+        write_atomically(output, written.read_bytes())
+
+
+def onnx_graph(model: bytes) -> OnnxGraph:
+    """Describes a .tflite model by ONNX operators.
+
+    Raises:
+        ValueError: As `export_onnx`.
     """
     from ai_edge_litert import schema_py_generated as schema
 
@@ -39,8 +92,7 @@ class _Exporter:
         self._schema = schema
         self._model = model
         self._graph = model.subgraphs[0]
-        self._nodes: list[bytes] = []
-        self._initializers: list[bytes] = []
+        self._result = OnnxGraph()
         # Some runtimes return outputs in the order of their names.
         self._names = {
             int(number): f"{kind}{position:02}"
@@ -49,20 +101,16 @@ class _Exporter:
         }
         self._pads: dict[int, tuple[int, np.ndarray]] = {}  # output of PAD -> (its input, pads)
 
-    def export(self) -> bytes:
+    def export(self) -> OnnxGraph:
         for operator in self._graph.operators:
             op = op_name(self._model.operatorCodes[operator.opcodeIndex])
             handler = _HANDLERS.get(op)
             if handler is None:
                 raise ValueError(f"operator {op} cannot be exported to ONNX: not supported")
             handler(self, op, operator)
-        return onnx_proto.model(
-            "graph",
-            self._nodes,
-            self._initializers,
-            [self._value_info(number) for number in self._graph.inputs],
-            [self._value_info(number) for number in self._graph.outputs],
-        )
+        self._result.inputs = [self._value_info(number) for number in self._graph.inputs]
+        self._result.outputs = [self._value_info(number) for number in self._graph.outputs]
+        return self._result
 
     # What handlers see of the .tflite model
 
@@ -100,11 +148,11 @@ class _Exporter:
         return self._names.get(number, f"t{number}")
 
     def add(self, op: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
-        self._nodes.append(onnx_proto.node(op, inputs, output, attributes))
+        self._result.nodes.append((op, list(inputs), output, attributes))
         return output
 
     def initializer(self, name: str, values: np.ndarray) -> str:
-        self._initializers.append(onnx_proto.tensor(name, values))
+        self._result.initializers[name] = values
         return name
 
     def activated(
@@ -144,11 +192,11 @@ class _Exporter:
         """The tensor behind `number` if that is a PAD to fold away, and its pads [2, (h, w)]."""
         return self._pads.get(number, (number, np.zeros((2, 2), np.int64)))
 
-    def _value_info(self, number: int) -> bytes:
+    def _value_info(self, number: int) -> tuple[str, list[int]]:
         shape = self.shape(number)
         if len(shape) == 4:
             shape = tuple(shape[axis] for axis in _TO_NCHW)
-        return onnx_proto.value_info(self.name(number), shape)
+        return self.name(number), list(shape)
 
     # Handlers
 

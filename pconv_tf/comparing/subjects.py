@@ -12,8 +12,7 @@ from typing import Any
 from pconv_tf import __version__
 from pconv_tf.comparing.comparison import Comparison, Progress, run_comparison
 from pconv_tf.comparing.network_files import network_files
-from pconv_tf.comparing.peers.catalogue import Peer, environment_python, parse_peers
-from pconv_tf.files import write_atomically
+from pconv_tf.comparing.peers.catalogue import ONNX, Peer, environment_python, parse_peers
 from pconv_tf.measuring.contender import LITERT, Contender
 from pconv_tf.measuring.inputs import inputs_of
 from pconv_tf.runtime.delegate_choice import is_converted, resolve_delegate
@@ -157,7 +156,7 @@ def _peer_contenders(
     peer: Peer, dense: Path, work: Path, missing: dict[str, str]
 ) -> list[Contender]:
     python = environment_python(peer)
-    if python is None:
+    if python is None or (peer.reads == "onnx" and environment_python(ONNX) is None):
         missing[peer.name] = f"not installed: run `pconv-tf compare --setup_peers={peer.name}`"
         return []
     try:
@@ -184,5 +183,5 @@ def _onnx(dense: Path, work: Path) -> Path:
 
     path = work / f"{dense.stem}.onnx"
     if not path.exists():
-        write_atomically(path, export_onnx(dense.read_bytes()))
+        export_onnx(dense.read_bytes(), path)
     return path

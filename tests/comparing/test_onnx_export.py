@@ -1,11 +1,18 @@
 """The ONNX a peer gets computes what the .tflite file does."""
 
+import subprocess
+
 import numpy as np
 import pytest
 
-from pconv_tf.comparing import onnx_proto
-from pconv_tf.comparing.onnx_export import _same_pads, export_onnx
-from pconv_tf.comparing.peers.catalogue import PEERS, environment_python, parse_peers
+from pconv_tf.comparing.onnx_export import _same_pads, export_onnx, onnx_graph
+from pconv_tf.comparing.peers.catalogue import (
+    ONNX,
+    PEERS,
+    environment_python,
+    parse_peers,
+    set_up,
+)
 from pconv_tf.measuring.contender import LITERT, Contender, ContenderProcess
 from pconv_tf.measuring.inputs import inputs_of
 
@@ -44,21 +51,61 @@ def everything(tmp_path_factory):
     return path
 
 
-def test_export_is_deterministic(everything):
-    data = everything.read_bytes()
-    assert export_onnx(data) == export_onnx(data)
+def test_an_export_needs_its_environment(everything, tmp_path, monkeypatch):
+    monkeypatch.setenv("PCONV_CACHE_DIR", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="that writes ONNX files is not set up"):
+        export_onnx(everything.read_bytes(), tmp_path / "out.onnx")
+    assert not (tmp_path / "out.onnx").exists()
+
+
+@pytest.mark.slow
+def test_the_onnx_package_computes_the_same(everything, tmp_path):
+    """Its reference evaluator, which is plain numpy: no peer is needed."""
+    python = set_up(ONNX)
+    written = [tmp_path / "a.onnx", tmp_path / "b.onnx"]
+    for path in written:
+        export_onnx(everything.read_bytes(), path)
+    assert written[0].read_bytes() == written[1].read_bytes()
+    inputs = inputs_of(everything, seed=5)
+    with ContenderProcess(Contender("litert", LITERT, everything), 1) as process:
+        _, expected = process.load(inputs)
+    np.save(tmp_path / "x.npy", inputs[0].transpose(0, 3, 1, 2))
+    code = (
+        "import sys, numpy as np\n"
+        "from onnx.reference import ReferenceEvaluator\n"
+        "run = ReferenceEvaluator(sys.argv[1])\n"
+        "outputs = run.run(None, {run.input_names[0]: np.load(sys.argv[2])})\n"
+        "np.savez(sys.argv[3], *outputs)\n"
+    )
+    result = tmp_path / "y.npz"
+    subprocess.run([python, "-I", "-c", code, written[0], tmp_path / "x.npy", result], check=True)
+    with np.load(result) as outputs:
+        found = [outputs[name] for name in outputs.files]
+    for out, ref in zip(found, expected, strict=True):
+        channels_last = out.transpose(0, 2, 3, 1) if out.ndim == 4 else out
+        np.testing.assert_allclose(channels_last, ref, rtol=0, atol=1e-4 * np.abs(ref).max())
+
+
+@pytest.mark.slow
+def test_a_graph_that_onnx_refuses_is_an_error(everything, tmp_path, monkeypatch):
+    set_up(ONNX)
+    graph = onnx_graph(everything.read_bytes())
+    graph.nodes[0] = ("NoSuchOperator", *graph.nodes[0][1:])
+    monkeypatch.setattr("pconv_tf.comparing.onnx_export.onnx_graph", lambda model: graph)
+    with pytest.raises(ValueError, match=r"refuses the graph: .*NoSuchOperator"):
+        export_onnx(b"", tmp_path / "out.onnx")
 
 
 @pytest.mark.parametrize("name", list(PEERS))
 def test_peers_compute_the_same(name, everything, tmp_path):
     peer = PEERS[name]
     python = environment_python(peer)
-    if python is None:
+    if python is None or (peer.reads == "onnx" and environment_python(ONNX) is None):
         pytest.skip(f"run `pconv-tf compare --setup_peers={name}` to include it")
     model = everything
     if peer.reads == "onnx":
         model = tmp_path / "everything.onnx"
-        model.write_bytes(export_onnx(everything.read_bytes()))
+        export_onnx(everything.read_bytes(), model)
     if name == "ncnn":
         pytest.skip("ncnn lacks some of these operators; networks are checked when compared")
     inputs = inputs_of(everything, seed=5)
@@ -79,19 +126,6 @@ def test_same_padding_is_tensorflows():
     assert _same_pads((8, 8), (3, 3), (1, 1), (2, 2)).tolist() == [[2, 2], [2, 2]]
 
 
-def test_wire_format():
-    """Against the bytes that the protocol buffer encoding prescribes."""
-    assert onnx_proto._varint(300) == b"\xac\x02"
-    assert onnx_proto._varint(-1) == b"\xff" * 9 + b"\x01"
-    assert onnx_proto.tensor("w", np.array([1.0], np.float32)) == (
-        b"\x08\x01\x10\x01\x42\x01w\x4a\x04\x00\x00\x80\x3f"
-    )
-    relu = onnx_proto.node("Relu", ["x"], "y", {"alpha": 2})
-    assert (
-        relu == b"\x0a\x01x\x12\x01y\x1a\x01y\x22\x04Relu\x2a\x0c\x0a\x05alpha\x18\x02\xa0\x01\x02"
-    )
-
-
 def test_what_cannot_be_exported_is_named(tmp_path):
     import keras
     import tensorflow as tf
@@ -100,7 +134,7 @@ def test_what_cannot_be_exported_is_named(tmp_path):
     model = keras.Model(inputs, keras.layers.Activation("elu")(inputs))
     data = tf.lite.TFLiteConverter.from_keras_model(model).convert()
     with pytest.raises(ValueError, match="operator ELU cannot be exported to ONNX"):
-        export_onnx(data)
+        onnx_graph(data)
 
 
 def test_peers_by_name():

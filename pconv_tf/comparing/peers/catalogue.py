@@ -38,6 +38,25 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class Environment:
+    """An environment for what is no peer.
+
+    Attributes:
+        name: Of its folder.
+        requirements: What pip installs, versions pinned.
+        without_dependencies: As in `Peer`.
+    """
+
+    name: str
+    requirements: tuple[str, ...]
+    without_dependencies: tuple[str, ...] = ()
+
+
+# Writes the files of the peers that read ONNX.
+ONNX = Environment("onnx", ("onnx==1.19.1", "numpy>=2"))
+
+
+@dataclass(frozen=True)
 class Peer:
     """A runtime that is not TFLite.
 
@@ -137,13 +156,13 @@ def parse_peers(text: str) -> list[Peer]:
     return [PEERS[name] for name in dict.fromkeys(names)]
 
 
-def environment_python(peer: Peer) -> Path | None:
+def environment_python(peer: Peer | Environment) -> Path | None:
     """The Python of the peer's environment; None if it has not been set up (for these versions)."""
     python = _folder(peer) / "bin" / "python"
     return python if _stamp(peer).is_file() else None
 
 
-def set_up(peer: Peer, progress: Callable[[str], None] = lambda text: None) -> Path:
+def set_up(peer: Peer | Environment, progress: Callable[[str], None] = lambda text: None) -> Path:
     """Makes the peer's environment if it is not there, and returns its Python.
 
     Raises:
@@ -167,20 +186,20 @@ def set_up(peer: Peer, progress: Callable[[str], None] = lambda text: None) -> P
     return python
 
 
-def _pip(python: Path, peer: Peer, arguments: Sequence[str]) -> None:
+def _pip(python: Path, peer: Peer | Environment, arguments: Sequence[str]) -> None:
     command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     result = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
     if result.returncode:
         last = "\n".join(result.stderr.strip().splitlines()[-5:])
-        raise ValueError(f"peer {peer.name}: pip could not install {' '.join(arguments)}:\n{last}")
+        raise ValueError(f"{peer.name}: pip could not install {' '.join(arguments)}:\n{last}")
 
 
-def _folder(peer: Peer) -> Path:
+def _folder(peer: Peer | Environment) -> Path:
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     wanted = [version, *peer.requirements, *peer.without_dependencies]
     digest = hashlib.sha256("\n".join(wanted).encode()).hexdigest()[:8]
     return cache_folder("peers") / f"{peer.name}-{digest}"
 
 
-def _stamp(peer: Peer) -> Path:
+def _stamp(peer: Peer | Environment) -> Path:
     return _folder(peer) / ".complete"

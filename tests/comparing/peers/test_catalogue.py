@@ -56,7 +56,7 @@ def test_other_versions_are_another_environment(pip):
 def test_a_failed_installation_leaves_nothing(pip, tmp_path):
     said = "\n".join(f"line {n}" for n in range(9))
     pip.answer = lambda command: subprocess.CompletedProcess(command, 1, "", said)
-    with pytest.raises(ValueError, match=r"peer mnn: pip could not install MNN[^\n]*:\nline 4\n"):
+    with pytest.raises(ValueError, match=r"mnn: pip could not install MNN[^\n]*:\nline 4\n"):
         set_up(PEERS["mnn"])
     assert environment_python(PEERS["mnn"]) is None
     assert list((tmp_path / "peers").iterdir()) == []
