@@ -22,6 +22,7 @@ PatternSpec: TypeAlias = str | tuple[Mask, ...]
 ConfigLike: TypeAlias = "PruningConfig | Mapping[str, Any] | str | os.PathLike[str]"
 
 BALANCES = ("layer", "filter")
+POINTWISE_UNITS = {"weight": 1, "quad": 4}  # input channels of a filter that go together
 SALIENCIES = ("magnitude", "activation")
 GROUPINGS = ("consecutive", "similar")
 FIXED_SETS = ("pconv4", "squares4")
@@ -78,6 +79,10 @@ class PruningConfig:
             `per_layer` entry that gives such a layer a rate, a pattern set or `skip: false` wins;
             0 spares no layer.
         pointwise_rate: Connectivity rate of 1x1 convolutions; None means `connectivity_rate`.
+        pointwise_unit: What 1x1 convolutions keep or drop: "weight", single ones, or "quad", four
+            neighbouring input channels of a filter together (0 to 3, 4 to 7, ...; the last of a
+            layer may hold fewer), which int8 kernels multiply at once. Filters of a block share
+            their quads.
         depthwise_patterns: Whether depthwise kernels take patterns. They never take connectivity,
             which would delete whole channels.
         per_layer: Overrides by exact layer name or by regular expression (matched against the
@@ -117,6 +122,7 @@ class PruningConfig:
     first_layer_rate: float = 1.0
     skip_thin: int = 8
     pointwise_rate: float | None = None
+    pointwise_unit: Literal["weight", "quad"] = "weight"
     depthwise_patterns: bool = False
     per_layer: Mapping[str, LayerOverride] = dataclasses.field(default_factory=dict)
     balance: Literal["layer", "filter"] = "layer"
@@ -142,6 +148,7 @@ class PruningConfig:
         for field in ("filter_block", "dense_block"):
             _one_of(field, getattr(self, field), FILTER_BLOCKS)
         _one_of("balance", self.balance, BALANCES)
+        _one_of("pointwise_unit", self.pointwise_unit, tuple(POINTWISE_UNITS))
         _one_of("saliency", self.saliency, SALIENCIES)
         _one_of("filter_grouping", self.filter_grouping, GROUPINGS)
         for field in ("depthwise_patterns", "mine_centreless"):

@@ -60,6 +60,7 @@ def test_masks_may_be_drawn():
         ({"first_layer_rate": 0}, "first_layer_rate"),
         ({"skip_thin": -1}, "skip_thin"),
         ({"pointwise_rate": -1}, "pointwise_rate"),
+        ({"pointwise_unit": 4}, "pointwise_unit: expected one of weight, quad. Received: 4"),
         ({"dense_rate": 0.1}, "dense_rate"),
         ({"filter_block": 3}, "filter_block: expected one of 1, 4, 8, 16. Received: 3"),
         ({"filter_block": True}, "filter_block"),

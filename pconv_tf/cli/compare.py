@@ -37,6 +37,7 @@ _PRUNING = (
     "pattern_set",
     "connectivity_rate",
     "pointwise_rate",
+    "pointwise_unit",
     "filter_block",
     "dense_rate",
     "dense_block",
@@ -63,6 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     pruning.add_argument(
         "--pointwise_rate", type=float, metavar="R", help="the same for 1x1 layers"
+    )
+    pruning.add_argument(
+        "--pointwise_unit", metavar="U", help="weight, or quad: four channels of one together"
     )
     pruning.add_argument(
         "--filter_block", type=int, metavar="B", help="1, 4, 8 or 16 filters share their masks"

@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pconv_tf.config import LayerOverride, PatternSpec, PruningConfig, natural_count
+from pconv_tf.config import (
+    POINTWISE_UNITS,
+    LayerOverride,
+    PatternSpec,
+    PruningConfig,
+    natural_count,
+)
 from pconv_tf.training import patterns
 from pconv_tf.training.grouping import similar_filters
 from pconv_tf.training.layers import Kernel, LeftOut, find_kernels
@@ -195,6 +201,7 @@ def _plan_layer(
         rate,
         override.balance or config.balance,
         block,
+        unit=POINTWISE_UNITS[config.pointwise_unit] if kernel.kind == "pointwise" else 1,
     )
     check_rate(kernel, constraint)
     return LayerPlan(kernel, constraint, spec, entries, scheduled)

@@ -43,6 +43,7 @@ class KernelConstraint:
         balance: "layer" ranks all kernels of the layer; "filter" keeps equally many per filter.
         block: Filters that share pattern and connectivity.
         order: Permutation of the filters before they are cut into blocks; None for the identity.
+        unit: Neighbouring input channels whose kernels are kept or dropped together.
     """
 
     shape: tuple[int, int, int, int]
@@ -51,6 +52,7 @@ class KernelConstraint:
     balance: Literal["layer", "filter"] = "layer"
     block: int = 1
     order: npt.NDArray[np.intp] | None = None
+    unit: int = 1
 
     @property
     def groups(self) -> int:
@@ -59,9 +61,9 @@ class KernelConstraint:
 
     @property
     def ranked(self) -> int:
-        """Kernels (of groups) that are ranked together, 1/rate of which are kept."""
-        channels = self.shape[2]
-        return channels if self.balance == "filter" else channels * self.groups
+        """Kernels (of groups and units) that are ranked together, 1/rate of which are kept."""
+        units = -(-self.shape[2] // self.unit)
+        return units if self.balance == "filter" else units * self.groups
 
     def project_pattern(self, weights: Weights) -> Support:
         """Assigns to every kernel the pattern that keeps most of its energy."""
@@ -138,6 +140,13 @@ class KernelConstraint:
         if rate == 1:
             return None
         keep = kept_kernels(self.ranked, rate)
+        channels = energy.shape[0]
+        if self.unit > 1:
+            energy = np.add.reduceat(energy, np.arange(0, channels, self.unit), axis=0)
+        selected = self._largest(energy, keep)
+        return selected if self.unit == 1 else np.repeat(selected, self.unit, axis=0)[:channels]
+
+    def _largest(self, energy: Weights, keep: int) -> npt.NDArray[np.bool_]:
         if self.balance == "filter":
             selected = np.zeros(energy.shape, dtype=bool)
             largest = np.argpartition(-energy, keep - 1, axis=0)[:keep]

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pconv_tf import tables
-from pconv_tf.config import ConfigLike, PruningConfig
+from pconv_tf.config import POINTWISE_UNITS, ConfigLike, PruningConfig
 from pconv_tf.fkw import MAX_KERNEL, encoded_size
 from pconv_tf.training.layers import Kernel, find_kernels
 from pconv_tf.training.patterns import mask_integer
@@ -34,6 +34,8 @@ class LayerSparsity:
             count, most frequent first.
         filter_block: Filters that FKW stores together (1, 4, 8 or 16) because they share their
             masks.
+        channel_unit: 4 where a 1x1 convolution's zeros come in quads: four neighbouring input
+            channels of a filter are kept or dropped together; else 1.
         macs: Multiply-accumulates of one forward pass of one sample, dense; None where the layer's
             output shape is unknown.
         macs_kept: The same without the zero weights.
@@ -52,6 +54,7 @@ class LayerSparsity:
     kernels_kept: int
     patterns: dict[int, int]
     filter_block: int
+    channel_unit: int
     macs: int | None
     macs_kept: int | None
     bytes_dense: int
@@ -179,12 +182,25 @@ def _layer_sparsity(kernel: Kernel, reason: str) -> LayerSparsity:
         kernels_kept=int(kept.sum()),
         patterns=patterns,
         filter_block=1 if size is None else size.filter_block,
+        channel_unit=_channel_unit(kernel, kept.reshape(channels, filters)),
         macs=None if positions is None else positions * weights.size,
         macs_kept=None if positions is None else positions * nonzero,
         bytes_dense=4 * weights.size,
         bytes_fkw=None if size is None else size.num_bytes,
         note=note,
     )
+
+
+def _channel_unit(kernel: Kernel, kept: npt.NDArray[np.bool_]) -> int:
+    """The unit of a mask [I, O] of kept kernels; a dense layer has none to speak of."""
+    quad = POINTWISE_UNITS["quad"]
+    channels = kept.shape[0]
+    if kernel.kind != "pointwise" or channels < quad or kept.all():
+        return 1
+    starts = np.arange(0, channels, quad)
+    counts = np.add.reduceat(kept.astype(np.int64), starts, axis=0)
+    sizes = np.diff(starts, append=channels)[:, None]
+    return quad if ((counts == 0) | (counts == sizes)).all() else 1
 
 
 def _output_positions(kernel: Kernel) -> int | None:
@@ -232,5 +248,5 @@ def _cells(layer: LayerSparsity) -> tuple[str, ...]:
         str(len(layer.patterns)),
         macs,
         tables.kilobytes(layer.bytes_dense, layer.bytes_fkw if smaller else None),
-        layer.note,
+        layer.note or ("in quads" if layer.channel_unit > 1 else ""),
     )

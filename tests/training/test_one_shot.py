@@ -53,6 +53,48 @@ def test_summary_shows_every_figure_of_a_layer(any_keras):
     assert "compressed" in lines[-1]
 
 
+def test_pointwise_layers_in_quads(any_keras):
+    layers = any_keras.layers
+    model = any_keras.Sequential(
+        [
+            layers.Input((8, 8, 8)),
+            layers.Conv2D(16, 3, name="first"),
+            layers.Conv2D(32, 1, name="pointwise"),
+            layers.Conv2D(30, 1, name="shared"),
+            layers.Conv2D(16, 3, name="spatial"),
+        ]
+    )
+    config = {
+        "connectivity_rate": 2.0,
+        "pointwise_rate": 4.0,
+        "pointwise_unit": "quad",
+        "per_layer": {"shared": {"filter_block": 4}},
+    }
+    pconv_tf.prune_one_shot(model, config)
+    report = {layer.name: layer for layer in pconv_tf.sparsity_report(model, config).layers}
+    pointwise = np.asarray(model.get_layer("pointwise").kernel)[0, 0]
+    quads = (pointwise != 0).reshape(4, 4, 32)
+    assert (quads == quads[:, :1]).all()
+    assert quads.sum() == 16 * 32 / 4
+    assert (report["pointwise"].channel_unit, report["pointwise"].filter_block) == (4, 1)
+    assert report["pointwise"].nonzero == 128
+    assert (report["shared"].channel_unit, report["shared"].filter_block) == (4, 4)
+    assert report["spatial"].channel_unit == report["first"].channel_unit == 1
+    printed = io.StringIO()
+    pconv_tf.summary(model, file=printed)
+    rows = {line.split()[0]: line for line in printed.getvalue().splitlines()}
+    assert rows["pointwise"].endswith("in quads")
+    assert not rows["spatial"].endswith("in quads")
+
+
+def test_zeros_that_are_no_quads_are_not_called_so(any_keras):
+    layers = any_keras.layers
+    model = any_keras.Sequential([layers.Input((4, 4, 16)), layers.Conv2D(32, 1, name="pointwise")])
+    pconv_tf.prune_one_shot(model, {"first_layer_rate": 4.0})
+    (layer,) = pconv_tf.sparsity_report(model).layers
+    assert layer.channel_unit == 1
+
+
 def test_kernels_of_more_taps_than_an_integer_has_bits(any_keras):
     layers = any_keras.layers
     model = any_keras.Sequential([layers.Input((16, 16, 2)), layers.Conv2D(4, 9, name="large")])

@@ -101,6 +101,33 @@ def test_ragged_last_block_is_shared_too(rng):
         assert (block == block[..., :1]).all()
 
 
+@pytest.mark.parametrize("balance", ["layer", "filter"])
+@pytest.mark.parametrize("block", [1, 4])
+@pytest.mark.parametrize("channels", [8, 10])
+def test_quads_keep_the_most_energy(rng, balance, block, channels):
+    for _ in range(10):
+        shape = (1, 1, channels, 4)
+        constraint = KernelConstraint(shape, None, 2.0, balance, block, unit=4)
+        weights = rng.normal(size=shape).astype(np.float32)
+        mask = constraint.expand(constraint.project(weights))
+        starts = range(0, channels, 4)
+        for start in starts:
+            quad = mask[0, 0, start : start + 4]
+            assert (quad == quad[:1]).all()
+            if block > 1:
+                assert (quad == quad[:, :1]).all()
+        # Every choice of as many quads, by brute force.
+        energy = np.square(weights[0, 0])
+        filters = [range(g * block, (g + 1) * block) for g in range(4 // block)]
+        quads = np.array([[energy[s : s + 4][:, f].sum() for f in filters] for s in starts])
+        columns = [quads.ravel()] if balance == "layer" else list(quads.T)
+        best = sum(
+            max(map(sum, itertools.combinations(column, kept_kernels(len(column), 2.0))))
+            for column in columns
+        )
+        assert np.square(weights[mask]).sum() == pytest.approx(best, rel=1e-5)
+
+
 def test_equal_kernels_still_give_the_exact_count():
     constraint = KernelConstraint((3, 3, 8, 8), None, 4.0)
     mask = constraint.expand(constraint.project(np.ones((3, 3, 8, 8), np.float32)))

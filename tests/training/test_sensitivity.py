@@ -41,6 +41,26 @@ def test_measures_layers_one_at_a_time_and_changes_nothing(any_keras):
         np.testing.assert_array_equal(np.asarray(weight), old)
 
 
+def test_quads_are_kept_together(any_keras):
+    model = small_cnn(any_keras)
+    config = {"pattern_set": "pconv4", "pointwise_unit": "quad"}
+    seen = []
+
+    def score(model):
+        seen.append(np.asarray(model.get_layer("pointwise").kernel)[0, 0] != 0)
+        return 0.0
+
+    result = measure(model, config, score, rates=(1, 2))
+    kept = [mask for mask in seen if not mask.all()]
+    assert len(kept) == 1
+    channels, filters = kept[0].shape
+    assert channels % 4 == 0
+    quads = kept[0].reshape(channels // 4, 4, filters)
+    assert (quads == quads[:, :1]).all()
+    pointwise = next(item for item in result.layers if item.name == "pointwise")
+    assert pointwise.kept[1] == kept[0].sum() == channels * filters / 2
+
+
 def layer(name, weights, scores):
     rates = (1.0, 2.0, 4.0)
     return LayerSensitivity(name, weights, rates, tuple(int(weights / r) for r in rates), scores)
