@@ -89,11 +89,10 @@ TfLiteStatus InvokeKernel(TfLiteContext* context, TfLiteNode* node) {
   });
 }
 
-Status ReplaceNodes(TfLiteContext* context, const Partition& partition, TfLiteDelegate* delegate) {
-  std::vector<int> nodes;
-  for (const auto& [index, node] : partition.nodes) nodes.push_back(index);
-  nodes.insert(nodes.end(), partition.shape_nodes.begin(), partition.shape_nodes.end());
-  nodes.insert(nodes.begin(), static_cast<int>(nodes.size()));  // laid out as a TfLiteIntArray
+// `nodes` becomes a TfLiteIntArray, which begins with the number of its elements.
+Status ReplaceNodes(TfLiteContext* context, std::vector<int> nodes, TfLiteDelegate* delegate) {
+  if (nodes.empty()) return Status::Ok();
+  nodes.insert(nodes.begin(), static_cast<int>(nodes.size()));
 
   TfLiteRegistration registration = {};
   registration.init = InitKernel;
@@ -105,6 +104,18 @@ Status ReplaceNodes(TfLiteContext* context, const Partition& partition, TfLiteDe
   const TfLiteStatus status = context->ReplaceNodeSubsetsWithDelegateKernels(
       context, registration, reinterpret_cast<const TfLiteIntArray*>(nodes.data()), delegate);
   return status == kTfLiteOk ? Status::Ok() : Status::Error("the runtime cannot replace the nodes");
+}
+
+// Nodes on float32 and on int8 activations never share an engine.
+Status ReplaceNodes(TfLiteContext* context, const Partition& partition, TfLiteDelegate* delegate) {
+  std::vector<int> float32, int8;
+  for (const auto& [index, node] : partition.nodes) {
+    (partition.int8_nodes.count(index) != 0 ? int8 : float32).push_back(index);
+  }
+  auto& only = int8.empty() ? float32 : int8;  // a model of both has no shape nodes
+  only.insert(only.end(), partition.shape_nodes.begin(), partition.shape_nodes.end());
+  PCONV_RETURN_IF_ERROR(ReplaceNodes(context, std::move(float32), delegate));
+  return ReplaceNodes(context, std::move(int8), delegate);
 }
 
 TfLiteStatus PrepareDelegate(TfLiteContext* context, TfLiteDelegate* delegate) {

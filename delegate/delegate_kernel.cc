@@ -24,9 +24,7 @@ class ValueTable {
     const auto [it, is_new] = index_.emplace(tensor, static_cast<int>(graph_->values.size()));
     if (is_new) {
       const TfLiteTensor& t = *GetTensor(context_, tensor);
-      graph_->values.push_back({t.name != nullptr ? t.name : "", ShapeOf(t),
-                                IsConstant(t) ? t.data.f : nullptr,
-                                t.type == kTfLiteInt8 ? ValueType::kInt8 : ValueType::kFloat32});
+      graph_->values.push_back(ValueOf(t));
     }
     return it->second;
   }
@@ -37,6 +35,25 @@ class ValueTable {
   }
 
  private:
+  static Value ValueOf(const TfLiteTensor& tensor) {
+    Value value = {tensor.name != nullptr ? tensor.name : "", ShapeOf(tensor)};
+    if (tensor.type == kTfLiteFloat32) {
+      value.data = IsConstant(tensor) ? tensor.data.f : nullptr;
+      return value;
+    }
+    value.type = tensor.type == kTfLiteInt8 ? ValueType::kInt8 : ValueType::kInt32;
+    if (!IsConstant(tensor)) {
+      value.quantization = {tensor.params.scale, tensor.params.zero_point};
+      return value;
+    }
+    value.integers = tensor.data.raw;
+    const auto* affine = static_cast<const TfLiteAffineQuantization*>(tensor.quantization.params);
+    if (value.type == ValueType::kInt8 && affine != nullptr) {  // which the node's reader checked
+      value.channel_scales.assign(affine->scale->data, affine->scale->data + affine->scale->size);
+    }
+    return value;
+  }
+
   const TfLiteContext* context_;
   Graph* graph_;
   std::map<int, int> index_;

@@ -245,6 +245,10 @@ Status InferNode(const Graph& graph, const Node& node, Shape* output) {
             *output = input;
             return Status::Ok();
           },
+          [&](const QuantizeNode&) {
+            *output = input;
+            return Status::Ok();
+          },
       },
       node.op);
 }
@@ -275,6 +279,7 @@ const char* OpName(const Node& node) {
                         [](const ConcatNode&) { return "Concat"; },
                         [](const ReshapeNode&) { return "Reshape"; },
                         [](const SoftmaxNode&) { return "Softmax"; },
+                        [](const QuantizeNode&) { return "Quantize"; },
                     },
                     node.op);
 }

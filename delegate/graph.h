@@ -15,14 +15,19 @@ namespace pconv {
 
 using Shape = std::vector<int>;  // NHWC for rank 4
 
-enum class ValueType { kFloat32, kInt8 };
+enum class ValueType { kFloat32, kInt8, kInt32 };
 
-// An activation (data == nullptr) or a float32 constant. Constants stay owned by the model file.
+// An activation (neither data nor integers) or a constant. Constants stay owned by the model file.
 struct Value {
   std::string name;
-  Shape shape;  // current shape; of activations updated by InferShapes()
-  const float* data = nullptr;
+  Shape shape;                  // current shape; of activations updated by InferShapes()
+  const float* data = nullptr;  // float32 constants
   ValueType type = ValueType::kFloat32;
+  Quantization quantization = {};  // of an int8 activation
+  // Constants of int8 layers: int8 filters, with a scale for each of their output channels or one
+  // for all, and int32 biases.
+  const void* integers = nullptr;
+  std::vector<float> channel_scales = {};
 };
 
 struct PConv2DNode {
@@ -64,7 +69,7 @@ struct UnaryNode {
   UnaryKind kind = UnaryKind::kRelu;
   float alpha = 0.0f;  // kLeakyRelu
 };
-// Zero padding per dimension.
+// Padding with zeros (int8: with the zero point) per dimension.
 struct PadNode {
   std::vector<std::pair<int, int>> pads;
 };
@@ -83,6 +88,8 @@ struct ReshapeNode {
 struct SoftmaxNode {
   float beta = 1.0f;
 };
+// From float32 to int8, back, or from one quantisation to another: as its two values say.
+struct QuantizeNode {};
 
 struct Node {
   std::string name;         // of the output tensor, for profiles and messages
@@ -90,7 +97,8 @@ struct Node {
   std::vector<int> inputs;  // activations (or constants of BinaryNode); indices into Graph::values
   int output = -1;
   std::variant<PConv2DNode, Conv2DNode, DepthwiseConv2DNode, FullyConnectedNode, Pool2DNode,
-               BinaryNode, UnaryNode, PadNode, GlobalMeanNode, ConcatNode, ReshapeNode, SoftmaxNode>
+               BinaryNode, UnaryNode, PadNode, GlobalMeanNode, ConcatNode, ReshapeNode, SoftmaxNode,
+               QuantizeNode>
       op;
 };
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "delegate/lowering/int8_rules.h"
 #include "tflite_ops/layer_reader.h"
 #include "tflite_ops/tflite_node.h"
 
@@ -15,8 +16,9 @@ namespace {
 // Inputs, outputs and constants of one node, checked on access.
 class NodeInputs {
  public:
-  NodeInputs(const TfLiteContext* context, const TfLiteNode& node)
-      : context_(context), node_(node) {}
+  // `type` is that of the node's activations and, where it multiplies by a constant, of that.
+  NodeInputs(const TfLiteContext* context, const TfLiteNode& node, TfLiteType type)
+      : context_(context), node_(node), type_(type) {}
 
   int count() const { return node_.inputs->size; }
   int id(int i) const { return i < count() ? node_.inputs->data[i] : kTfLiteOptionalTensor; }
@@ -29,22 +31,28 @@ class NodeInputs {
                          (highest > lowest ? " to " + std::to_string(highest) : ""));
   }
 
-  // A float32 tensor that some operation computes or the user sets.
+  bool are_int8() const { return type_ == kTfLiteInt8; }
+
+  // A tensor that some operation computes or the user sets.
   Status ExpectActivation(int i) const {
-    PCONV_RETURN_IF_ERROR(ExpectFloat(i));
+    PCONV_RETURN_IF_ERROR(ExpectType(i, type_));
+    return ExpectNotConstant(i);
+  }
+
+  Status ExpectNotConstant(int i) const {
     if (!IsConstant(*tensor(i))) return Status::Ok();
     return Status::Error("input " + std::to_string(i) + " is constant");
   }
 
-  Status ExpectFloat(int i) const {
+  Status ExpectType(int i, TfLiteType type) const {
     const TfLiteTensor* t = tensor(i);
     if (t == nullptr) return Status::Error("input " + std::to_string(i) + " is absent");
-    return CheckFloat(*t, "input " + std::to_string(i));
+    return CheckType(*t, type, "input " + std::to_string(i));
   }
 
-  static Status CheckFloat(const TfLiteTensor& t, const std::string& what) {
-    if (t.type != kTfLiteFloat32) {
-      return Status::Error(what + " is " + TypeName(t.type) + ", expected float32");
+  static Status CheckType(const TfLiteTensor& t, TfLiteType type, const std::string& what) {
+    if (t.type != type) {
+      return Status::Error(what + " is " + TypeName(t.type) + ", expected " + TypeName(type));
     }
     return CheckPlain(t, what);
   }
@@ -56,9 +64,17 @@ class NodeInputs {
     return Status::Ok();
   }
 
-  // A float32 constant whose shape has `rank` positive dimensions.
-  Status ExpectConstant(int i, int rank) const {
-    PCONV_RETURN_IF_ERROR(ExpectFloat(i));
+  // A filter whose shape has `rank` positive dimensions, of which `channels` counts its outputs.
+  Status ExpectFilter(int i, int rank, int channels) const {
+    PCONV_RETURN_IF_ERROR(ExpectConstant(i, rank, type_));
+    if (!are_int8()) return Status::Ok();
+    std::vector<float> scales;
+    return ReadChannelScales(*tensor(i), channels, "input " + std::to_string(i), &scales);
+  }
+
+  // A constant whose shape has `rank` positive dimensions.
+  Status ExpectConstant(int i, int rank, TfLiteType type) const {
+    PCONV_RETURN_IF_ERROR(ExpectType(i, type));
     const TfLiteTensor& t = *tensor(i);
     const std::string what = "input " + std::to_string(i);
     if (!IsConstant(t)) return Status::Error(what + " is not constant");
@@ -70,7 +86,7 @@ class NodeInputs {
   }
 
   static Status CheckBytes(const TfLiteTensor& t, const std::string& what) {
-    uint64_t bytes = sizeof(float);
+    uint64_t bytes = t.type == kTfLiteInt8 ? sizeof(int8_t) : sizeof(float);
     for (int d = 0; d < t.dims->size; ++d) {
       if (t.dims->data[d] <= 0) return Status::Error(what + " is empty");
       bytes *= static_cast<uint64_t>(t.dims->data[d]);
@@ -85,7 +101,7 @@ class NodeInputs {
   Status ReadBias(int i, int channels, int* bias) const {
     *bias = -1;
     if (tensor(i) == nullptr) return Status::Ok();
-    PCONV_RETURN_IF_ERROR(ExpectConstant(i, 1));
+    PCONV_RETURN_IF_ERROR(ExpectConstant(i, 1, are_int8() ? kTfLiteInt32 : kTfLiteFloat32));
     if (tensor(i)->dims->data[0] != channels) {
       return Status::Error("bias has " + std::to_string(tensor(i)->dims->data[0]) +
                            " elements, expected " + std::to_string(channels));
@@ -123,6 +139,7 @@ class NodeInputs {
  private:
   const TfLiteContext* context_;
   const TfLiteNode& node_;
+  const TfLiteType type_;
 };
 
 Status ReadActivation(TfLiteFusedActivation found, Activation* activation) {
@@ -188,7 +205,7 @@ Status ReadConv2D(const NodeInputs& inputs, const TfLiteNode& node, Node* result
   PCONV_RETURN_IF_ERROR(inputs.ExpectCount(2, 3));
   PCONV_RETURN_IF_ERROR(inputs.ExpectActivation(0));
   PCONV_RETURN_IF_ERROR(inputs.ExpectRank(0, 4));
-  PCONV_RETURN_IF_ERROR(inputs.ExpectConstant(1, 4));
+  PCONV_RETURN_IF_ERROR(inputs.ExpectFilter(1, 4, 0));
   const int* filter = inputs.tensor(1)->dims->data;
   Conv2DNode op;
   PCONV_RETURN_IF_ERROR(ReadWindow(params.padding, filter[1], filter[2], params.stride_height,
@@ -207,7 +224,7 @@ Status ReadDepthwiseConv2D(const NodeInputs& inputs, const TfLiteNode& node, Nod
   PCONV_RETURN_IF_ERROR(inputs.ExpectCount(2, 3));
   PCONV_RETURN_IF_ERROR(inputs.ExpectActivation(0));
   PCONV_RETURN_IF_ERROR(inputs.ExpectRank(0, 4));
-  PCONV_RETURN_IF_ERROR(inputs.ExpectConstant(1, 4));
+  PCONV_RETURN_IF_ERROR(inputs.ExpectFilter(1, 4, 3));
   const int* filter = inputs.tensor(1)->dims->data;
   const int channels = inputs.tensor(0)->dims->data[3];
   if (filter[0] != 1 || channels <= 0 || filter[3] % channels != 0) {
@@ -231,7 +248,7 @@ Status ReadFullyConnected(const NodeInputs& inputs, const TfLiteNode& node, Node
   const auto& params = *static_cast<const TfLiteFullyConnectedParams*>(node.builtin_data);
   PCONV_RETURN_IF_ERROR(inputs.ExpectCount(2, 3));
   PCONV_RETURN_IF_ERROR(inputs.ExpectActivation(0));
-  PCONV_RETURN_IF_ERROR(inputs.ExpectConstant(1, 2));
+  PCONV_RETURN_IF_ERROR(inputs.ExpectFilter(1, 2, 0));
   if (params.weights_format != 0) return Status::Error("weights are shuffled");
   FullyConnectedNode op;
   PCONV_RETURN_IF_ERROR(ReadActivation(params.activation, &op.activation));
@@ -265,7 +282,11 @@ Status ReadBinary(BinaryKind kind, TfLiteFusedActivation activation, const NodeI
   op.kind = kind;
   PCONV_RETURN_IF_ERROR(ReadActivation(activation, &op.activation));
   for (int i = 0; i < 2; ++i) {
-    PCONV_RETURN_IF_ERROR(inputs.ExpectFloat(i));
+    if (inputs.are_int8()) {
+      PCONV_RETURN_IF_ERROR(inputs.ExpectActivation(i));
+      continue;
+    }
+    PCONV_RETURN_IF_ERROR(inputs.ExpectType(i, kTfLiteFloat32));
     if (IsConstant(*inputs.tensor(i))) {
       PCONV_RETURN_IF_ERROR(
           NodeInputs::CheckBytes(*inputs.tensor(i), "input " + std::to_string(i)));
@@ -396,6 +417,25 @@ Status ReadSoftmax(const NodeInputs& inputs, const TfLiteNode& node, Node* resul
   return Status::Ok();
 }
 
+// QUANTIZE and DEQUANTIZE, whose two types are not the same or have two quantisations.
+Status ReadQuantize(const NodeInputs& inputs, const TfLiteTensor& output, Node* result) {
+  PCONV_RETURN_IF_ERROR(inputs.ExpectCount(1, 1));
+  const TfLiteTensor* input = inputs.tensor(0);
+  if (input == nullptr) return Status::Error("input 0 is absent");
+  const auto is_either = [](const TfLiteTensor& t) {
+    return t.type == kTfLiteFloat32 || t.type == kTfLiteInt8;
+  };
+  if (!is_either(*input) || !is_either(output)) {
+    return Status::Error(std::string("turns ") + TypeName(input->type) + " into " +
+                         TypeName(output.type) + ", expected float32 and int8");
+  }
+  PCONV_RETURN_IF_ERROR(NodeInputs::CheckPlain(*input, "input 0"));
+  PCONV_RETURN_IF_ERROR(inputs.ExpectNotConstant(0));
+  result->inputs = {inputs.id(0)};
+  result->op = QuantizeNode{};
+  return Status::Ok();
+}
+
 const std::map<int, const char*>& BuiltinNames() {
   static const auto* names = new std::map<int, const char*>{
       {kTfLiteBuiltinAdd, "ADD"},
@@ -403,6 +443,7 @@ const std::map<int, const char*>& BuiltinNames() {
       {kTfLiteBuiltinConcatenation, "CONCATENATION"},
       {kTfLiteBuiltinConv2d, "CONV_2D"},
       {kTfLiteBuiltinDepthwiseConv2d, "DEPTHWISE_CONV_2D"},
+      {kTfLiteBuiltinDequantize, "DEQUANTIZE"},
       {kTfLiteBuiltinFullyConnected, "FULLY_CONNECTED"},
       {kTfLiteBuiltinHardSwish, "HARD_SWISH"},
       {kTfLiteBuiltinLeakyRelu, "LEAKY_RELU"},
@@ -412,6 +453,7 @@ const std::map<int, const char*>& BuiltinNames() {
       {kTfLiteBuiltinMul, "MUL"},
       {kTfLiteBuiltinPack, "PACK"},
       {kTfLiteBuiltinPad, "PAD"},
+      {kTfLiteBuiltinQuantize, "QUANTIZE"},
       {kTfLiteBuiltinRelu, "RELU"},
       {kTfLiteBuiltinRelu6, "RELU6"},
       {kTfLiteBuiltinReluN1To1, "RELU_N1_TO_1"},
@@ -444,6 +486,9 @@ Status ReadBuiltin(int code, const NodeInputs& inputs, const TfLiteNode& node,
       return ReadPad(inputs, result);
     case kTfLiteBuiltinReshape:
       return ReadReshape(inputs, node, output, result);
+    case kTfLiteBuiltinQuantize:
+    case kTfLiteBuiltinDequantize:
+      return ReadQuantize(inputs, output, result);
     default:
       break;
   }
@@ -487,6 +532,23 @@ Status ReadBuiltin(int code, const NodeInputs& inputs, const TfLiteNode& node,
   }
 }
 
+// Whether there are int8 kernels for the node.
+Status CheckInt8(const TfLiteContext* context, const TfLiteTensor& output, const Node& node) {
+  const auto port = [](const TfLiteTensor& tensor, const std::string& what, Int8Port* read) {
+    read->type = tensor.type == kTfLiteInt8 ? ValueType::kInt8 : ValueType::kFloat32;
+    return read->type == ValueType::kInt8 ? ReadQuantization(tensor, what, &read->quantization)
+                                          : Status::Ok();
+  };
+  std::vector<Int8Port> inputs(node.inputs.size());
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    PCONV_RETURN_IF_ERROR(
+        port(*GetTensor(context, node.inputs[i]), "input " + std::to_string(i), &inputs[i]));
+  }
+  Int8Port written;
+  PCONV_RETURN_IF_ERROR(port(output, "output", &written));
+  return CheckInt8Node(node, inputs, written);
+}
+
 }  // namespace
 
 bool IsPConv2D(const TfLiteRegistration& registration) {
@@ -513,13 +575,17 @@ Status ReadNode(const TfLiteContext* context, const TfLiteNode& node,
   const TfLiteTensor* output = GetTensor(context, result->output);
   if (output == nullptr) return Status::Error("output is absent");
   result->name = output->name != nullptr ? output->name : "";
-  PCONV_RETURN_IF_ERROR(IsPConv2D(registration) ? NodeInputs::CheckPlain(*output, "output")
-                                                : NodeInputs::CheckFloat(*output, "output"));
+  const bool is_int8 = output->type == kTfLiteInt8;
+  PCONV_RETURN_IF_ERROR(is_int8 || IsPConv2D(registration)
+                            ? NodeInputs::CheckPlain(*output, "output")
+                            : NodeInputs::CheckType(*output, kTfLiteFloat32, "output"));
   if (IsConstant(*output)) return Status::Error("output is constant");
-  const NodeInputs inputs(context, node);
-  return IsPConv2D(registration)
-             ? ReadPConv2D(context, inputs, node, result)
-             : ReadBuiltin(registration.builtin_code, inputs, node, *output, result);
+  const NodeInputs inputs(context, node, output->type);
+  if (IsPConv2D(registration)) return ReadPConv2D(context, inputs, node, result);
+  PCONV_RETURN_IF_ERROR(ReadBuiltin(registration.builtin_code, inputs, node, *output, result));
+  return is_int8 || std::holds_alternative<QuantizeNode>(result->op)
+             ? CheckInt8(context, *output, *result)
+             : Status::Ok();
 }
 
 }  // namespace pconv

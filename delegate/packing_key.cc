@@ -33,6 +33,24 @@ void PackingKey::Add(const ConstantFloats& floats) {
   AddBytes(data, data != nullptr ? size * sizeof(float) : 0);
 }
 
+void PackingKey::Add(const ConstantBytes& constant) {
+  const auto& [data, bytes] = constant;
+  AddNumber(data != nullptr);
+  AddBytes(data, data != nullptr ? bytes : 0);
+}
+
+void PackingKey::Add(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof(bits));
+  AddNumber(bits);
+}
+
+void PackingKey::Add(const Quantization& quantization) {
+  const auto& [scale, zero_point] = quantization;
+  Add(scale);
+  Add(zero_point);
+}
+
 void PackingKey::Add(const UIntArray& array) {
   Add(array.type());
   AddBytes(array.data(), array.bytes());
@@ -56,12 +74,7 @@ void PackingKey::Add(const FkwView& layer) {
   AddNumber(has_int8_activations);
   if (has_int8_activations) {
     AddBytes(int32_bias, bias_size * sizeof(int32_t));
-    for (const Quantization& tensor : {quantization.input, quantization.output}) {
-      uint32_t scale_bits;
-      std::memcpy(&scale_bits, &tensor.scale, sizeof(scale_bits));
-      AddNumber(scale_bits);
-      AddNumber(tensor.zero_point);
-    }
+    for (const Quantization& tensor : {quantization.input, quantization.output}) Add(tensor);
   } else {
     Add(ConstantFloats{bias, bias_size});
   }

@@ -36,6 +36,12 @@ struct ConstantFloats {
   size_t size = 0;
 };
 
+// A constant of the model file of another type.
+struct ConstantBytes {
+  const void* data = nullptr;
+  size_t bytes = 0;
+};
+
 class PackingKey {
   struct Visitor {
     PackingKey* key;
@@ -78,6 +84,9 @@ class PackingKey {
   }
   void Add(const Window& window);
   void Add(const ConstantFloats& floats);
+  void Add(const ConstantBytes& constant);
+  void Add(float value);
+  void Add(const Quantization& quantization);
   void Add(const FkwView& layer);
   // A struct with Fields().
   template <typename T>

@@ -60,8 +60,14 @@ Status CheckOutputs(const TfLiteContext* context, const ModelNode& node) {
   return Status::Ok();
 }
 
+bool IsInt8(const TfLiteContext* context, const Node& node) {
+  const auto is_int8 = [&](int tensor) { return GetTensor(context, tensor)->type == kTfLiteInt8; };
+  return is_int8(node.output) || std::any_of(node.inputs.begin(), node.inputs.end(), is_int8);
+}
+
 // Removes from `readable` the nodes that no chain of readable nodes connects to a PConv2D.
-void KeepConnected(const std::vector<ModelNode>& plan, std::map<int, Node>* readable) {
+void KeepConnected(const std::vector<ModelNode>& plan, const std::set<int>& int8_nodes,
+                   std::map<int, Node>* readable) {
   std::map<int, size_t> producer;  // readable node's position in the plan, by output tensor
   for (size_t i = 0; i < plan.size(); ++i) {
     const auto found = readable->find(plan[i].index);
@@ -73,7 +79,9 @@ void KeepConnected(const std::vector<ModelNode>& plan, std::map<int, Node>* read
     if (found == readable->end()) continue;
     for (const int input : found->second.inputs) {
       const auto from = producer.find(input);
-      if (from != producer.end()) sets.Join(i, from->second);
+      if (from == producer.end()) continue;
+      const int maker = plan[from->second].index;
+      if (int8_nodes.count(maker) == int8_nodes.count(plan[i].index)) sets.Join(i, from->second);
     }
   }
   std::set<size_t> around_pconv;
@@ -191,6 +199,7 @@ Status PartitionModel(TfLiteContext* context, Claim claim, Partition* partition)
     node.model_index = model_node.index;
     const Status status = ReadNode(context, *model_node.node, *model_node.registration, &node);
     if (status.ok()) {
+      if (IsInt8(context, node)) partition->int8_nodes.insert(model_node.index);
       partition->nodes.emplace(model_node.index, std::move(node));
       partition->num_pconv += is_pconv;
     } else if (is_pconv) {
@@ -203,8 +212,15 @@ Status PartitionModel(TfLiteContext* context, Claim claim, Partition* partition)
   if (partition->num_pconv > 0) {
     for (const ModelNode& node : plan) PCONV_RETURN_IF_ERROR(CheckOutputs(context, node));
   }
-  KeepConnected(plan, &partition->nodes);
-  partition->shape_nodes = FindShapeNodes(plan, partition->nodes);
+  KeepConnected(plan, partition->int8_nodes, &partition->nodes);
+  for (const ModelNode& node : plan) {
+    if (partition->nodes.count(node.index) == 0) partition->int8_nodes.erase(node.index);
+  }
+  // In a model of both types, what float32 nodes take first decides how int8 ones are split: what
+  // computes shapes is then left to the runtime.
+  const bool has_both =
+      !partition->int8_nodes.empty() && partition->int8_nodes.size() < partition->nodes.size();
+  if (!has_both) partition->shape_nodes = FindShapeNodes(plan, partition->nodes);
 
   for (const ModelNode& node : plan) {
     std::string line =

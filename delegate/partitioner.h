@@ -17,6 +17,7 @@ namespace pconv {
 struct Partition {
   // Claimed nodes by their index in the model, with tensor indices in place of value indices.
   std::map<int, Node> nodes;
+  std::set<int> int8_nodes;  // of `nodes`, those that read or write int8 activations
   // Integer nodes that only compute the shape of claimed reshapes in their own partition; claimed
   // and left out, because the graph infers that shape itself.
   std::set<int> shape_nodes;
@@ -29,6 +30,8 @@ struct Partition {
 // Takes every PConv2D; one that is malformed is an error, because nobody else can run it. With
 // Claim::kAll also the float32 builtin nodes that are connected to a PConv2D through nodes that can
 // be taken, so that networks without PConv2D stay as they are.
+// Nodes are connected through int8 activations, or through float32 ones: what quantises a float32
+// network's results does not connect it to a PConv2D.
 Status PartitionModel(TfLiteContext* context, Claim claim, Partition* partition);
 
 }  // namespace pconv

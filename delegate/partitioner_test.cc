@@ -29,6 +29,24 @@ class PartitionerTest : public ::testing::Test {
     runtime_.AddBuiltinNode(code, {input}, {output}, 0);
     return output;
   }
+  // The same on int8.
+  int Int8Image(const std::string& name) {
+    return runtime_.AddInt8Activation({1, 4, 4, 8}, name, {0.5f, 3});
+  }
+  int Int8PConv(int input) {
+    testing::RandomLayerSpec spec;
+    spec.int8_activations = true;
+    testing::OwnedLayer layer = testing::RandomLayer(spec, &rng_);
+    const int output = Int8Image("pconv");
+    runtime_.AddCustomNode("PConv2D", runtime_.AddLayerInputs(input, &layer), {output},
+                           testing::EncodeOptions(layer.options));
+    return output;
+  }
+  int Int8Reshape(int input, int shape) {
+    const int output = Int8Image("reshape");
+    runtime_.AddBuiltinNode(kTfLiteBuiltinReshape, {input, shape}, {output}, 0);
+    return output;
+  }
   int Foreign(int input) {
     const int output = Image("foreign");
     runtime_.AddCustomNode("Foreign", {input}, {output}, {});
@@ -95,8 +113,26 @@ TEST_F(PartitionerTest, LeavesOtherTypes) {
   runtime_.tensor(quantized).type = kTfLiteInt8;
   Builtin(kTfLiteBuiltinTanh, quantized);
   Builtin(kTfLiteBuiltinTanh, x);
-  EXPECT_EQ(Fates(), (Lines{kClaimed, "refused, output is int8, expected float32",
+  EXPECT_EQ(Fates(), (Lines{kClaimed, "refused, input 0 is float32, expected int8",
                             "refused, input 0 is int8, expected float32", kClaimed}));
+}
+
+TEST_F(PartitionerTest, TakesInt8NodesAroundInt8PConv2D) {
+  const int shape = runtime_.AddConstant(std::vector<int>{1, 4, 4, 8});
+  Int8Reshape(Int8PConv(Int8Reshape(Int8Image("in"), shape)), shape);
+  EXPECT_EQ(Fates(), (Lines{kClaimed, kClaimed, kClaimed}));
+  EXPECT_EQ(partition_.int8_nodes, (std::set<int>{0, 1, 2}));
+}
+
+// Each is connected to a PConv2D of its own type.
+TEST_F(PartitionerTest, KeepsTypesApart) {
+  const int shape = runtime_.AddConstant(std::vector<int>{1, 4, 4, 8});
+  Builtin(kTfLiteBuiltinRelu, PConv(Image("in")));
+  Int8Reshape(Int8PConv(Int8Image("in")), shape);
+  Int8Reshape(Int8Image("apart"), shape);
+  EXPECT_EQ(Fates(), (Lines{kClaimed, kClaimed, kClaimed, kClaimed, kApart}));
+  EXPECT_EQ(partition_.int8_nodes, (std::set<int>{2, 3}));
+  EXPECT_EQ(partition_.num_pconv, 2);
 }
 
 TEST_F(PartitionerTest, LeavesModelsWithoutPConv2D) {

@@ -152,6 +152,24 @@ int FakeRuntime::AddConstant(const std::vector<int>& shape, const std::vector<fl
   return AddConstant(kTfLiteFloat32, shape, values.data(), values.size() * sizeof(float));
 }
 
+int FakeRuntime::AddInt8Filter(const std::vector<int>& shape, const std::vector<int8_t>& values,
+                               const std::vector<float>& scales, int axis) {
+  const int i = AddConstant(kTfLiteInt8, shape, values.data(), values.size());
+  const auto allocate = [&](size_t bytes) {
+    return static_cast<void*>(buffers_.emplace_back(new char[bytes]()).get());
+  };
+  const size_t bytes = scales.size() * sizeof(float);
+  auto* scale = static_cast<TfLiteFloatArray*>(allocate(sizeof(TfLiteFloatArray) + bytes));
+  scale->size = static_cast<int>(scales.size());
+  std::copy(scales.begin(), scales.end(), scale->data);
+  auto* zero_point = static_cast<TfLiteIntArray*>(allocate(sizeof(TfLiteIntArray) + bytes));
+  zero_point->size = scale->size;
+  auto* affine = static_cast<TfLiteAffineQuantization*>(allocate(sizeof(TfLiteAffineQuantization)));
+  *affine = {scale, zero_point, axis};
+  tensors_[i].quantization = {kTfLiteAffineQuantization, affine};
+  return i;
+}
+
 int FakeRuntime::AddConstant(const std::vector<int>& values) {
   return AddConstant(kTfLiteInt32, {static_cast<int>(values.size())}, values.data(),
                      values.size() * sizeof(int));

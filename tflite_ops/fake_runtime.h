@@ -26,6 +26,9 @@ class FakeRuntime {
   // The bytes are copied into an allocation of exactly their size.
   int AddConstant(TfLiteType type, const std::vector<int>& shape, const void* data, size_t bytes);
   int AddConstant(const std::vector<int>& shape, const std::vector<float>& values);
+  // An int8 filter with scales along dimension `axis`; zero points are 0.
+  int AddInt8Filter(const std::vector<int>& shape, const std::vector<int8_t>& values,
+                    const std::vector<float>& scales, int axis);
   int AddConstant(const std::vector<int>& values);
   // Constants of a layer, behind `activation`: the inputs of a PConv2D.
   std::vector<int> AddLayerInputs(int activation, OwnedLayer* layer);

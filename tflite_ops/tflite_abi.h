@@ -72,6 +72,11 @@ typedef struct TfLiteIntArray {
   int data[];
 } TfLiteIntArray;
 
+typedef struct TfLiteFloatArray {
+  int size;
+  float data[];
+} TfLiteFloatArray;
+
 typedef union TfLitePtrUnion {
   int32_t* i32;
   int64_t* i64;
@@ -86,10 +91,22 @@ typedef struct TfLiteQuantizationParams {
   int32_t zero_point;
 } TfLiteQuantizationParams;
 
+typedef enum TfLiteQuantizationType {
+  kTfLiteNoQuantization = 0,
+  kTfLiteAffineQuantization = 1,
+} TfLiteQuantizationType;
+
 typedef struct TfLiteQuantization {
-  int type;
+  TfLiteQuantizationType type;
   void* params;
 } TfLiteQuantization;
+
+// Behind TfLiteQuantization::params.
+typedef struct TfLiteAffineQuantization {
+  TfLiteFloatArray* scale;
+  TfLiteIntArray* zero_point;
+  int32_t quantized_dimension;
+} TfLiteAffineQuantization;
 
 struct TfLiteContext;
 struct TfLiteDelegate;
@@ -201,6 +218,7 @@ typedef enum {
   kTfLiteBuiltinConcatenation = 2,
   kTfLiteBuiltinConv2d = 3,
   kTfLiteBuiltinDepthwiseConv2d = 4,
+  kTfLiteBuiltinDequantize = 6,
   kTfLiteBuiltinFullyConnected = 9,
   kTfLiteBuiltinLogistic = 14,
   kTfLiteBuiltinMaxPool2d = 17,
@@ -220,6 +238,7 @@ typedef enum {
   kTfLiteBuiltinShape = 77,
   kTfLiteBuiltinPack = 83,
   kTfLiteBuiltinLeakyRelu = 98,
+  kTfLiteBuiltinQuantize = 114,
   kTfLiteBuiltinHardSwish = 117,
 } TfLiteBuiltinOperator;
 

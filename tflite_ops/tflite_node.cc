@@ -104,6 +104,39 @@ Status ReadPConvQuantization(const TfLiteContext* context, const TfLiteNode& nod
   return Status::Ok();
 }
 
+Status ReadQuantization(const TfLiteTensor& tensor, const std::string& what,
+                        Quantization* quantization) {
+  *quantization = {tensor.params.scale, tensor.params.zero_point};
+  return CheckQuantization(what.c_str(), *quantization);
+}
+
+Status ReadChannelScales(const TfLiteTensor& tensor, int axis, const std::string& what,
+                         std::vector<float>* scales) {
+  const auto* affine = static_cast<const TfLiteAffineQuantization*>(tensor.quantization.params);
+  if (tensor.quantization.type != kTfLiteAffineQuantization || affine == nullptr ||
+      affine->scale == nullptr || affine->scale->size <= 0) {
+    return Status::Error(what + " has no scales");
+  }
+  const int found = affine->scale->size, channels = tensor.dims->data[axis];
+  if (found != 1 && (found != channels || affine->quantized_dimension != axis)) {
+    return Status::Error(what + " has " + std::to_string(found) + " scales along dimension " +
+                         std::to_string(affine->quantized_dimension) + ", expected one or " +
+                         std::to_string(channels) + " along dimension " + std::to_string(axis));
+  }
+  scales->assign(affine->scale->data, affine->scale->data + found);
+  for (const float scale : *scales) {
+    PCONV_RETURN_IF_ERROR(CheckQuantization(what.c_str(), {scale, 0}));
+  }
+  const TfLiteIntArray* zero_points = affine->zero_point;
+  for (int i = 0; zero_points != nullptr && i < zero_points->size; ++i) {
+    if (zero_points->data[i] != 0) {
+      return Status::Error(what + " has the zero point " + std::to_string(zero_points->data[i]) +
+                           ", expected 0");
+    }
+  }
+  return Status::Ok();
+}
+
 Status ResizeTensor(TfLiteContext* context, int tensor, const std::vector<int>& shape) {
   TfLiteTensor* output = &context->tensors[tensor];
   if (ShapeOf(*output) == shape) return Status::Ok();

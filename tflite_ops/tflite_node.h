@@ -2,8 +2,10 @@
 #ifndef PCONV_TF_TFLITE_OPS_TFLITE_NODE_H_
 #define PCONV_TF_TFLITE_OPS_TFLITE_NODE_H_
 
+#include <string>
 #include <vector>
 
+#include "tflite_ops/core/quantization.h"
 #include "tflite_ops/core/status.h"
 #include "tflite_ops/pconv_kernel.h"
 #include "tflite_ops/tflite_abi.h"
@@ -32,6 +34,15 @@ Status ReadPConvConstants(const TfLiteContext* context, const TfLiteNode& node,
 // FkwView's to say: 0 stands for a tensor without a single scale.
 Status ReadPConvQuantization(const TfLiteContext* context, const TfLiteNode& node, bool* is_int8,
                              PConvQuantization* quantization);
+
+// What an int8 activation stands for; the error begins with `what`.
+Status ReadQuantization(const TfLiteTensor& tensor, const std::string& what,
+                        Quantization* quantization);
+
+// The scales of an int8 constant: one for all, or one for each index of dimension `axis`. All must
+// be finite and above 0, all zero points 0; the error begins with `what`.
+Status ReadChannelScales(const TfLiteTensor& tensor, int axis, const std::string& what,
+                         std::vector<float>* scales);
 
 // Resizes an output unless it has that shape already.
 Status ResizeTensor(TfLiteContext* context, int tensor, const std::vector<int>& shape);

@@ -26,6 +26,9 @@ Status PlanOperation(const Task& task, const GlobalMeanNode& op, PlanBuilder* bu
 Status PlanOperation(const Task& task, const ConcatNode& op, PlanBuilder* builder);
 Status PlanOperation(const Task& task, const ReshapeNode& op, PlanBuilder* builder);
 Status PlanOperation(const Task& task, const SoftmaxNode& op, PlanBuilder* builder);
+inline Status PlanOperation(const Task&, const QuantizeNode&, PlanBuilder*) {
+  return Status::Error("it has no int8 activations");
+}
 
 }  // namespace pconv::opencl
 

@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include "delegate/lowering/int8_rules.h"
+#include "delegate/reference/int8_kernels.h"
 #include "delegate/reference/reference_kernels.h"
 #include "tflite_ops/core/reference.h"
 
@@ -18,6 +20,7 @@ class ReferenceEngine : public Engine {
   ReferenceEngine(Graph* graph, const EngineOptions& options) : graph_(*graph), options_(options) {}
 
   Status Resize() override {
+    if (!IsFloat32(graph_)) PCONV_RETURN_IF_ERROR(CheckInt8Graph(graph_));
     buffers_.assign(graph_.values.size(), {});
     for (const Node& node : graph_.nodes) {
       size_t elements = 1;
@@ -98,6 +101,16 @@ class ReferenceEngine : public Engine {
       RunPConv2D<float>(node, op.layer);
     }
   }
+  bool IsInt8(const Node& node) const {
+    return graph_.values[node.output].type == ValueType::kInt8;
+  }
+  reference::Int8Input Int8(const Node& node, size_t i = 0) const {
+    return {graph_.values[node.inputs[i]], static_cast<const int8_t*>(reading_[node.inputs[i]])};
+  }
+  reference::Int8Output Int8Out(const Node& node) const {
+    return {graph_.values[node.output], static_cast<int8_t*>(writing_[node.output])};
+  }
+
   void RunNode(const Node& node, const Conv2DNode& op) {
     reference::Conv2D(op, Input(node), Value(op.filter), Bias(op.bias), Output(node));
   }
@@ -108,30 +121,44 @@ class ReferenceEngine : public Engine {
     reference::FullyConnected(op, Input(node), Value(op.filter), Bias(op.bias), Output(node));
   }
   void RunNode(const Node& node, const Pool2DNode& op) {
+    if (IsInt8(node)) return reference::Int8Pool2D(op, Int8(node), Int8Out(node));
     reference::Pool2D(op, Input(node), Output(node));
   }
   void RunNode(const Node& node, const BinaryNode& op) {
+    if (IsInt8(node)) return reference::Int8Binary(op, Int8(node), Int8(node, 1), Int8Out(node));
     reference::Binary(op, Input(node), Input(node, 1), Output(node));
   }
   void RunNode(const Node& node, const UnaryNode& op) {
     reference::Unary(op, Input(node), Output(node));
   }
   void RunNode(const Node& node, const PadNode& op) {
+    if (IsInt8(node)) return reference::Int8Pad(op, Int8(node), Int8Out(node));
     reference::Pad(op, Input(node), Output(node));
   }
   void RunNode(const Node& node, const GlobalMeanNode&) {
+    if (IsInt8(node)) return reference::Int8GlobalMean(Int8(node), Int8Out(node));
     reference::GlobalMean(Input(node), Output(node));
   }
   void RunNode(const Node& node, const ConcatNode& op) {
+    if (IsInt8(node)) {
+      std::vector<reference::Int8Input> inputs;
+      for (size_t i = 0; i < node.inputs.size(); ++i) inputs.push_back(Int8(node, i));
+      return reference::Int8Concat(op, inputs, Int8Out(node));
+    }
     std::vector<reference::ConstTensor> inputs;
     for (const int i : node.inputs) inputs.push_back(Value(i));
     reference::Concat(op, inputs, Output(node));
   }
   void RunNode(const Node& node, const ReshapeNode&) {
+    if (IsInt8(node)) return reference::Int8Reshape(Int8(node), Int8Out(node));
     reference::Reshape(Input(node), Output(node));
   }
   void RunNode(const Node& node, const SoftmaxNode& op) {
     reference::Softmax(op, Input(node), Output(node));
+  }
+  void RunNode(const Node& node, const QuantizeNode&) {
+    reference::Quantize(graph_.values[node.inputs[0]], reading_[node.inputs[0]],
+                        graph_.values[node.output], writing_[node.output]);
   }
 
   const Graph& graph_;

@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "delegate/cpu/int8/plain_kernels.h"
 #include "delegate/engine_options.h"
 
 namespace pconv::cpu::int8 {
@@ -83,6 +84,7 @@ struct DotKernels {
   // outputs[filter][pixel], rows `row_bytes` apart, to pixels[pixel][filter] for 16 pixels; those
   // that are null are skipped.
   void (*scatter)(const int8_t* outputs, size_t row_bytes, int filters, int8_t* const* pixels);
+  PlainKernels plain;
 };
 
 inline constexpr int kMaxVectors = 7;

@@ -76,12 +76,13 @@ struct Simd {
 };
 
 #include "delegate/cpu/int8/dots.inl"
+#include "delegate/cpu/int8/plain.inl"
 #include "delegate/cpu/int8/rearrange.inl"
 
 }  // namespace
 
 const DotKernels kAvx2DotKernels = {"avx2",       Isa::kAvx2,  Simd::kLanes, Dots,
-                                    GatherWindow, GatherQuads, Scatter};
+                                    GatherWindow, GatherQuads, Scatter,      kPlainKernels};
 
 }  // namespace pconv::cpu::int8
 

@@ -78,11 +78,12 @@ struct Simd {
 };
 
 #include "delegate/cpu/int8/dots.inl"
+#include "delegate/cpu/int8/plain.inl"
 #include "delegate/cpu/int8/rearrange.inl"
 
 }  // namespace
 
 const DotKernels kBaselineDotKernels = {"baseline",   Isa::kBaseline, Simd::kLanes, Dots,
-                                        GatherWindow, GatherQuads,    Scatter};
+                                        GatherWindow, GatherQuads,    Scatter,      kPlainKernels};
 
 }  // namespace pconv::cpu::int8

@@ -4,27 +4,22 @@
 #include <string>
 #include <vector>
 
-#include "delegate/cpu/int8/dot_conv.h"
+#include "delegate/cpu/int8/dot_weights.h"
+#include "delegate/cpu/int8/int8_step.h"
+#include "delegate/cpu/int8/value_slots.h"
 #include "delegate/log.h"
+#include "delegate/lowering/int8_rules.h"
 #include "delegate/packed_cache.h"
 
 namespace pconv::cpu {
 namespace {
 
+using int8::Buffers;
+using int8::StepPtr;
+
 // What an engine may take beside four times the memory of its tensors and weights
 // (docs/delegate.md).
 constexpr int64_t kAllowance = 16 << 20;
-
-int64_t Elements(const Shape& shape) {
-  int64_t elements = 1;
-  for (const int dim : shape) elements *= dim;
-  return elements;
-}
-
-NhwcShape AsNhwc(const Shape& shape) {
-  if (shape.size() == 2) return {shape[0], 1, 1, shape[1]};
-  return {shape[0], shape[1], shape[2], shape[3]};
-}
 
 // Bytes of the layer in the model file.
 int64_t StoredBytes(const FkwView& layer) {
@@ -41,52 +36,51 @@ class Int8Engine : public Engine {
       : graph_(*graph),
         options_(options),
         kernels_(int8::SelectDotKernels(options.isa)),
-        pool_(options.num_threads) {
-    for (const Node& node : graph_.nodes) {
-      const FkwView& layer = std::get<PConv2DNode>(node.op).layer;
-      auto weights = cache->GetOrMake(int8::PackingFor(layer, kernels_), int8::PackDotWeights);
-      convolutions_.push_back({weights, {layer, *weights, kernels_, &pool_}});
-    }
-  }
+        pool_(options.num_threads),
+        cache_(cache) {}
 
+  // A step for every node, and memory for the values between them.
   Status Resize() override {
-    buffers_.assign(graph_.values.size(), {});
-    std::vector<bool> stays(graph_.values.size(), true);
-    for (const int output : graph_.outputs) stays[output] = false;
-    for (size_t i = 0; i < graph_.nodes.size(); ++i) {
-      const Node& node = graph_.nodes[i];
-      const Shape& output = graph_.values[node.output].shape;
-      if (stays[node.output]) buffers_[node.output].resize(Elements(output));
-      convolutions_[i].kernel.Resize(AsNhwc(graph_.values[node.inputs[0]].shape), AsNhwc(output));
+    steps_.clear();  // a plan that an error or an exception leaves half made must not run
+    const int8::StepContext context = {graph_, kernels_, &pool_, cache_};
+    std::vector<StepPtr> steps;
+    for (const Node& node : graph_.nodes) {
+      steps.push_back(
+          std::visit([&](const auto& op) { return MakeStep(context, node, op); }, node.op));
+      if (steps.back() == nullptr) {
+        return Status::Error(std::string(OpName(node)) + " '" + node.name + "' has no int8 step");
+      }
     }
+    const int8::ValueSlots slots = int8::AssignSlots(graph_);
+    memory_.assign(slots.bytes.size(), {});
+    for (size_t i = 0; i < memory_.size(); ++i) memory_[i].resize(slots.bytes[i]);
+    buffers_.assign(graph_.values.size(), nullptr);
+    for (size_t i = 0; i < buffers_.size(); ++i) {
+      if (slots.of_value[i] >= 0) buffers_[i] = memory_[slots.of_value[i]].data();
+    }
+    steps_ = std::move(steps);
     if (options_.verbose) Explain();
     return Status::Ok();
   }
 
   Status Run(const std::vector<const void*>& inputs, const std::vector<void*>& outputs) override {
-    std::vector<const int8_t*>& reading = reading_;
-    std::vector<int8_t*>& writing = writing_;
-    reading.assign(graph_.values.size(), nullptr);
-    writing.assign(graph_.values.size(), nullptr);
-    for (size_t i = 0; i < buffers_.size(); ++i) reading[i] = writing[i] = buffers_[i].data();
+    if (steps_.empty()) return Status::Error("the engine has no plan for the inputs' shapes");
     for (size_t i = 0; i < inputs.size(); ++i) {
-      reading[graph_.inputs[i]] = static_cast<const int8_t*>(inputs[i]);
+      buffers_[graph_.inputs[i]] = const_cast<void*>(inputs[i]);  // which no step writes
     }
-    for (size_t i = 0; i < outputs.size(); ++i) {
-      reading[graph_.outputs[i]] = writing[graph_.outputs[i]] = static_cast<int8_t*>(outputs[i]);
-    }
+    for (size_t i = 0; i < outputs.size(); ++i) buffers_[graph_.outputs[i]] = outputs[i];
     profile_.clear();
     const auto start = std::chrono::steady_clock::now();
     const auto since_start = [&] {
       return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start)
           .count();
     };
-    for (size_t i = 0; i < graph_.nodes.size(); ++i) {
-      const Node& node = graph_.nodes[i];
+    for (size_t i = 0; i < steps_.size(); ++i) {
       const double begin = options_.profile ? since_start() : 0;
-      convolutions_[i].kernel.Run(reading[node.inputs[0]], writing[node.output]);
+      steps_[i]->Run(buffers_);
       if (!options_.profile) continue;
-      profile_.push_back({node.name, KernelOf(i), static_cast<int>(i), begin, since_start()});
+      profile_.push_back(
+          {graph_.nodes[i].name, KernelOf(i), static_cast<int>(i), begin, since_start()});
     }
     return Status::Ok();
   }
@@ -95,27 +89,20 @@ class Int8Engine : public Engine {
 
   int64_t arena_bytes() const override {
     int64_t bytes = 0;
-    for (const auto& buffer : buffers_) bytes += static_cast<int64_t>(buffer.size());
-    for (const Convolution& convolution : convolutions_) {
-      bytes += convolution.kernel.scratch_bytes();
-    }
+    for (const auto& slot : memory_) bytes += static_cast<int64_t>(slot.size());
+    for (const StepPtr& step : steps_) bytes += step->scratch_bytes();
     return bytes;
   }
 
   int64_t weight_bytes() const override {
     int64_t bytes = 0;
-    for (const Convolution& convolution : convolutions_) bytes += convolution.weights->bytes();
+    for (const StepPtr& step : steps_) bytes += step->weight_bytes();
     return bytes;
   }
 
  private:
-  struct Convolution {
-    std::shared_ptr<const int8::DotWeights> weights;
-    int8::DotConv kernel;
-  };
-
   std::string KernelOf(size_t i) const {
-    return std::string(OpName(graph_.nodes[i])) + " " + convolutions_[i].kernel.description();
+    return std::string(OpName(graph_.nodes[i])) + " " + steps_[i]->kernel();
   }
 
   void Explain() const {
@@ -129,10 +116,10 @@ class Int8Engine : public Engine {
   const EngineOptions options_;
   const int8::DotKernels& kernels_;
   ThreadPool pool_;
-  std::vector<Convolution> convolutions_;     // by node
-  std::vector<std::vector<int8_t>> buffers_;  // of values that stay inside
-  std::vector<const int8_t*> reading_;        // of the current run, one per value
-  std::vector<int8_t*> writing_;
+  PackedCache* const cache_;
+  std::vector<StepPtr> steps_;                // by node
+  std::vector<std::vector<uint8_t>> memory_;  // of values that stay inside
+  Buffers buffers_;
   std::vector<ProfileRow> profile_;
 };
 
@@ -140,13 +127,11 @@ class Int8Engine : public Engine {
 
 Status CreateInt8Engine(Graph* graph, const EngineOptions& options, PackedCache* cache,
                         std::unique_ptr<Engine>* engine) {
+  PCONV_RETURN_IF_ERROR(CheckInt8Graph(*graph));
   int64_t most = 0, budget = kAllowance;
   for (const Node& node : graph->nodes) {
     const auto* op = std::get_if<PConv2DNode>(&node.op);
-    if (op == nullptr || !op->layer.has_int8_activations()) {
-      return Status::Error("it has int8 kernels for graphs of int8 PConv2D alone, '" + node.name +
-                           "' is something else");
-    }
+    if (op == nullptr) continue;
     most += int8::MostDotWeightBytes(op->layer);
     budget += 4 * StoredBytes(op->layer);
   }

@@ -31,6 +31,9 @@ struct Chain {
     graph.values = {{"in", {1, 7, 9, 5}, nullptr, ValueType::kInt8},
                     {"between", {}, nullptr, ValueType::kInt8},
                     {"out", {}, nullptr, ValueType::kInt8}};
+    graph.values[0].quantization = first.quantization.input;
+    graph.values[1].quantization = first.quantization.output;
+    graph.values[2].quantization = second.quantization.output;
     graph.nodes = {{"between", 0, {0}, 1, PConv2DNode{first.View()}},
                    {"out", 1, {1}, 2, PConv2DNode{second.View()}}};
     graph.inputs = {0};
@@ -87,14 +90,19 @@ TEST(Int8Engine, SharesPackedWeights) {
   Chain chain(&rng);
   PackedCache cache;
   std::unique_ptr<Engine> one, two;
-  ASSERT_TRUE(CreateInt8Engine(&chain.graph, {}, &cache, &one).ok());
+  ASSERT_TRUE(InferShapes(&chain.graph).ok());
+  const auto make = [&](std::unique_ptr<Engine>* engine) {
+    ASSERT_TRUE(CreateInt8Engine(&chain.graph, {}, &cache, engine).ok());
+    ASSERT_TRUE((*engine)->Resize().ok());
+  };
+  make(&one);
   EXPECT_EQ(cache.size(), 2u);
-  ASSERT_TRUE(CreateInt8Engine(&chain.graph, {}, &cache, &two).ok());
+  make(&two);
   EXPECT_EQ(cache.size(), 2u);
   // Another zero point is another bias.
   chain.second.quantization.input.zero_point ^= 1;
   chain.graph.nodes[1].op = PConv2DNode{chain.second.View()};
-  ASSERT_TRUE(CreateInt8Engine(&chain.graph, {}, &cache, &two).ok());
+  make(&two);
   EXPECT_EQ(cache.size(), 3u);
 }
 
@@ -105,7 +113,7 @@ TEST(Int8Engine, NamesWhatItHasNoKernelsFor) {
   PackedCache cache;
   std::unique_ptr<Engine> engine;
   EXPECT_EQ(CreateInt8Engine(&chain.graph, {}, &cache, &engine).message(),
-            "it has int8 kernels for graphs of int8 PConv2D alone, 'out' is something else");
+            "Relu 'out': Relu has no int8 kernel");
 }
 
 }  // namespace

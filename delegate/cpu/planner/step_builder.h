@@ -107,6 +107,11 @@ Status BuildTask(const BuildContext& context, const PlannedStep& step, const Res
                  BuiltStep* built);
 Status BuildTask(const BuildContext& context, const PlannedStep& step, const SoftmaxNode& node,
                  BuiltStep* built);
+// Int8 graphs have an engine of their own (delegate/cpu/int8).
+inline Status BuildTask(const BuildContext& context, const PlannedStep& step, const QuantizeNode&,
+                        BuiltStep*) {
+  return context.NotComputed(step);
+}
 
 }  // namespace pconv::cpu
 

@@ -38,6 +38,7 @@ class LaneTiledFamily {
   Family operator()(const GlobalMeanNode&) const { return Family::kLaneTiled; }
   Family operator()(const ReshapeNode&) const { return Family::kNhwc; }
   Family operator()(const SoftmaxNode&) const { return Family::kNhwc; }
+  Family operator()(const QuantizeNode&) const { return Family::kNhwc; }
   Family operator()(const UnaryNode&) const { return TiledIf(IsTiled(task_.inputs[0])); }
 
   Family operator()(const PadNode& pad) const {

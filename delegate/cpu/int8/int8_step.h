@@ -1,0 +1,96 @@
+// The steps of an int8 plan: one per node of the graph, NHWC in and out.
+#ifndef PCONV_TF_DELEGATE_CPU_INT8_INT8_STEP_H_
+#define PCONV_TF_DELEGATE_CPU_INT8_INT8_STEP_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "delegate/cpu/int8/dot_kernels.h"
+#include "delegate/cpu/plan/thread_pool.h"
+#include "delegate/graph.h"
+#include "delegate/packed_cache.h"
+
+namespace pconv::cpu::int8 {
+
+// Where the values of the graph lie in the current run, by value.
+using Buffers = std::vector<void*>;
+
+// Made for the graph's current shapes.
+class Int8Step {
+ public:
+  virtual ~Int8Step() = default;
+  virtual void Run(const Buffers& buffers) const = 0;
+  // Kernel and tile for profiles, behind the operation's name.
+  virtual std::string kernel() const = 0;
+  virtual int64_t scratch_bytes() const { return 0; }
+  virtual int64_t weight_bytes() const { return 0; }
+};
+
+// All outlive the steps.
+struct StepContext {
+  const Graph& graph;
+  const DotKernels& kernels;
+  ThreadPool* pool;
+  PackedCache* cache;
+
+  const Value& InputOf(const Node& node, size_t i = 0) const {
+    return graph.values[node.inputs[i]];
+  }
+  const Value& OutputOf(const Node& node) const { return graph.values[node.output]; }
+};
+
+inline int64_t ElementsOf(const Shape& shape) {
+  int64_t elements = 1;
+  for (const int dim : shape) elements *= dim;
+  return elements;
+}
+
+// Splits [0, count) among the threads, as fn(begin, end), where it is worth their start: one of
+// `bytes_each` for each index.
+template <typename Fn>
+void Share(ThreadPool* pool, int64_t count, int64_t bytes_each, const Fn& fn) {
+  constexpr int64_t kWorthThreads = 1 << 14;
+  if (count * bytes_each < kWorthThreads) {
+    fn(int64_t{0}, count);
+  } else {
+    pool->ParallelFor(static_cast<int>(count),
+                      [&](int begin, int end) { fn(int64_t{begin}, int64_t{end}); });
+  }
+}
+
+// The step of a node that CheckInt8Node has let pass, by its operation; null for those that it
+// refuses. A new operation does not compile before it is here.
+using StepPtr = std::unique_ptr<Int8Step>;
+
+// convolution_steps.cc
+StepPtr MakeStep(const StepContext& context, const Node& node, const PConv2DNode& op);
+
+// binary_steps.cc
+StepPtr MakeStep(const StepContext& context, const Node& node, const BinaryNode& op);
+
+// window_steps.cc
+StepPtr MakeStep(const StepContext& context, const Node& node, const Pool2DNode& op);
+StepPtr MakeStep(const StepContext& context, const Node& node, const GlobalMeanNode& op);
+
+// copy_steps.cc
+StepPtr MakeStep(const StepContext& context, const Node& node, const PadNode& op);
+StepPtr MakeStep(const StepContext& context, const Node& node, const ConcatNode& op);
+StepPtr MakeStep(const StepContext& context, const Node& node, const ReshapeNode& op);
+
+inline StepPtr MakeStep(const StepContext&, const Node&, const Conv2DNode&) { return nullptr; }
+inline StepPtr MakeStep(const StepContext&, const Node&, const DepthwiseConv2DNode&) {
+  return nullptr;
+}
+inline StepPtr MakeStep(const StepContext&, const Node&, const FullyConnectedNode&) {
+  return nullptr;
+}
+inline StepPtr MakeStep(const StepContext&, const Node&, const UnaryNode&) { return nullptr; }
+inline StepPtr MakeStep(const StepContext&, const Node&, const SoftmaxNode&) { return nullptr; }
+inline StepPtr MakeStep(const StepContext&, const Node&, const QuantizeNode&) { return nullptr; }
+
+}  // namespace pconv::cpu::int8
+
+#endif  // PCONV_TF_DELEGATE_CPU_INT8_INT8_STEP_H_

@@ -1,0 +1,68 @@
+// Which nodes engines run on int8 activations, and the numbers that they compute them with.
+// Those are stock TFLite's: XNNPACK's where it runs the operation, else the builtin kernels'.
+#ifndef PCONV_TF_DELEGATE_LOWERING_INT8_RULES_H_
+#define PCONV_TF_DELEGATE_LOWERING_INT8_RULES_H_
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "delegate/graph.h"
+#include "tflite_ops/core/quantization.h"
+#include "tflite_ops/core/status.h"
+
+namespace pconv {
+
+// An activation that a node reads or writes.
+struct Int8Port {
+  ValueType type = ValueType::kInt8;
+  Quantization quantization;  // of int8
+};
+
+// The error says why the node cannot run on int8 activations. All quantisations are valid
+// (CheckQuantization); what shapes say is InferShapes' to check.
+Status CheckInt8Node(const Node& node, const std::vector<Int8Port>& inputs, const Int8Port& output);
+
+// The same for all nodes of a graph, and their quantisations; the error names the node.
+Status CheckInt8Graph(const Graph& graph);
+
+// a + b and a - b: (a * a_factor + b * b_factor + bias) >> shift steps above the output's zero
+// point, in 32 bits, which the ratios of scales that CheckInt8Node lets pass do not leave.
+struct Int8Sum {
+  int32_t a_factor, b_factor, bias;
+  int shift;
+};
+Int8Sum Int8SumOf(BinaryKind kind, const Quantization& a, const Quantization& b,
+                  const Quantization& output);
+
+// From the product of two inputs less their zero points to output steps.
+float Int8ProductScale(const Quantization& a, const Quantization& b, const Quantization& output);
+
+// From the sum of `pixels` inputs less their zero points to output steps of their mean.
+float Int8MeanScale(const Quantization& input, const Quantization& output, int64_t pixels);
+
+// float32 to int8: clamped first, so that every value fits an integer; NaN becomes the lowest.
+inline int8_t Int8FromFloat(float value, float inverse_scale, int32_t zero_point) {
+  const float lo = static_cast<float>(-128 - zero_point), hi = static_cast<float>(127 - zero_point);
+  const float steps = std::min(std::max(lo, value * inverse_scale), hi);
+  return static_cast<int8_t>(static_cast<int32_t>(std::nearbyint(steps)) + zero_point);
+}
+
+// int8 to another quantisation: (value * factor + bias) >> 8, clamped.
+struct Int8Rescale {
+  int32_t factor, bias;
+  int8_t operator()(int8_t value) const {
+    return static_cast<int8_t>(std::clamp((value * factor + bias) >> 8, -128, 127));
+  }
+};
+Int8Rescale Int8RescaleOf(const Quantization& from, const Quantization& to);
+
+// The mean of a window's values, halves rounded away from 0.
+inline int32_t Int8Average(int32_t sum, int32_t count) {
+  return sum > 0 ? (sum + count / 2) / count : (sum - count / 2) / count;
+}
+
+}  // namespace pconv
+
+#endif  // PCONV_TF_DELEGATE_LOWERING_INT8_RULES_H_

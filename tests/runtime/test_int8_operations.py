@@ -1,0 +1,135 @@
+"""The int8 operations around PConv2D give stock LiteRT's results, bit for bit."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+from pruned_models import prune
+
+import pconv_tf
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # TensorFlow's quantiser warns of defaults
+
+L = keras.layers
+
+
+def conv(x, filters=16, **options):
+    return L.Conv2D(filters, 3, padding="same", **options)(x)
+
+
+def sums(x):
+    a, b = conv(x), conv(x, activation="relu")
+    return [L.ReLU()(L.Add()([a, b])), L.Subtract()([conv(a), b])]
+
+
+def products(x):
+    a = conv(x, activation="relu6")
+    squeezed = L.GlobalAveragePooling2D(keepdims=True)(a)
+    gate = L.Activation("sigmoid")(L.Conv2D(16, 1)(squeezed))
+    return [conv(L.Multiply()([a, gate])), L.Multiply()([a, conv(a)])]
+
+
+def pools(x):
+    a = conv(x)
+    return [
+        conv(L.MaxPooling2D(2)(a)),
+        conv(L.AveragePooling2D(3, 2, padding="same")(a)),
+        L.GlobalAveragePooling2D()(conv(a)),
+        conv(L.MaxPooling2D(3, 2, padding="same")(a)),
+    ]
+
+
+def pads_and_joins(x):
+    a = L.Conv2D(16, 3)(L.ZeroPadding2D(((1, 2), (0, 3)))(conv(x)))
+    joined = L.Concatenate()([a, conv(a, 24)])
+    return [conv(joined), L.Flatten()(conv(joined, 3))]
+
+
+def depthwise(x):
+    a = L.DepthwiseConv2D(3, padding="same", activation="relu6")(conv(x))
+    b = L.DepthwiseConv2D(5, strides=2, padding="same")(conv(a, 24))
+    return [conv(b), L.Conv2D(40, 1)(b)]
+
+
+def classifier(x):
+    a = L.GlobalAveragePooling2D()(conv(x, 40))
+    return [L.Softmax()(L.Dense(10)(L.Dense(33, activation="relu")(a)))]
+
+
+def tables(x):
+    return [conv(L.Activation(name)(conv(x))) for name in ("sigmoid", "tanh")]
+
+
+GRAPHS = (sums, products, pools, pads_and_joins, depthwise, classifier, tables)
+
+
+def full_integer(build, rng, types):
+    """The graph with pruned layers as int8 PConv2D, and the stock file of the same weights."""
+    import tensorflow as tf
+
+    inputs = keras.Input((14, 15, 8))
+    model = prune(keras.Model(inputs, build(inputs)), rng)
+    # Dense layers stay, too.
+    for layer in model.layers[-4:]:
+        for weight in getattr(layer, "trainable_weights", []):
+            weight.assign(rng.standard_normal(weight.shape) / 4)
+    images = rng.standard_normal((4, 1, 14, 15, 8)).astype(np.float32)
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([image] for image in images)
+    if types is not None:
+        converter.inference_input_type = converter.inference_output_type = tf.as_dtype(types)
+    source = converter.convert()
+    return pconv_tf.convert(source, force=True, quiet=True), source
+
+
+def outputs(interpreter, image):
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
+    interpreter.invoke()
+    details = sorted(interpreter.get_output_details(), key=lambda detail: detail["name"])
+    return [interpreter.get_tensor(detail["index"]) for detail in details]
+
+
+def run(flatbuffer, image, threads=1, **options):
+    delegates = [pconv_tf.load_delegate(options={"num_threads": threads, **options})]
+    return outputs(
+        Interpreter(model_content=bytes(flatbuffer), experimental_delegates=delegates), image
+    )
+
+
+def image_of(types, rng):
+    if types is None:
+        return rng.standard_normal((1, 14, 15, 8)).astype(np.float32)
+    return rng.integers(-128, 128, (1, 14, 15, 8)).astype(np.int8)
+
+
+@pytest.mark.parametrize("types", [None, "int8"])
+@pytest.mark.parametrize("build", GRAPHS)
+def test_equals_stock(build, types, rng, delegate):
+    converted, source = full_integer(build, rng, types)
+    for threads in (1, 2):
+        image = image_of(types, rng)
+        expected = outputs(Interpreter(model_content=source, num_threads=1), image)
+        assert all(len(np.unique(array)) > 3 for array in expected)
+        for backend in ("cpu", "reference"):
+            found = run(converted, image, threads, backend=backend)
+            for array, right in zip(found, expected, strict=True):
+                np.testing.assert_array_equal(array, right)
+
+
+def test_hard_swish_is_within_one(rng, delegate):
+    """The builtin kernel rounds several times on its way."""
+
+    def build(x):
+        return [L.Activation("hard_silu")(conv(x))]
+
+    converted, source = full_integer(build, rng, "int8")
+    image = image_of("int8", rng)
+    (expected,) = outputs(Interpreter(model_content=source, num_threads=1), image)
+    (found,) = run(converted, image)
+    difference = np.abs(found.astype(int) - expected.astype(int))
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 0.05
