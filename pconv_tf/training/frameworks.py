@@ -155,10 +155,13 @@ class Keras3:
 
     def attach(self, layer: Any, variable: Any, penalty: Penalty | None, constraint: Any) -> Any:
         token = (variable, variable.regularizer, variable.constraint)
+        regularizers, constraints = self._keras.regularizers, self._keras.constraints
         if penalty is not None:
-            variable.regularizer = _sum_of(variable.regularizer, penalty)
+            total = _sum_of(variable.regularizer, penalty)
+            variable.regularizer = _instance(regularizers.Regularizer, total)
         if constraint is not None:
-            variable.constraint = _chain(variable.constraint, constraint)
+            both = _chain(variable.constraint, constraint)
+            variable.constraint = _instance(constraints.Constraint, both)
         return token
 
     def detach(self, token: Any) -> None:
@@ -306,6 +309,11 @@ def _chain(original: Callable[[Any], Any] | None, constraint: Callable[[Any], An
         return constraint
     first = original
     return lambda weights: constraint(first(weights))
+
+
+def _instance(base: type, function: Callable[[Any], Any]) -> Any:
+    """The function as an instance of `base`: Keras 3.8 and older take no plain functions."""
+    return type(base.__name__, (base,), {"__call__": lambda self, weights: function(weights)})()
 
 
 def _components(variable: Any) -> list[Any]:
