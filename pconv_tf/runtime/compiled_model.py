@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import importlib.metadata
 import os
 import tempfile
 from collections.abc import Mapping
@@ -157,7 +156,9 @@ def _environment() -> Any:
 
 
 def _version() -> str:
-    return importlib.metadata.version("ai-edge-litert")
+    import ai_edge_litert
+
+    return str(ai_edge_litert.__version__)  # of the nightly package, too
 
 
 def _check_version() -> None:

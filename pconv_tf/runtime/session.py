@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import importlib
-import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,9 +44,10 @@ class Session:
         runtime = options.get("runtime", "litert")
         if runtime not in RUNTIMES:
             raise ValueError(f"runtime: received {runtime!r}, expected one of {list(RUNTIMES)}")
-        distribution, module_name = RUNTIMES[runtime]
+        _, module_name = RUNTIMES[runtime]
         module = importlib.import_module(module_name)
-        self.version = importlib.metadata.version(distribution)
+        # Not that of the distribution, which has other names: nightly, tensorflow-cpu.
+        self.version = str(importlib.import_module(module_name.split(".")[0]).__version__)
         if not Path(model).is_file():
             raise FileNotFoundError(f"{model}: no such file")
         resolver = module.OpResolverType
