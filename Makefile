@@ -16,7 +16,7 @@ OPENCL_TESTS := //delegate/opencl:opencl_engine_test //delegate/opencl:opencl_ti
 export PCONV_REQUIRE_OPENCL ?= 1
 
 .PHONY: help setup delegate demo study test test-all test-python test-cpp test-long test-isa test-emulated test-oclgrind sanitize fuzz fuzz-readers lint
-.PHONY: format bench docs docs-site wheel test-wheel test-wheel-aarch64 clean
+.PHONY: format bench docs docs-site wheel test-wheel test-wheel-aarch64 compatibility clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-19s %s\n", $$1, $$2}'
@@ -129,6 +129,9 @@ test-wheel-aarch64: wheel  ## and one for ARM64 under qemu, with LiteRT's own wh
 	$(BAZEL) build --config=aarch64 //delegate:libpconv_delegate.so
 	scripts/wheel.sh "$(PY)" "$$($(BAZEL) info --config=aarch64 bazel-bin)/delegate/libpconv_delegate.so" manylinux_2_28_aarch64
 	scripts/wheel_test.sh "$(PYTHON)" dist/*x86_64.whl dist/*aarch64.whl
+
+compatibility: setup  ## try the releases of docs/compatibility.md, and write it; half an hour
+	$(PY) tests/compatibility/matrix.py
 
 clean:  ## remove what the other targets made
 	-$(BAZEL) clean 2>/dev/null

@@ -19,13 +19,13 @@ from pconv_tf.cache_folder import cache_folder
 from pconv_tf.cli.output import add_json_argument, print_json
 from pconv_tf.tables import print_table
 
-# Package -> the releases that this version was tested with.
+# Package -> the releases that this version was tested with (docs/compatibility.md).
 TESTED = {
-    "ai-edge-litert": "2.0.3 to 2.3.0 (CompiledModel: 2.2.0, 2.3.0)",
+    "ai-edge-litert": "2.0.2 to 2.3.0 (CompiledModel: 2.2.0, 2.3.0)",
     "numpy": "2.4",
     "flatbuffers": "25",
-    "tensorflow": "2.21",
-    "keras": "3.15",
+    "tensorflow": "2.18.1 to 2.21.0",
+    "keras": "3.5.0 to 3.15.1",
     "tf_keras": "2.21",
     "tensorflow-model-optimization": "0.8",
 }

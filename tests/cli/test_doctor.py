@@ -12,7 +12,7 @@ def test_tells_what_it_finds(delegate, capsys):
     assert facts["pconv_tf"] == pconv_tf.__version__
     assert facts["delegate"] == delegate
     assert facts["self-test"].startswith("passed")
-    assert "tested: 2.0.3 to 2.3.0" in facts["ai-edge-litert"]
+    assert "tested: 2.0.2 to 2.3.0" in facts["ai-edge-litert"]
 
 
 def test_a_missing_library_fails(monkeypatch, capsys, tmp_path):
