@@ -32,7 +32,7 @@ bool Layout::Serves(const Layout& needed) const {
              halo_bottom >= needed.halo_bottom && halo_left >= needed.halo_left &&
              halo_right >= needed.halo_right && fill == needed.fill && cleared >= needed.cleared;
     case LayoutKind::kBlocked:
-      return lanes == needed.lanes && ring >= needed.ring;
+      return lanes == needed.lanes && margin >= needed.margin;
   }
   return false;
 }
@@ -44,7 +44,7 @@ size_t Layout::Floats(int n, int h, int w, int c) const {
     case LayoutKind::kLaneTiled:
       return static_cast<size_t>(n) * c * plane_floats();
     case LayoutKind::kBlocked:
-      return static_cast<size_t>(n) * CeilDiv(c, lanes) * PlaneFloats(h, w, ring, lanes);
+      return static_cast<size_t>(n) * CeilDiv(c, lanes) * PlaneFloats(h, w, margin, lanes);
   }
   return 0;
 }
@@ -91,11 +91,11 @@ Layout BestLaneTiled(int h, int w, int lanes) {
   return best;
 }
 
-Layout BlockedLayout(int lanes, int ring) {
+Layout BlockedLayout(int lanes, int margin) {
   Layout layout;
   layout.kind = LayoutKind::kBlocked;
   layout.lanes = lanes;
-  layout.ring = ring;
+  layout.margin = margin;
   return layout;
 }
 

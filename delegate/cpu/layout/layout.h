@@ -14,7 +14,7 @@ namespace pconv::cpu {
 enum class LayoutKind {
   kNhwc,       // also any tensor that is not an image: plain row-major
   kLaneTiled,  // [N][C][rows][columns][lanes]
-  kBlocked,    // [N][C/lanes][ring+H+ring][ring+W+ring][lanes]
+  kBlocked,    // [N][C/lanes][margin+H+margin][margin+W+margin][lanes]
 };
 
 // Lane-tiled: the image is cut into grid_h x grid_w tiles of tile_h x tile_w pixels, and lane l of
@@ -31,7 +31,7 @@ struct Layout {
   float fill = 0.0f;
   bool cleared = false;
   // Rows and columns of zero pixels around the image in a blocked layout.
-  int ring = 0;
+  int margin = 0;
 
   int rows() const { return halo_top + tile_h + halo_bottom; }
   int columns() const { return halo_left + tile_w + halo_right; }
@@ -61,7 +61,7 @@ Layout WithoutHalo(Layout layout);
 Layout BestLaneTiled(int h, int w, int lanes);
 
 // The blocked layout; `lanes` == 1 is planar CHW.
-Layout BlockedLayout(int lanes, int ring);
+Layout BlockedLayout(int lanes, int margin);
 
 // Floats from a plane's begin to pixel (y, x), lane included.
 size_t PixelOffset(const Layout& layout, int y, int x);

@@ -20,7 +20,7 @@ Layout NeededInput(const Window& window, int input_h, int input_w, const Layout&
   // A pixel of the output reads only its own of the input otherwise, which padding may put beyond
   // the image.
   input.cleared =
-      window.kernel_h > 1 || window.kernel_w > 1 || RequiredRing(window, input_h, input_w) > 0;
+      window.kernel_h > 1 || window.kernel_w > 1 || RequiredMargin(window, input_h, input_w) > 0;
   return input;
 }
 
@@ -39,7 +39,7 @@ Layout WindowOfTiles(const Layout& tiles) {
   return window;
 }
 
-int RequiredRing(const Window& window, int in_height, int in_width) {
+int RequiredMargin(const Window& window, int in_height, int in_width) {
   const auto beyond = [](const AxisGeometry& axis, int in, int kernel, int stride, int dilation) {
     const int64_t after =
         int64_t{axis.out - 1} * stride + int64_t{kernel - 1} * dilation - axis.before - (in - 1);

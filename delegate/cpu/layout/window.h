@@ -26,9 +26,9 @@ WindowOrigin OriginOf(const Window& window, int input_h, int input_w);
 // read.
 Layout WindowOfTiles(const Layout& tiles);
 
-// Ring of the blocked layout that a window needs around an input of this size so that no tap leaves
-// the buffer.
-int RequiredRing(const Window& window, int in_height, int in_width);
+// Margin of the blocked layout that a window needs around an input of this size so that no tap
+// leaves the buffer.
+int RequiredMargin(const Window& window, int in_height, int in_width);
 
 }  // namespace pconv::cpu
 

@@ -3,8 +3,8 @@
 namespace pconv::cpu {
 
 std::string BlockedConvChoice::ToString() const {
-  return "tiles of " + std::to_string(tile_rows) + " rows, chunks of " +
-         std::to_string(chunk_channels) +
+  return "tiles of " + std::to_string(tile_rows) + " rows, slices of " +
+         std::to_string(slice_channels) +
          (split == Split::kTiles     ? " by tiles"
           : split == Split::kFilters ? " by filters"
                                      : "");

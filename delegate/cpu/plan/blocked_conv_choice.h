@@ -10,7 +10,7 @@ struct BlockedConvChoice {
   // What is shared out to threads: tiles or filters, or whichever of them gives more even work.
   enum class Split { kByWork, kTiles, kFilters };
 
-  int chunk_channels = 0;  // input channels per chunk, whole blocks
+  int slice_channels = 0;  // input channels per slice, whole blocks
   int tile_rows = 0;       // the most rows of a tile
   Split split = Split::kByWork;
 

@@ -194,11 +194,11 @@ std::vector<ConvChoice> ConvCandidates(const KernelTable& kernels, const ConvPro
 }
 
 std::vector<BlockedConvChoice> BlockedConvCandidates(const Window& window, int in_channels,
-                                                     int lanes, int num_threads, int most_chunks) {
+                                                     int lanes, int num_threads, int most_slices) {
   using Split = BlockedConvChoice::Split;
   const int all = CeilDiv(std::max(1, in_channels), lanes) * lanes;
-  const int fits = blocked::ChunkChannels(window, in_channels, lanes);
-  const int least = CeilDiv(all, std::max(1, most_chunks));
+  const int fits = blocked::SliceChannels(window, in_channels, lanes);
+  const int least = CeilDiv(all, std::max(1, most_slices));
   std::vector<BlockedConvChoice> candidates;
   const auto add = [&](int rows, int channels, Split split) {
     const int blocks = std::max(CeilDiv(least, lanes), channels / lanes);

@@ -18,10 +18,10 @@ ConvChoice DefaultConvChoice(const KernelTable& kernels, const ConvProblem& prob
 // All that may be worth measuring; the cost model's choice is the first. All are correct.
 std::vector<ConvChoice> ConvCandidates(const KernelTable& kernels, const ConvProblem& problem);
 
-// The same of the blocked layout. `lanes`: channels in a block. `most_chunks`: of the input's
+// The same of the blocked layout. `lanes`: channels in a block. `most_slices`: of the input's
 // channels (MostSlices).
 std::vector<BlockedConvChoice> BlockedConvCandidates(const Window& window, int in_channels,
-                                                     int lanes, int num_threads, int most_chunks);
+                                                     int lanes, int num_threads, int most_slices);
 
 }  // namespace pconv::cpu
 

@@ -57,7 +57,7 @@ class ConvTuning {
     const auto measure = [&](const BlockedConvChoice& candidate) {
       return trial.Measure([&](Plan* plan) {
         auto weights = std::make_shared<blocked::PackedConv>(
-            packer_.MakeBlockedConv(filters, task.window, candidate.chunk_channels));
+            packer_.MakeBlockedConv(filters, task.window, candidate.slice_channels));
         std::unique_ptr<BlockedRowStep> made;
         const Status status = BlockedConvStep::Create(
             input_.blocked_kernels,
@@ -69,7 +69,7 @@ class ConvTuning {
     const BlockedConvChoice& choice =
         Choose(packer_.DescribeBlocked(node, in_channels) + trial.Describe(task.window), candidates,
                measure);
-    return {choice, packer_.PackBlockedConv(filters, task.window, choice.chunk_channels)};
+    return {choice, packer_.PackBlockedConv(filters, task.window, choice.slice_channels)};
   }
 
  private:

@@ -19,8 +19,8 @@ LayoutSize SizeOf(const Layout& layout, const Shape& shape) {
   if (layout.kind == LayoutKind::kNhwc || shape.size() != 4) return {0, 0, image};
   const double n = shape[0], c = shape[3];
   if (layout.kind == LayoutKind::kBlocked) {
-    const double columns = 2.0 * layout.ring + shape[2];
-    const double plane = columns * (2.0 * layout.ring + shape[1]) * layout.lanes;
+    const double columns = 2.0 * layout.margin + shape[2];
+    const double plane = columns * (2.0 * layout.margin + shape[1]) * layout.lanes;
     return {columns * layout.lanes, plane, n * plane * std::ceil(c / layout.lanes)};
   }
   const double columns = 0.0 + layout.halo_left + layout.tile_w + layout.halo_right;

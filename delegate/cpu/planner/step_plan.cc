@@ -68,7 +68,7 @@ class StepPlanner {
   }
 
   static Layout WithoutBorder(Layout layout) {
-    layout.ring = 0;
+    layout.margin = 0;
     return WithoutHalo(layout);
   }
 

@@ -56,7 +56,7 @@ class TaskPlanner {
   bool IsTiled(int value) const { return HomeOf(value).kind == LayoutKind::kLaneTiled; }
   bool IsBlocked(int value) const { return HomeOf(value).kind == LayoutKind::kBlocked; }
 
-  // Where the task writes, but for halo or ring.
+  // Where the task writes, but for halo or margin.
   Layout TilesOf(const Task& task, Family family) const {
     if (std::holds_alternative<GlobalMeanNode>(MainNode(task).op)) return Layout();
     if (family == Family::kBlocked) return BlockedLayout(blocked_kernels_.lanes, 0);
@@ -139,7 +139,7 @@ class TaskPlanner {
     const Shape& shape = ShapeOf(task.inputs[i]);
     Layout needed = BlockedLayout(blocked_kernels_.lanes, 0);
     if (!IsConv(MainNode(task))) return needed;
-    needed.ring = RequiredRing(task.window, shape[1], shape[2]);
+    needed.margin = RequiredMargin(task.window, shape[1], shape[2]);
     const bool depthwise = std::holds_alternative<DepthwiseConv2DNode>(MainNode(task).op);
     if (!depthwise && !IsBlocked(task.inputs[i]) && shape[3] < blocked_kernels_.lanes) {
       needed.lanes = 1;  // the few channels of a first layer
@@ -164,7 +164,7 @@ class TaskPlanner {
   // Gives a value the border that a reader needs, if the reader can read the value where it lies.
   static void Widen(const Layout& needed, Layout* home) {
     if (home->kind != needed.kind) return;
-    if (home->kind == LayoutKind::kBlocked) home->ring = std::max(home->ring, needed.ring);
+    if (home->kind == LayoutKind::kBlocked) home->margin = std::max(home->margin, needed.margin);
     if (home->kind != LayoutKind::kLaneTiled) return;
     if (!home->SameTiles(needed) || needed.fill != 0.0f) return;
     home->cleared |= needed.cleared;

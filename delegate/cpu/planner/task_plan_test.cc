@@ -153,7 +153,7 @@ TEST(PlanTasks, BlockedRingIsWhatReadersNeed) {
   const Decisions decisions(builder.graph(), Family::kBlocked);
   EXPECT_EQ(decisions.plan.tasks[0].reads[0].lanes, 1) << "three channels lie in planes";
   EXPECT_EQ(decisions.HomeOf(image).lanes, 16);
-  EXPECT_EQ(decisions.HomeOf(image).ring, 1);
+  EXPECT_EQ(decisions.HomeOf(image).margin, 1);
 }
 
 TEST(ImageLayouts, BlockedIsConsideredWhereWholeVectorsShareMasks) {

@@ -16,7 +16,7 @@ Tensor ViewOf(const Buffer& buffer, const RunContext& context, int index, int n)
   view.channels = buffer.shape.c;
   view.height = buffer.shape.h;
   view.width = buffer.shape.w;
-  view.ring = buffer.layout.ring;
+  view.margin = buffer.layout.margin;
   view.lanes = buffer.layout.lanes;
   view.data = context.data[index] + n * view.size();
   return view;
@@ -42,14 +42,14 @@ Range ShareOf(int count, int thread, int num_threads) {
 // The same memory with rows numbered from `row`.
 Tensor Shifted(Tensor view, int row) {
   if (view.band_rows == 0) {
-    view.band_first = -view.ring;
-    view.band_rows = view.height + 2 * view.ring;
+    view.band_first = -view.margin;
+    view.band_rows = view.height + 2 * view.margin;
   }
   view.band_first -= row;
   return view;
 }
 
-// Every thread's part of a step that works on rows of channel blocks: the ring of some blocks of
+// Every thread's part of a step that works on rows of channel blocks: the margin of some blocks of
 // the output (the arena holds other data in between), and some rows.
 template <typename Fn>
 void ForBlockRows(const Buffer& output, const RunContext& context, int index, const Fn& fn) {
@@ -57,7 +57,7 @@ void ForBlockRows(const Buffer& output, const RunContext& context, int index, co
   context.pool->Run([&](int thread) {
     for (int n = 0; n < output.shape.n; ++n) {
       const Tensor out = ViewOf(output, context, index, n);
-      blocked::ZeroRing(out, ShareOf(out.blocks(), thread, num_threads));
+      blocked::ZeroMargin(out, ShareOf(out.blocks(), thread, num_threads));
       const Range rows = ShareOf(out.blocks() * out.height, thread, num_threads);
       if (rows.begin < rows.end) fn(n, out, rows);
     }
@@ -113,7 +113,7 @@ void BlockedFromNhwcStep::Run(const RunContext& context) const {
       const Tensor out = ViewOf(to_, context, writes, n);
       const float* in = context.data[reads[0]] + n * floats;
       const Range rows = ShareOf(out.height, thread, num_threads);
-      blocked::ZeroRing(out, ShareOf(out.blocks(), thread, num_threads));
+      blocked::ZeroMargin(out, ShareOf(out.blocks(), thread, num_threads));
       if (out.lanes == 1) {
         blocked::PlanarFromNhwc(in, out, rows);
       } else {
@@ -198,7 +198,7 @@ Status BlockedConvStep::PrepareRows(const BlockedBand& band) {
 void BlockedConvStep::Split(int num_threads) {
   std::vector<int64_t> tile_work, group_work(weights_->groups, 1);
   for (const blocked::Tile& tile : tiles_) tile_work.push_back(tile.height * tile.width);
-  for (int i = 0; i < weights_->groups * weights_->chunks; ++i) {
+  for (int i = 0; i < weights_->groups * weights_->slices; ++i) {
     const int64_t* begin = &weights_->begin[static_cast<size_t>(i) * blocked::kRecordKinds];
     group_work[i % weights_->groups] += begin[blocked::kRecordKinds] - begin[0];
   }
@@ -230,7 +230,7 @@ void BlockedConvStep::Run(const RunContext& context) const {
       conv.input = ViewOf(input_, context, reads[0], n);
       conv.output = ViewOf(output_, context, writes, n);
       if (has_addend_) conv.addend = ViewOf(addend_, context, reads[1], n);
-      blocked::ZeroRing(conv.output, ShareOf(conv.output.blocks(), thread, num_threads));
+      blocked::ZeroMargin(conv.output, ShareOf(conv.output.blocks(), thread, num_threads));
       kernels_.conv(conv, shares_[thread].tiles, shares_[thread].groups);
     }
   });
@@ -343,7 +343,7 @@ void BlockedConcatStep::Run(const RunContext& context) const {
   context.pool->Run([&](int thread) {
     for (int n = 0; n < output_.shape.n; ++n) {
       const Tensor out = ViewOf(output_, context, writes, n);
-      blocked::ZeroRing(out, ShareOf(out.blocks(), thread, num_threads));
+      blocked::ZeroMargin(out, ShareOf(out.blocks(), thread, num_threads));
       const Range rows = ShareOf(out.height, thread, num_threads);
       int channel = 0;
       for (size_t i = 0; i < inputs_.size(); ++i) {

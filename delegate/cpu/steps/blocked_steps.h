@@ -73,7 +73,7 @@ class BlockedConvStep : public BlockedRowStep {
     ConvBinding binding;
     int num_threads;
   };
-  // Works on images, and adds a buffer for sums that go from chunk to chunk to the plan; or, with
+  // Works on images, and adds a buffer for sums that go from slice to slice to the plan; or, with
   // `band`, on rows of such bands (then without an addend). Fails where an image is too large.
   static Status Create(const blocked::Kernels& kernels, const Convolution& convolution,
                        const BlockedBand* band, Plan* plan, std::unique_ptr<BlockedRowStep>* step);

@@ -14,7 +14,7 @@ using blocked::Tensor;
 
 size_t BandFloats(const Buffer& buffer, int rows) {
   return static_cast<size_t>(CeilDiv(buffer.shape.c, buffer.layout.lanes)) *
-         blocked::PlaneFloats(rows - 2 * buffer.layout.ring, buffer.shape.w, buffer.layout.ring,
+         blocked::PlaneFloats(rows - 2 * buffer.layout.margin, buffer.shape.w, buffer.layout.margin,
                               buffer.layout.lanes);
 }
 
@@ -24,7 +24,7 @@ Tensor BandOf(const Buffer& buffer, float* data, int first, int rows) {
   band.channels = buffer.shape.c;
   band.height = buffer.shape.h;
   band.width = buffer.shape.w;
-  band.ring = buffer.layout.ring;
+  band.margin = buffer.layout.margin;
   band.lanes = buffer.layout.lanes;
   band.band_first = first;
   band.band_rows = rows;
@@ -92,7 +92,7 @@ void StripStep::RunThread(const RunContext& context, int thread, int image) cons
   const auto share = [&](int count, int t) { return ShareBegin(count, t, num_threads_); };
   const Tensor input = ViewOf(input_, context, reads[0], image);
   const Tensor output = ViewOf(output_, context, writes, image);
-  blocked::ZeroRing(output, {share(output.blocks(), thread), share(output.blocks(), thread + 1)});
+  blocked::ZeroMargin(output, {share(output.blocks(), thread), share(output.blocks(), thread + 1)});
   float* const memory = context.data[reads[1]] + thread * thread_floats_;
   // On the stack: threads allocate nothing.
   std::array<Tensor, kMaxStages> bands;

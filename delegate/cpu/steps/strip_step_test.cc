@@ -71,10 +71,10 @@ class SumRowsStep : public BlockedRowStep {
   Tally* tally_;
 };
 
-int AddImage(int rows, int ring, Plan* plan) {
+int AddImage(int rows, int margin, Plan* plan) {
   Buffer buffer;
   buffer.shape = {kImages, rows, kWidth, kChannels};
-  buffer.layout = BlockedLayout(kLanes, ring);
+  buffer.layout = BlockedLayout(kLanes, margin);
   plan->buffers.push_back(buffer);
   return static_cast<int>(plan->buffers.size()) - 1;
 }

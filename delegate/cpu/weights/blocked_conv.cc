@@ -132,14 +132,14 @@ class Pairing {
 // Collects the kept weights of one group of filters after another into the lists of PackedConv.
 class Packer {
  public:
-  Packer(int out_channels, int in_channels, const Window& window, int lanes, int chunk_channels)
-      : window_(window), pairing_(window), chunk_channels_(std::max(1, chunk_channels)) {
+  Packer(int out_channels, int in_channels, const Window& window, int lanes, int slice_channels)
+      : window_(window), pairing_(window), slice_channels_(std::max(1, slice_channels)) {
     packed_.lanes = lanes;
     packed_.in_channels = in_channels;
     packed_.out_channels = out_channels;
     packed_.groups = CeilDiv(out_channels, lanes);
-    packed_.chunks = std::max(1, CeilDiv(in_channels, chunk_channels_));
-    lists_.resize(static_cast<size_t>(packed_.groups) * packed_.chunks);
+    packed_.slices = std::max(1, CeilDiv(in_channels, slice_channels_));
+    lists_.resize(static_cast<size_t>(packed_.groups) * packed_.slices);
   }
 
   int64_t Key(int channel, int tap) const {
@@ -167,7 +167,7 @@ class Packer {
         }
         weights[weights.size() - packed_.lanes + e.lane] += e.weight;
       }
-      List& list = lists_[static_cast<size_t>(channel / chunk_channels_) * packed_.groups + g];
+      List& list = lists_[static_cast<size_t>(channel / slice_channels_) * packed_.groups + g];
       for (const Placed& p : pairing_.Of(kept)) {
         Records& records = list[p.kind];
         records.positions.push_back({channel, static_cast<int16_t>(kept[p.tap] / window_.kernel_w),
@@ -210,7 +210,7 @@ class Packer {
   using List = std::array<Records, kRecordKinds>;
   Window window_;
   Pairing pairing_;
-  int chunk_channels_;
+  int slice_channels_;
   PackedConv packed_;
   std::vector<List> lists_;
 };
@@ -223,21 +223,21 @@ int64_t PackedConv::bytes() const {
                               (weights.size() + bias.size()) * sizeof(float));
 }
 
-int ChunkChannels(const Window& window, int in_channels, int lanes) {
+int SliceChannels(const Window& window, int in_channels, int lanes) {
   constexpr int64_t kTileHeight = 4, kTileWidth = 7;
   const int64_t rows = (kTileHeight - 1) * window.stride_h + window.kernel_h;
   const int64_t columns = (kTileWidth - 1) * window.stride_w + window.kernel_w;
   const int fit = static_cast<int>(cpu::kFirstLevelBytes /
                                    (rows * columns * static_cast<int64_t>(sizeof(float))));
-  const int chunk = std::max(lanes, fit / lanes * lanes);
-  // Chunks of equal size, none of them short.
-  const int chunks = CeilDiv(std::max(1, in_channels), chunk);
-  return CeilDiv(CeilDiv(std::max(1, in_channels), chunks), lanes) * lanes;
+  const int slice = std::max(lanes, fit / lanes * lanes);
+  // Slices of equal size, none of them short.
+  const int slices = CeilDiv(std::max(1, in_channels), slice);
+  return CeilDiv(CeilDiv(std::max(1, in_channels), slices), lanes) * lanes;
 }
 
-PackedConv PackFkw(const FkwView& layer, int lanes, int chunk_channels) {
+PackedConv PackFkw(const FkwView& layer, int lanes, int slice_channels) {
   const PConv2DOptions& options = layer.options();
-  Packer packer(options.out_channels, options.in_channels, options.window, lanes, chunk_channels);
+  Packer packer(options.out_channels, options.in_channels, options.window, lanes, slice_channels);
   const int groups = CeilDiv(options.out_channels, lanes);
   std::vector<std::vector<int>> taps;
   for (const uint64_t mask : options.patterns) taps.push_back(TapsOf(mask));
@@ -268,8 +268,8 @@ PackedConv PackFkw(const FkwView& layer, int lanes, int chunk_channels) {
 }
 
 PackedConv PackDense(const float* filter, const float* bias, int out_channels, int in_channels,
-                     int conv_groups, const Window& window, int lanes, int chunk_channels) {
-  Packer packer(out_channels, in_channels, window, lanes, chunk_channels);
+                     int conv_groups, const Window& window, int lanes, int slice_channels) {
+  Packer packer(out_channels, in_channels, window, lanes, slice_channels);
   const int taps = window.kernel_h * window.kernel_w;
   const int group_in = in_channels / conv_groups, group_out = out_channels / conv_groups;
   std::vector<Entry> entries;
@@ -367,7 +367,7 @@ Conv MakeConv(const PackedConv& packed, const Window& window, const std::vector<
   conv.tiles = tiles.data();
   conv.num_tiles = static_cast<int>(tiles.size());
   conv.groups = packed.groups;
-  conv.slices = packed.chunks;
+  conv.slices = packed.slices;
   conv.begin = packed.begin.data();
   conv.offsets = offsets.data();
   conv.weights = packed.weights.data();
@@ -379,7 +379,7 @@ Conv MakeConv(const PackedConv& packed, const Window& window, const std::vector<
 }
 
 size_t PartialFloats(const PackedConv& packed, size_t num_tiles) {
-  return packed.chunks > 1 ? num_tiles * packed.groups * kMaxTile * packed.lanes : 0;
+  return packed.slices > 1 ? num_tiles * packed.groups * kMaxTile * packed.lanes : 0;
 }
 
 Status ResolveOffsets(const PackedConv& packed, const Window& window, const Tensor& input,

@@ -14,7 +14,7 @@
 
 namespace pconv::blocked {
 
-// Kept weights of all (chunk, group) lists. Output channels stay in their original order: group g
+// Kept weights of all (slice, group) lists. Output channels stay in their original order: group g
 // computes channels [g * lanes, (g + 1) * lanes). Where the filters of a group do not share their
 // masks the list holds the union, with zeros for the filters that lack a weight: right for every
 // layer, fast when filter_block is a multiple of `lanes`.
@@ -25,8 +25,8 @@ struct PackedConv {
   };
   int lanes = 0;
   int in_channels = 0, out_channels = 0;
-  int groups = 0, chunks = 0;
-  std::vector<int64_t> begin;       // [chunks * groups * kRecordKinds + 1]
+  int groups = 0, slices = 0;
+  std::vector<int64_t> begin;       // [slices * groups * kRecordKinds + 1]
   std::vector<Position> positions;  // [records]
   AlignedFloats weights;            // [records][lanes]
   AlignedFloats bias;               // [groups * lanes]
@@ -34,14 +34,14 @@ struct PackedConv {
   int64_t bytes() const;
 };
 
-// Input channels per chunk so that the window of a large tile stays in the L1 data cache together
+// Input channels per slice so that the window of a large tile stays in the L1 data cache together
 // with the stream of weights.
-int ChunkChannels(const Window& window, int in_channels, int lanes);
+int SliceChannels(const Window& window, int in_channels, int lanes);
 
-PackedConv PackFkw(const FkwView& layer, int lanes, int chunk_channels);
+PackedConv PackFkw(const FkwView& layer, int lanes, int slice_channels);
 // filter: [O, kh, kw, I / groups] dense; bias may be null.
 PackedConv PackDense(const float* filter, const float* bias, int out_channels, int in_channels,
-                     int conv_groups, const Window& window, int lanes, int chunk_channels);
+                     int conv_groups, const Window& window, int lanes, int slice_channels);
 // filter: [kh, kw, C]; see Depthwise in kernels/blocked/kernels.h. Rounds C up to whole blocks with
 // zeros.
 AlignedFloats PackDepthwise(const float* filter, int channels, int taps, int lanes);

@@ -30,16 +30,16 @@ std::vector<const Kernels*> RunnableKernels() {
 // A tensor that owns its floats; the interior starts as NaN so that a pixel that nobody wrote
 // shows.
 struct OwnedTensor {
-  OwnedTensor(int channels, int height, int width, int ring, int lanes) {
+  OwnedTensor(int channels, int height, int width, int margin, int lanes) {
     view.channels = channels;
     view.height = height;
     view.width = width;
-    view.ring = ring;
+    view.margin = margin;
     view.lanes = lanes;
     floats = AlignedFloats(view.size());
     view.data = floats.data();
     std::fill_n(view.data, view.size(), std::numeric_limits<float>::quiet_NaN());
-    ZeroRing(view, {0, view.blocks()});
+    ZeroMargin(view, {0, view.blocks()});
   }
   Tensor view;
   AlignedFloats floats;
@@ -55,8 +55,8 @@ class BlockedKernels : public cpu::SeededTest<Kernels> {
   }
   ActivationRange RandomRange() { return RangeOf(static_cast<Activation>(Draw(0, 3))); }
 
-  OwnedTensor FromNhwc(const std::vector<float>& values, int h, int w, int c, int ring) {
-    OwnedTensor tensor(c, h, w, ring, kernels().lanes);
+  OwnedTensor FromNhwc(const std::vector<float>& values, int h, int w, int c, int margin) {
+    OwnedTensor tensor(c, h, w, margin, kernels().lanes);
     kernels().from_nhwc(values.data(), tensor.view, {0, h});
     return tensor;
   }
@@ -65,11 +65,11 @@ class BlockedKernels : public cpu::SeededTest<Kernels> {
     kernels().to_nhwc(tensor, values.data(), {0, tensor.height});
     return values;
   }
-  // Checks that the ring is still zero: consumers rely on it.
+  // Checks that the margin is still zero: consumers rely on it.
   void ExpectZeroRing(const Tensor& t) {
     for (int b = 0; b < t.blocks(); ++b) {
-      for (int y = -t.ring; y < t.height + t.ring; ++y) {
-        for (int x = -t.ring; x < t.width + t.ring; ++x) {
+      for (int y = -t.margin; y < t.height + t.margin; ++y) {
+        for (int x = -t.margin; x < t.width + t.margin; ++x) {
           if (y >= 0 && y < t.height && x >= 0 && x < t.width) continue;
           for (int l = 0; l < t.lanes; ++l) ASSERT_EQ(t.At(b, y, x)[l], 0.0f);
         }
@@ -233,11 +233,12 @@ TEST_P(BlockedKernels, PatternConvolution) {
     }
 
     const int lanes = kernels().lanes;
-    const int chunk =
-        Coin() ? ChunkChannels(spec.window, spec.in_channels, lanes) : Draw(1, 3) * lanes;
-    const PackedConv packed = PackFkw(layer, lanes, chunk);
-    const OwnedTensor in = FromNhwc(input, shape.h, shape.w, shape.c,
-                                    cpu::RequiredRing(spec.window, shape.h, shape.w) + Draw(0, 1));
+    const int slice =
+        Coin() ? SliceChannels(spec.window, spec.in_channels, lanes) : Draw(1, 3) * lanes;
+    const PackedConv packed = PackFkw(layer, lanes, slice);
+    const OwnedTensor in =
+        FromNhwc(input, shape.h, shape.w, shape.c,
+                 cpu::RequiredMargin(spec.window, shape.h, shape.w) + Draw(0, 1));
     ExpectNear(RunConv(packed, spec.window, in.view, addend, range), expected);
     ASSERT_FALSE(HasFailure()) << "trial " << trial;
   }
@@ -269,7 +270,7 @@ TEST_P(BlockedKernels, EveryPattern) {
   }
 }
 
-// An image of many tiles, over several chunks and groups.
+// An image of many tiles, over several slices and groups.
 TEST_P(BlockedKernels, LargeImage) {
   testing::RandomLayerSpec spec;
   spec.window.padding = Padding::kSame;
@@ -316,14 +317,14 @@ TEST_P(BlockedKernels, DenseConvolution) {
     const ActivationRange range = RandomRange();
     const std::vector<float> expected =
         ReferenceConv(input, h, w, in_channels, filter, bias, out_channels, groups, window, range);
-    const int lanes = kernels().lanes, ring = cpu::RequiredRing(window, h, w);
+    const int lanes = kernels().lanes, margin = cpu::RequiredMargin(window, h, w);
     const PackedConv packed =
         PackDense(filter.data(), bias.data(), out_channels, in_channels, groups, window, lanes,
                   Coin() ? in_channels : Draw(1, 2) * lanes);
-    const OwnedTensor in = FromNhwc(input, h, w, in_channels, ring);
+    const OwnedTensor in = FromNhwc(input, h, w, in_channels, margin);
     ExpectNear(RunConv(packed, window, in.view, {}, range), expected);
     // The same from a planar image.
-    OwnedTensor planar(in_channels, h, w, ring, 1);
+    OwnedTensor planar(in_channels, h, w, margin, 1);
     PlanarFromNhwc(input.data(), planar.view, {0, h});
     ExpectNear(RunConv(packed, window, planar.view, {}, range), expected);
     ASSERT_FALSE(HasFailure()) << "trial " << trial;
@@ -355,7 +356,7 @@ TEST_P(BlockedKernels, DepthwiseConvolution) {
 
     const AlignedFloats weights = PackDepthwise(filter.data(), channels, taps, lanes);
     const AlignedFloats packed_bias = PackBias(bias.data(), channels, lanes);
-    const OwnedTensor in = FromNhwc(input, h, w, channels, cpu::RequiredRing(window, h, w));
+    const OwnedTensor in = FromNhwc(input, h, w, channels, cpu::RequiredMargin(window, h, w));
     OwnedTensor out(channels, rows.out, columns.out, Draw(0, 2), lanes);
     Depthwise dw{{in.view, out.view, window, rows.before, columns.before, range},
                  weights.data(),

@@ -71,7 +71,7 @@ SlicedMatrix Pack(const MatrixPacking& packing) {
 struct BlockedPacking {
   FilterSource filters;
   Window window;
-  int lanes, chunk_channels;
+  int lanes, slice_channels;
 
   template <typename Visitor>
   void Fields(const Visitor& visit) const {
@@ -81,13 +81,13 @@ struct BlockedPacking {
 };
 
 blocked::PackedConv PackFrom(const FkwView& layer, const BlockedPacking& packing) {
-  return blocked::PackFkw(layer, packing.lanes, packing.chunk_channels);
+  return blocked::PackFkw(layer, packing.lanes, packing.slice_channels);
 }
 
 blocked::PackedConv PackFrom(const DenseFilters& filters, const BlockedPacking& packing) {
   return blocked::PackDense(filters.weights.data, filters.bias.data, filters.shape[0],
                             filters.in_channels, filters.in_channels / filters.shape[3],
-                            packing.window, packing.lanes, packing.chunk_channels);
+                            packing.window, packing.lanes, packing.slice_channels);
 }
 
 // Packs them as filters [O, kh, kw, 1], one group per input channel.
@@ -102,7 +102,7 @@ blocked::PackedConv PackFrom(const DepthwiseFilters& filters, const BlockedPacki
     }
   }
   return blocked::PackDense(weights.data(), filters.bias.data, out_channels, in_channels,
-                            in_channels, packing.window, packing.lanes, packing.chunk_channels);
+                            in_channels, packing.window, packing.lanes, packing.slice_channels);
 }
 
 blocked::PackedConv Pack(const BlockedPacking& packing) {
@@ -157,14 +157,14 @@ std::shared_ptr<const SlicedMatrix> WeightPacker::PackSparseMatrix(const PConv2D
 }
 
 std::shared_ptr<const blocked::PackedConv> WeightPacker::PackBlockedConv(
-    const FilterSource& filters, const Window& window, int chunk_channels) {
+    const FilterSource& filters, const Window& window, int slice_channels) {
   return Packed<blocked::PackedConv>(
-      BlockedPacking{filters, window, blocked_lanes_, chunk_channels}, Pack);
+      BlockedPacking{filters, window, blocked_lanes_, slice_channels}, Pack);
 }
 
 blocked::PackedConv WeightPacker::MakeBlockedConv(const FilterSource& filters, const Window& window,
-                                                  int chunk_channels) const {
-  return Pack(BlockedPacking{filters, window, blocked_lanes_, chunk_channels});
+                                                  int slice_channels) const {
+  return Pack(BlockedPacking{filters, window, blocked_lanes_, slice_channels});
 }
 
 std::shared_ptr<const blocked::DepthwiseWeights> WeightPacker::PackBlockedDepthwise(

@@ -32,14 +32,14 @@ class WeightPacker {
   std::shared_ptr<const RunFilters> PackFilterRuns(const FilterSource& filters, int chunk,
                                                    int num_threads);
   std::shared_ptr<const SlicedMatrix> PackSparseMatrix(const PConv2DNode& op);
-  // `chunk_channels`: input channels of a chunk.
+  // `slice_channels`: input channels of a slice.
   std::shared_ptr<const blocked::PackedConv> PackBlockedConv(const FilterSource& filters,
                                                              const Window& window,
-                                                             int chunk_channels);
+                                                             int slice_channels);
   std::shared_ptr<const blocked::DepthwiseWeights> PackBlockedDepthwise(const Node& node);
   // Makes what PackBlockedConv makes or finds, and does not keep it.
   blocked::PackedConv MakeBlockedConv(const FilterSource& filters, const Window& window,
-                                      int chunk_channels) const;
+                                      int slice_channels) const;
 
   // Describes, for the tuner, what of a convolution's filters decides its time. `in_channels` is
   // the number of the input's channels.

@@ -53,19 +53,19 @@ void PlanarFromNhwc(const float* input, const BlockedTensor& output, IndexRange 
   }
 }
 
-void ZeroRing(const BlockedTensor& tensor, IndexRange blocks) {
-  if (tensor.ring == 0) return;
+void ZeroMargin(const BlockedTensor& tensor, IndexRange blocks) {
+  if (tensor.margin == 0) return;
   const ptrdiff_t row = tensor.row();
-  const size_t side = static_cast<size_t>(tensor.ring) * tensor.lanes;
+  const size_t side = static_cast<size_t>(tensor.margin) * tensor.lanes;
   for (int b = blocks.begin; b < blocks.end; ++b) {
     float* plane = tensor.data + b * tensor.plane();
-    std::memset(plane, 0, sizeof(float) * row * tensor.ring);
-    float* p = plane + row * tensor.ring;
+    std::memset(plane, 0, sizeof(float) * row * tensor.margin);
+    float* p = plane + row * tensor.margin;
     for (int y = 0; y < tensor.height; ++y, p += row) {
       std::memset(p, 0, sizeof(float) * side);
       std::memset(p + row - side, 0, sizeof(float) * side);
     }
-    std::memset(p, 0, sizeof(float) * row * tensor.ring);
+    std::memset(p, 0, sizeof(float) * row * tensor.margin);
   }
 }
 

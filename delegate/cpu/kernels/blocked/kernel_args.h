@@ -111,8 +111,8 @@ struct BlockedKernelTable {
 
 // NHWC -> planar CHW (lanes == 1) for the few channels of a first layer, rows of the image.
 void PlanarFromNhwc(const float* input, const BlockedTensor& output, IndexRange rows);
-// Zeroes the ring of blocks [begin, end).
-void ZeroRing(const BlockedTensor& tensor, IndexRange blocks);
+// Zeroes the margin of blocks [begin, end).
+void ZeroMargin(const BlockedTensor& tensor, IndexRange blocks);
 
 }  // namespace pconv::cpu
 

@@ -19,7 +19,7 @@ using cpu::kMaxTile;
 using cpu::kRecordKinds;
 using cpu::PlanarFromNhwc;
 using cpu::PlaneFloats;
-using cpu::ZeroRing;
+using cpu::ZeroMargin;
 
 }  // namespace pconv::blocked
 
