@@ -20,7 +20,9 @@ from typing import Any
 
 from benchmarks import stored
 from pconv_tf.comparing.peers.catalogue import PEERS
+from pconv_tf.conversion import cost_model
 from pconv_tf.files import write_atomically
+from pconv_tf.measuring.checkout import checkout_commit, commits_since
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT = ROOT / "docs" / "results.md"
@@ -76,6 +78,8 @@ def main() -> int:
     args = parser.parse_args()
 
     entries = stored.read_all()
+    if warning := age_warning():
+        print(f"warning: {warning}", file=sys.stderr)
     if not args.render:
         wanted = [name for name in args.networks.split(";") if name]
         unknown = set(wanted) - {case.key for case in CASES}
@@ -91,6 +95,17 @@ def main() -> int:
     write_atomically(DOCUMENT, _document(entries))
     _insert(README, _summary(entries))
     return 0
+
+
+def age_warning() -> str | None:
+    """A warning if the converter's cost model was measured before the engine's last change."""
+    commit = cost_model.read_engine_commit(cost_model.MEASURED_FILE)
+    behind = commits_since(commit, "delegate/cpu")
+    if behind == 0 or not checkout_commit():
+        return None
+    age = f"{behind} commits of delegate/cpu ago" if behind else "by an unknown engine"
+    file = cost_model.MEASURED_FILE.relative_to(ROOT)
+    return f"{file} was measured {age}; anew: pconv-tf breakeven --cost_model={file}"
 
 
 def _measure(case: Case, threads: int, peers: str, num_runs: int, entries: stored.Entries) -> None:

@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
     from pconv_tf.conversion.cost_model import costs_text
     from pconv_tf.files import write_atomically
     from pconv_tf.measuring.break_even import measure_breakeven
+    from pconv_tf.measuring.checkout import checkout_commit
 
     if args.plot:
         import matplotlib  # noqa: F401 - that it is missing is told before minutes of measuring
@@ -63,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
             ),
         )
     if args.cost_model:
-        write_atomically(args.cost_model, costs_text(result.costs, _conditions(result)))
+        text = costs_text(result.costs, _conditions(result), checkout_commit())
+        write_atomically(args.cost_model, text)
     if args.plot:
         write_atomically(args.plot, plot(result))
     if args.json:

@@ -58,8 +58,19 @@ def read_costs(path: Path) -> dict[str, LayerCosts]:
     }
 
 
-def costs_text(costs: Mapping[str, LayerCosts], about: str) -> str:
-    """The content of a file for `read_costs`."""
+def read_engine_commit(path: Path) -> str:
+    """The commit of the engine that a file of costs was measured with; empty if unknown."""
+    return str(json.loads(path.read_text()).get("engine_commit", ""))
+
+
+def costs_text(costs: Mapping[str, LayerCosts], about: str, engine_commit: str) -> str:
+    """The content of a file for `read_costs`.
+
+    Args:
+        costs: By kind of layer.
+        about: What they were measured on.
+        engine_commit: For `read_engine_commit`.
+    """
     rounded = {
         name: {
             "dense_output": round(kind.dense_output, 3),
@@ -68,7 +79,8 @@ def costs_text(costs: Mapping[str, LayerCosts], about: str) -> str:
         }
         for name, kind in costs.items()
     }
-    return json.dumps({"about": about, "costs": rounded}, indent=1) + "\n"
+    content = {"about": about, "engine_commit": engine_commit, "costs": rounded}
+    return json.dumps(content, indent=1) + "\n"
 
 
 MEASURED = read_costs(MEASURED_FILE)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +18,7 @@ from pconv_tf.conversion import convert_with_report
 from pconv_tf.conversion.inspection import LayerInspection, inspect
 from pconv_tf.conversion.report import PCONV, LayerReport
 from pconv_tf.conversion.results import results_of
+from pconv_tf.measuring.checkout import checkout_commit
 from pconv_tf.measuring.machine import describe_machine
 from pconv_tf.measuring.op_profile import time_model
 from pconv_tf.measuring.single_ops import SingleOp, split_ops
@@ -175,7 +175,7 @@ def gather(
         residuals=residuals,
         accuracy=accuracy,
         date=datetime.now(timezone.utc).date().isoformat(),
-        commit=_commit(),
+        commit=checkout_commit(),
     )
 
 
@@ -233,22 +233,6 @@ def _stock(row: LayerReport, op: SingleOp, dense_ms: float | None) -> LayerFacts
 def _map(op: SingleOp) -> tuple[int, int]:
     shape = op.output_shapes[0]
     return (shape[1], shape[2]) if len(shape) == 4 else (1, 1)
-
-
-def _commit() -> str:
-    """The commit of the checkout that this file belongs to; empty without one."""
-    git = ["git", "-C", str(Path(__file__).parent)]
-    try:
-        # A package installed somewhere below another project's checkout is not tracked there.
-        subprocess.run(
-            [*git, "ls-files", "--error-unmatch", __file__], check=True, capture_output=True
-        )
-        found = subprocess.run(
-            [*git, "rev-parse", "--short", "HEAD"], check=True, capture_output=True, text=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return found.stdout.strip()
 
 
 def read_residuals(path: Path) -> dict[str, list[tuple[float, float]]]:

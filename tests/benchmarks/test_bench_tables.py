@@ -134,3 +134,24 @@ def test_another_file_among_the_measurements_is_refused_by_name(folder):
     (folder / "results" / "other.json").write_text("[1]")
     with pytest.raises(ValueError, match=r"other\.json: expected a stored measurement"):
         stored.read_all()
+
+
+@pytest.mark.parametrize(
+    ("behind", "text"),
+    [(0, None), (3, "was measured 3 commits of delegate/cpu ago"), (None, "by an unknown engine")],
+)
+def test_a_cost_model_older_than_the_engine_is_remarked(monkeypatch, behind, text):
+    monkeypatch.setattr(bench, "checkout_commit", lambda: "abc1234")
+    monkeypatch.setattr(bench, "commits_since", lambda commit, folder: behind)
+    warning = bench.age_warning()
+    if text is None:
+        assert warning is None
+    else:
+        assert text in warning
+        assert "pconv-tf breakeven --cost_model=pconv_tf/conversion/cost_model.json" in warning
+
+
+def test_without_a_checkout_nothing_is_said_about_age(monkeypatch):
+    monkeypatch.setattr(bench, "checkout_commit", lambda: "")
+    monkeypatch.setattr(bench, "commits_since", lambda commit, folder: None)
+    assert bench.age_warning() is None

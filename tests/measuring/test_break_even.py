@@ -12,6 +12,7 @@ from pconv_tf.conversion.cost_model import (
     SparseCosts,
     costs_text,
     read_costs,
+    read_engine_commit,
 )
 from pconv_tf.measuring import break_even
 from pconv_tf.measuring.break_even import Measured, crossing, fit_costs, measure_breakeven
@@ -90,8 +91,9 @@ def test_the_fit_finds_the_costs_that_made_the_times():
 
 def test_written_costs_are_read_back(tmp_path):
     path = tmp_path / "costs.json"
-    path.write_text(costs_text(MEASURED, "a test"))
+    path.write_text(costs_text(MEASURED, "a test", "abc1234"))
     assert read_costs(path) == MEASURED
+    assert read_engine_commit(path) == "abc1234"
 
 
 @pytest.mark.parametrize(
