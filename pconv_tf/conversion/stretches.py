@@ -15,8 +15,9 @@ from typing import Any
 from pconv_tf.conversion.graph import BuiltinOperator, Graph, TensorType, ids
 from pconv_tf.conversion.rewrite import is_pconv
 
-# Builtin operators that the delegate knows (BuiltinNames in delegate/node_reader.cc). Those that
-# only compute shapes (PACK, SHAPE, STRIDED_SLICE) are not counted: they make no float32.
+# Builtin operators that the delegate knows in float32 (BuiltinNames in delegate/node_reader.cc).
+# Those that only compute shapes (PACK, SHAPE, STRIDED_SLICE) are not counted, nor are QUANTIZE and
+# DEQUANTIZE, which it takes between int8 operators only.
 KNOWN = (
     "ADD",
     "AVERAGE_POOL_2D",
