@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 import pconv_tf
-from pconv_tf.cache_folder import cache_folder
+from pconv_tf.cache_folder import cache_folder, locked
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -82,19 +82,27 @@ def environment(row: Row) -> Path | str:
     interpreter = shutil.which(f"python{row.python}")
     if interpreter is None or _call([interpreter, "--version"]).returncode:
         return "not tried: no such interpreter"
-    folder = cache_folder("compatibility") / hashlib.sha256(row.key.encode()).hexdigest()[:12]
-    python = folder / "bin" / "python"
-    if not (folder / ".complete").is_file():
+    environments = cache_folder("compatibility")
+    folder = environments / hashlib.sha256(row.key.encode()).hexdigest()[:12]
+    with locked(environments):
+        if not (folder / ".complete").is_file():
+            error = _make(row, interpreter, folder)
+            if error is not None:
+                return f"cannot be installed: {error}"
+    return folder / "bin" / "python"
+
+
+def _make(row: Row, interpreter: str, folder: Path) -> str | None:
+    shutil.rmtree(folder, ignore_errors=True)
+    _call([interpreter, "-m", "venv", str(folder)])
+    base = () if row.check == "tflite-runtime" else BASE
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-compile"]
+    installed = _call([*pip, "--disable-pip-version-check", *base, *row.packages])
+    if installed.returncode:
         shutil.rmtree(folder, ignore_errors=True)
-        _call([interpreter, "-m", "venv", str(folder)])
-        base = () if row.check == "tflite-runtime" else BASE
-        pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
-        installed = _call([*pip, "--no-compile", *base, *row.packages])
-        if installed.returncode:
-            shutil.rmtree(folder, ignore_errors=True)
-            return f"cannot be installed: {_last_line(installed.stderr)}"
-        (folder / ".complete").touch()
-    return python
+        return _last_line(installed.stderr)
+    (folder / ".complete").touch()
+    return None
 
 
 def run(row: Row) -> str:

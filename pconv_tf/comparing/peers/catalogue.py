@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pconv_tf.cache_folder import cache_folder
+from pconv_tf.cache_folder import cache_folder, locked
 
 
 @dataclass(frozen=True)
@@ -168,11 +168,16 @@ def set_up(peer: Peer | Environment, progress: Callable[[str], None] = lambda te
     Raises:
         ValueError: pip failed; the text ends with its last lines.
     """
+    python = _folder(peer) / "bin" / "python"
+    with locked(cache_folder("peers")):
+        if not _stamp(peer).is_file():
+            progress(f"installing {', '.join(peer.requirements)} into {_folder(peer)}")
+            _make(peer, python)
+    return python
+
+
+def _make(peer: Peer | Environment, python: Path) -> None:
     folder = _folder(peer)
-    python = folder / "bin" / "python"
-    if _stamp(peer).is_file():
-        return python
-    progress(f"installing {', '.join(peer.requirements)} into {folder}")
     shutil.rmtree(folder, ignore_errors=True)
     try:
         venv.create(folder, with_pip=True)
@@ -183,7 +188,6 @@ def set_up(peer: Peer | Environment, progress: Callable[[str], None] = lambda te
         shutil.rmtree(folder, ignore_errors=True)
         raise
     _stamp(peer).touch()
-    return python
 
 
 def _pip(python: Path, peer: Peer | Environment, arguments: Sequence[str]) -> None:

@@ -2,6 +2,8 @@
 
 import dataclasses
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -44,6 +46,17 @@ def test_an_environment_is_made_once(pip):
     assert peer.requirements[0] in notes[0]
     assert set_up(peer, notes.append) == python
     assert len(pip.runs) == 2 and len(notes) == 1
+
+
+def test_two_at_once_make_it_once(pip):
+    def slowly(command):
+        time.sleep(0.2)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    pip.answer = slowly
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(set_up, [PEERS["openvino"]] * 2))
+    assert len(pip.runs) == 1
 
 
 def test_other_versions_are_another_environment(pip):
