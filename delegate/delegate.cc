@@ -9,6 +9,7 @@
 
 #include "delegate/delegate_kernel.h"
 #include "delegate/log.h"
+#include "delegate/matrix_tiles.h"
 #include "delegate/packed_cache.h"
 #include "delegate/partitioner.h"
 #include "tflite_ops/core/status.h"
@@ -124,7 +125,8 @@ TfLiteStatus PrepareDelegate(TfLiteContext* context, TfLiteDelegate* delegate) {
     const std::lock_guard<std::mutex> lock(state->mutex);
     state->cache.NextGeneration();
     Partition partition;
-    PCONV_RETURN_IF_ERROR(PartitionModel(context, state->options.claim, &partition));
+    PCONV_RETURN_IF_ERROR(
+        PartitionModel(context, state->options.claim, HasInt8MatrixTiles(), &partition));
     if (state->options.verbose) {
       for (const std::string& line : partition.report) LogInfo(line);
     }

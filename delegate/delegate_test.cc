@@ -61,6 +61,49 @@ TEST(Delegate, ClaimsOnlyPConv2D) {
   EXPECT_EQ(runtime.Allocate(), kTfLiteError);
 }
 
+// A float32 layer, and an int8 one that reads its quantised output.
+TEST(Delegate, SplitsTypesIntoPartitionsOfTheirOwn) {
+  std::vector<float> results[2];
+  for (const Backend backend : {Backend::kReference, Backend::kCpu}) {
+    std::mt19937 rng(1);
+    DelegateOptions options;
+    options.backend = backend;
+    OwnedDelegate owned(options);
+    FakeRuntime runtime;
+    const auto add_layer = [&](int input, int output, bool is_int8) {
+      testing::RandomLayerSpec spec;
+      spec.int8_activations = is_int8;
+      testing::OwnedLayer layer = testing::RandomLayer(spec, &rng);
+      const std::vector<int> inputs = runtime.AddLayerInputs(input, &layer);
+      runtime.AddCustomNode("PConv2D", inputs, {output}, testing::EncodeOptions(layer.options));
+    };
+    const std::vector<int> shape = {1, 6, 6, 8};
+    const int in = runtime.AddActivation(shape, "in"), x = runtime.AddActivation(shape, "x");
+    const int quantized = runtime.AddInt8Activation(shape, "quantized", {0.05f, 3});
+    const int y = runtime.AddInt8Activation(shape, "y", {0.5f, -20});
+    const int out = runtime.AddActivation(shape, "out");
+    add_layer(in, x, false);
+    runtime.AddBuiltinNode(kTfLiteBuiltinQuantize, {x}, {quantized}, 0);
+    add_layer(quantized, y, true);
+    runtime.AddBuiltinNode(kTfLiteBuiltinDequantize, {y}, {out}, 0);
+    ASSERT_EQ(runtime.Apply(owned.delegate), kTfLiteOk) << runtime.errors();
+    EXPECT_EQ(runtime.num_kernels(), 2);
+    ASSERT_EQ(runtime.Allocate(), kTfLiteOk) << runtime.errors();
+    std::vector<float> image(6 * 6 * 8);
+    for (size_t i = 0; i < image.size(); ++i) image[i] = static_cast<float>(i % 17) / 8 - 1;
+    runtime.Write(in, image);
+    ASSERT_EQ(runtime.Invoke(), kTfLiteOk) << runtime.errors();
+    results[backend == Backend::kCpu] = runtime.Read(out);
+  }
+  EXPECT_GT(*std::max_element(results[0].begin(), results[0].end()), 0);
+  int differences = 0;  // of a step: the float32 engines do not round alike
+  for (size_t i = 0; i < results[0].size(); ++i) {
+    EXPECT_NEAR(results[0][i], results[1][i], 0.51f);
+    differences += results[0][i] != results[1][i];
+  }
+  EXPECT_LE(differences, 3);
+}
+
 TEST(Delegate, LeavesModelsWithoutPConv2D) {
   OwnedDelegate owned;
   FakeRuntime runtime;

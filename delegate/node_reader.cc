@@ -69,7 +69,13 @@ class NodeInputs {
     PCONV_RETURN_IF_ERROR(ExpectConstant(i, rank, type_));
     if (!are_int8()) return Status::Ok();
     std::vector<float> scales;
-    return ReadChannelScales(*tensor(i), channels, "input " + std::to_string(i), &scales);
+    const std::string what = "input " + std::to_string(i);
+    PCONV_RETURN_IF_ERROR(ReadChannelScales(*tensor(i), channels, what, &scales));
+    const TfLiteTensor& output = *GetTensor(context_, node_.outputs->data[0]);
+    Quantization from, to;
+    PCONV_RETURN_IF_ERROR(ReadQuantization(*tensor(0), "input 0", &from));
+    PCONV_RETURN_IF_ERROR(ReadQuantization(output, "output", &to));
+    return CheckProductScales(from, scales, to);
   }
 
   // A constant whose shape has `rank` positive dimensions.
@@ -207,6 +213,11 @@ Status ReadConv2D(const NodeInputs& inputs, const TfLiteNode& node, Node* result
   PCONV_RETURN_IF_ERROR(inputs.ExpectRank(0, 4));
   PCONV_RETURN_IF_ERROR(inputs.ExpectFilter(1, 4, 0));
   const int* filter = inputs.tensor(1)->dims->data;
+  if (inputs.are_int8() && filter[3] != inputs.tensor(0)->dims->data[3]) {
+    return Status::Error("filter has " + std::to_string(filter[3]) + " channels, input " +
+                         std::to_string(inputs.tensor(0)->dims->data[3]) +
+                         ": groups have no int8 kernel");
+  }
   Conv2DNode op;
   PCONV_RETURN_IF_ERROR(ReadWindow(params.padding, filter[1], filter[2], params.stride_height,
                                    params.stride_width, params.dilation_height_factor,

@@ -1,6 +1,7 @@
 // What a node of a TFLite model becomes, and why it is left to the runtime.
 #include "delegate/node_reader.h"
 
+#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -88,6 +89,131 @@ TEST(NodeReader, BiasMayBeAbsent) {
       kTfLiteBuiltinConv2d, {model.in, model.filter, kTfLiteOptionalTensor}, {model.out}, kConv);
   EXPECT_EQ(Taken<Conv2DNode>(&model.runtime, without).bias, -1);
   EXPECT_EQ(Taken<Conv2DNode>(&model.runtime, optional).bias, -1);
+}
+
+// A full-integer convolution with a scale for each filter, and its bias.
+struct Int8Model {
+  Int8Model() {
+    in = runtime.AddInt8Activation({1, 9, 11, 4}, "in", {0.5f, 3});
+    out = runtime.AddInt8Activation({1, 5, 4, 6}, "out", {0.25f, -7});
+    filter = runtime.AddInt8Filter({6, 3, 5, 4}, std::vector<int8_t>(6 * 3 * 5 * 4, 1),
+                                   {1, 2, 3, 4, 5, 6}, 0);
+    bias = runtime.AddConstant(std::vector<int>(6, 7));
+    conv = runtime.AddBuiltinNode(kTfLiteBuiltinConv2d, {in, filter, bias}, {out}, kConv);
+  }
+  TfLiteAffineQuantization& scales() {
+    return *static_cast<TfLiteAffineQuantization*>(runtime.tensor(filter).quantization.params);
+  }
+  FakeRuntime runtime;
+  int in, out, filter, bias, conv;
+};
+
+TEST(NodeReader, ReadsFullIntegerConvolutions) {
+  Int8Model model;
+  const auto op = Taken<Conv2DNode>(&model.runtime, model.conv);
+  EXPECT_EQ(op.filter, model.filter);
+  EXPECT_EQ(op.bias, model.bias);
+  EXPECT_EQ(op.window.stride_w, 3);
+}
+
+// Every refusal names the tensor, what was found and what is expected.
+TEST(NodeReader, RefusesQuantisationsThatMakeNoSense) {
+  const struct {
+    std::function<void(Int8Model*)> spoil;
+    const char* refusal;
+  } cases[] = {
+      {[](Int8Model* m) { m->runtime.tensor(m->filter).quantization = {}; },
+       "input 1 has no scales"},
+      {[](Int8Model* m) { m->runtime.tensor(m->filter).quantization.params = nullptr; },
+       "input 1 has no scales"},
+      {[](Int8Model* m) { m->scales().scale = nullptr; }, "input 1 has no scales"},
+      {[](Int8Model* m) { m->scales().scale->size = 0; }, "input 1 has no scales"},
+      {[](Int8Model* m) { m->scales().scale->size = 5; },
+       "input 1 has 5 scales along dimension 0, expected one or 6 along dimension 0"},
+      {[](Int8Model* m) { m->scales().quantized_dimension = 3; },
+       "input 1 has 6 scales along dimension 3, expected one or 6 along dimension 0"},
+      {[](Int8Model* m) { m->scales().scale->data[4] = 0.0f; },
+       "input 1 has the scale 0.000000, expected one finite scale above 0"},
+      {[](Int8Model* m) { m->scales().scale->data[4] = -1.0f; },
+       "input 1 has the scale -1.000000, expected one finite scale above 0"},
+      {[](Int8Model* m) { m->scales().scale->data[4] = std::nanf(""); },
+       "input 1 has the scale nan, expected one finite scale above 0"},
+      {[](Int8Model* m) { m->scales().zero_point->data[2] = 1; },
+       "input 1 has the zero point 1, expected 0"},
+      {[](Int8Model* m) { m->scales().scale->data[4] = 256.0f; },
+       "a step of the filter's sums is 512.000000 of its output's, "
+       "expected less than 256"},
+      {[](Int8Model* m) { m->runtime.tensor(m->in).params.scale = 0; },
+       "input 0 has the scale 0.000000, expected one finite scale above 0"},
+      {[](Int8Model* m) { m->runtime.tensor(m->in).params.zero_point = 128; },
+       "input 0 has the zero point 128, expected -128 to 127"},
+      {[](Int8Model* m) { m->runtime.tensor(m->out).params.scale = -1; },
+       "output has the scale -1.000000, expected one finite scale above 0"},
+      {[](Int8Model* m) { m->runtime.tensor(m->out).params.zero_point = -129; },
+       "output has the zero point -129, expected -128 to 127"},
+      {[](Int8Model* m) { m->runtime.tensor(m->in).type = kTfLiteFloat32; },
+       "input 0 is float32, expected int8"},
+      {[](Int8Model* m) { m->runtime.tensor(m->out).type = kTfLiteUInt8; },
+       "output is uint8, expected float32"},
+      {[](Int8Model* m) { m->runtime.tensor(m->filter).type = kTfLiteUInt8; },
+       "input 1 is uint8, expected int8"},
+      {[](Int8Model* m) { m->runtime.tensor(m->filter).bytes -= 1; },
+       "input 1 has 359 bytes, which is not what its shape needs"},
+      {[](Int8Model* m) { m->runtime.tensor(m->bias).type = kTfLiteFloat32; },
+       "input 2 is float32, expected int32"},
+      {[](Int8Model* m) { m->runtime.tensor(m->bias).bytes = 20; },
+       "input 2 has 20 bytes, which is not what its shape needs"},
+      {[](Int8Model* m) { m->runtime.tensor(m->in).dims->data[3] = 8; },
+       "filter has 4 channels, input 8: groups have no int8 kernel"},
+  };
+  for (const auto& c : cases) {
+    Int8Model model;
+    c.spoil(&model);
+    EXPECT_EQ(RefusalOf(&model.runtime, model.conv), c.refusal);
+  }
+}
+
+// One scale for all filters, no bias: both are allowed.
+TEST(NodeReader, OneScaleIsEnough) {
+  Int8Model model;
+  model.scales().scale->size = 1;
+  model.scales().zero_point = nullptr;
+  model.runtime.node(model.conv).inputs->size = 2;
+  EXPECT_EQ(Taken<Conv2DNode>(&model.runtime, model.conv).bias, -1);
+}
+
+TEST(NodeReader, TakesInt8OperationsThatHaveKernels) {
+  FakeRuntime runtime;
+  const Quantization half = {0.5f, 0}, probability = {1.0f / 256, -128};
+  const auto image = [&](const Quantization& q) {
+    return runtime.AddInt8Activation({1, 4, 4, 8}, "image", q);
+  };
+  const int a = image(half), b = image({0.25f, -5});
+  const auto refusal = [&](int code, const std::vector<int>& inputs, int output,
+                           const auto& params) {
+    return RefusalOf(&runtime, runtime.AddBuiltinNode(code, inputs, {output}, params));
+  };
+  const TfLiteAddParams none = {kTfLiteActNone};
+  EXPECT_EQ(refusal(kTfLiteBuiltinAdd, {a, b}, image(half), none), "");
+  EXPECT_EQ(refusal(kTfLiteBuiltinAdd, {a, b}, image({1e-3f, 0}), none),
+            "a step of its inputs is 499.999976 of its output's, expected 2^-10 to 2^8");
+  EXPECT_EQ(refusal(kTfLiteBuiltinMul, {a, b}, image(half), none), "");
+  EXPECT_EQ(refusal(kTfLiteBuiltinTanh, {a}, image(half), 0),
+            "output is 0.500000 * (q - 0), expected 0.007812 * (q - 0)");
+  EXPECT_EQ(refusal(kTfLiteBuiltinLogistic, {a}, image(probability), 0), "");
+  EXPECT_EQ(refusal(kTfLiteBuiltinRelu, {a}, image(half), 0), "Relu has no int8 kernel");
+  const TfLitePoolParams pool = {kTfLitePaddingSame, 1, 1, 2, 2, kTfLiteActNone};
+  EXPECT_EQ(refusal(kTfLiteBuiltinMaxPool2d, {a}, image(half), pool), "");
+  EXPECT_EQ(refusal(kTfLiteBuiltinMaxPool2d, {a}, image(probability), pool),
+            "input is 0.500000 * (q - 0), expected 0.003906 * (q - -128) as the output");
+  EXPECT_EQ(refusal(kTfLiteBuiltinSoftmax, {a}, image(probability), TfLiteSoftmaxParams{1.0f}), "");
+  EXPECT_EQ(refusal(kTfLiteBuiltinQuantize, {runtime.AddActivation({1, 4, 4, 8}, "x")}, b, 0), "");
+  EXPECT_EQ(refusal(kTfLiteBuiltinDequantize, {a}, runtime.AddActivation({1, 4, 4, 8}, "x"), 0),
+            "");
+  const int bytes = image(half);
+  runtime.tensor(bytes).type = kTfLiteUInt8;
+  EXPECT_EQ(refusal(kTfLiteBuiltinQuantize, {bytes}, a, 0),
+            "turns uint8 into int8, expected float32 and int8");
 }
 
 TEST(NodeReader, RefusesWhatAConvolutionCannotBe) {

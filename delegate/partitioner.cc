@@ -65,6 +65,12 @@ bool IsInt8(const TfLiteContext* context, const Node& node) {
   return is_int8(node.output) || std::any_of(node.inputs.begin(), node.inputs.end(), is_int8);
 }
 
+bool HasWeights(const Node& node) {
+  return std::holds_alternative<Conv2DNode>(node.op) ||
+         std::holds_alternative<DepthwiseConv2DNode>(node.op) ||
+         std::holds_alternative<FullyConnectedNode>(node.op);
+}
+
 // Removes from `readable` the nodes that no chain of readable nodes connects to a PConv2D.
 void KeepConnected(const std::vector<ModelNode>& plan, const std::set<int>& int8_nodes,
                    std::map<int, Node>* readable) {
@@ -177,7 +183,8 @@ std::set<int> FindShapeNodes(const std::vector<ModelNode>& plan,
 
 }  // namespace
 
-Status PartitionModel(TfLiteContext* context, Claim claim, Partition* partition) {
+Status PartitionModel(TfLiteContext* context, Claim claim, bool stock_has_int8_tiles,
+                      Partition* partition) {
   *partition = Partition();
   std::vector<ModelNode> plan;
   PCONV_RETURN_IF_ERROR(ReadPlan(context, &plan));
@@ -198,7 +205,9 @@ Status PartitionModel(TfLiteContext* context, Claim claim, Partition* partition)
     Node node;
     node.model_index = model_node.index;
     const Status status = ReadNode(context, *model_node.node, *model_node.registration, &node);
-    if (status.ok()) {
+    if (status.ok() && stock_has_int8_tiles && HasWeights(node) && IsInt8(context, node)) {
+      refusal[model_node.index] = "the runtime's int8 kernel is faster on a CPU with AMX";
+    } else if (status.ok()) {
       if (IsInt8(context, node)) partition->int8_nodes.insert(model_node.index);
       partition->nodes.emplace(model_node.index, std::move(node));
       partition->num_pconv += is_pconv;

@@ -32,7 +32,9 @@ struct Partition {
 // be taken, so that networks without PConv2D stay as they are.
 // Nodes are connected through int8 activations, or through float32 ones: what quantises a float32
 // network's results does not connect it to a PConv2D.
-Status PartitionModel(TfLiteContext* context, Claim claim, Partition* partition);
+// With `stock_has_int8_tiles` (matrix_tiles.h) dense int8 layers stay with the runtime.
+Status PartitionModel(TfLiteContext* context, Claim claim, bool stock_has_int8_tiles,
+                      Partition* partition);
 
 }  // namespace pconv
 

@@ -67,7 +67,7 @@ class PartitionerTest : public ::testing::Test {
 
   // The report's lines without the nodes' names.
   std::vector<std::string> Fates(Claim claim = Claim::kAll) {
-    const Status status = PartitionModel(runtime_.context(), claim, &partition_);
+    const Status status = PartitionModel(runtime_.context(), claim, has_tiles_, &partition_);
     EXPECT_TRUE(status.ok()) << status.message();
     EXPECT_EQ(partition_.num_model_nodes, runtime_.num_nodes());
     std::vector<std::string> fates;
@@ -80,6 +80,7 @@ class PartitionerTest : public ::testing::Test {
   std::mt19937 rng_{1};
   FakeRuntime runtime_;
   Partition partition_;
+  bool has_tiles_ = false;  // of the CPU, in int8
 };
 
 const std::string kClaimed = "claimed", kShape = "claimed (shape of a reshape)",
@@ -133,6 +134,19 @@ TEST_F(PartitionerTest, KeepsTypesApart) {
   EXPECT_EQ(Fates(), (Lines{kClaimed, kClaimed, kClaimed, kClaimed, kApart}));
   EXPECT_EQ(partition_.int8_nodes, (std::set<int>{2, 3}));
   EXPECT_EQ(partition_.num_pconv, 2);
+}
+
+TEST_F(PartitionerTest, LeavesDenseInt8LayersToTiles) {
+  const int x = Int8PConv(Int8Image("in")), y = Int8Image("y");
+  const int filter = runtime_.AddInt8Filter({8, 1, 1, 8}, std::vector<int8_t>(64, 1), {1.0f}, 0);
+  runtime_.AddBuiltinNode(kTfLiteBuiltinConv2d, {x, filter}, {y},
+                          TfLiteConvParams{kTfLitePaddingSame, 1, 1, kTfLiteActNone, 1, 1});
+  Int8PConv(y);
+  EXPECT_EQ(Fates(), (Lines{kClaimed, kClaimed, kClaimed}));
+  has_tiles_ = true;
+  EXPECT_EQ(Fates(),
+            (Lines{kClaimed, "refused, the runtime's int8 kernel is faster on a CPU with AMX",
+                   kClaimed}));
 }
 
 TEST_F(PartitionerTest, LeavesModelsWithoutPConv2D) {
@@ -210,7 +224,7 @@ TEST_F(PartitionerTest, RefusesModelsThatWriteToAConstant) {
   const int constant = runtime_.AddConstant({1, 4, 4, 8}, std::vector<float>(128, 1.0f));
   PConv(in);
   runtime_.AddBuiltinNode(kTfLiteBuiltinRelu, {in}, {constant}, 0);
-  const Status status = PartitionModel(runtime_.context(), Claim::kAll, &partition_);
+  const Status status = PartitionModel(runtime_.context(), Claim::kAll, has_tiles_, &partition_);
   ASSERT_FALSE(status.ok());
   EXPECT_NE(status.message().find("node 1 (RELU) writes to tensor"), std::string::npos)
       << status.message();
@@ -222,7 +236,7 @@ TEST_F(PartitionerTest, RefusesAPConv2DThatWritesToAConstant) {
   testing::OwnedLayer layer = testing::RandomLayer({}, &rng_);
   runtime_.AddCustomNode("PConv2D", runtime_.AddLayerInputs(in, &layer), {constant},
                          testing::EncodeOptions(layer.options));
-  const Status status = PartitionModel(runtime_.context(), Claim::kPConv, &partition_);
+  const Status status = PartitionModel(runtime_.context(), Claim::kPConv, has_tiles_, &partition_);
   ASSERT_FALSE(status.ok());
   EXPECT_NE(status.message().find("output is constant"), std::string::npos) << status.message();
 }
@@ -232,13 +246,13 @@ TEST_F(PartitionerTest, TellsTheRuntimesFailures) {
   const auto nodes = runtime_.context()->GetNodeAndRegistration;
   runtime_.context()->GetNodeAndRegistration = [](TfLiteContext*, int, TfLiteNode**,
                                                   TfLiteRegistration**) { return kTfLiteError; };
-  EXPECT_EQ(PartitionModel(runtime_.context(), Claim::kAll, &partition_).message(),
+  EXPECT_EQ(PartitionModel(runtime_.context(), Claim::kAll, has_tiles_, &partition_).message(),
             "the runtime gives no node 0");
   runtime_.context()->GetNodeAndRegistration = nodes;
   runtime_.context()->GetExecutionPlan = [](TfLiteContext*, TfLiteIntArray**) {
     return kTfLiteError;
   };
-  EXPECT_EQ(PartitionModel(runtime_.context(), Claim::kAll, &partition_).message(),
+  EXPECT_EQ(PartitionModel(runtime_.context(), Claim::kAll, has_tiles_, &partition_).message(),
             "the runtime gives no execution plan");
 }
 

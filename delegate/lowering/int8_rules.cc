@@ -29,12 +29,42 @@ class Checker {
   Status operator()(const PConv2DNode& op) const {
     return op.layer.has_int8_activations() ? ExpectInt8() : NoKernel(node_);
   }
-  Status operator()(const Conv2DNode&) const { return NoKernel(node_); }
-  Status operator()(const DepthwiseConv2DNode&) const { return NoKernel(node_); }
-  Status operator()(const FullyConnectedNode&) const { return NoKernel(node_); }
-  Status operator()(const UnaryNode&) const { return NoKernel(node_); }
-  Status operator()(const SoftmaxNode&) const { return NoKernel(node_); }
-  Status operator()(const QuantizeNode&) const { return NoKernel(node_); }
+  Status operator()(const Conv2DNode&) const { return ExpectInt8(); }
+  Status operator()(const FullyConnectedNode&) const { return ExpectInt8(); }
+  Status operator()(const DepthwiseConv2DNode& op) const {
+    if (op.depth_multiplier != 1) {
+      return Status::Error("a depth multiplier of " + std::to_string(op.depth_multiplier) +
+                           " has no int8 kernel");
+    }
+    return ExpectInt8();
+  }
+
+  Status operator()(const UnaryNode& op) const {
+    PCONV_RETURN_IF_ERROR(ExpectInt8());
+    switch (op.kind) {
+      case UnaryKind::kLogistic:
+        return ExpectOutput({1.0f / 256, -128});
+      case UnaryKind::kTanh:
+        return ExpectOutput({1.0f / 128, 0});
+      case UnaryKind::kHardSwish:
+        return Status::Ok();
+      case UnaryKind::kRelu:
+      case UnaryKind::kReluN1To1:
+      case UnaryKind::kRelu6:
+      case UnaryKind::kLeakyRelu:
+        break;
+    }
+    return NoKernel(node_);
+  }
+  Status operator()(const SoftmaxNode&) const {
+    PCONV_RETURN_IF_ERROR(ExpectInt8());
+    return ExpectOutput({1.0f / 256, -128});
+  }
+  Status operator()(const QuantizeNode&) const {
+    const bool is_one_type = inputs_[0].type == output_.type;
+    if (is_one_type && output_.type != ValueType::kInt8) return Status::Error("nothing is int8");
+    return is_one_type ? ExpectRatio(Quantum(0) / Quantum(), -8, 7) : Status::Ok();
+  }
 
   Status operator()(const Pool2DNode&) const { return ExpectSame(); }
   Status operator()(const PadNode&) const { return ExpectSame(); }
@@ -61,11 +91,19 @@ class Checker {
   double Quantum() const { return output_.quantization.scale; }
 
   // Steps of the output in a step of the inputs: XNNPACK's ranges.
-  static Status ExpectRatio(double ratio, int lowest_exponent) {
-    if (ratio >= std::ldexp(1.0, lowest_exponent) && ratio < 0x1p8) return Status::Ok();
+  static Status ExpectRatio(double ratio, int lowest_exponent, int highest_exponent = 8) {
+    if (ratio >= std::ldexp(1.0, lowest_exponent) && ratio < std::ldexp(1.0, highest_exponent)) {
+      return Status::Ok();
+    }
     return Status::Error("a step of its inputs is " + std::to_string(ratio) +
                          " of its output's, expected 2^" + std::to_string(lowest_exponent) +
-                         " to 2^8");
+                         " to 2^" + std::to_string(highest_exponent));
+  }
+
+  Status ExpectOutput(const Quantization& expected) const {
+    if (AreEqual(output_.quantization, expected)) return Status::Ok();
+    return Status::Error("output is " + ToString(output_.quantization) + ", expected " +
+                         ToString(expected));
   }
 
   Status ExpectInt8() const {
@@ -91,7 +129,74 @@ class Checker {
   const Int8Port& output_;
 };
 
+// Constants of layers that multiply by them: an int8 filter with its scales, an int32 bias.
+class ConstantsChecker {
+ public:
+  ConstantsChecker(const Graph& graph, const Node& node) : graph_(graph), node_(node) {}
+
+  Status operator()(const Conv2DNode& op) const {
+    const Shape& filter = graph_.values[op.filter].shape;
+    const Shape& input = graph_.values[node_.inputs[0]].shape;
+    if (filter.size() == 4 && input.size() == 4 && filter[3] != input[3]) {
+      return Status::Error("filter has " + std::to_string(filter[3]) + " channels, input " +
+                           std::to_string(input[3]) + ": groups have no int8 kernel");
+    }
+    return Check(op.filter, 4, 0, op.bias);
+  }
+  Status operator()(const DepthwiseConv2DNode& op) const { return Check(op.filter, 4, 3, op.bias); }
+  Status operator()(const FullyConnectedNode& op) const { return Check(op.filter, 2, 0, op.bias); }
+  // Nothing but activations, or a layer that was checked when it was read.
+  Status operator()(const PConv2DNode&) const { return Status::Ok(); }
+  Status operator()(const Pool2DNode&) const { return Status::Ok(); }
+  Status operator()(const BinaryNode&) const { return Status::Ok(); }
+  Status operator()(const UnaryNode&) const { return Status::Ok(); }
+  Status operator()(const PadNode&) const { return Status::Ok(); }
+  Status operator()(const GlobalMeanNode&) const { return Status::Ok(); }
+  Status operator()(const ConcatNode&) const { return Status::Ok(); }
+  Status operator()(const ReshapeNode&) const { return Status::Ok(); }
+  Status operator()(const SoftmaxNode&) const { return Status::Ok(); }
+  Status operator()(const QuantizeNode&) const { return Status::Ok(); }
+
+ private:
+  Status Check(int filter, size_t rank, int axis, int bias) const {
+    const Value& weights = graph_.values[filter];
+    if (weights.type != ValueType::kInt8 || weights.integers == nullptr ||
+        weights.shape.size() != rank) {
+      return Status::Error("filter is no int8 constant of rank " + std::to_string(rank));
+    }
+    const auto scales = static_cast<int>(weights.channel_scales.size());
+    if (scales != 1 && scales != weights.shape[axis]) {
+      return Status::Error("filter has " + std::to_string(scales) + " scales, expected one or " +
+                           std::to_string(weights.shape[axis]));
+    }
+    PCONV_RETURN_IF_ERROR(CheckProductScales(graph_.values[node_.inputs[0]].quantization,
+                                             weights.channel_scales,
+                                             graph_.values[node_.output].quantization));
+    if (bias < 0) return Status::Ok();
+    const Value& addend = graph_.values[bias];
+    const bool fits = addend.type == ValueType::kInt32 && addend.integers != nullptr &&
+                      addend.shape == Shape{weights.shape[axis]};
+    return fits ? Status::Ok() : Status::Error("bias is no int32 constant of the filter's length");
+  }
+
+  const Graph& graph_;
+  const Node& node_;
+};
+
 }  // namespace
+
+Status CheckProductScales(const Quantization& input, const std::vector<float>& scales,
+                          const Quantization& output) {
+  for (const float scale : scales) {
+    PCONV_RETURN_IF_ERROR(CheckQuantization("filter", {scale, 0}));
+    // XNNPACK's range. Beyond it every sum but 0 would be clamped.
+    const float product = RequantizationScale(input.scale, scale, output.scale);
+    if (product >= 0 && product < 256) continue;
+    return Status::Error("a step of the filter's sums is " + std::to_string(product) +
+                         " of its output's, expected less than 256");
+  }
+  return Status::Ok();
+}
 
 Status CheckInt8Node(const Node& node, const std::vector<Int8Port>& inputs,
                      const Int8Port& output) {
@@ -114,6 +219,7 @@ Status CheckInt8Graph(const Graph& graph) {
     const Int8Port output = ports.back();
     ports.pop_back();
     if (status.ok()) status = CheckInt8Node(node, ports, output);
+    if (status.ok()) status = std::visit(ConstantsChecker(graph, node), node.op);
     if (!status.ok()) {
       return Status::Error(std::string(OpName(node)) + " '" + node.name + "': " + status.message());
     }
@@ -141,6 +247,53 @@ Int8Sum Int8SumOf(BinaryKind kind, const Quantization& a, const Quantization& b,
 Int8Rescale Int8RescaleOf(const Quantization& from, const Quantization& to) {
   const auto factor = static_cast<int32_t>(std::lrint(256.0f * (from.scale / to.scale)));
   return {factor, to.zero_point * 256 - factor * from.zero_point + 128};
+}
+
+Int8Table Int8RescaleTable(const Quantization& from, const Quantization& to) {
+  const Int8Rescale rescale = Int8RescaleOf(from, to);
+  Int8Table table;
+  for (int q = -128; q < 128; ++q) table[static_cast<uint8_t>(q)] = rescale(static_cast<int8_t>(q));
+  return table;
+}
+
+namespace {
+
+double Evaluate(UnaryKind kind, double x) {
+  if (kind == UnaryKind::kLogistic) return 1 / (1 + std::exp(-x));
+  if (kind == UnaryKind::kTanh) return std::tanh(x);
+  return x * std::clamp(x + 3, 0.0, 6.0) / 6;
+}
+
+}  // namespace
+
+Int8Table Int8TableOf(const UnaryNode& op, const Quantization& from, const Quantization& to) {
+  Int8Table table;
+  for (int q = -128; q < 128; ++q) {
+    const float x = from.scale * static_cast<float>(q - from.zero_point);
+    const float steps = static_cast<float>(Evaluate(op.kind, x)) / to.scale;
+    table[static_cast<uint8_t>(q)] = Int8FromFloat(steps, 1.0f, to.zero_point);
+  }
+  return table;
+}
+
+Int8SoftmaxTable Int8SoftmaxTableOf(float beta, const Quantization& input) {
+  Int8SoftmaxTable table;
+  for (size_t d = 0; d < table.size(); ++d) {
+    table[d] = std::exp(-input.scale * beta * static_cast<float>(d));
+  }
+  return table;
+}
+
+void Int8Softmax(const Int8SoftmaxTable& table, const int8_t* input, int64_t count,
+                 int8_t* output) {
+  const int largest = *std::max_element(input, input + count);
+  float sum = 0.0f;
+  for (int64_t i = 0; i < count; ++i) sum += table[largest - input[i]];
+  const float factor = 1.0f / (sum * (1.0f / 256));
+  for (int64_t i = 0; i < count; ++i) {
+    const auto steps = static_cast<int>(table[largest - input[i]] * factor + 0.5f);
+    output[i] = static_cast<int8_t>(std::min(steps - 128, 127));
+  }
 }
 
 float Int8ProductScale(const Quantization& a, const Quantization& b, const Quantization& output) {

@@ -1,9 +1,12 @@
-// Which nodes engines run on int8 activations, and the numbers that they compute them with.
-// Those are stock TFLite's: XNNPACK's where it runs the operation, else the builtin kernels'.
+// Which nodes engines run on int8 activations, and the numbers that they compute them with. Those
+// are stock TFLite's, bit for bit: XNNPACK's where it runs the operation, else the builtin
+// kernels'. HardSwish alone may be off by 1: the builtin kernel rounds four times on its way, this
+// once.
 #ifndef PCONV_TF_DELEGATE_LOWERING_INT8_RULES_H_
 #define PCONV_TF_DELEGATE_LOWERING_INT8_RULES_H_
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <vector>
@@ -24,8 +27,12 @@ struct Int8Port {
 // (CheckQuantization); what shapes say is InferShapes' to check.
 Status CheckInt8Node(const Node& node, const std::vector<Int8Port>& inputs, const Int8Port& output);
 
-// The same for all nodes of a graph, and their quantisations; the error names the node.
+// The same for all nodes of a graph, their quantisations and constants; the error names the node.
 Status CheckInt8Graph(const Graph& graph);
+
+// Of a layer with that many scales of its filter's weights.
+Status CheckProductScales(const Quantization& input, const std::vector<float>& scales,
+                          const Quantization& output);
 
 // a + b and a - b: (a * a_factor + b * b_factor + bias) >> shift steps above the output's zero
 // point, in 32 bits, which the ratios of scales that CheckInt8Node lets pass do not leave.
@@ -57,6 +64,17 @@ struct Int8Rescale {
   }
 };
 Int8Rescale Int8RescaleOf(const Quantization& from, const Quantization& to);
+
+// What becomes of each byte, by its bits as an unsigned number.
+using Int8Table = std::array<int8_t, 256>;
+Int8Table Int8RescaleTable(const Quantization& from, const Quantization& to);
+// Logistic, Tanh, HardSwish.
+Int8Table Int8TableOf(const UnaryNode& op, const Quantization& from, const Quantization& to);
+
+// Softmax in steps of 1/256 above -128. The table holds exp(-beta * scale * d) for differences d.
+using Int8SoftmaxTable = std::array<float, 256>;
+Int8SoftmaxTable Int8SoftmaxTableOf(float beta, const Quantization& input);
+void Int8Softmax(const Int8SoftmaxTable& table, const int8_t* input, int64_t count, int8_t* output);
 
 // The mean of a window's values, halves rounded away from 0.
 inline int32_t Int8Average(int32_t sum, int32_t count) {

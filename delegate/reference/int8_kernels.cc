@@ -31,7 +31,123 @@ int8_t Clamp(int32_t value, Int8Range range) {
   return static_cast<int8_t>(std::min<int32_t>(std::max<int32_t>(value, range.lo), range.hi));
 }
 
+// Sums of an output channel, in 32 bits that wrap as the engines' do.
+class ChannelSum {
+ public:
+  ChannelSum(const Int8Input& input, const Int8Layer& layer, const Int8Output& output, int channel)
+      : zero_point_(input.value.quantization.zero_point), to_(output.value.quantization) {
+    if (layer.bias != nullptr) {
+      sum_ = static_cast<uint32_t>(static_cast<const int32_t*>(layer.bias->integers)[channel]);
+    }
+    const std::vector<float>& scales = layer.filter.channel_scales;
+    scale_ = RequantizationScale(input.value.quantization.scale,
+                                 scales[scales.size() == 1 ? 0 : channel], to_.scale);
+  }
+  void Add(int8_t value, int8_t weight) {
+    sum_ += static_cast<uint32_t>((value - zero_point_) * weight);
+  }
+  int8_t Output(Activation activation) const {
+    return Requantize(static_cast<int32_t>(sum_), scale_, to_.zero_point, RangeOf(activation, to_));
+  }
+
+ private:
+  const int32_t zero_point_;
+  const Quantization& to_;
+  float scale_;
+  uint32_t sum_ = 0;
+};
+
+const int8_t* WeightsOf(const Int8Layer& layer) {
+  return static_cast<const int8_t*>(layer.filter.integers);
+}
+
+// Calls fn(output index, output channel, visit), where visit(fn) calls fn(tap, index of the input
+// pixel) for the taps of the output's window that lie inside the image.
+template <typename Fn>
+void ForOutputs(const Window& window, const Shape& in, const Shape& out, const Fn& fn) {
+  const int before_y = ResolveHeight(window, in[1]).before;
+  const int before_x = ResolveWidth(window, in[2]).before;
+  size_t index = 0;
+  for (int n = 0; n < out[0]; ++n) {
+    for (int y = 0; y < out[1]; ++y) {
+      for (int x = 0; x < out[2]; ++x) {
+        const auto visit = [&](const auto& visitor) {
+          for (int tap = 0; tap < window.kernel_h * window.kernel_w; ++tap) {
+            const int i = tap / window.kernel_w, j = tap % window.kernel_w;
+            const int64_t from_y = int64_t{y} * window.stride_h - before_y + i * window.dilation_h;
+            const int64_t from_x = int64_t{x} * window.stride_w - before_x + j * window.dilation_w;
+            if (from_y < 0 || from_y >= in[1] || from_x < 0 || from_x >= in[2]) continue;
+            visitor(tap, (size_t(n) * in[1] + from_y) * in[2] + from_x);
+          }
+        };
+        for (int c = 0; c < out[3]; ++c) fn(index++, c, visit);
+      }
+    }
+  }
+}
+
 }  // namespace
+
+void Int8Conv2D(const Conv2DNode& op, const Int8Input& input, const Int8Layer& layer,
+                const Int8Output& output) {
+  const size_t channels = input.value.shape[3];
+  const size_t taps = size_t(op.window.kernel_h) * op.window.kernel_w;
+  ForOutputs(op.window, input.value.shape, output.value.shape,
+             [&](size_t index, int o, const auto& visit) {
+               ChannelSum sum(input, layer, output, o);
+               visit([&](int tap, size_t pixel) {
+                 for (size_t c = 0; c < channels; ++c) {
+                   sum.Add(input.data[pixel * channels + c],
+                           WeightsOf(layer)[(o * taps + tap) * channels + c]);
+                 }
+               });
+               output.data[index] = sum.Output(op.activation);
+             });
+}
+
+void Int8DepthwiseConv2D(const DepthwiseConv2DNode& op, const Int8Input& input,
+                         const Int8Layer& layer, const Int8Output& output) {
+  const size_t channels = input.value.shape[3], outputs = output.value.shape[3];
+  ForOutputs(op.window, input.value.shape, output.value.shape,
+             [&](size_t index, int o, const auto& visit) {
+               ChannelSum sum(input, layer, output, o);
+               visit([&](int tap, size_t pixel) {
+                 sum.Add(input.data[pixel * channels + o / op.depth_multiplier],
+                         WeightsOf(layer)[tap * outputs + o]);
+               });
+               output.data[index] = sum.Output(op.activation);
+             });
+}
+
+void Int8FullyConnected(const FullyConnectedNode& op, const Int8Input& input,
+                        const Int8Layer& layer, const Int8Output& output) {
+  const size_t outputs = layer.filter.shape[0], inputs = layer.filter.shape[1];
+  const size_t rows = Elements(input.value.shape) / inputs;
+  for (size_t row = 0; row < rows; ++row) {
+    for (size_t o = 0; o < outputs; ++o) {
+      ChannelSum sum(input, layer, output, static_cast<int>(o));
+      for (size_t i = 0; i < inputs; ++i) {
+        sum.Add(input.data[row * inputs + i], WeightsOf(layer)[o * inputs + i]);
+      }
+      output.data[row * outputs + o] = sum.Output(op.activation);
+    }
+  }
+}
+
+void Int8Unary(const UnaryNode& op, const Int8Input& input, const Int8Output& output) {
+  const Int8Table table = Int8TableOf(op, input.value.quantization, output.value.quantization);
+  for (size_t i = 0; i < Elements(input.value.shape); ++i) {
+    output.data[i] = table[static_cast<uint8_t>(input.data[i])];
+  }
+}
+
+void Int8SoftmaxRows(const SoftmaxNode& op, const Int8Input& input, const Int8Output& output) {
+  const Int8SoftmaxTable table = Int8SoftmaxTableOf(op.beta, input.value.quantization);
+  const size_t depth = input.value.shape.back();
+  for (size_t first = 0; first < Elements(input.value.shape); first += depth) {
+    Int8Softmax(table, input.data + first, static_cast<int64_t>(depth), output.data + first);
+  }
+}
 
 void Int8Pool2D(const Pool2DNode& op, const Int8Input& input, const Int8Output& output) {
   const Shape& in = input.value.shape;

@@ -20,6 +20,21 @@ struct Int8Output {
   int8_t* data;
 };
 
+// A filter and its bias, of which there may be none, as the graph's values hold them.
+struct Int8Layer {
+  const Value& filter;
+  const Value* bias;
+};
+void Int8Conv2D(const Conv2DNode& op, const Int8Input& input, const Int8Layer& layer,
+                const Int8Output& output);
+void Int8DepthwiseConv2D(const DepthwiseConv2DNode& op, const Int8Input& input,
+                         const Int8Layer& layer, const Int8Output& output);
+void Int8FullyConnected(const FullyConnectedNode& op, const Int8Input& input,
+                        const Int8Layer& layer, const Int8Output& output);
+void Int8Unary(const UnaryNode& op, const Int8Input& input, const Int8Output& output);
+// Over the last dimension.
+void Int8SoftmaxRows(const SoftmaxNode& op, const Int8Input& input, const Int8Output& output);
+
 // Padding takes no part: neither in the maximum nor in the count of the average.
 void Int8Pool2D(const Pool2DNode& op, const Int8Input& input, const Int8Output& output);
 void Int8Binary(const BinaryNode& op, const Int8Input& a, const Int8Input& b,

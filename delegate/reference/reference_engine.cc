@@ -111,13 +111,25 @@ class ReferenceEngine : public Engine {
     return {graph_.values[node.output], static_cast<int8_t*>(writing_[node.output])};
   }
 
+  template <typename Op>
+  reference::Int8Layer LayerOf(const Op& op) const {
+    return {graph_.values[op.filter], op.bias < 0 ? nullptr : &graph_.values[op.bias]};
+  }
+
   void RunNode(const Node& node, const Conv2DNode& op) {
+    if (IsInt8(node)) return reference::Int8Conv2D(op, Int8(node), LayerOf(op), Int8Out(node));
     reference::Conv2D(op, Input(node), Value(op.filter), Bias(op.bias), Output(node));
   }
   void RunNode(const Node& node, const DepthwiseConv2DNode& op) {
+    if (IsInt8(node)) {
+      return reference::Int8DepthwiseConv2D(op, Int8(node), LayerOf(op), Int8Out(node));
+    }
     reference::DepthwiseConv2D(op, Input(node), Value(op.filter), Bias(op.bias), Output(node));
   }
   void RunNode(const Node& node, const FullyConnectedNode& op) {
+    if (IsInt8(node)) {
+      return reference::Int8FullyConnected(op, Int8(node), LayerOf(op), Int8Out(node));
+    }
     reference::FullyConnected(op, Input(node), Value(op.filter), Bias(op.bias), Output(node));
   }
   void RunNode(const Node& node, const Pool2DNode& op) {
@@ -129,6 +141,7 @@ class ReferenceEngine : public Engine {
     reference::Binary(op, Input(node), Input(node, 1), Output(node));
   }
   void RunNode(const Node& node, const UnaryNode& op) {
+    if (IsInt8(node)) return reference::Int8Unary(op, Int8(node), Int8Out(node));
     reference::Unary(op, Input(node), Output(node));
   }
   void RunNode(const Node& node, const PadNode& op) {
@@ -154,6 +167,7 @@ class ReferenceEngine : public Engine {
     reference::Reshape(Input(node), Output(node));
   }
   void RunNode(const Node& node, const SoftmaxNode& op) {
+    if (IsInt8(node)) return reference::Int8SoftmaxRows(op, Int8(node), Int8Out(node));
     reference::Softmax(op, Input(node), Output(node));
   }
   void RunNode(const Node& node, const QuantizeNode&) {

@@ -7,6 +7,7 @@ import re
 import keras
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 from pruned_models import prune
 
 import pconv_tf
@@ -35,6 +36,39 @@ def test_one_partition(name, rng, capfd):
     assert int(pruned) > 8
     assert len(re.findall(r"partition of \d+ nodes on the cpu engine", log)) == 1
     assert np.isfinite(interpreter(np.ones((1, 32, 32, 3), np.float32))).all()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # TensorFlow's quantiser warns of defaults
+@pytest.mark.parametrize("name", NETWORKS)
+def test_one_int8_partition(name, rng, capfd):
+    """Nothing is left to the runtime but dense layers on CPUs with AMX."""
+    make = getattr(keras.applications, name)
+    model = make(weights=None, input_shape=(32, 32, 3), classes=10, **NETWORKS[name])
+    images = rng.standard_normal((2, 1, 32, 32, 3)).astype(np.float32)
+    converted = pconv_tf.convert(
+        prune(model, rng),
+        quantize="int8",
+        representative_dataset=lambda: ([image] for image in images),
+        force=True,
+        quiet=True,
+    )
+    capfd.readouterr()
+    interpreter = pconv_tf.Interpreter(converted, options={"verbose": True, "backend": "cpu"})
+    log = capfd.readouterr().err
+    refused = [line for line in log.splitlines() if ": refused" in line]
+    assert all("faster on a CPU with AMX" in line for line in refused), "\n".join(refused)
+    if not refused:
+        assert len(re.findall(r"partition of \d+ nodes on the cpu engine", log)) == 1
+    assert "reference engine" not in log
+    dense = pconv_tf.convert_dense(converted)
+    image = images[0]
+    stock = Interpreter(model_content=dense)
+    stock.allocate_tensors()
+    stock.set_tensor(stock.get_input_details()[0]["index"], image)
+    stock.invoke()
+    expected = stock.get_tensor(stock.get_output_details()[0]["index"])
+    np.testing.assert_array_equal(interpreter(image), expected)
 
 
 class _Sine(keras.layers.Layer):

@@ -15,7 +15,7 @@ class DotConvStep : public Int8Step {
       : input_(node.inputs[0]),
         output_(node.output),
         weights_(context.cache->GetOrMake(PackingFor(layer, context.kernels), PackDotWeights)),
-        conv_(layer, *weights_, context.kernels, context.pool) {
+        conv_(DotLayerOf(layer), *weights_, context.kernels, context.pool) {
     conv_.Resize(AsNhwc(context.InputOf(node).shape), AsNhwc(context.OutputOf(node).shape));
   }
 

@@ -13,27 +13,37 @@ constexpr int kFiltersPerChunk = 2048;
 
 }  // namespace
 
-DotPacking PackingFor(const FkwView& layer, const DotKernels& kernels) {
+DotTiling TilingFor(const DotKernels& kernels) {
   const int row_bytes = kMaxVectors * kGroup * kernels.lanes;
-  return {layer, kRowsBytes / row_bytes, kFiltersPerChunk};
+  return {kRowsBytes / row_bytes, kFiltersPerChunk};
 }
 
-DotConv::DotConv(const FkwView& layer, const DotWeights& weights, const DotKernels& kernels,
+DotPacking PackingFor(const FkwView& layer, const DotKernels& kernels) {
+  const DotTiling tiling = TilingFor(kernels);
+  return {layer, tiling.rows_per_slice, tiling.filters_per_chunk};
+}
+
+DotLayer DotLayerOf(const FkwView& layer) {
+  const PConv2DOptions& options = layer.options();
+  return {options.window, options.in_channels, layer.quantization().input,
+          layer.quantization().output, options.activation};
+}
+
+DotConv::DotConv(const DotLayer& layer, const DotWeights& weights, const DotKernels& kernels,
                  ThreadPool* pool)
     : layer_(layer),
       weights_(weights),
       kernels_(kernels),
       pool_(pool),
-      border_(layer.options().in_channels,
-              static_cast<int8_t>(layer.quantization().input.zero_point)),
-      range_(RangeOf(layer.options().activation, layer.quantization().output)),
+      border_(layer.in_channels, static_cast<int8_t>(layer.input.zero_point)),
+      range_(RangeOf(layer.activation, layer.output)),
       scratch_(pool->num_threads()) {}
 
 void DotConv::Resize(const NhwcShape& input, const NhwcShape& output) {
   input_ = input;
   output_ = output;
-  rows_ = ResolveHeight(layer_.options().window, input.h);
-  columns_ = ResolveWidth(layer_.options().window, input.w);
+  rows_ = ResolveHeight(layer_.window, input.h);
+  columns_ = ResolveWidth(layer_.window, input.w);
   if (weights_.rows.are_windows) {
     tile_rows_ = CeilDiv(output.h, 2);
     tile_columns_ = CeilDiv(output.w, 2);
@@ -56,7 +66,11 @@ void DotConv::Resize(const NhwcShape& input, const NhwcShape& output) {
     scratch.sums.resize(pixels * weights_.chunks[0].num_filters);
     // The last loads of 16 pixels may reach beyond the last filter's.
     scratch.outputs.resize(pixels * weights_.chunks[0].num_filters + 16);
-    scratch.inputs.resize(pixels / kGroup * 16);
+    if (weights_.rows.are_windows) {
+      scratch.inputs.resize(pixels / kGroup * 16);
+    } else {
+      scratch.places.resize(pixels);
+    }
     scratch.pixels.resize((pixels + 15) / 16 * 16);
   }
 }
@@ -66,7 +80,8 @@ int64_t DotConv::scratch_bytes() const {
   for (const Scratch& scratch : scratch_) {
     bytes += static_cast<int64_t>(
         scratch.rows.size() + scratch.sums.size() * sizeof(int32_t) + scratch.outputs.size() +
-        (scratch.inputs.size() + scratch.pixels.size()) * sizeof(int8_t*));
+        (scratch.inputs.size() + scratch.pixels.size()) * sizeof(int8_t*) +
+        scratch.places.size() * sizeof(Place));
   }
   return bytes;
 }
@@ -96,7 +111,7 @@ void DotConv::RunBlock(const int8_t* input, int8_t* output, int block, Scratch* 
   FindPixels(input, output, block, scratch);
   const size_t pixels = size_t(vectors_) * kernels_.lanes;
   for (const DotChunk& chunk : weights_.chunks) {
-    RunChunk(input, block, chunk, scratch);
+    RunChunk(input, chunk, scratch);
     for (size_t p = 0; p < pixels; p += 16) {
       int8_t* to[16];
       for (int i = 0; i < 16; ++i) {
@@ -110,19 +125,13 @@ void DotConv::RunBlock(const int8_t* input, int8_t* output, int block, Scratch* 
 
 void DotConv::FindPixels(const int8_t* input, int8_t* output, int block, Scratch* scratch) const {
   const int groups = vectors_ * kernels_.lanes / kGroup;
-  const int64_t num_pixels = int64_t{output_.n} * output_.h * output_.w;
   std::fill(scratch->pixels.begin(), scratch->pixels.end(), nullptr);
+  if (!weights_.rows.are_windows) return FindPlaces(output, block, scratch);
   std::fill(scratch->inputs.begin(), scratch->inputs.end(), border_.data());
   for (int i = 0; i < groups; ++i) {
     const int64_t group = int64_t{block} * groups + i;
     if (group >= num_groups_) return;
     int8_t** pixels = &scratch->pixels[size_t(i) * kGroup];
-    if (!weights_.rows.are_windows) {
-      for (int p = 0; p < kGroup && group * kGroup + p < num_pixels; ++p) {
-        pixels[p] = output + (group * kGroup + p) * output_.c;
-      }
-      continue;
-    }
     const auto n = static_cast<int>(group / tile_columns_ / tile_rows_);
     const int top = 2 * static_cast<int>(group / tile_columns_ % tile_rows_);
     const int left = 2 * static_cast<int>(group % tile_columns_);
@@ -138,8 +147,27 @@ void DotConv::FindPixels(const int8_t* input, int8_t* output, int block, Scratch
   }
 }
 
-void DotConv::RunChunk(const int8_t* input, int block, const DotChunk& chunk,
-                       Scratch* scratch) const {
+void DotConv::FindPlaces(int8_t* output, int block, Scratch* scratch) const {
+  const Window& window = layer_.window;
+  const int64_t num_pixels = int64_t{output_.n} * output_.h * output_.w;
+  const int64_t first = int64_t{block} * static_cast<int64_t>(scratch->places.size());
+  int64_t x = first % output_.w, y = first / output_.w % output_.h;
+  int64_t n = first / output_.w / output_.h;
+  for (size_t i = 0; i < scratch->places.size(); ++i) {
+    scratch->places[i] = {n * input_.h, y * window.stride_h - rows_.before,
+                          x * window.stride_w - columns_.before};
+    const int64_t pixel = first + static_cast<int64_t>(i);
+    if (pixel >= num_pixels) continue;  // nobody reads what is computed of the last one again
+    scratch->pixels[i] = output + pixel * output_.c;
+    if (pixel + 1 == num_pixels || ++x < output_.w) continue;
+    x = 0;
+    if (++y < output_.h) continue;
+    y = 0;
+    ++n;
+  }
+}
+
+void DotConv::RunChunk(const int8_t* input, const DotChunk& chunk, Scratch* scratch) const {
   DotArgs args = {};
   args.rows = scratch->rows.data();
   args.vectors = vectors_;
@@ -150,13 +178,12 @@ void DotConv::RunChunk(const int8_t* input, int block, const DotChunk& chunk,
   args.outputs = scratch->outputs.data();
   args.bias = weights_.bias.data();
   args.scale = weights_.scale.data();
-  args.zero_point = layer_.quantization().output.zero_point;
+  args.zero_point = layer_.output.zero_point;
   args.lo = static_cast<float>(range_.lo - args.zero_point);
   args.hi = static_cast<float>(range_.hi - args.zero_point);
   for (const DotSlice& slice : chunk.slices) {
     const DotRows& rows = weights_.rows;
-    Gather(input, block, slice.first_row, std::min(rows.count - slice.first_row, rows.per_slice),
-           scratch);
+    Gather(input, slice.first_row, std::min(rows.count - slice.first_row, rows.per_slice), scratch);
     args.filters = weights_.filters.data() + slice.filters_begin;
     args.num_filters = static_cast<int>(slice.filters_end - slice.filters_begin);
     args.is_first = &slice == &chunk.slices.front();
@@ -165,8 +192,8 @@ void DotConv::RunChunk(const int8_t* input, int block, const DotChunk& chunk,
   }
 }
 
-void DotConv::Gather(const int8_t* input, int block, int first, int count, Scratch* scratch) const {
-  if (!weights_.rows.are_windows) return GatherQuads(input, block, first, count, scratch);
+void DotConv::Gather(const int8_t* input, int first, int count, Scratch* scratch) const {
+  if (!weights_.rows.are_windows) return GatherQuads(input, first, count, scratch);
   const int groups = vectors_ * kernels_.lanes / kGroup;
   const size_t row_bytes = size_t(groups) * kGroupBytes;
   for (int i = 0; i < groups; ++i) {
@@ -177,28 +204,26 @@ void DotConv::Gather(const int8_t* input, int block, int first, int count, Scrat
   }
 }
 
-void DotConv::GatherQuads(const int8_t* input, int block, int first, int count,
-                          Scratch* scratch) const {
+void DotConv::GatherQuads(const int8_t* input, int first, int count, Scratch* scratch) const {
   const DotRows& rows = weights_.rows;
-  const Window& window = layer_.options().window;
+  const Window& window = layer_.window;
   const int groups = vectors_ * kernels_.lanes / kGroup;
   const size_t row_bytes = size_t(groups) * kGroupBytes;
-  const int64_t num_pixels = int64_t{output_.n} * output_.h * output_.w;
   for (int row = first; row < first + count;) {
     const int tap = rows.taps[row / rows.quads], quad = row % rows.quads;
     const int quads = std::min(rows.quads - quad, first + count - row);
     const int channel = quad * kGroup;
     const int channels = std::min(quads * kGroup, input_.c - channel);
-    const int64_t tap_y = int64_t{tap / window.kernel_w} * window.dilation_h - rows_.before;
-    const int64_t tap_x = int64_t{tap % window.kernel_w} * window.dilation_w - columns_.before;
+    const int64_t tap_y = int64_t{tap / window.kernel_w} * window.dilation_h;
+    const int64_t tap_x = int64_t{tap % window.kernel_w} * window.dilation_w;
     for (int i = 0; i < groups; ++i) {
       const int8_t* pixels[kGroup];
-      const int64_t begin = (int64_t{block} * groups + i) * kGroup;
       for (int p = 0; p < kGroup; ++p) {
-        const int64_t pixel = std::min(begin + p, num_pixels - 1);
-        const auto n = static_cast<int>(pixel / output_.w / output_.h);
-        const int64_t y = pixel / output_.w % output_.h, x = pixel % output_.w;
-        pixels[p] = InputPixel(input, n, y * window.stride_h + tap_y, x * window.stride_w + tap_x) +
+        const Place& place = scratch->places[size_t(i) * kGroup + p];
+        const int64_t y = place.y + tap_y, x = place.x + tap_x;
+        const bool is_inside = y >= 0 && y < input_.h && x >= 0 && x < input_.w;
+        pixels[p] = (is_inside ? input + ((place.first_row + y) * input_.w + x) * input_.c
+                               : border_.data()) +
                     channel;
       }
       uint8_t* to =

@@ -1,4 +1,4 @@
-// A PConv2D over int8 activations, NHWC in and out.
+// A convolution over int8 activations, NHWC in and out.
 #ifndef PCONV_TF_DELEGATE_CPU_INT8_DOT_CONV_H_
 #define PCONV_TF_DELEGATE_CPU_INT8_DOT_CONV_H_
 
@@ -12,16 +12,29 @@
 
 namespace pconv::cpu::int8 {
 
-// The packing of a layer for these kernels: rows that the first-level cache holds beside weights
-// and sums, and filters whose sums take little memory.
+// Rows that the first-level cache holds beside weights and sums, and filters whose sums take little
+// memory.
+struct DotTiling {
+  int rows_per_slice, filters_per_chunk;
+};
+DotTiling TilingFor(const DotKernels& kernels);
 DotPacking PackingFor(const FkwView& layer, const DotKernels& kernels);
+
+// What a convolution is beside its weights.
+struct DotLayer {
+  Window window;
+  int in_channels;
+  Quantization input, output;
+  Activation activation;
+};
+DotLayer DotLayerOf(const FkwView& layer);
 
 // Output pixels are cut into blocks, which threads share. A block's inputs are gathered from NHWC
 // slice by slice, its outputs go back to NHWC at its end: there is no other layout of images.
 class DotConv {
  public:
-  // All must outlive it.
-  DotConv(const FkwView& layer, const DotWeights& weights, const DotKernels& kernels,
+  // All but the layer must outlive it.
+  DotConv(const DotLayer& layer, const DotWeights& weights, const DotKernels& kernels,
           ThreadPool* pool);
 
   // For images of these shapes from now on, which PConv2DOutputShape has found to fit.
@@ -33,26 +46,34 @@ class DotConv {
   std::string description() const;
 
  private:
+  // The input pixel of an output pixel's first tap, maybe outside of the image.
+  struct Place {
+    int64_t first_row;  // of its image, among the rows of all images
+    int64_t y, x;
+  };
+
   // What one thread works in.
   struct Scratch {
     std::vector<uint8_t> rows;
     std::vector<int32_t> sums;
     std::vector<int8_t> outputs;
-    std::vector<const int8_t*> inputs;  // of a block, 16 per group of four outputs
+    std::vector<const int8_t*> inputs;  // of a block's windows, 16 per group of four outputs
+    std::vector<Place> places;          // of a block's quads, by output
     std::vector<int8_t*> pixels;        // 4 per group; null: outside of the image
   };
 
   void RunBlock(const int8_t* input, int8_t* output, int block, Scratch* scratch) const;
-  // Where the block's outputs go, and of windows where their inputs lie.
+  // Where the block's outputs go, and where their inputs lie.
   void FindPixels(const int8_t* input, int8_t* output, int block, Scratch* scratch) const;
-  void RunChunk(const int8_t* input, int block, const DotChunk& chunk, Scratch* scratch) const;
+  void FindPlaces(int8_t* output, int block, Scratch* scratch) const;
+  void RunChunk(const int8_t* input, const DotChunk& chunk, Scratch* scratch) const;
   // Rows [first, first + count) of the block.
-  void Gather(const int8_t* input, int block, int first, int count, Scratch* scratch) const;
-  void GatherQuads(const int8_t* input, int block, int first, int count, Scratch* scratch) const;
+  void Gather(const int8_t* input, int first, int count, Scratch* scratch) const;
+  void GatherQuads(const int8_t* input, int first, int count, Scratch* scratch) const;
   // The pixel of the input, or zero points outside of the image.
   const int8_t* InputPixel(const int8_t* input, int n, int64_t y, int64_t x) const;
 
-  const FkwView& layer_;
+  const DotLayer layer_;
   const DotWeights& weights_;
   const DotKernels& kernels_;
   ThreadPool* const pool_;

@@ -38,10 +38,13 @@ void ExpectEqualsReference(OwnedLayer* owned, const NhwcShape& in,
     const DotPacking own = PackingFor(layer, *kernels);
     for (const DotPacking& packing : {own, {layer, 3, 7}}) {
       const DotWeights weights = PackDotWeights(packing);
-      ASSERT_LE(weights.bytes(), MostDotWeightBytes(layer));
+      const int64_t most = MostDotWeightBytes(packing), slack = int64_t{48} * layer.num_patterns();
+      ASSERT_LE(weights.bytes(), most);
+      ASSERT_GE(weights.bytes(),
+                most - slack * layer.num_taps() - int64_t{48} * layer.options().out_channels);
       for (const int threads : {1, 3}) {
         ThreadPool pool(threads);
-        DotConv conv(layer, weights, *kernels, &pool);
+        DotConv conv(DotLayerOf(layer), weights, *kernels, &pool);
         conv.Resize(in, out);
         std::vector<int8_t> output(out.size(), 77);
         conv.Run(input.data(), output.data());
@@ -158,7 +161,7 @@ TEST(DotConv, ResizesToOtherShapes) {
   const DotKernels& kernels = SelectDotKernels(Isa::kAuto);
   const DotWeights weights = PackDotWeights(PackingFor(layer, kernels));
   ThreadPool pool(2);
-  DotConv conv(layer, weights, kernels, &pool);
+  DotConv conv(DotLayerOf(layer), weights, kernels, &pool);
   for (const int size : {20, 3, 33}) {
     const NhwcShape shape{1, size, size, spec.in_channels};
     const std::vector<int8_t> input = RandomImage(shape, &rng);

@@ -72,6 +72,21 @@ struct GatherArgs {
   size_t row_bytes;
 };
 
+// outputs[f] = round((bias[f] + sum of inputs[i] * weights[f * row_bytes + i]) * scale[f]),
+// clamped,
+// + zero_point. Rows have a multiple of 64 bytes; inputs are stored as value + 128.
+struct DenseRowsArgs {
+  const uint8_t* inputs;
+  const int8_t* weights;
+  size_t row_bytes;
+  int num_filters;
+  const int32_t* bias;
+  const float* scale;
+  float lo, hi;  // of the output less its zero point
+  int zero_point;
+  int8_t* outputs;
+};
+
 struct DotKernels {
   const char* name;
   Isa isa;
@@ -84,6 +99,7 @@ struct DotKernels {
   // outputs[filter][pixel], rows `row_bytes` apart, to pixels[pixel][filter] for 16 pixels; those
   // that are null are skipped.
   void (*scatter)(const int8_t* outputs, size_t row_bytes, int filters, int8_t* const* pixels);
+  void (*dense_rows)(const DenseRowsArgs& args);
   PlainKernels plain;
 };
 

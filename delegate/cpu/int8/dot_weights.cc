@@ -118,20 +118,27 @@ class QuadPacker {
     }
   }
 
+  // Calls visit(row, place in its quad, value) for the filter's weights that are not 0.
+  template <typename Visit>
+  void ForEachWeight(int group, int member, const Visit& visit) const {
+    ForEachKernel(layer_, group, [&](size_t kernel, int pattern) {
+      const int channel = static_cast<int>(layer_.InputChannel(kernel));
+      for (int t = 0; t < layer_.num_taps(); ++t) {
+        const int8_t value = layer_.Int8Weight(kernel, t, member);
+        if (value == 0) continue;
+        visit(places_[pattern][t] * rows_.quads + channel / kFour, channel % kFour, value);
+      }
+    });
+  }
+
   std::vector<PlacedRecord> Pack(int group, int member) const {
     struct Weight {
       int row, place;
       int8_t value;
     };
     std::vector<Weight> weights;
-    ForEachKernel(layer_, group, [&](size_t kernel, int pattern) {
-      const int channel = static_cast<int>(layer_.InputChannel(kernel));
-      for (int t = 0; t < layer_.num_taps(); ++t) {
-        const int8_t value = layer_.Int8Weight(kernel, t, member);
-        if (value == 0) continue;
-        const int row = places_[pattern][t] * rows_.quads + channel / kFour;
-        weights.push_back({row, channel % kFour, value});
-      }
+    ForEachWeight(group, member, [&](int row, int place, int8_t value) {
+      weights.push_back({row, place, value});
     });
     std::sort(weights.begin(), weights.end(),
               [](const Weight& a, const Weight& b) { return a.row < b.row; });
@@ -174,15 +181,41 @@ int64_t DotWeights::bytes() const {
                               bias.size() * sizeof(int32_t) + scale.size() * sizeof(float));
 }
 
-int64_t MostDotWeightBytes(const FkwView& layer) {
-  // A record for each weight at worst, of which a window's record of up to four taps is one; with
-  // every record a place for its filter; and two places, bias and scale for each filter.
-  const int64_t weights =
-      static_cast<int64_t>(layer.num_kernels()) * layer.num_taps() * layer.options().filter_block;
+// The records of each filter and the slices that hold them are counted, nothing is packed: a file
+// could ask for far more than it holds.
+int64_t MostDotWeightBytes(const DotPacking& packing) {
+  const FkwView& layer = packing.layer;
+  const DotRows rows = ChooseRows(layer, packing.rows_per_slice);
+  const QuadPacker quads(layer, rows);
+  std::vector<int> row_of(rows.count, -1), slice_of(CeilDiv(rows.count, rows.per_slice), -1);
+  int64_t records = 0, places = 0;
+  int filter = 0;
+  const auto count_slice = [&](int row) {
+    int& last = slice_of[row / rows.per_slice];
+    if (last != filter) ++places;
+    last = filter;
+  };
+  for (int g = 0; g < layer.num_groups(); ++g) {
+    for (int b = 0; b < layer.GroupFilters(g); ++b, ++filter) {
+      places += 2;  // in a chunk's first and last slice every filter has one
+      if (rows.are_windows) {
+        ForEachKernel(layer, g, [&](size_t kernel, int /*pattern*/) {
+          records += CeilDiv(layer.num_taps(), kFour);
+          count_slice(static_cast<int>(layer.InputChannel(kernel)));
+        });
+      } else {
+        quads.ForEachWeight(g, b, [&](int row, int /*place*/, int8_t /*value*/) {
+          if (row_of[row] != filter) ++records;
+          row_of[row] = filter;
+          count_slice(row);
+        });
+      }
+    }
+  }
   const int64_t shuffles = int64_t{3} * 16 * layer.num_patterns() * layer.num_taps();
-  const auto place = static_cast<int64_t>(sizeof(FilterRecords));
-  return weights * (static_cast<int64_t>(sizeof(DotRecord)) + place) + shuffles +
-         layer.options().out_channels * (2 * place + 8);
+  return records * static_cast<int64_t>(sizeof(DotRecord)) +
+         places * static_cast<int64_t>(sizeof(FilterRecords)) + shuffles +
+         int64_t{8} * layer.options().out_channels;
 }
 
 namespace {
@@ -255,32 +288,73 @@ DotChunk PackChunk(const std::vector<std::vector<PlacedRecord>>& by_filter, int 
   return chunk;
 }
 
+void PackChunks(const std::vector<std::vector<PlacedRecord>>& by_filter, int rows_per_slice,
+                int filters_per_chunk, DotWeights* packed) {
+  const auto num_filters = static_cast<int>(by_filter.size());
+  for (int first = 0; first < num_filters; first += filters_per_chunk) {
+    const int filters = std::min(filters_per_chunk, num_filters - first);
+    packed->chunks.push_back(PackChunk(by_filter, first, filters, rows_per_slice, packed));
+  }
+}
+
+uint32_t SumOf(const std::vector<PlacedRecord>& records) {
+  uint32_t sum = 0;  // sums wrap, as the kernels' do
+  for (const PlacedRecord& placed : records) {
+    for (const int8_t weight : placed.record.weights) sum += static_cast<uint32_t>(int{weight});
+  }
+  return sum;
+}
+
 }  // namespace
 
 DotWeights PackDotWeights(const DotPacking& packing) {
   const FkwView& layer = packing.layer;
-  const int num_filters = layer.options().out_channels;
   DotWeights packed;
   packed.rows = ChooseRows(layer, packing.rows_per_slice);
   const auto by_filter = RecordsByFilter(layer, packed.rows, &packed.shuffles);
-  for (int first = 0; first < num_filters; first += packing.filters_per_chunk) {
-    const int filters = std::min(packing.filters_per_chunk, num_filters - first);
-    packed.chunks.push_back(PackChunk(by_filter, first, filters, packing.rows_per_slice, &packed));
-  }
+  PackChunks(by_filter, packing.rows_per_slice, packing.filters_per_chunk, &packed);
 
   const ActivationQuantization& activations = layer.quantization();
   const auto shift = static_cast<uint32_t>(activations.input.zero_point + 128);
-  for (int o = 0; o < num_filters; ++o) {
-    uint32_t sum = 0;  // sums wrap, as the kernels' do
-    for (const PlacedRecord& placed : by_filter[o]) {
-      for (const int8_t weight : placed.record.weights) sum += static_cast<uint32_t>(int{weight});
-    }
+  for (int o = 0; o < layer.options().out_channels; ++o) {
     const auto bias = static_cast<uint32_t>(layer.int32_bias()[o]);
-    packed.bias.push_back(static_cast<int32_t>(bias - shift * sum));
+    packed.bias.push_back(static_cast<int32_t>(bias - shift * SumOf(by_filter[o])));
     packed.scale.push_back(RequantizationScale(activations.input.scale, layer.arrays().scale[o],
                                                activations.output.scale));
   }
   return packed;
+}
+
+DotWeights PackDenseDotWeights(const DenseDotPacking& packing) {
+  const int taps = packing.kernel_h * packing.kernel_w, channels = packing.in_channels;
+  DotWeights packed;
+  packed.rows.per_slice = packing.rows_per_slice;
+  packed.rows.quads = CeilDiv(channels, kFour);
+  packed.rows.count = taps * packed.rows.quads;
+  for (int tap = 0; tap < taps; ++tap) packed.rows.taps.push_back(tap);
+  std::vector<std::vector<PlacedRecord>> by_filter(packing.out_channels);
+  const int8_t* weights = packing.filter.weights();
+  for (int o = 0; o < packing.out_channels; ++o) {
+    for (int tap = 0; tap < taps; ++tap, weights += channels) {
+      for (int c = 0; c < channels; c += kFour) {
+        PlacedRecord placed = {tap * packed.rows.quads + c / kFour, {}};
+        std::copy_n(weights + c, std::min(kFour, channels - c), placed.record.weights);
+        const auto& w = placed.record.weights;
+        if (w[0] != 0 || w[1] != 0 || w[2] != 0 || w[3] != 0) by_filter[o].push_back(placed);
+      }
+    }
+    packed.bias.push_back(packing.filter.BiasFor(o, SumOf(by_filter[o]), 128));
+    packed.scale.push_back(packing.filter.ScaleOf(o));
+  }
+  PackChunks(by_filter, packing.rows_per_slice, packing.filters_per_chunk, &packed);
+  return packed;
+}
+
+int64_t MostDenseDotWeightBytes(int taps, int in_channels, int out_channels, int rows_per_slice) {
+  const int64_t rows = int64_t{taps} * CeilDiv(in_channels, kFour);
+  const int64_t slices = (rows + rows_per_slice - 1) / rows_per_slice;
+  return out_channels * (rows * static_cast<int64_t>(sizeof(DotRecord)) +
+                         (slices + 2) * static_cast<int64_t>(sizeof(FilterRecords)) + 8);
 }
 
 }  // namespace pconv::cpu::int8

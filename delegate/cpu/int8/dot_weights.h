@@ -1,4 +1,4 @@
-// A PConv2D's weights as the records that the dot kernels read.
+// A convolution's weights as the records that the dot kernels read.
 #ifndef PCONV_TF_DELEGATE_CPU_INT8_DOT_WEIGHTS_H_
 #define PCONV_TF_DELEGATE_CPU_INT8_DOT_WEIGHTS_H_
 
@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "delegate/cpu/int8/dot_kernels.h"
+#include "delegate/cpu/int8/quantized_filter.h"
 #include "tflite_ops/core/fkw_view.h"
 
 namespace pconv::cpu::int8 {
@@ -59,8 +60,25 @@ struct DotPacking {
 
 DotWeights PackDotWeights(const DotPacking& packing);
 
-// No less than bytes() of the packed layer.
-int64_t MostDotWeightBytes(const FkwView& layer);
+// What PackDenseDotWeights works with: a filter [out][kernel_h][kernel_w][in].
+struct DenseDotPacking {
+  QuantizedFilter filter;
+  int kernel_h, kernel_w, in_channels, out_channels;
+  int rows_per_slice;
+  int filters_per_chunk;
+  template <typename Visitor>
+  void Fields(const Visitor& visit) const {
+    const auto& [a, b, c, d, e, f, g] = *this;
+    visit(a, b, c, d, e, f, g);
+  }
+};
+
+// By quads; weights of four channels that are all 0 have no record.
+DotWeights PackDenseDotWeights(const DenseDotPacking& packing);
+
+// No less than bytes() of the packed layer, and hardly more.
+int64_t MostDotWeightBytes(const DotPacking& packing);
+int64_t MostDenseDotWeightBytes(int taps, int in_channels, int out_channels, int rows_per_slice);
 
 }  // namespace pconv::cpu::int8
 

@@ -57,6 +57,14 @@ struct Simd {
   static Vector Apply(Shuffle shuffle, Vector inputs) {
     return _mm256_shuffle_epi8(inputs, shuffle);
   }
+  static void AddProducts(Vector inputs, const int8_t* weights, Sums* sums) {
+    const __m256i own = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(weights));
+    const __m256i low = _mm256_and_si256(inputs, _mm256_set1_epi16(0xff));
+    const __m256i even = _mm256_srai_epi16(_mm256_slli_epi16(own, 8), 8);
+    *sums = _mm256_add_epi32(*sums, _mm256_madd_epi16(low, even));
+    const __m256i high = _mm256_srli_epi16(inputs, 8);
+    *sums = _mm256_add_epi32(*sums, _mm256_madd_epi16(high, _mm256_srai_epi16(own, 8)));
+  }
   static Sums Broadcast(int32_t value) { return _mm256_set1_epi32(value); }
   static Sums LoadSums(const int32_t* sums) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(sums));
@@ -68,7 +76,13 @@ struct Simd {
     __m256 steps = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), _mm256_set1_ps(scale));
     steps = _mm256_min_ps(_mm256_max_ps(steps, _mm256_set1_ps(lo)), _mm256_set1_ps(hi));
     const __m256i whole = _mm256_cvtps_epi32(steps);  // to the nearest, ties to even
-    const __m256i values = _mm256_add_epi32(whole, _mm256_set1_epi32(zero_point));
+    StoreBytes(_mm256_add_epi32(whole, _mm256_set1_epi32(zero_point)), to);
+  }
+  static Sums LoadBytes(const int8_t* bytes) {
+    return _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(bytes)));
+  }
+  // Sums that are values of int8.
+  static void StoreBytes(Sums values, int8_t* to) {
     const __m128i words =
         _mm_packs_epi32(_mm256_castsi256_si128(values), _mm256_extracti128_si256(values, 1));
     _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_packs_epi16(words, words));
@@ -78,11 +92,13 @@ struct Simd {
 #include "delegate/cpu/int8/dots.inl"
 #include "delegate/cpu/int8/plain.inl"
 #include "delegate/cpu/int8/rearrange.inl"
+#include "delegate/cpu/int8/row_products.inl"
 
 }  // namespace
 
-const DotKernels kAvx2DotKernels = {"avx2",       Isa::kAvx2,  Simd::kLanes, Dots,
-                                    GatherWindow, GatherQuads, Scatter,      kPlainKernels};
+const DotKernels kAvx2DotKernels = {"avx2",  Isa::kAvx2,   Simd::kLanes,
+                                    Dots,    GatherWindow, GatherQuads,
+                                    Scatter, DenseRows,    kPlainKernels};
 
 }  // namespace pconv::cpu::int8
 

@@ -44,6 +44,9 @@ struct Simd {
   static Vector Apply(Shuffle shuffle, Vector inputs) {
     return _mm512_shuffle_epi8(inputs, shuffle);
   }
+  static void AddProducts(Vector inputs, const int8_t* weights, Sums* sums) {
+    *sums = _mm512_dpbusd_epi32(*sums, inputs, _mm512_loadu_si512(weights));
+  }
   static Sums Broadcast(int32_t value) { return _mm512_set1_epi32(value); }
   static Sums LoadSums(const int32_t* sums) { return _mm512_loadu_si512(sums); }
   static void StoreSums(Sums sums, int32_t* to) { _mm512_storeu_si512(to, sums); }
@@ -52,7 +55,14 @@ struct Simd {
     steps = _mm512_maskz_max_ps(kAll, steps, _mm512_set1_ps(lo));
     steps = _mm512_maskz_min_ps(kAll, steps, _mm512_set1_ps(hi));
     const __m512i whole = _mm512_maskz_cvtps_epi32(kAll, steps);  // to the nearest, ties to even
-    const __m512i values = _mm512_add_epi32(whole, _mm512_set1_epi32(zero_point));
+    StoreBytes(_mm512_add_epi32(whole, _mm512_set1_epi32(zero_point)), to);
+  }
+  static Sums LoadBytes(const int8_t* bytes) {
+    const __m128i narrow = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes));
+    return _mm512_maskz_cvtepi8_epi32(kAll, narrow);
+  }
+  // Sums that are values of int8.
+  static void StoreBytes(Sums values, int8_t* to) {
     const __m128i narrow = _mm512_maskz_cvtepi32_epi8(kAll, values);
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to), narrow);
   }
@@ -61,11 +71,13 @@ struct Simd {
 #include "delegate/cpu/int8/dots.inl"
 #include "delegate/cpu/int8/plain.inl"
 #include "delegate/cpu/int8/rearrange.inl"
+#include "delegate/cpu/int8/row_products.inl"
 
 }  // namespace
 
-const DotKernels kAvx512VnniDotKernels = {"avx512vnni", Isa::kAvx512, Simd::kLanes, Dots,
-                                          GatherWindow, GatherQuads,  Scatter,      kPlainKernels};
+const DotKernels kAvx512VnniDotKernels = {"avx512vnni", Isa::kAvx512, Simd::kLanes,
+                                          Dots,         GatherWindow, GatherQuads,
+                                          Scatter,      DenseRows,    kPlainKernels};
 
 }  // namespace pconv::cpu::int8
 

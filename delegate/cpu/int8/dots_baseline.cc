@@ -54,6 +54,13 @@ struct Simd {
     }
     return taken;
   }
+  static void AddProducts(const Vector& inputs, const int8_t* weights, Sums* sums) {
+    for (int lane = 0; lane < 4; ++lane) {
+      int sum = 0;
+      for (int i = 4 * lane; i < 4 * lane + 4; ++i) sum += inputs.bytes[i] * weights[i];
+      sums->lanes[lane] += static_cast<uint32_t>(sum);
+    }
+  }
   static Sums Broadcast(int32_t value) {
     const auto lane = static_cast<uint32_t>(value);
     return {{lane, lane, lane, lane}};
@@ -65,6 +72,14 @@ struct Simd {
   }
   static void StoreSums(const Sums& sums, int32_t* to) {
     std::memcpy(to, sums.lanes, sizeof(sums.lanes));
+  }
+  static Sums LoadBytes(const int8_t* bytes) {
+    Sums sums;
+    for (int lane = 0; lane < 4; ++lane) sums.lanes[lane] = static_cast<uint32_t>(int{bytes[lane]});
+    return sums;
+  }
+  static void StoreBytes(const Sums& values, int8_t* to) {
+    for (int lane = 0; lane < 4; ++lane) to[lane] = static_cast<int8_t>(values.lanes[lane]);
   }
   static void Requantize(const Sums& sums, float scale, float lo, float hi, int zero_point,
                          int8_t* to) {
@@ -80,10 +95,12 @@ struct Simd {
 #include "delegate/cpu/int8/dots.inl"
 #include "delegate/cpu/int8/plain.inl"
 #include "delegate/cpu/int8/rearrange.inl"
+#include "delegate/cpu/int8/row_products.inl"
 
 }  // namespace
 
-const DotKernels kBaselineDotKernels = {"baseline",   Isa::kBaseline, Simd::kLanes, Dots,
-                                        GatherWindow, GatherQuads,    Scatter,      kPlainKernels};
+const DotKernels kBaselineDotKernels = {"baseline", Isa::kBaseline, Simd::kLanes,
+                                        Dots,       GatherWindow,   GatherQuads,
+                                        Scatter,    DenseRows,      kPlainKernels};
 
 }  // namespace pconv::cpu::int8

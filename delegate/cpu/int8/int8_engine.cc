@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "delegate/cpu/int8/dot_conv.h"
 #include "delegate/cpu/int8/dot_weights.h"
 #include "delegate/cpu/int8/int8_step.h"
 #include "delegate/cpu/int8/value_slots.h"
@@ -47,9 +48,6 @@ class Int8Engine : public Engine {
     for (const Node& node : graph_.nodes) {
       steps.push_back(
           std::visit([&](const auto& op) { return MakeStep(context, node, op); }, node.op));
-      if (steps.back() == nullptr) {
-        return Status::Error(std::string(OpName(node)) + " '" + node.name + "' has no int8 step");
-      }
     }
     const int8::ValueSlots slots = int8::AssignSlots(graph_);
     memory_.assign(slots.bytes.size(), {});
@@ -128,12 +126,18 @@ class Int8Engine : public Engine {
 Status CreateInt8Engine(Graph* graph, const EngineOptions& options, PackedCache* cache,
                         std::unique_ptr<Engine>* engine) {
   PCONV_RETURN_IF_ERROR(CheckInt8Graph(*graph));
+  const int8::DotKernels& kernels = int8::SelectDotKernels(options.isa);
   int64_t most = 0, budget = kAllowance;
   for (const Node& node : graph->nodes) {
-    const auto* op = std::get_if<PConv2DNode>(&node.op);
-    if (op == nullptr) continue;
-    most += int8::MostDotWeightBytes(op->layer);
-    budget += 4 * StoredBytes(op->layer);
+    if (const auto* op = std::get_if<PConv2DNode>(&node.op)) {
+      most += int8::MostDotWeightBytes(int8::PackingFor(op->layer, kernels));
+      budget += 4 * StoredBytes(op->layer);
+    } else if (const auto* dense = std::get_if<Conv2DNode>(&node.op)) {
+      const Shape& filter = graph->values[dense->filter].shape;
+      most += int8::MostDenseDotWeightBytes(filter[1] * filter[2], filter[3], filter[0],
+                                            int8::TilingFor(kernels).rows_per_slice);
+      budget += 4 * int8::ElementsOf(filter);
+    }
   }
   if (most > budget) {
     return Status::Error("its int8 weights could take " + std::to_string(most) +

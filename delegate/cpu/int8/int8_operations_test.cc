@@ -1,5 +1,7 @@
 // Every operation of the int8 engine, with every instruction set and number of threads, against the
 // reference engine's plain loops.
+#include <cmath>
+#include <limits>
 #include <random>
 #include <string>
 
@@ -97,6 +99,61 @@ class Int8Operations : public ::testing::Test {
     return graph;
   }
 
+  // A graph of one layer with a filter of that shape, whose dimension `axis` counts outputs.
+  template <typename Op>
+  Graph LayerGraph(Op op, const Shape& input, const Shape& filter, int axis) {
+    Quantization from = AnyQuantization(), to = AnyQuantization();
+    const int channels = filter[axis];
+    op.filter = 1;
+    op.bias = Below(4) == 0 ? -1 : 2;
+    weights_ = Values(ElementsOf(filter));
+    const bool has_lowest = Below(4) == 0;  // which quantisers do not make
+    const int kind = Below(4);
+    for (int8_t& w : weights_) {
+      if (kind == 0) w = 127;
+      if (kind == 1) w = has_lowest ? -128 : -127;
+      if (w == -128 && !has_lowest) w = -127;
+      if (kind == 2 && Below(3) != 0) w = 0;
+    }
+    bias_.resize(channels);
+    for (int32_t& b : bias_) b = Below(20000) - 10000;
+    // Steps of the output that leave few sums outside of int8.
+    const auto length = static_cast<float>(ElementsOf(filter) / channels);
+    std::vector<float> scales(Below(3) == 0 ? 1 : channels);
+    for (float& scale : scales) {
+      scale = std::uniform_real_distribution<float>(0.3f, 1.0f)(rng_) * to.scale / from.scale /
+              (std::sqrt(length) * 40.0f);
+    }
+    if (Below(8) == 0) bias_[0] = Pick({1, -1}) * std::numeric_limits<int32_t>::max();  // sums wrap
+    Graph graph = GraphOf(op, {input}, {from, to});
+    Value out = graph.values[1], constant, addend;
+    constant.shape = filter;
+    constant.type = ValueType::kInt8;
+    constant.integers = weights_.data();
+    constant.channel_scales = scales;
+    addend.shape = {channels};
+    addend.type = ValueType::kInt32;
+    addend.integers = bias_.data();
+    graph.values = {graph.values[0], constant, addend, out};
+    graph.nodes[0].output = 3;
+    graph.outputs = {3};
+    return graph;
+  }
+
+  Window AnyWindow() {
+    Window window;
+    window.kernel_h = Pick({1, 1, 3, 5});
+    window.kernel_w = Pick({1, 2, 3});
+    window.stride_h = Pick({1, 1, 2, 3});
+    window.stride_w = Pick({1, 2});
+    window.dilation_h = Pick({1, 1, 2});
+    window.dilation_w = Pick({1, 1, 3});
+    window.padding = static_cast<Padding>(Below(2));
+    return window;
+  }
+
+  std::vector<int8_t> weights_;
+  std::vector<int32_t> bias_;
   const uint32_t seed_ = std::random_device{}();
   std::mt19937 rng_{seed_};
   ::testing::ScopedTrace trace_{__FILE__, __LINE__, "seed " + std::to_string(seed_)};
@@ -213,6 +270,144 @@ TEST_F(Int8Operations, ConcatenationsAndReshapes) {
     Check(GraphOf(reshape, {{Pick({1, 2, 100}), 5, 3, 7}}, {same, same}));
     if (HasFatalFailure()) return;
   }
+}
+
+TEST_F(Int8Operations, DenseConvolutions) {
+  for (int i = 0; i < 120; ++i) {
+    Conv2DNode op;
+    op.window = AnyWindow();
+    op.activation = static_cast<Activation>(Pick({0, 0, 1, 2, 3}));
+    const int channels = Pick({1, 3, 4, 18, 130});
+    Check(LayerGraph(op, {Pick({1, 2}), Pick({1, 7, 14}), Pick({3, 9}), channels},
+                     {Pick({1, 5, 16, 40}), op.window.kernel_h, op.window.kernel_w, channels}, 0));
+    if (HasFatalFailure()) return;
+  }
+  EXPECT_GT(num_checked_, 60);
+}
+
+TEST_F(Int8Operations, DepthwiseConvolutions) {
+  for (int i = 0; i < 120; ++i) {
+    DepthwiseConv2DNode op;
+    op.window = AnyWindow();
+    op.activation = static_cast<Activation>(Pick({0, 0, 1, 2, 3}));
+    const int channels = Pick({1, 3, 8, 18, 32, 70, 130});
+    Check(LayerGraph(op, {Pick({1, 2}), Pick({1, 7, 14}), Pick({3, 9}), channels},
+                     {1, op.window.kernel_h, op.window.kernel_w, channels}, 3));
+    if (HasFatalFailure()) return;
+  }
+  EXPECT_GT(num_checked_, 60);
+}
+
+TEST_F(Int8Operations, FullyConnectedLayers) {
+  for (int i = 0; i < 120; ++i) {
+    FullyConnectedNode op;
+    op.activation = static_cast<Activation>(Pick({0, 0, 1, 2, 3}));
+    op.keep_num_dims = Below(4) == 0;
+    const int inputs = Pick({1, 7, 63, 64, 65, 300});
+    Check(LayerGraph(op, {Pick({1, 2, 7, 8, 30}), inputs}, {Pick({1, 3, 16, 37, 70}), inputs}, 0));
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST_F(Int8Operations, TablesAndSoftmax) {
+  for (int i = 0; i < 30; ++i) {
+    const Shape shape = {Pick({1, 3}), Pick({1, 10, 300, 20000})};
+    for (const auto& [kind, to] :
+         {std::make_pair(UnaryKind::kLogistic, Quantization{1.0f / 256, -128}),
+          {UnaryKind::kTanh, {1.0f / 128, 0}},
+          {UnaryKind::kHardSwish, AnyQuantization()}}) {
+      UnaryNode op;
+      op.kind = kind;
+      Check(GraphOf(op, {shape}, {AnyQuantization(), to}));
+    }
+    Check(GraphOf(SoftmaxNode{Below(2) == 0 ? 1.0f : 0.5f}, {shape},
+                  {AnyQuantization(), {1.0f / 256, -128}}));
+    Check(GraphOf(QuantizeNode{}, {shape}, {AnyQuantization(), AnyQuantization()}));
+    if (HasFatalFailure()) return;
+  }
+}
+
+// float32 to int8 and back: also what is no number or beyond every step.
+TEST_F(Int8Operations, QuantisesAndDequantises) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  std::vector<float> values = {0.0f,   -0.0f,    0.05f,     0.15f,         1e30f,
+                               -1e30f, infinity, -infinity, std::nanf(""), 12.75f};
+  while (values.size() < 203) {
+    values.push_back(std::uniform_real_distribution<float>(-20.0f, 20.0f)(rng_));
+  }
+  const auto count = static_cast<int>(values.size());
+  for (const int zero_point : {-128, 0, 127}) {
+    Graph graph;
+    Value image, bytes;
+    image.shape = {count};
+    bytes.type = ValueType::kInt8;
+    bytes.quantization = {0.1f, zero_point};
+    graph.values = {image, bytes, Value{}};
+    graph.nodes = {{"bytes", 0, {0}, 1, QuantizeNode{}}, {"back", 1, {1}, 2, QuantizeNode{}}};
+    graph.inputs = {0};
+    graph.outputs = {1, 2};
+    ASSERT_TRUE(InferShapes(&graph).ok());
+    std::vector<int8_t> expected(count), found(count);
+    std::vector<float> expected_back(count), back(count);
+    const std::unique_ptr<Engine> reference = CreateReferenceEngine(&graph, {});
+    ASSERT_TRUE(reference->Resize().ok());
+    ASSERT_TRUE(reference->Run({values.data()}, {expected.data(), expected_back.data()}).ok());
+    for (const Isa isa : {Isa::kAuto, Isa::kAvx2, Isa::kBaseline}) {
+      EngineOptions options;
+      options.isa = isa;
+      PackedCache cache;
+      std::unique_ptr<Engine> engine;
+      ASSERT_TRUE(CreateInt8Engine(&graph, options, &cache, &engine).ok());
+      ASSERT_TRUE(engine->Resize().ok());
+      ASSERT_TRUE(engine->Run({values.data()}, {found.data(), back.data()}).ok());
+      EXPECT_EQ(found, expected) << static_cast<int>(isa);
+      EXPECT_EQ(back, expected_back) << static_cast<int>(isa);
+    }
+    EXPECT_EQ(expected[8], -128);  // not a number
+    EXPECT_EQ(expected[6], 127);
+    EXPECT_EQ(expected[7], -128);
+  }
+}
+
+// Refusals name the node and what is wrong.
+TEST_F(Int8Operations, RefusesConstantsThatDoNotFit) {
+  Conv2DNode op;
+  op.window.kernel_h = op.window.kernel_w = 1;
+  const auto refusal = [&](const auto& spoil) {
+    Graph graph;
+    do {
+      graph = LayerGraph(op, {1, 4, 4, 3}, {5, 1, 1, 3}, 0);
+    } while (std::get<Conv2DNode>(graph.nodes[0].op).bias < 0);
+    spoil(&graph);
+    PackedCache cache;
+    std::unique_ptr<Engine> engine;
+    return CreateInt8Engine(&graph, {}, &cache, &engine).message();
+  };
+  EXPECT_EQ(refusal([](Graph*) {}), "");
+  EXPECT_EQ(refusal([](Graph* g) { g->values[1].channel_scales.clear(); }),
+            "Conv2D 'out': filter has 0 scales, expected one or 5");
+  EXPECT_EQ(refusal([](Graph* g) { g->values[1].channel_scales.resize(3, 1.0f); }),
+            "Conv2D 'out': filter has 3 scales, expected one or 5");
+  EXPECT_EQ(refusal([](Graph* g) { g->values[1].channel_scales = {-1.0f}; }),
+            "Conv2D 'out': filter has the scale -1.000000, expected one finite scale above 0");
+  EXPECT_EQ(refusal([](Graph* g) { g->values[1].type = ValueType::kFloat32; }),
+            "Conv2D 'out': filter is no int8 constant of rank 4");
+  EXPECT_EQ(refusal([](Graph* g) { g->values[2].shape = {4}; }),
+            "Conv2D 'out': bias is no int32 constant of the filter's length");
+  EXPECT_EQ(refusal([](Graph* g) {
+              g->values[0].shape = {1, 4, 4, 6};
+            }),
+            "Conv2D 'out': filter has 3 channels, input 6: groups have no int8 kernel");
+  EXPECT_EQ(refusal([](Graph* g) { g->values[0].quantization.zero_point = 128; }),
+            "Conv2D 'out': an input has the zero point 128, expected -128 to 127");
+  EXPECT_EQ(refusal([](Graph* g) { g->values[3].quantization.scale = 0; }),
+            "Conv2D 'out': output has the scale 0.000000, expected one finite scale above 0");
+  EXPECT_EQ(refusal([](Graph* g) {
+              g->values[0].quantization.scale = 0x1p100f;
+              g->values[3].quantization.scale = 0x1p-100f;
+            }),
+            "Conv2D 'out': a step of the filter's sums is inf of its output's, expected less than "
+            "256");
 }
 
 }  // namespace

@@ -61,12 +61,15 @@ void Share(ThreadPool* pool, int64_t count, int64_t bytes_each, const Fn& fn) {
   }
 }
 
-// The step of a node that CheckInt8Node has let pass, by its operation; null for those that it
-// refuses. A new operation does not compile before it is here.
+// The step of a node that CheckInt8Node has let pass, by its operation. A new operation does not
+// compile before it is here.
 using StepPtr = std::unique_ptr<Int8Step>;
 
-// convolution_steps.cc
+// convolution_steps.cc, dense_conv.cc, depthwise_steps.cc, fully_connected_steps.cc
 StepPtr MakeStep(const StepContext& context, const Node& node, const PConv2DNode& op);
+StepPtr MakeStep(const StepContext& context, const Node& node, const Conv2DNode& op);
+StepPtr MakeStep(const StepContext& context, const Node& node, const DepthwiseConv2DNode& op);
+StepPtr MakeStep(const StepContext& context, const Node& node, const FullyConnectedNode& op);
 
 // binary_steps.cc
 StepPtr MakeStep(const StepContext& context, const Node& node, const BinaryNode& op);
@@ -80,16 +83,10 @@ StepPtr MakeStep(const StepContext& context, const Node& node, const PadNode& op
 StepPtr MakeStep(const StepContext& context, const Node& node, const ConcatNode& op);
 StepPtr MakeStep(const StepContext& context, const Node& node, const ReshapeNode& op);
 
-inline StepPtr MakeStep(const StepContext&, const Node&, const Conv2DNode&) { return nullptr; }
-inline StepPtr MakeStep(const StepContext&, const Node&, const DepthwiseConv2DNode&) {
-  return nullptr;
-}
-inline StepPtr MakeStep(const StepContext&, const Node&, const FullyConnectedNode&) {
-  return nullptr;
-}
-inline StepPtr MakeStep(const StepContext&, const Node&, const UnaryNode&) { return nullptr; }
-inline StepPtr MakeStep(const StepContext&, const Node&, const SoftmaxNode&) { return nullptr; }
-inline StepPtr MakeStep(const StepContext&, const Node&, const QuantizeNode&) { return nullptr; }
+// quantize_steps.cc
+StepPtr MakeStep(const StepContext& context, const Node& node, const UnaryNode& op);
+StepPtr MakeStep(const StepContext& context, const Node& node, const SoftmaxNode& op);
+StepPtr MakeStep(const StepContext& context, const Node& node, const QuantizeNode& op);
 
 }  // namespace pconv::cpu::int8
 

@@ -3,27 +3,39 @@
 // a header is called: objects of different instruction sets must not share it.
 
 constexpr size_t kWidth = Simd::kLanes;
-typedef int8_t Bytes __attribute__((vector_size(kWidth)));
 typedef int32_t Int32s __attribute__((vector_size(4 * kWidth)));
 typedef float Floats __attribute__((vector_size(4 * kWidth)));
 
-// Calls body(begin, n) for runs of kWidth elements, and for what is left of them at the end.
+// Calls body(begin, n) for runs of kWidth elements. The last one may begin within the one before:
+// what is computed twice is the same. Fewer than kWidth are a run of their own.
 template <typename Body>
 inline void ForRuns(size_t count, const Body& body) {
+  const std::integral_constant<size_t, kWidth> full;
+  if (count < kWidth) {
+    if (count > 0) body(size_t{0}, count);
+    return;
+  }
   size_t i = 0;
-  for (; i + kWidth <= count; i += kWidth) body(i, std::integral_constant<size_t, kWidth>());
-  if (i < count) body(i, count - i);
+  for (; i + kWidth <= count; i += kWidth) body(i, full);
+  if (i < count) body(count - kWidth, full);
 }
 
 inline Int32s LoadBytes32(const int8_t* from, size_t n) {
-  Bytes bytes = {};
-  __builtin_memcpy(&bytes, from, n);
-  return __builtin_convertvector(bytes, Int32s);
+  int8_t bytes[kWidth] = {};
+  __builtin_memcpy(bytes, from, n);
+  const Simd::Sums sums = Simd::LoadBytes(bytes);
+  Int32s values;
+  __builtin_memcpy(&values, &sums, sizeof(values));
+  return values;
 }
 
+// Values are those of int8.
 inline void StoreBytes32(Int32s values, int8_t* to, size_t n) {
-  const Bytes bytes = __builtin_convertvector(values, Bytes);
-  __builtin_memcpy(to, &bytes, n);
+  Simd::Sums sums;
+  __builtin_memcpy(&sums, &values, sizeof(sums));
+  int8_t bytes[kWidth];
+  Simd::StoreBytes(sums, bytes);
+  __builtin_memcpy(to, bytes, n);
 }
 
 inline Int32s Clamped(Int32s values, int32_t lo, int32_t hi) {
@@ -32,18 +44,29 @@ inline Int32s Clamped(Int32s values, int32_t lo, int32_t hi) {
   return values > highs ? highs : values;
 }
 
-// XNNPACK's rounding (tflite_ops/core/quantization.h).
-inline Int32s Requantized(Int32s sums, Floats scale, float lo, float hi, int32_t zero_point) {
+// Steps clamped and rounded; what is not a number becomes the lowest.
+inline Int32s Rounded(Floats steps, float lo, float hi, int32_t zero_point) {
   const Floats lows = Floats{} + lo, highs = Floats{} + hi;
-  Floats steps = __builtin_convertvector(sums, Floats) * scale;
-  steps = steps < lows ? lows : steps;
-  steps = steps > highs ? highs : steps;
+  steps = steps > lows ? steps : lows;
+  steps = steps < highs ? steps : highs;
   // Behind 1.5 * 2^23 a float32 has no fraction: it was rounded to the nearest, ties to even, and
   // its low bits are the whole number.
   const Floats shifted = steps + 12582912.0f;
   Int32s whole;
   __builtin_memcpy(&whole, &shifted, sizeof(whole));
   return whole - 0x4b400000 + zero_point;
+}
+
+// XNNPACK's rounding of sums (tflite_ops/core/quantization.h).
+inline Int32s Requantized(Int32s sums, Floats scale, float lo, float hi, int32_t zero_point) {
+  return Rounded(__builtin_convertvector(sums, Floats) * scale, lo, hi, zero_point);
+}
+
+template <typename Vector, typename Element>
+inline Vector LoadElements(const Element* from, size_t n) {
+  Vector vector = {};
+  __builtin_memcpy(&vector, from, n * sizeof(Element));
+  return vector;
 }
 
 void Sum(const SumArgs& args) {
@@ -117,4 +140,66 @@ void Mean(const MeanArgs& args) {
   ForRuns(args.count, run);
 }
 
-constexpr PlainKernels kPlainKernels = {Sum, Product, Largest, Average, Mean};
+void Depthwise(const DepthwiseArgs& args) {
+  typedef int8_t Bytes2 __attribute__((vector_size(2 * kWidth)));
+  typedef int16_t Int16s __attribute__((vector_size(4 * kWidth)));
+  typedef int16_t HalfInt16s __attribute__((vector_size(2 * kWidth)));
+  // Channels [i, i + low + high) of all pixels, in two vectors of sums.
+  const auto run = [&](size_t i, auto low, auto high, auto n) {
+    const Int32s bias[2] = {LoadElements<Int32s>(args.bias + i, low),
+                            LoadElements<Int32s>(args.bias + i + kWidth, high)};
+    const Floats scale[2] = {LoadElements<Floats>(args.scale + i, low),
+                             LoadElements<Floats>(args.scale + i + kWidth, high)};
+    int8_t* outputs = args.outputs + i;
+    for (int64_t pixel = 0; pixel < args.num_pixels; ++pixel, outputs += args.count) {
+      Int32s sums[2] = {bias[0], bias[1]};
+      const int16_t* weights = args.weights + i;
+      for (int pair = 0; pair < args.num_pairs; ++pair, weights += 2 * args.count) {
+        const auto product = [&](int t) {
+          const int tap = 2 * pair + t;
+          const int8_t* from = args.taps[tap] + pixel * args.steps[tap] + i;
+          return __builtin_convertvector(LoadElements<Bytes2>(from, n), Int16s) *
+                 LoadElements<Int16s>(weights + t * args.count, n);
+        };
+        const Int16s products = product(0) + product(1);
+        HalfInt16s halves[2];
+        __builtin_memcpy(halves, &products, sizeof(halves));
+        sums[0] += __builtin_convertvector(halves[0], Int32s);
+        sums[1] += __builtin_convertvector(halves[1], Int32s);
+      }
+      StoreBytes32(Requantized(sums[0], scale[0], args.lo, args.hi, args.zero_point), outputs, low);
+      StoreBytes32(Requantized(sums[1], scale[1], args.lo, args.hi, args.zero_point),
+                   outputs + kWidth, high);
+    }
+  };
+  constexpr size_t kTwo = 2 * kWidth;
+  if (args.count < kTwo) {
+    const size_t low = args.count < kWidth ? args.count : kWidth;
+    return run(0, low, args.count - low, args.count);
+  }
+  const std::integral_constant<size_t, kWidth> full;
+  const std::integral_constant<size_t, kTwo> two;
+  size_t i = 0;
+  for (; i + kTwo <= args.count; i += kTwo) run(i, full, full, two);
+  if (i < args.count) run(args.count - kTwo, full, full, two);  // some channels twice
+}
+
+void ToInt8(const ToInt8Args& args) {
+  const float lo = static_cast<float>(-128 - args.zero_point);
+  const float hi = static_cast<float>(127 - args.zero_point);
+  ForRuns(args.count, [&](size_t i, auto n) {
+    const Floats steps = LoadElements<Floats>(args.inputs + i, n) * args.inverse_scale;
+    StoreBytes32(Rounded(steps, lo, hi, args.zero_point), args.outputs + i, n);
+  });
+}
+
+void ToFloat32(const ToFloat32Args& args) {
+  ForRuns(args.count, [&](size_t i, auto n) {
+    const Int32s steps = LoadBytes32(args.inputs + i, n) - args.zero_point;
+    const Floats values = __builtin_convertvector(steps, Floats) * args.scale;
+    __builtin_memcpy(args.outputs + i, &values, n * sizeof(float));
+  });
+}
+
+constexpr PlainKernels kPlainKernels = {Sum,  Product,   Largest, Average,
+                                        Mean, Depthwise, ToInt8,  ToFloat32};

@@ -48,12 +48,50 @@ struct MeanArgs {
   float scale;
 };
 
+// outputs[p * count + c] = round((bias[c] + sum over taps of taps[t][p * steps[t] + c] *
+// weights[t * count + c]) * scale[c]), clamped, + zero_point, for 2 * num_pairs taps. No two
+// products of a pair leave 16 bits together.
+struct DepthwiseArgs {
+  const int8_t* const* taps;
+  const int64_t* steps;
+  int num_pairs;
+  int num_pixels;
+  size_t count;
+  const int16_t* weights;
+  const int32_t* bias;
+  const float* scale;
+  float lo, hi;  // of the output less its zero point
+  int32_t zero_point;
+  int8_t* outputs;
+};
+
+// outputs[i] = round(clamp(inputs[i] * inverse_scale)) + zero_point; NaN becomes -128.
+struct ToInt8Args {
+  const float* inputs;
+  size_t count;
+  float inverse_scale;
+  int32_t zero_point;
+  int8_t* outputs;
+};
+
+// outputs[i] = (inputs[i] - zero_point) * scale
+struct ToFloat32Args {
+  const int8_t* inputs;
+  size_t count;
+  float scale;
+  int32_t zero_point;
+  float* outputs;
+};
+
 struct PlainKernels {
   void (*sum)(const SumArgs& args);
   void (*product)(const ProductArgs& args);
   void (*largest)(const WindowArgs& args);
   void (*average)(const WindowArgs& args);
   void (*mean)(const MeanArgs& args);
+  void (*depthwise)(const DepthwiseArgs& args);
+  void (*to_int8)(const ToInt8Args& args);
+  void (*to_float32)(const ToFloat32Args& args);
 };
 
 }  // namespace pconv::cpu::int8

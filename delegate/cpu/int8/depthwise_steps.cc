@@ -1,0 +1,181 @@
+#include <algorithm>
+
+#include "delegate/cpu/int8/int8_step.h"
+#include "delegate/cpu/int8/quantized_filter.h"
+#include "tflite_ops/core/conv_geometry.h"
+
+namespace pconv::cpu::int8 {
+namespace {
+
+// What PackDepthwise works with.
+struct DepthwisePacking {
+  QuantizedFilter filter;
+  int num_taps, channels;
+  template <typename Visitor>
+  void Fields(const Visitor& visit) const {
+    const auto& [a, b, c] = *this;
+    visit(a, b, c);
+  }
+};
+
+// Kernels add two products in 16 bits, which only two of -128 * -128 leave.
+struct DepthwiseWeights {
+  // Taps that a pair holds: 2, or 1 and a 0 where some weight is -128.
+  int taps_per_pair = 2;
+  std::vector<int16_t> weights;  // [pair][2][channel]; what a pair does not hold is 0
+  std::vector<int32_t> bias;
+  std::vector<float> scale;
+
+  int NumPairs(int num_taps) const { return CeilDiv(num_taps, taps_per_pair); }
+  // The tap's place among those of all pairs.
+  int PlaceOf(int tap) const { return taps_per_pair == 2 ? tap : 2 * tap; }
+  int64_t bytes() const {
+    return static_cast<int64_t>(2 * weights.size() + 4 * bias.size() + 4 * scale.size());
+  }
+};
+
+DepthwiseWeights PackDepthwise(const DepthwisePacking& packing) {
+  const auto& [filter, num_taps, channels] = packing;
+  DepthwiseWeights packed;
+  const int8_t* weights = filter.weights();
+  const size_t count = size_t(num_taps) * channels;
+  if (std::count(weights, weights + count, -128) > 0) packed.taps_per_pair = 1;
+  packed.weights.resize(2 * size_t(packed.NumPairs(num_taps)) * channels);
+  for (int t = 0; t < num_taps; ++t) {
+    std::copy_n(weights + size_t(t) * channels, channels,
+                packed.weights.begin() + packed.PlaceOf(t) * channels);
+  }
+  for (int c = 0; c < channels; ++c) {
+    uint32_t sum = 0;
+    for (int t = 0; t < num_taps; ++t) {
+      sum += static_cast<uint32_t>(int{weights[size_t(t) * channels + c]});
+    }
+    packed.bias.push_back(filter.BiasFor(c, sum, 0));
+    packed.scale.push_back(filter.ScaleOf(c));
+  }
+  return packed;
+}
+
+class DepthwiseStep : public Int8Step {
+ public:
+  DepthwiseStep(const StepContext& context, const Node& node, const DepthwiseConv2DNode& op)
+      : window_(op.window),
+        kernels_(context.kernels),
+        pool_(context.pool),
+        input_(node.inputs[0]),
+        output_(node.output),
+        in_(context.InputOf(node).shape),
+        out_(context.OutputOf(node).shape),
+        before_y_(ResolveHeight(op.window, in_[1]).before),
+        before_x_(ResolveWidth(op.window, in_[2]).before),
+        to_(context.OutputOf(node).quantization),
+        range_(RangeOf(op.activation, to_)),
+        weights_(context.cache->GetOrMake(
+            DepthwisePacking{FilterOf(context.graph, node, op.filter, op.bias),
+                             op.window.kernel_h * op.window.kernel_w, in_[3]},
+            PackDepthwise)),
+        border_(in_[3], static_cast<int8_t>(context.InputOf(node).quantization.zero_point)),
+        num_pairs_(weights_->NumPairs(op.window.kernel_h * op.window.kernel_w)),
+        taps_(context.pool->num_threads(),
+              {std::vector<const int8_t*>(2 * size_t(num_pairs_), border_.data()),
+               std::vector<int64_t>(2 * size_t(num_pairs_), 0)}) {
+    const int64_t extent = int64_t{op.window.kernel_w - 1} * op.window.dilation_w;
+    const auto is_inner = [&](int x) {
+      const int64_t left = int64_t{x} * op.window.stride_w - before_x_;
+      return left >= 0 && left + extent < in_[2];
+    };
+    while (inner_begin_ < out_[2] && !is_inner(inner_begin_)) ++inner_begin_;
+    inner_end_ = inner_begin_;
+    while (inner_end_ < out_[2] && is_inner(inner_end_)) ++inner_end_;
+  }
+
+  // Threads take rows of outputs.
+  void Run(const Buffers& buffers) const override {
+    const auto* input = static_cast<const int8_t*>(buffers[input_]);
+    auto* output = static_cast<int8_t*>(buffers[output_]);
+    const int rows = out_[0] * out_[1], threads = pool_->num_threads();
+    pool_->Run([&](int thread) {
+      const auto begin = static_cast<int>(int64_t{rows} * thread / threads);
+      const auto end = static_cast<int>(int64_t{rows} * (thread + 1) / threads);
+      for (int row = begin; row < end; ++row) RunRow(input, output, row, &taps_[thread]);
+    });
+  }
+  std::string kernel() const override { return std::string("int8_taps_") + kernels_.name; }
+  int64_t scratch_bytes() const override {
+    return static_cast<int64_t>(border_.size() + taps_.size() * 2 * size_t(num_pairs_) *
+                                                     (sizeof(int8_t*) + sizeof(int64_t)));
+  }
+  int64_t weight_bytes() const override { return weights_->bytes(); }
+
+ private:
+  // Of an output pixel, and what they advance by to the next.
+  struct Taps {
+    std::vector<const int8_t*> begin;
+    std::vector<int64_t> steps;
+  };
+
+  // Output pixels whose taps lie inside of the image's columns follow one another: one call of the
+  // kernel. Each of the others is a call of its own.
+  void RunRow(const int8_t* input, int8_t* output, int row, Taps* taps) const {
+    const int channels = in_[3];
+    DepthwiseArgs args = {taps->begin.data(),
+                          taps->steps.data(),
+                          num_pairs_,
+                          1,
+                          size_t(channels),
+                          weights_->weights.data(),
+                          weights_->bias.data(),
+                          weights_->scale.data(),
+                          static_cast<float>(range_.lo - to_.zero_point),
+                          static_cast<float>(range_.hi - to_.zero_point),
+                          to_.zero_point,
+                          output + size_t(row) * out_[2] * channels};
+    for (int x = 0; x < out_[2]; x += args.num_pixels) {
+      args.num_pixels = x >= inner_begin_ && x < inner_end_ ? inner_end_ - x : 1;
+      FindTaps(input, row, x, taps);
+      kernels_.plain.depthwise(args);
+      args.outputs += size_t(args.num_pixels) * channels;
+    }
+  }
+
+  void FindTaps(const int8_t* input, int row, int x, Taps* taps) const {
+    const int n = row / out_[1];
+    const int64_t top = int64_t{row % out_[1]} * window_.stride_h - before_y_;
+    const int64_t left = int64_t{x} * window_.stride_w - before_x_;
+    int tap = 0;
+    for (int i = 0; i < window_.kernel_h; ++i) {
+      const int64_t y = top + int64_t{i} * window_.dilation_h;
+      const bool is_row_inside = y >= 0 && y < in_[1];
+      const int8_t* from = input + (size_t(n) * in_[1] + (is_row_inside ? y : 0)) * in_[2] * in_[3];
+      for (int j = 0; j < window_.kernel_w; ++j) {
+        const int64_t at = left + int64_t{j} * window_.dilation_w;
+        const bool is_inside = is_row_inside && at >= 0 && at < in_[2];
+        const int place = weights_->PlaceOf(tap++);
+        taps->begin[place] = is_inside ? from + at * in_[3] : border_.data();
+        taps->steps[place] = is_inside ? int64_t{window_.stride_w} * in_[3] : 0;
+      }
+    }
+  }
+
+  const Window window_;
+  const DotKernels& kernels_;
+  ThreadPool* const pool_;
+  const int input_, output_;
+  const Shape in_, out_;
+  const int before_y_, before_x_;
+  const Quantization to_;
+  const Int8Range range_;
+  const std::shared_ptr<const DepthwiseWeights> weights_;
+  const std::vector<int8_t> border_;  // a pixel of zero points
+  const int num_pairs_;
+  int inner_begin_ = 0, inner_end_ = 0;  // outputs whose columns are all inside
+  mutable std::vector<Taps> taps_;       // by thread
+};
+
+}  // namespace
+
+StepPtr MakeStep(const StepContext& context, const Node& node, const DepthwiseConv2DNode& op) {
+  return std::make_unique<DepthwiseStep>(context, node, op);
+}
+
+}  // namespace pconv::cpu::int8
