@@ -112,6 +112,7 @@ def run(row: Row) -> str:
         return python
     if row.check == "training":
         checked = _call([str(python), str(HERE / "check_training.py")])
+        shutil.rmtree(python.parents[1])  # more than two gigabytes
     else:
         inputs, expected = example()
         delegate = pconv_tf.delegate_path()
