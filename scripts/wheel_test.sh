@@ -2,8 +2,8 @@
 # Checks wheels that scripts/wheel.sh built: wheel_test.sh PYTHON WHEEL...
 # auditwheel must find no symbol newer than the platform tag says. Then each wheel is installed with
 # its dependencies, and nothing else, passes the self-test of `pconv-tf doctor`, and runs the files of
-# zoo/ with the outputs of their dense twins and of the wheels before it: in a fresh environment of
-# PYTHON, or for aarch64 under qemu, in Debian's Python with LiteRT's wheel for that processor.
+# zoo/ with the outputs of their dense twins, or of the first wheel: in a fresh environment of PYTHON,
+# or for aarch64 under qemu, in Debian's Python with LiteRT's wheel for that processor.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=$1
