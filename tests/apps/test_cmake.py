@@ -6,11 +6,16 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import ai_edge_litert
+import numpy as np
 import pytest
 from bazel_sources import compiled
 
+import pconv_tf
+
 ROOT = Path(__file__).parents[2]
 TARGETS = ("//delegate:plugin", "//delegate:register")
+LITERT = Path(ai_edge_litert.__file__).with_name("libLiteRt.so")
 # Lets CMake take a processor's name from outside; nothing is compiled for it.
 CROSS = ("-DCMAKE_SYSTEM_NAME=Linux", "-DOPENCL_HEADERS=/usr/include")
 
@@ -57,20 +62,46 @@ def test_opencl_kernels_are_embedded_as_they_are(tmp_path):
         assert f'{kernel.stem}[] = R"CLSOURCE(\n{kernel.read_text()})CLSOURCE";' in text
 
 
-def test_an_application_finds_and_links_the_package(delegate, tmp_path):
-    """Installed by CMake around Bazel's library, which takes minutes to compile, and one source."""
-    build, prefix, app = tmp_path / "build", tmp_path / "prefix", tmp_path / "app"
-    _configure(ROOT, build, "-G", "Unix Makefiles")
+@pytest.fixture(scope="module")
+def app(delegate, tmp_path_factory):
+    """The programs of examples/app beside the package, which CMake installs around Bazel's library.
+
+    That library takes minutes to compile: here it is one source, to see that it does.
+    """
+    folder = tmp_path_factory.mktemp("cmake")
+    build, prefix, app = folder / "build", folder / "prefix", folder / "app"
+    _configure(ROOT, build, "-G", "Unix Makefiles", "-DCMAKE_INSTALL_LIBDIR=lib")
     _run("make", "-C", str(build), "delegate/plugin.o")
     shutil.copy(delegate, build / "libpconv_delegate.so")
     _run("cmake", "--install", str(build), "--component", "delegate", "--prefix", str(prefix))
-    _configure(
-        ROOT / "examples/app", app, f"-DCMAKE_PREFIX_PATH={prefix}", "-DCMAKE_C_FLAGS=-Wall -Werror"
+    options = (
+        f"-DCMAKE_PREFIX_PATH={prefix}",
+        f"-DLITERT_LIBRARY={LITERT}",
+        "-DCMAKE_C_FLAGS=-Wall -Wextra -Werror",
     )
+    _configure(ROOT / "examples/app", app, *options)
     _run("cmake", "--build", str(app))
+    return app
+
+
+def test_an_application_makes_the_delegate(app):
     assert "made with 3 options" in _run(str(app / "delegate_options"), "backend=cpu")
     wrong = subprocess.run(
         [str(app / "delegate_options"), "backend=tpu"], capture_output=True, text=True, check=False
     )
     assert wrong.returncode == 1
     assert "option 'backend' is 'tpu', accepted: auto" in wrong.stderr
+
+
+def test_an_application_runs_a_compiled_model(app, tmp_path, rng):
+    file = ROOT / "zoo" / "fashion_mnist_vgg16_quarter_8x.tflite"
+    interpreter = pconv_tf.Interpreter(str(file))
+    x = rng.uniform(size=interpreter.get_input_details()[0]["shape"]).astype(np.float32)
+    # The very library that the program is linked with: the options wait in it.
+    library = app.parent / "prefix" / "lib" / "libpconv_delegate.so"
+    (tmp_path / "libLiteRtGpuAccelerator.so").symlink_to(library)
+    command = [app / "compiled_model", file, tmp_path]
+    run = subprocess.run(command, input=x.tobytes(), capture_output=True, check=False)
+    assert run.returncode == 0, run.stderr.decode()
+    assert b"fully accelerated: yes" in run.stderr
+    np.testing.assert_array_equal(np.frombuffer(run.stdout, np.float32), interpreter(x).ravel())
