@@ -78,6 +78,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dense_block", type=int, metavar="B", help="so many outputs share their inputs there"
     )
 
+    what.add_argument(
+        "--precision",
+        default="float32",
+        metavar="P",
+        help="of --network: float32 or int8 (float32)",
+    )
     how = parser.add_argument_group("how to measure")
     how.add_argument("--num_threads", type=int, default=1, metavar="N", help="of each (1)")
     how.add_argument("--num_runs", type=int, default=50, metavar="N", help="at least (50)")
@@ -115,6 +121,7 @@ def run(args: argparse.Namespace) -> int:
             graph=args.graph,
             baseline=args.baseline,
             pruning={field: getattr(args, field) for field in _PRUNING},
+            precision=args.precision,
             num_threads=args.num_threads,
             num_runs=args.num_runs,
             peers=args.peers,

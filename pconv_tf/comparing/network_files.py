@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 _PACKAGE = Path(__file__).parents[1]
+PRECISIONS = ("float32", "int8")
+_SAMPLES = 8  # random images that int8 files are calibrated with
+
 # What the files depend on besides their parameters.
 _SOURCES = ("config.py", "training", "fkw", "conversion", "comparing")
 
@@ -51,6 +54,7 @@ def network_files(
     name: str,
     pruning: Mapping[str, Any] | None = None,
     *,
+    precision: str = "float32",
     seed: int = 0,
     progress: Callable[[str], None] = lambda text: None,
 ) -> NetworkFiles:
@@ -59,21 +63,26 @@ def network_files(
     Args:
         name: A key of `NETWORKS`.
         pruning: Fields of `PruningConfig` that replace the network's own; None values are ignored.
+        precision: Of the files: "float32", or "int8" for full-integer ones with float32 inputs.
         seed: Of the weights.
         progress: Called with a line if the files have to be made, which takes up to a minute.
 
     Raises:
-        ValueError: Unknown network, or a pruning field is wrong.
+        ValueError: Unknown network or precision, or a pruning field is wrong.
     """
+    if precision not in PRECISIONS:
+        raise ValueError(
+            f"precision: expected one of {', '.join(PRECISIONS)}. Received: {precision!r}"
+        )
     spec = network(name)
     fields = dict(spec.pruning) | {k: v for k, v in (pruning or {}).items() if v is not None}
     PruningConfig.from_any(fields)  # wrong fields are told before anything is built
-    key = json.dumps([name, fields, seed, _source_digest()], sort_keys=True)
+    key = json.dumps([name, fields, precision, seed, _source_digest()], sort_keys=True)
     folder = cache_folder("networks", f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}")
     facts = folder / "network.json"  # written last: its presence says that the others are complete
     if not facts.is_file():
         progress(f"building, pruning and converting {name}")
-        kept = _make_elsewhere(spec, fields, seed, folder)
+        kept = _make_elsewhere(spec, fields, precision, seed, folder)
         write_atomically(facts, json.dumps({"conv_weights_kept": kept, "pruning": fields}))
     return NetworkFiles(
         name=name,
@@ -84,12 +93,14 @@ def network_files(
     )
 
 
-def _make_elsewhere(spec: Network, pruning: Mapping[str, Any], seed: int, folder: Path) -> float:
+def _make_elsewhere(
+    spec: Network, pruning: Mapping[str, Any], precision: str, seed: int, folder: Path
+) -> float:
     """Makes the files in a process of its own, which takes TensorFlow and its messages along."""
     path = os.pathsep.join(filter(None, (str(_PACKAGE.parent), os.environ.get("PYTHONPATH"))))
     result = subprocess.run(
         [sys.executable, "-m", __name__],
-        input=json.dumps([spec.name, pruning, seed, str(folder)]),
+        input=json.dumps([spec.name, pruning, precision, seed, str(folder)]),
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": path},
@@ -103,7 +114,7 @@ def _make_elsewhere(spec: Network, pruning: Mapping[str, Any], seed: int, folder
     return answer["kept"]
 
 
-def _make(name: str, pruning: Mapping[str, Any], seed: int, folder: Path) -> float:
+def _make(name: str, pruning: Mapping[str, Any], precision: str, seed: int, folder: Path) -> float:
     from pconv_tf.conversion import convert, convert_dense
     from pconv_tf.training import prune_one_shot
 
@@ -113,10 +124,21 @@ def _make(name: str, pruning: Mapping[str, Any], seed: int, folder: Path) -> flo
     for layer in _weighted(model):
         _restore_energy(layer, energies[layer.name])
     _normalise_logits(model, seed)
-    dense = convert_dense(model)
+    dense = convert_dense(model, **_quantization(model, precision, seed))
     write_atomically(folder / "dense.tflite", dense)
     write_atomically(folder / "pconv.tflite", convert(dense, quiet=True))
     return _kept(model)
+
+
+def _quantization(model: keras.Model, precision: str, seed: int) -> dict[str, Any]:
+    """Arguments of `convert_dense` for files of a precision."""
+    if precision == "float32":
+        return {}
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    images = [rng.uniform(-1, 1, model.input_shape).astype(np.float32) for _ in range(_SAMPLES)]
+    return {"quantize": precision, "representative_dataset": lambda: ([i] for i in images)}
 
 
 def _weighted(model: keras.Model) -> Iterator[Any]:
@@ -176,10 +198,10 @@ def _source_digest() -> str:
 
 def _main() -> None:
     """Answers one request of `_make_elsewhere`: JSON in, a line of JSON out."""
-    name, pruning, seed, folder = json.load(sys.stdin)
+    name, pruning, precision, seed, folder = json.load(sys.stdin)
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            answer = {"kept": _make(name, pruning, seed, Path(folder))}
+            answer = {"kept": _make(name, pruning, precision, seed, Path(folder))}
     except ValueError as error:
         print(json.dumps({"error": f"{name}: {error}"}))
     else:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pconv_tf import __version__
 from pconv_tf.comparing.comparison import Comparison, Progress, run_comparison
-from pconv_tf.comparing.network_files import network_files
+from pconv_tf.comparing.network_files import NetworkFiles, network_files
 from pconv_tf.comparing.peers.catalogue import ONNX, Peer, environment_python, parse_peers
 from pconv_tf.measuring.contender import LITERT, Contender
 from pconv_tf.measuring.inputs import inputs_of
@@ -27,6 +29,7 @@ def compare(
     graph: str | os.PathLike[str] | None = None,
     baseline: str | os.PathLike[str] | None = None,
     pruning: Mapping[str, Any] | None = None,
+    precision: str = "float32",
     num_threads: int = 1,
     num_runs: int = 50,
     peers: str | Sequence[str] = (),
@@ -45,6 +48,9 @@ def compare(
         graph: A converted file, and
         baseline: its dense twin.
         pruning: Fields of `PruningConfig` that replace those the network usually gets.
+        precision: Of a network by name. "int8" compares full-integer files, stock LiteRT's as the
+            baseline, and beside them the float32 files of the same weights, whose outputs differ
+            by what quantisation loses.
         num_threads: Threads of every contender.
         num_runs: Timed runs of every contender, at least, unless that takes more than a minute.
         peers: Names of other runtimes ("all" for every one), as a sequence or joined with commas.
@@ -60,16 +66,22 @@ def compare(
     """
     chosen = parse_peers(peers if isinstance(peers, str) else ",".join(peers))
     check_subject(network, graph, baseline)
+    if precision != "float32" and (network is None or chosen):
+        raise ValueError("precision: int8 is for a network by name, without peers")
     with ExitStack() as stack:
+        float32: NetworkFiles | None = None
         if network is not None:
-            files = network_files(
-                network, pruning, seed=seed, progress=lambda text: progress(text, 0, 1)
+            make = partial(
+                network_files, network, pruning, seed=seed, progress=lambda t: progress(t, 0, 1)
             )
+            files = make(precision=precision)
+            float32 = make() if precision != "float32" else None
             dense, pconv, work = files.dense, files.pconv, files.dense.parent
             subject = {
                 "network": network,
                 "pruning": files.pruning,
                 "conv_weights_kept": files.conv_weights_kept,
+                "precision": precision,
             }
         else:
             assert graph is not None and baseline is not None
@@ -82,6 +94,8 @@ def compare(
             Contender(BASELINE, LITERT, dense),
             *_pconv_contenders(pconv, delegate, external_delegate_options),
         ]
+        if float32 is not None:
+            contenders += _float32_contenders(float32, external_delegate_path)
         missing: dict[str, str] = {}
         for peer in chosen:
             progress(f"preparing {peer.title}", 0, 1)
@@ -150,6 +164,24 @@ def _pconv_contenders(
             )
         )
     return contenders
+
+
+def _float32_contenders(files: NetworkFiles, delegate_path: str | None) -> list[Contender]:
+    """The same weights in float32, stock and converted, beside int8 ones."""
+    delegate = resolve_delegate(files.pconv, delegate_path)
+    remark = "float32"
+    return [
+        Contender(f"{BASELINE}[float32]", LITERT, files.dense, tolerance=math.inf, remark=remark),
+        Contender(
+            f"{PCONV}[float32]",
+            LITERT,
+            files.pconv,
+            {"delegate": delegate, "delegate_options": {}},
+            tolerance=math.inf,
+            remark=remark,
+            version=__version__,
+        ),
+    ]
 
 
 def _peer_contenders(

@@ -117,6 +117,9 @@ def test_a_missing_peer_is_named_with_the_command_that_installs_it(
         ({"network": "alexnet"}, "unknown network 'alexnet', expected one of: vgg16"),
         ({"network": "vgg16", "peers": "tensorrt"}, "unknown peer 'tensorrt'"),
         ({"network": "vgg16", "pruning": {"connectivity_rate": 0.5}}, "connectivity_rate"),
+        ({"network": "vgg16", "precision": "int4"}, "precision: expected one of float32, int8"),
+        ({"network": "vgg16", "precision": "int8", "peers": "all"}, "precision: int8 is for"),
+        ({"graph": "a", "baseline": "b", "precision": "int8"}, "precision: int8 is for"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, message):
@@ -224,6 +227,25 @@ def test_ctrl_c_takes_the_processes_along(dense_tflite):
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(int(pid), 0)
+
+
+@pytest.mark.slow
+def test_int8_network_beside_float32(delegate, tmp_path, monkeypatch):
+    monkeypatch.setenv("PCONV_CACHE_DIR", str(tmp_path))
+    result = compare(
+        "resnet20_cifar", precision="int8", num_runs=1, external_delegate_path=delegate
+    )
+    assert not result.failed
+    names = [contender.name for contender in result.contenders]
+    assert names == ["litert", "pconv", "litert[float32]", "pconv[float32]"]
+    assert result["pconv"].max_abs_diff == 0
+    # Quantised weights and activations: not the float32 result, but something like it.
+    assert 1e-4 < result["litert[float32]"].relative_diff < 1
+    assert result["litert[float32]"].relative_diff == pytest.approx(
+        result["pconv[float32]"].relative_diff, abs=1e-3
+    )
+    assert result.subject["precision"] == "int8"
+    assert len(list(tmp_path.rglob("*.tflite"))) == 4
 
 
 def test_converted_network_is_checked_and_timed(delegate, tmp_path, monkeypatch):
