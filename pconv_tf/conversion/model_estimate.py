@@ -8,6 +8,7 @@ figures, network_costs.json holds them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 
 from pconv_tf.conversion import cost_model
@@ -36,7 +37,7 @@ def model_seconds(
     """
     seconds = 0.0
     for division in divisions:
-        seconds += division.other_operators * costs.xnnpack["operator"] * _NANOSECOND
+        seconds += _operators(division.other_operators, division.other_values, costs.xnnpack)
         seconds += sum(xnnpack_layer(layers[place], costs) for place in division.other_layers)
         seconds += sum(
             stretch_seconds(layers, stretch, pruned, costs) for stretch in division.stretches
@@ -52,11 +53,11 @@ def stretch_seconds(
 ) -> float:
     """Seconds of one stretch: XNNPACK's if none of its layers is a PConv2D, else the delegate's."""
     if not any(place in pruned for place in stretch.layers):
-        seconds = stretch.operators * costs.xnnpack["operator"] * _NANOSECOND
+        seconds = _operators(stretch.operators, stretch.values, costs.xnnpack)
         return seconds + sum(xnnpack_layer(layers[place], costs) for place in stretch.layers)
-    seconds = stretch.operators * costs.pruned["operator"] * _NANOSECOND
-    seconds += stretch.borders * costs.border["tensor"] * _NANOSECOND
-    seconds += stretch.border_values * costs.border["value"] * _NANOSECOND
+    seconds = _operators(stretch.operators, stretch.tiled_values, costs.delegate)
+    seconds += stretch.borders * costs.delegate["border"] * _NANOSECOND
+    seconds += stretch.border_values * costs.delegate["border_value"] * _NANOSECOND
     for place in stretch.layers:
         layer = layers[place]
         seconds += (
@@ -65,23 +66,33 @@ def stretch_seconds(
     return seconds
 
 
+def _operators(count: int, values: Mapping[str, int], engine: Mapping[str, float]) -> float:
+    nanoseconds = count * engine["operator"]
+    nanoseconds += sum(number * engine[name] for name, number in values.items())
+    return nanoseconds * _NANOSECOND
+
+
 def xnnpack_layer(layer: LayerReport, costs: NetworkCosts) -> float:
-    """Seconds of a dense layer in stock LiteRT."""
-    return _seconds(layer, costs.xnnpack)
+    """Seconds of a dense layer in stock LiteRT, besides those of an operator."""
+    mac = costs.xnnpack[kind_of(layer)]
+    return _layer(costs.xnnpack, layer.dense_bytes, mac * work(layer))
 
 
 def delegate_dense_layer(layer: LayerReport, costs: NetworkCosts) -> float:
-    """Seconds of a dense layer that the delegate runs."""
-    return _seconds(layer, costs.dense)
+    """The same of a dense layer that the delegate runs, as fast as XNNPACK where maps are large."""
+    mac = costs.xnnpack[kind_of(layer)]
+    return _layer(costs.delegate, layer.dense_bytes, mac * tiled_work(layer))
 
 
 def pruned_layer(layer: LayerReport, costs: NetworkCosts) -> float:
-    """Seconds of a layer as PConv2D."""
-    return _seconds(layer, costs.pruned) / (layer.expected_gain or 1.0)
+    """The same of a layer as PConv2D."""
+    mac = costs.pruned[kind_of(layer)] / (layer.expected_gain or 1.0)
+    return _layer(costs.delegate, layer.fkw_bytes, mac * work(layer))
 
 
-def _seconds(layer: LayerReport, engine: Mapping[str, float]) -> float:
-    return work(layer) * engine[kind_of(layer)] * _NANOSECOND
+def _layer(engine: Mapping[str, float], stored_bytes: int, nanoseconds: float) -> float:
+    nanoseconds += engine["layer"] + engine["weight"] * stored_bytes / 4
+    return nanoseconds * _NANOSECOND
 
 
 def kind_of(layer: LayerReport) -> str:
@@ -101,3 +112,11 @@ def work(layer: LayerReport) -> float:
         return layer.macs + cost_model.DEPTHWISE.dense_output * layer.outputs
     kind = cost_model.POINTWISE if layer.kernel_size == (1, 1) else cost_model.SPATIAL
     return layer.macs + kind.dense_output * layer.outputs
+
+
+def tiled_work(layer: LayerReport) -> float:
+    """`work` with what the delegate's vectors of 4x4 tiles compute in vain beside a small map."""
+    size = layer.outputs // max(layer.out_channels or 1, 1)
+    if size <= 1:
+        return work(layer)
+    return work(layer) * 16 * math.ceil(math.sqrt(size) / 4) ** 2 / size

@@ -78,9 +78,9 @@ def _left(whole: ModelChoice) -> list[str]:
         "1 pruned layer stays" if len(whole.left) == 1 else f"{len(whole.left)} pruned layers stay"
     )
     return [
-        f"For the sake of the whole, {layers} dense: with all of them as PConv2D it would be"
-        f" {whole.refused_gain:.2f}x, as running small operators by the delegate takes longer than"
-        " pruning saves. force=True (--force) converts them all the same."
+        f"For the sake of the whole, {layers} dense: with all as PConv2D it would be expected"
+        f" {whole.refused_gain:.2f}x, as the delegate runs other operators of the model slower."
+        " measure=True (--measure) finds out by running, force=True (--force) converts them all."
     ]
 
 

@@ -8,11 +8,12 @@ the layout changes at its borders, and that its other operators leave XNNPACK.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from pconv_tf.conversion.graph import BuiltinOperator, Graph, TensorType, ids
+from pconv_tf.conversion.match import CONVOLUTIONS, LEFT_DENSE
 from pconv_tf.conversion.rewrite import is_pconv
 
 # Builtin operators that the delegate knows in float32 (BuiltinNames in delegate/node_reader.cc).
@@ -40,6 +41,19 @@ KNOWN = (
     "SUB",
     "TANH",
 )
+# What an operator without weights costs for each value that it makes.
+EXP, TANH, UNARY, PLAIN = "exp", "tanh", "unary", "plain"
+VALUE_CLASSES = (EXP, TANH, UNARY, PLAIN)
+_CLASSES = {
+    BuiltinOperator.LOGISTIC: EXP,
+    BuiltinOperator.TANH: TANH,
+    BuiltinOperator.SOFTMAX: EXP,
+    BuiltinOperator.HARD_SWISH: UNARY,
+    BuiltinOperator.LEAKY_RELU: UNARY,
+    BuiltinOperator.RELU: UNARY,
+    BuiltinOperator.RELU6: UNARY,
+    BuiltinOperator.RELU_N1_TO_1: UNARY,
+}
 _KNOWN_CODES = {getattr(BuiltinOperator, name) for name in KNOWN}
 
 
@@ -52,12 +66,16 @@ class Stretch:
         operators: how many it has.
         borders: how many tensors it shares with other operators or with the caller.
         border_values: how many values they have, which change their layout there.
+        values: how many values its operators without weights make, by `VALUE_CLASSES`.
+        tiled_values: the same with the padding that the delegate's layout adds to each map.
     """
 
     layers: tuple[int, ...]
     operators: int
     borders: int
     border_values: int
+    values: Mapping[str, int] = field(default_factory=dict)
+    tiled_values: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,11 +86,13 @@ class Division:
         stretches: those with a layer that may become a PConv2D.
         other_layers: places of the convolutions outside of them.
         other_operators: how many operators are outside of them.
+        other_values: what these make, as of a stretch.
     """
 
     stretches: tuple[Stretch, ...]
     other_layers: tuple[int, ...]
     other_operators: int
+    other_values: Mapping[str, int] = field(default_factory=dict)
 
 
 def divide(graph: Graph, layers: Mapping[int, Sequence[Any]], candidates: set[int]) -> Division:
@@ -100,22 +120,49 @@ def divide(graph: Graph, layers: Mapping[int, Sequence[Any]], candidates: set[in
     around = dict.fromkeys(groups.of(id(layers[place][0])) for place in sorted(candidates))
     place_groups = {place: groups.of(id(ops[0])) for place, ops in layers.items()}
     stretches = []
+    inside: set[int] = set()
     for group in around:
         members = [op for op in computing if id(op) in taken and groups.of(id(op)) == group]
-        crossing = _borders(graph, computing, {id(op) for op in members})
+        member_ids = {id(op) for op in members}
+        inside |= member_ids
+        crossing = _borders(graph, computing, member_ids)
         stretches.append(
             Stretch(
                 tuple(place for place in layers if place_groups[place] == group),
                 len(members),
                 len(crossing),
                 sum(math.prod(graph.shape(tensor)) for tensor in crossing),
+                _values(graph, [op for op in members if id(op) not in own], math.prod),
+                _values(graph, [op for op in members if id(op) not in own], tiled_size),
             )
         )
+    others = [op for op in computing if id(op) not in inside]
     return Division(
         tuple(stretches),
         tuple(place for place in layers if place_groups[place] not in around),
-        len(computing) - sum(stretch.operators for stretch in stretches),
+        len(others),
+        _values(graph, others, math.prod),
     )
+
+
+def tiled_size(shape: Sequence[int]) -> int:
+    """Values of a tensor in the delegate's layout: 4x4 tiles, with a border left and right."""
+    if len(shape) != 4 or shape[1] * shape[2] == 1:
+        return math.prod(shape)
+    batch, height, width, channels = shape
+    return batch * channels * 16 * -(-height // 4) * (-(-width // 4) + 2)
+
+
+def _values(
+    graph: Graph, operators: Sequence[Any], size: Callable[[Sequence[int]], int]
+) -> dict[str, int]:
+    found = dict.fromkeys(VALUE_CLASSES, 0)
+    for operator in operators:
+        code = graph.builtin(operator)
+        if code not in CONVOLUTIONS and code not in LEFT_DENSE and not is_pconv(graph, operator):
+            made = sum(size(graph.shape(tensor)) for tensor in ids(operator.outputs))
+            found[_CLASSES.get(code, PLAIN)] += made
+    return found
 
 
 def _computing(graph: Graph) -> Iterator[Any]:

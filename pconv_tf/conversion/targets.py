@@ -27,20 +27,22 @@ class NetworkCosts:
         name: of the target.
         title: for messages.
         source: where the figures are from: "measured: ..." or "estimated: ...".
-        xnnpack: of stock LiteRT: an "operator", and a multiply-accumulate of each of `KINDS`.
-        dense: the same of stock operators that the delegate runs.
-        pruned: the same of a PConv2D, where what XNNPACK would take is divided by the gain that is
-            expected of the layer alone.
-        border: a "tensor" that the delegate shares with others, and each "value" in it.
+        xnnpack: of stock LiteRT: an "operator", a convolution ("layer") besides that, a "weight" of
+            one, a multiply-accumulate of each of `KINDS`, and a value that an operator without
+            weights makes, by `stretches.VALUE_CLASSES`.
+        delegate: the same in the delegate, but for multiply-accumulates; and a "border", a tensor
+            that it shares with others, and each "border_value" in it.
+        pruned: of a PConv2D, by `KINDS`, a multiply-accumulate of the dense layer divided by the
+            gain that is expected of the layer alone. Of dense layers in the delegate it is
+            XNNPACK's.
     """
 
     name: str
     title: str
     source: str
     xnnpack: Mapping[str, float]
-    dense: Mapping[str, float]
+    delegate: Mapping[str, float]
     pruned: Mapping[str, float]
-    border: Mapping[str, float]
 
 
 @cache

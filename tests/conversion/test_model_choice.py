@@ -11,14 +11,17 @@ from pconv_tf.conversion.stretches import Division, Stretch
 from pconv_tf.conversion.targets import NetworkCosts
 
 RATES = {"spatial": 0.02, "pointwise": 0.02, "depthwise": 0.02, "fully_connected": 0.02}
+VALUES = {"exp": 0.5, "tanh": 0.5, "unary": 0.5, "plain": 0.5}
 COSTS = NetworkCosts(
     name="test",
     title="a test, 1 thread",
     source="made up",
-    xnnpack={"operator": 500, **RATES},
-    dense={"operator": 2500, **RATES},
-    pruned={"operator": 2500, **RATES},
-    border={"tensor": 1000, "value": 0.1},
+    xnnpack={"operator": 500, "layer": 0, "weight": 0, **RATES, **VALUES},
+    delegate={
+        **{"operator": 2500, "layer": 0, "weight": 0, **VALUES},
+        **{"exp": 5.0, "border": 1000, "border_value": 0.1},
+    },
+    pruned=RATES,
 )
 
 
@@ -102,11 +105,26 @@ def test_the_decision_is_never_worse_than_all_or_none():
 
 
 def test_a_layer_that_the_delegate_runs_faster_dense_stays_dense():
-    costs = dataclasses.replace(COSTS, dense={**COSTS.dense, "pointwise": 0.01})
+    costs = dataclasses.replace(COSTS, pruned={**RATES, "pointwise": 0.04})
     layers = [conv(100_000_000), conv(50_000_000, gain=1.5, kernel=1)]
     choice = choose_layers(layers, whole(layers, 10), costs)
     assert list(choice.left) == [1]
     assert choice.gain > choice.refused_gain
+
+
+def test_sigmoids_count():
+    """As between the layers of EfficientNet, whose values the delegate makes one by one."""
+    layers = [conv(20_000_000) for _ in range(4)]
+    few, many = (
+        choose_layers(
+            layers,
+            [Division((Stretch((0, 1, 2, 3), 12, 2, 1000, values, values),), (), 0)],
+            COSTS,
+        )
+        for values in ({"plain": 1_000_000}, {"exp": 1_000_000})
+    )
+    assert few.left == {}
+    assert set(many.left) == {0, 1, 2, 3}
 
 
 def test_wide_borders_count():

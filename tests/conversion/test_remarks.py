@@ -5,6 +5,8 @@ import pytest
 
 import pconv_tf
 from pconv_tf.conversion import convert_with_report
+from pconv_tf.conversion.model_choice import MINIMUM_GAIN
+from pconv_tf.conversion.model_estimate import LOW_GAIN
 from pconv_tf.conversion.report import PCONV
 from pconv_tf.conversion.targets import target
 
@@ -83,7 +85,7 @@ class TestExpectedGain:
 
     def test_a_large_one_is_not(self, keras):
         conversion = convert_with_report(mobile(keras, 56, 128), force=True)
-        assert conversion.expected_gain > 1.5
+        assert conversion.expected_gain > LOW_GAIN
         assert len(conversion.remarks) == 1
 
     def test_it_grows_with_the_model(self, keras):
@@ -108,7 +110,7 @@ class TestLayersThatStayForTheWhole:
         import keras
 
         keras.utils.set_random_seed(7)
-        return pconv_tf.convert_dense(mobile(keras, 4, 64, blocks=16))
+        return pconv_tf.convert_dense(mobile(keras, 4, 128, blocks=16))
 
     def test_a_network_of_small_maps_stays_dense(self, model):
         conversion = convert_with_report(model)
@@ -123,14 +125,14 @@ class TestLayersThatStayForTheWhole:
         assert all(layer.fkw_bytes == layer.dense_bytes for layer in conversion.layers)
 
     def test_it_runs_as_stock_tflite(self, model, run, rng):
-        image = rng.standard_normal((1, 4, 4, 64)).astype(np.float32)
+        image = rng.standard_normal((1, 4, 4, 128)).astype(np.float32)
         (found,) = run(convert_with_report(model).flatbuffer, image)
         assert np.array_equal(found, run(model, image)[0])
 
     def test_force_converts_it(self, model):
         conversion = convert_with_report(model, force=True)
         assert all(layer.became == PCONV for layer in conversion.layers)
-        assert conversion.expected_gain < 1
+        assert conversion.expected_gain < MINIMUM_GAIN
 
     @pytest.mark.parametrize("name", ["avx512", "avx2", "neon"])
     def test_the_target_is_named(self, model, name):

@@ -5,16 +5,19 @@ import json
 import pytest
 
 from pconv_tf.conversion import targets
+from pconv_tf.conversion.stretches import VALUE_CLASSES
 
 
 def test_the_stored_figures_are_complete():
     found = targets.targets()
     assert set(found) == {"avx512", "avx2", "neon"}
+    shared = {"operator", "layer", "weight", *VALUE_CLASSES}
     for costs in found.values():
-        for engine in (costs.xnnpack, costs.dense, costs.pruned):
-            assert set(engine) == {"operator", *targets.KINDS}
+        assert set(costs.xnnpack) == {*shared, *targets.KINDS}
+        assert set(costs.delegate) == {*shared, "border", "border_value"}
+        assert set(costs.pruned) == set(targets.KINDS)
+        for engine in (costs.xnnpack, costs.delegate, costs.pruned):
             assert all(value > 0 for value in engine.values())
-        assert set(costs.border) == {"tensor", "value"}
         assert costs.source.startswith(("measured: ", "estimated: "))
 
 
