@@ -42,16 +42,21 @@ def write(case: str, threads: int, entry: dict[str, Any]) -> None:
         threads: How many.
         entry: As `asdict` of a `pconv_tf` comparison gives it, and "date".
     """
-    fields = [f"{_quoted('case')}: {_quoted(case)}"]
+    FOLDER.mkdir(exist_ok=True)
+    name = f"{re.sub('[^a-z0-9]+', '_', case)}_{threads}.json"
+    write_atomically(FOLDER / name, entry_text({"case": case, **entry}))
+
+
+def entry_text(entry: dict[str, Any]) -> str:
+    """One measurement as JSON, a line for each contender."""
+    fields = []
     for key, value in entry.items():
         if key == "contenders":
             rows = ",\n".join(f"  {_quoted(row)}" for row in value)
             fields.append(f'"contenders": [\n{rows}\n ]')
         else:
             fields.append(f"{_quoted(key)}: {_quoted(value)}")
-    FOLDER.mkdir(exist_ok=True)
-    name = f"{re.sub('[^a-z0-9]+', '_', case)}_{threads}.json"
-    write_atomically(FOLDER / name, "{\n " + ",\n ".join(fields) + "\n}\n")
+    return "{\n " + ",\n ".join(fields) + "\n}\n"
 
 
 def _quoted(value: Any) -> str:

@@ -112,11 +112,15 @@ def _application(name: str, **options: Any) -> Callable[[Shape], keras.Model]:
     return build
 
 
-def _vgg16_cifar(shape: Shape) -> keras.Model:
-    """VGG-16's convolutions with batch normalisation and one classifier layer."""
+def vgg16_cifar(inputs: keras.KerasTensor) -> keras.Model:
+    """VGG-16's convolutions with batch normalisation and one classifier layer.
+
+    Args:
+        inputs: float32 [N, 32, 32, 3].
+    """
     from keras import Model, layers
 
-    inputs = x = _input(shape)
+    x = inputs
     for block, (depth, filters) in enumerate([(2, 64), (2, 128), (3, 256), (3, 512), (3, 512)], 1):
         for conv in range(1, depth + 1):
             name = f"block{block}_conv{conv}"
@@ -171,7 +175,7 @@ NETWORKS: dict[str, Network] = {
             "vgg16_cifar",
             "VGG-16's convs with batch normalisation, 32x32",
             (32, 32, 3),
-            _vgg16_cifar,
+            lambda shape: vgg16_cifar(_input(shape)),
             _EIGHT_PATTERNS,
         ),
         Network(

@@ -1,0 +1,124 @@
+"""The cost of networks is fitted to what was measured."""
+
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks import fit_models
+from pconv_tf.conversion.model_estimate import model_seconds
+from pconv_tf.conversion.report import PCONV, LayerReport
+from pconv_tf.conversion.stretches import Division, Stretch
+from pconv_tf.conversion.targets import read_targets, target
+
+ROUGH = {"xnnpack.operator": 400.0, "xnnpack.spatial": 0.02, "pruned.spatial": 0.01}
+
+
+def layer(op, kernel, became):
+    return LayerReport(
+        "layer",
+        op,
+        became,
+        "",
+        kernel_size=(kernel, kernel),
+        expected_gain=3.0 if became == PCONV else None,
+        macs=1_000_000,
+        out_channels=10,
+        outputs=5_000,
+        dense_bytes=40_000,
+        fkw_bytes=9_000,
+    )
+
+
+def networks(rng, true, count=12):
+    rows = [
+        {
+            "xnnpack.operator": float(rng.integers(5, 100)),
+            "xnnpack.spatial": float(rng.integers(1e5, 3e6)),
+            "pruned.spatial": float(rng.integers(1e5, 3e6)),
+        }
+        for _ in range(count)
+    ]
+    return rows, [sum(row[name] * true[name] for name in true) for row in rows]
+
+
+def test_figures_are_found_again(rng):
+    true = {"xnnpack.operator": 900.0, "xnnpack.spatial": 0.015, "pruned.spatial": 0.02}
+    rows, times = networks(rng, true)
+    found = fit_models.fit_costs(rows, times, ROUGH)
+    assert found == pytest.approx(true, rel=0.05)
+
+
+def test_what_no_network_has_stays_rough(rng):
+    true = {"xnnpack.operator": 900.0, "xnnpack.spatial": 0.015, "pruned.spatial": 0.02}
+    rows, times = networks(rng, true)
+    found = fit_models.fit_costs(rows, times, ROUGH | {"delegate.border": 1000.0})
+    assert found["delegate.border"] == pytest.approx(1000)
+
+
+def test_no_figure_leaves_its_bounds(rng):
+    true = {"xnnpack.operator": 0.0, "xnnpack.spatial": 5.0, "pruned.spatial": 0.02}
+    rows, times = networks(rng, true)
+    found = fit_models.fit_costs(rows, times, ROUGH)
+    for name, rough in ROUGH.items():
+        assert rough / 10.001 <= found[name] <= 10.001 * rough
+
+
+@pytest.mark.parametrize("pruned", [set(), {0}, {0, 3}])
+def test_features_are_what_the_estimate_adds_up(pruned):
+    layers = [
+        layer(op, kernel, PCONV if place in pruned else op)
+        for place, (op, kernel) in enumerate(
+            [
+                ("CONV_2D", 3),
+                ("CONV_2D", 1),
+                ("DEPTHWISE_CONV_2D", 3),
+                ("FULLY_CONNECTED", 1),
+                ("CONV_2D", 3),
+            ]
+        )
+    ]
+    values = {"exp": 3000, "tanh": 500, "unary": 70_000, "plain": 9000}
+    parts = (
+        Stretch((0, 1), 7, 3, 4000, values, {name: 3 * n for name, n in values.items()}),
+        Stretch((2, 3), 5, 2, 900),
+    )
+    divisions = [Division(parts, (4,), 6, {"plain": 600_000})]
+    costs = target("avx512")
+    found = fit_models.features(layers, divisions, pruned)
+    engines = {name: getattr(costs, name) for name in ("xnnpack", "delegate", "pruned")}
+    seconds = 0.0
+    for name, amount in found.items():
+        engine, part = name.split(".")
+        seconds += amount * engines[engine][part] * 1e-9
+    assert seconds == pytest.approx(model_seconds(layers, divisions, pruned, costs))
+
+
+def test_fitted_figures_are_stored(monkeypatch, tmp_path, rng):
+    path = tmp_path / "network_costs.json"
+    path.write_text(fit_models.COSTS_FILE.read_text())
+    monkeypatch.setattr(fit_models, "COSTS_FILE", path)
+    rows, times = networks(rng, {**ROUGH, "pruned.spatial": 0.02})
+    entries = {
+        (f"net{number}", 1): {
+            "date": "2026-01-02",
+            "machine": {"cpu": "Test CPU"},
+            "subject": {"parts": {"alone": parts}},
+            "contenders": [
+                {"name": "alone", "latency_ms": {"median": time / 1e6}},
+                {"name": "default", "latency_ms": {"median": 1.0}},
+            ],
+        }
+        for number, (parts, time) in enumerate(zip(rows, times, strict=True))
+    }
+    before = read_targets(json.loads(path.read_text()))
+    fit_models.fit(entries)
+    after = read_targets(json.loads(path.read_text()))
+    assert after["avx512"].source == "measured: 12 networks, Test CPU, 2026-01-02"
+    assert after["avx512"].pruned["spatial"] == pytest.approx(0.02, rel=0.05)
+    rough = fit_models.PRIOR["pruned"]["pointwise"]
+    assert after["avx512"].pruned["pointwise"] == pytest.approx(rough)
+    assert np.isclose(
+        after["neon"].pruned["spatial"] / after["avx512"].pruned["spatial"],
+        before["neon"].pruned["spatial"] / before["avx512"].pruned["spatial"],
+    )
