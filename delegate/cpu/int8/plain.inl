@@ -4,6 +4,7 @@
 
 constexpr size_t kWidth = Simd::kLanes;
 typedef int32_t Int32s __attribute__((vector_size(4 * kWidth)));
+typedef uint32_t Sums __attribute__((vector_size(4 * kWidth)));  // unsigned: they wrap
 typedef float Floats __attribute__((vector_size(4 * kWidth)));
 
 // Calls body(begin, n) for runs of kWidth elements. The last one may begin within the one before:
@@ -124,7 +125,6 @@ void Average(const WindowArgs& args) {
 }
 
 void Mean(const MeanArgs& args) {
-  typedef uint32_t Sums __attribute__((vector_size(4 * kWidth)));  // unsigned: they wrap
   const auto zero_points =
       static_cast<uint32_t>(args.input_zero_point) * static_cast<uint32_t>(args.pixels);
   const Floats scale = Floats{} + args.scale;
@@ -146,13 +146,13 @@ void Depthwise(const DepthwiseArgs& args) {
   typedef int16_t HalfInt16s __attribute__((vector_size(2 * kWidth)));
   // Channels [i, i + low + high) of all pixels, in two vectors of sums.
   const auto run = [&](size_t i, auto low, auto high, auto n) {
-    const Int32s bias[2] = {LoadElements<Int32s>(args.bias + i, low),
-                            LoadElements<Int32s>(args.bias + i + kWidth, high)};
+    const Sums bias[2] = {LoadElements<Sums>(args.bias + i, low),
+                          LoadElements<Sums>(args.bias + i + kWidth, high)};
     const Floats scale[2] = {LoadElements<Floats>(args.scale + i, low),
                              LoadElements<Floats>(args.scale + i + kWidth, high)};
     int8_t* outputs = args.outputs + i;
     for (int64_t pixel = 0; pixel < args.num_pixels; ++pixel, outputs += args.count) {
-      Int32s sums[2] = {bias[0], bias[1]};
+      Sums sums[2] = {bias[0], bias[1]};
       const int16_t* weights = args.weights + i;
       for (int pair = 0; pair < args.num_pairs; ++pair, weights += 2 * args.count) {
         const auto product = [&](int t) {
@@ -164,11 +164,12 @@ void Depthwise(const DepthwiseArgs& args) {
         const Int16s products = product(0) + product(1);
         HalfInt16s halves[2];
         __builtin_memcpy(halves, &products, sizeof(halves));
-        sums[0] += __builtin_convertvector(halves[0], Int32s);
-        sums[1] += __builtin_convertvector(halves[1], Int32s);
+        sums[0] += (Sums) __builtin_convertvector(halves[0], Int32s);
+        sums[1] += (Sums) __builtin_convertvector(halves[1], Int32s);
       }
-      StoreBytes32(Requantized(sums[0], scale[0], args.lo, args.hi, args.zero_point), outputs, low);
-      StoreBytes32(Requantized(sums[1], scale[1], args.lo, args.hi, args.zero_point),
+      StoreBytes32(Requantized((Int32s)sums[0], scale[0], args.lo, args.hi, args.zero_point),
+                   outputs, low);
+      StoreBytes32(Requantized((Int32s)sums[1], scale[1], args.lo, args.hi, args.zero_point),
                    outputs + kWidth, high);
     }
   };
