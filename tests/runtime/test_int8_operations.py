@@ -133,3 +133,37 @@ def test_hard_swish_is_within_one(rng, delegate):
     difference = np.abs(found.astype(int) - expected.astype(int))
     assert difference.max() <= 1
     assert (difference > 0).mean() < 0.05
+
+
+def test_float32_and_int8_regions_are_partitions_of_their_own(rng, delegate, capfd):
+    """Depthwise layers that the quantiser is told to leave, between int8 ones."""
+    import tensorflow as tf
+
+    inputs = keras.Input((14, 15, 8))
+    x = L.DepthwiseConv2D(3, padding="same", activation="relu")(conv(inputs, activation="relu"))
+    x = L.Add()([conv(L.DepthwiseConv2D(3, padding="same")(x)), conv(inputs, activation="relu")])
+    model = prune(keras.Model(inputs, conv(x, 8)), rng)
+    images = rng.standard_normal((4, 1, 14, 15, 8)).astype(np.float32)
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([image] for image in images)
+    debugger = tf.lite.experimental.QuantizationDebugger(
+        converter=converter,
+        debug_dataset=converter.representative_dataset,
+        debug_options=tf.lite.experimental.QuantizationDebugOptions(
+            denylisted_ops=["DEPTHWISE_CONV_2D"]
+        ),
+    )
+    source = debugger.get_nondebug_quantized_model()
+    converted = pconv_tf.convert(source, force=True, quiet=True)
+    capfd.readouterr()
+    found = run(converted, images[0], verbose=True)[0]
+    log = capfd.readouterr().err
+    assert "claims 11 of 11 nodes, 6 of them PConv2D" in log
+    # int8 and float32, and what reads both.
+    assert log.count("nodes on the cpu engine") == 3
+    assert log.count("cpu engine, int8 kernels") == 2
+    expected = outputs(Interpreter(model_content=source, num_threads=1), images[0])[0]
+    # The float32 engine sums in another order, which may lead to the next step.
+    assert (found != expected).mean() < 0.01
+    assert np.abs(found - expected).max() < 0.05 * np.abs(expected).max()
