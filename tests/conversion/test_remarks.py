@@ -64,13 +64,13 @@ def test_zeros_without_a_pconv2d(keras):
     assert remark.startswith("No layer became a PConv2D")
 
 
-def mobile(keras, size, channels, blocks=8):
+def mobile(keras, size, channels, blocks=8, activation="relu6"):
     """A network of pointwise and depthwise layers, as small devices run them."""
     layers, image = keras.layers, keras.Input((size, size, channels))
     x = image
     for _ in range(blocks):
-        x = layers.DepthwiseConv2D(3, padding="same", activation="relu6")(x)
-        x = layers.Conv2D(channels, 1, activation="relu6")(x)
+        x = layers.DepthwiseConv2D(3, padding="same", activation=activation)(x)
+        x = layers.Conv2D(channels, 1, activation=activation)(x)
     model = keras.Model(image, x)
     return pconv_tf.prune_one_shot(model, {"pointwise_rate": 4.0, "first_layer_rate": 4.0})
 
@@ -110,7 +110,7 @@ class TestLayersThatStayForTheWhole:
         import keras
 
         keras.utils.set_random_seed(7)
-        return pconv_tf.convert_dense(mobile(keras, 4, 128, blocks=16))
+        return pconv_tf.convert_dense(mobile(keras, 4, 128, 16, activation="tanh"))
 
     def test_a_network_of_small_maps_stays_dense(self, model):
         conversion = convert_with_report(model)
