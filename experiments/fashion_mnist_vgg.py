@@ -2,9 +2,10 @@
 
   python -m experiments.fashion_mnist_vgg [--work=DIR] [--seeds 0 1 2] [--units dense admm ...]
 
-needs nothing but Debian's package dataset-fashion-mnist (or the open internet). Results go to
-WORK/fashion_mnist_vgg.json, networks to WORK/fashion_mnist_vgg/; started again, the command does
-what is still missing.
+needs nothing but Debian's package dataset-fashion-mnist (or the open internet). Results are named
+after the recipe: WORK/fashion_mnist_vgg.json, networks in WORK/fashion_mnist_vgg/. Started again, the
+command does what is still missing. experiments/recipes/fashion_mnist_vgg_short.yaml is a recipe of
+a third of the training.
 """
 
 from __future__ import annotations
@@ -20,8 +21,7 @@ from experiments.classification import Data, Images, Study
 from experiments.units import Units, prepare, unit_parser, unit_settings
 from pconv_tf.demo import fashion_mnist
 
-NAME = "fashion_mnist_vgg"
-RECIPE = Path(__file__).parents[1] / "configs" / f"{NAME}.yaml"
+RECIPE = Path(__file__).parents[1] / "configs" / "fashion_mnist_vgg.yaml"
 WIDTH = 0.25
 UNITS = ("dense", "dense_continued", "refit_only", "admm", "one_shot")
 # What pixels are over the training images.
@@ -33,7 +33,7 @@ def main() -> None:
     args = command_line().parse_args()
     prepare(args)
     study = Study(
-        units=Units(NAME, args.work, settings_of(args)),
+        units=Units(args.config.stem, args.work, settings_of(args)),
         data=load(thin=50 if args.smoke else 1),
         build=build,
         normalise=normalise,
