@@ -3,9 +3,9 @@
   python -m experiments.fashion_mnist_vgg [--work=DIR] [--seeds 0 1 2] [--units dense admm ...]
 
 needs nothing but Debian's package dataset-fashion-mnist (or the open internet). Results are named
-after the recipe: WORK/fashion_mnist_vgg.json, networks in WORK/fashion_mnist_vgg/. Started again, the
-command does what is still missing. experiments/recipes/fashion_mnist_vgg_short.yaml is a recipe of
-a third of the training.
+after the recipe: WORK/fashion_mnist_vgg.json, networks in WORK/fashion_mnist_vgg/. Started again,
+the command does what is still missing. --config=experiments/recipes/fashion_mnist_vgg_short.yaml
+trains a third as long.
 """
 
 from __future__ import annotations
