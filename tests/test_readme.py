@@ -1,11 +1,16 @@
-"""The quickstart of README.md runs, with a small network and a few images in place of its own."""
+"""The quickstart of README.md runs, with a small network and a few images in place of its own; the
+demo's table and picture are of one run."""
 
+import json
 import re
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 
+from pconv_tf.cli.demo import cells
+from pconv_tf.demo.run import Row
 from pconv_tf.runtime.delegate_choice import is_converted
 
 README = Path(__file__).parents[1] / "README.md"
@@ -46,3 +51,12 @@ def test_the_quickstart_runs(delegate, tmp_path, monkeypatch, rng):
     np.testing.assert_allclose(
         names["outputs"], names["model"].predict(images[:1] / 255.0), rtol=1e-4, atol=1e-5
     )
+
+
+def test_the_demo_s_table_holds_what_its_picture_shows():
+    with PIL.Image.open(README.parent / "docs" / "images" / "demo.png") as picture:
+        rows = json.loads(picture.text["Description"])
+    table = [f"| {' | '.join(cells(Row(**row)))} |" for row in rows]
+    lines = README.read_text().splitlines()
+    assert len(table) == 3
+    assert [line for line in lines if line in table] == table

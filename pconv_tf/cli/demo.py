@@ -10,9 +10,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pconv_tf import tables
 from pconv_tf.cli import output
+
+if TYPE_CHECKING:
+    from pconv_tf.demo.run import Row
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,19 +59,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     tables.print_table(
         ("model", "runs in", "accuracy", "conv weights", "file", "latency", "ratio", "max diff"),
-        [
-            (
-                row.name,
-                row.runtime,
-                f"{row.accuracy:.2%}",
-                tables.share(row.weights_kept),
-                tables.size(row.file_bytes),
-                f"{tables.milliseconds(row.latency_ms)} ms",
-                tables.ratio(row.speedup),
-                "-" if row.max_abs_diff is None else f"{row.max_abs_diff:.1e}",
-            )
-            for row in result.rows
-        ],
+        [cells(row) for row in result.rows],
         title="Fashion-MNIST, 10,000 test images; latency: one image, one thread, median",
         text_columns=("runs in",),
     )
@@ -75,3 +67,17 @@ def run(args: argparse.Namespace) -> int:
         output.note(f"{name}: {path}")
     output.note(f"{result.seconds:.0f} s, seed {result.seed}")
     return 0
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """A model's line of the table."""
+    return (
+        row.name,
+        row.runtime,
+        f"{row.accuracy:.2%}",
+        tables.share(row.weights_kept),
+        tables.size(row.file_bytes),
+        f"{tables.milliseconds(row.latency_ms)} ms",
+        tables.ratio(row.speedup),
+        "-" if row.max_abs_diff is None else f"{row.max_abs_diff:.1e}",
+    )
