@@ -259,7 +259,8 @@ Int8Table Int8RescaleTable(const Quantization& from, const Quantization& to) {
 namespace {
 
 double Evaluate(UnaryKind kind, double x) {
-  if (kind == UnaryKind::kLogistic) return 1 / (1 + std::exp(-x));
+  // exp of long double: that of double needs glibc 2.29.
+  if (kind == UnaryKind::kLogistic) return 1 / (1 + std::exp(-static_cast<long double>(x)));
   if (kind == UnaryKind::kTanh) return std::tanh(x);
   return x * std::clamp(x + 3, 0.0, 6.0) / 6;
 }
