@@ -15,7 +15,8 @@ OPENCL_TESTS := //delegate/opencl:opencl_engine_test //delegate/opencl:opencl_ti
 # Tests that need an OpenCL device (PoCL, which `setup` installs) fail without one; 0 skips them there.
 export PCONV_REQUIRE_OPENCL ?= 1
 
-.PHONY: help setup delegate demo study test test-all test-python test-cpp test-long test-isa test-emulated test-oclgrind sanitize fuzz fuzz-readers lint
+.PHONY: help setup delegate demo study test test-all test-python test-cpp test-long test-models
+.PHONY: test-isa test-emulated test-oclgrind sanitize fuzz fuzz-readers lint
 .PHONY: format bench docs docs-site wheel test-wheel test-wheel-aarch64 compatibility clean
 
 help:  ## list the targets
@@ -53,7 +54,7 @@ test-long: setup  ## C++ and Python tests that take long
 LESSER_ISAS := $(shell grep -qw avx2 /proc/cpuinfo && echo avx2) baseline
 test-isa: setup  ## Python tests of the runtime with lesser instruction sets
 	for isa in $(LESSER_ISAS); do \
-	  PCONV_ISA=$$isa $(PY) -m pytest -n auto -m "not slow" tests/runtime || exit 1; \
+	  PCONV_ISA=$$isa $(PY) -m pytest -n auto -m "not slow and not models" tests/runtime || exit 1; \
 	done
 
 sanitize: setup  ## C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer, threads under ThreadSanitizer
@@ -89,7 +90,10 @@ test-emulated: setup  ## C++ tests under qemu: ARM64 with and without float16, x
 	$(BAZEL) test --config=aarch64 --config=cortex-a72 //delegate/cpu/...
 
 test-python: setup  ## Python tests but the slow ones, against the built delegate
-	$(PY) -m pytest -n auto -m "not slow" tests
+	$(PY) -m pytest -n auto -m "not slow and not models" tests
+
+test-models: setup  ## the networks of docs/models.md compute what their twins do
+	$(PY) -m pytest -n auto -m models tests
 
 test-oclgrind: setup  ## OpenCL kernels in the simulator Oclgrind and, those in half, in clang
 	scripts/packages.sh oclgrind:oclgrind clang:clang

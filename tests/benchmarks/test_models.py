@@ -24,7 +24,10 @@ def outputs(path, delegate):
 
 @pytest.mark.parametrize(
     "model",
-    [pytest.param(m, id=m.name, marks=[] if m.name in QUICK else pytest.mark.slow) for m in MODELS],
+    [
+        pytest.param(m, id=m.name, marks=[] if m.name in QUICK else pytest.mark.models)
+        for m in MODELS
+    ],
 )
 def test_conversions_compute_what_the_twin_does(model: Model, delegate, tmp_path):
     twin = convert_dense(pruned(model))
