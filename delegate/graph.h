@@ -3,6 +3,7 @@
 #ifndef PCONV_TF_DELEGATE_GRAPH_H_
 #define PCONV_TF_DELEGATE_GRAPH_H_
 
+#include <cstddef>
 #include <string>
 #include <variant>
 #include <vector>
@@ -14,6 +15,13 @@
 namespace pconv {
 
 using Shape = std::vector<int>;  // NHWC for rank 4
+
+// Of a tensor of this shape; a scalar has one.
+inline size_t Elements(const Shape& shape) {
+  size_t elements = 1;
+  for (const int dim : shape) elements *= dim;
+  return elements;
+}
 
 enum class ValueType { kFloat32, kInt8, kInt32 };
 

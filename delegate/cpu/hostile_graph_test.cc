@@ -27,11 +27,7 @@ constexpr size_t kAllowance = 16 << 20;  // lanes of small images, caches of a t
 // Of all values and layers.
 size_t BytesOf(const Graph& graph) {
   size_t bytes = 0;
-  for (const Value& value : graph.values) {
-    size_t floats = 1;
-    for (const int dim : value.shape) floats *= dim;
-    bytes += floats * sizeof(float);
-  }
+  for (const Value& value : graph.values) bytes += Elements(value.shape) * sizeof(float);
   return bytes;
 }
 

@@ -144,9 +144,7 @@ Outcome RunGraph(Graph* graph, EngineOptions options, const Tensors& inputs) {
   Status status = CreateCpuEngine(graph, options, &cache, &engine);
   if (status.ok()) status = engine->Resize();
   Outcome outcome;
-  size_t elements = 1;
-  for (const int dim : graph->values[graph->outputs[0]].shape) elements *= dim;
-  outcome.output.assign(elements, -12345.0f);
+  outcome.output.assign(Elements(graph->values[graph->outputs[0]].shape), -12345.0f);
   if (status.ok()) status = engine->Run({inputs[0].data()}, {outcome.output.data()});
   EXPECT_TRUE(status.ok()) << status.message();
   for (const ProfileRow& row : engine->profile()) {

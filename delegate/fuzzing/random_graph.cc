@@ -19,12 +19,6 @@ const std::vector<int>& ChannelCounts() {
   return counts;
 }
 
-int64_t Elements(const Shape& shape) {
-  int64_t elements = 1;
-  for (const int dim : shape) elements *= dim;
-  return elements;
-}
-
 std::string ToString(const Shape& shape) {
   std::string text;
   for (const int dim : shape) text += (text.empty() ? "" : "x") + std::to_string(dim);
@@ -81,7 +75,7 @@ int RandomGraph::PickActivation(int rank) {
 }
 
 int RandomGraph::Constant(const Shape& shape, float scale) {
-  const size_t elements = static_cast<size_t>(Elements(shape));
+  const size_t elements = Elements(shape);
   if (OneIn(2)) {
     for (size_t i = 0; i < graph_.values.size(); ++i) {
       if (graph_.values[i].data != nullptr && graph_.values[i].shape == shape) {
@@ -471,7 +465,9 @@ bool RandomGraph::Resize() {
     shape[2] = w;
   }
   bool fits = InferShapes(&graph_).ok();
-  for (const Value& value : graph_.values) fits = fits && Elements(value.shape) <= kMostElements;
+  for (const Value& value : graph_.values) {
+    fits = fits && static_cast<int64_t>(Elements(value.shape)) <= kMostElements;
+  }
   if (fits) return true;
   for (size_t i = 0; i < before.size(); ++i) graph_.values[graph_.inputs[i]].shape = before[i];
   return InferShapes(&graph_).ok() && false;  // which fitted before

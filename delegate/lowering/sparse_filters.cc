@@ -13,9 +13,7 @@ std::vector<int> AllTaps(int taps) {
 
 ConstantFloats FloatsOf(const Graph& graph, int value) {
   if (value < 0) return {};
-  size_t size = 1;
-  for (const int dim : graph.values[value].shape) size *= dim;
-  return {graph.values[value].data, size};
+  return {graph.values[value].data, Elements(graph.values[value].shape)};
 }
 
 SparseFilters MakeFrom(const FkwView& layer) {

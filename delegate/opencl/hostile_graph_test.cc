@@ -32,11 +32,7 @@ size_t DeviceBytes() {
 
 size_t BytesOf(const Graph& graph) {
   size_t bytes = 0;
-  for (const Value& value : graph.values) {
-    size_t floats = 1;
-    for (const int dim : value.shape) floats *= dim;
-    bytes += floats * sizeof(float);
-  }
+  for (const Value& value : graph.values) bytes += Elements(value.shape) * sizeof(float);
   return bytes;
 }
 

@@ -5,12 +5,6 @@
 
 namespace pconv::opencl {
 
-size_t Elements(const Shape& shape) {
-  size_t elements = 1;
-  for (const int dim : shape) elements *= dim;
-  return elements;
-}
-
 std::string Define(const std::string& name, int value) {
   return "#define " + name + " " + std::to_string(value) + "\n";
 }

@@ -18,8 +18,6 @@
 
 namespace pconv::opencl {
 
-size_t Elements(const Shape& shape);
-
 // "#define NAME value".
 std::string Define(const std::string& name, int value);
 

@@ -7,12 +7,6 @@
 namespace pconv::reference {
 namespace {
 
-size_t Elements(const Shape& shape) {
-  size_t elements = 1;
-  for (const int dim : shape) elements *= dim;
-  return elements;
-}
-
 // The index into a tensor that broadcasts to `shape`, of the element at `at` of that.
 size_t BroadcastIndex(const Shape& from, const Shape& shape, size_t at) {
   size_t index = 0, stride = 1;

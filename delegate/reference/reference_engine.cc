@@ -23,10 +23,10 @@ class ReferenceEngine : public Engine {
     if (!IsFloat32(graph_)) PCONV_RETURN_IF_ERROR(CheckInt8Graph(graph_));
     buffers_.assign(graph_.values.size(), {});
     for (const Node& node : graph_.nodes) {
-      size_t elements = 1;
-      for (const int dim : graph_.values[node.output].shape) elements *= dim;
-      const bool is_int8 = graph_.values[node.output].type == ValueType::kInt8;
-      buffers_[node.output].resize(elements * (is_int8 ? sizeof(int8_t) : sizeof(float)));
+      const auto& output = graph_.values[node.output];
+      const bool is_int8 = output.type == ValueType::kInt8;
+      buffers_[node.output].resize(Elements(output.shape) *
+                                   (is_int8 ? sizeof(int8_t) : sizeof(float)));
     }
     for (const int output : graph_.outputs) buffers_[output] = {};  // written in place
     return Status::Ok();

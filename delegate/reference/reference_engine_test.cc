@@ -37,9 +37,7 @@ Floats RunOne(decltype(Node::op) op, const std::vector<std::pair<Shape, Floats>>
   EXPECT_TRUE(status.ok()) << status.message();
   const auto engine = CreateReferenceEngine(&graph, {});
   EXPECT_TRUE(engine->Resize().ok());
-  size_t elements = 1;
-  for (const int dim : graph.values.back().shape) elements *= dim;
-  Floats output(elements);
+  Floats output(Elements(graph.values.back().shape));
   EXPECT_TRUE(engine->Run(inputs, {output.data()}).ok());
   return output;
 }

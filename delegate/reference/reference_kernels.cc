@@ -8,13 +8,12 @@
 namespace pconv::reference {
 namespace {
 
-size_t Elements(const Shape& shape, size_t begin, size_t end) {
+// Of dimensions [begin, end).
+size_t ElementsOf(const Shape& shape, size_t begin, size_t end) {
   size_t elements = 1;
   for (size_t i = begin; i < end; ++i) elements *= shape[i];
   return elements;
 }
-
-size_t Elements(const Shape& shape) { return Elements(shape, 0, shape.size()); }
 
 // Start of the channels of one pixel of an NHWC tensor.
 size_t PixelOffset(const Shape& shape, int n, int y, int x) {
@@ -221,11 +220,11 @@ void GlobalMean(const ConstTensor& input, const Tensor& output) {
 
 void Concat(const ConcatNode& op, const std::vector<ConstTensor>& inputs, const Tensor& output) {
   const size_t rank = output.shape.size();
-  const size_t outer = Elements(output.shape, 0, op.axis);
-  const size_t row = Elements(output.shape, op.axis, rank);
+  const size_t outer = ElementsOf(output.shape, 0, op.axis);
+  const size_t row = ElementsOf(output.shape, op.axis, rank);
   size_t begin = 0;  // of this input inside a row
   for (const ConstTensor& input : inputs) {
-    const size_t length = Elements(input.shape, op.axis, rank);
+    const size_t length = ElementsOf(input.shape, op.axis, rank);
     for (size_t i = 0; i < outer; ++i) {
       for (size_t j = 0; j < length; ++j) {
         output.data[i * row + begin + j] = Clamp(input.data[i * length + j], op.activation);

@@ -51,9 +51,7 @@ Tensors RunEngine(Engine* engine, const Graph& graph, const Tensors& inputs) {
   Tensors outputs;
   std::vector<void*> output_pointers;
   for (const int i : graph.outputs) {
-    size_t elements = 1;
-    for (const int dim : graph.values[i].shape) elements *= dim;
-    outputs.emplace_back(elements, -12345.0f);
+    outputs.emplace_back(Elements(graph.values[i].shape), -12345.0f);
   }
   for (auto& output : outputs) output_pointers.push_back(output.data());
   const Status status = engine->Run(input_pointers, output_pointers);

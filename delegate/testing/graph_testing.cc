@@ -11,12 +11,6 @@
 namespace pconv::testing {
 namespace {
 
-size_t Elements(const Shape& shape) {
-  size_t elements = 1;
-  for (const int dim : shape) elements *= dim;
-  return elements;
-}
-
 float Activate(double x, Activation activation) {
   const ActivationRange range = RangeOf(activation);
   return std::min(std::max(static_cast<float>(x), range.lo), range.hi);

@@ -39,7 +39,7 @@ class BroadcastRows {
 // A shape as one row where neither input is broadcast, so that short rows cost nothing.
 Shape RowsOf(const Shape& a, const Shape& b, const Shape& output) {
   if (output.empty() || (a == output && b == output)) {
-    return {1, static_cast<int>(ElementsOf(output))};
+    return {1, static_cast<int>(Elements(output))};
   }
   return output;
 }
@@ -68,7 +68,7 @@ class BinaryStep : public Int8Step {
     const auto* a = static_cast<const int8_t*>(buffers[node_.inputs[0]]);
     const auto* b = static_cast<const int8_t*>(buffers[node_.inputs[1]]);
     auto* output = static_cast<int8_t*>(buffers[node_.output]);
-    const int64_t length = shape_.back(), rows = ElementsOf(shape_) / length;
+    const int64_t length = shape_.back(), rows = Elements(shape_) / length;
     if (rows == 1) {  // threads share the row, a cache line at least
       Share(pool_, (length + 63) / 64, 64, [&](int64_t begin, int64_t end) {
         const int64_t from = 64 * begin;

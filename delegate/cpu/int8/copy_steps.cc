@@ -16,7 +16,7 @@ class ReshapeStep : public CopyStep {
   ReshapeStep(const StepContext& context, const Node& node)
       : input_(node.inputs[0]),
         output_(node.output),
-        bytes_(ElementsOf(context.OutputOf(node).shape)) {}
+        bytes_(Elements(context.OutputOf(node).shape)) {}
 
   void Run(const Buffers& buffers) const override {
     std::memcpy(buffers[output_], buffers[input_], bytes_);
@@ -46,7 +46,7 @@ class PadStep : public CopyStep {
       return;
     }
     const int64_t length = out_.back();
-    Share(pool_, ElementsOf(out_) / length, length, [&](int64_t begin, int64_t end) {
+    Share(pool_, Elements(out_) / length, length, [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row) RunRow(input, output + row * length, row);
     });
   }
@@ -86,9 +86,9 @@ class ConcatStep : public CopyStep {
       : pool_(context.pool), inputs_(node.inputs), output_(node.output) {
     const Shape& out = context.OutputOf(node).shape;
     for (int d = 0; d < op.axis; ++d) outer_ *= out[d];
-    length_ = ElementsOf(out) / outer_;
+    length_ = Elements(out) / outer_;
     for (const int input : node.inputs) {
-      inner_.push_back(ElementsOf(context.graph.values[input].shape) / outer_);
+      inner_.push_back(Elements(context.graph.values[input].shape) / outer_);
     }
   }
 

@@ -59,7 +59,7 @@ class DenseRowsStep : public Int8Step {
         output_(node.output),
         num_filters_(packing.num_filters),
         num_inputs_(packing.num_inputs),
-        num_rows_(ElementsOf(context.InputOf(node).shape) / packing.num_inputs),
+        num_rows_(Elements(context.InputOf(node).shape) / packing.num_inputs),
         to_(context.OutputOf(node).quantization),
         range_(RangeOf(activation, to_)),
         weights_(context.cache->GetOrMake(packing, PackRows)),
@@ -106,7 +106,7 @@ class DenseRowsStep : public Int8Step {
 StepPtr MakeStep(const StepContext& context, const Node& node, const FullyConnectedNode& op) {
   const Shape& shape = context.graph.values[op.filter].shape;
   const QuantizedFilter filter = FilterOf(context.graph, node, op.filter, op.bias);
-  const int64_t rows = ElementsOf(context.InputOf(node).shape) / shape[1];
+  const int64_t rows = Elements(context.InputOf(node).shape) / shape[1];
   if (rows < kRowsOfDotKernels) {
     return std::make_unique<DenseRowsStep>(context, node, RowPacking{filter, shape[0], shape[1]},
                                            op.activation);

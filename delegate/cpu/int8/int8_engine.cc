@@ -136,7 +136,7 @@ Status CreateInt8Engine(Graph* graph, const EngineOptions& options, PackedCache*
       const Shape& filter = graph->values[dense->filter].shape;
       most += int8::MostDenseDotWeightBytes(filter[1] * filter[2], filter[3], filter[0],
                                             int8::TilingFor(kernels).rows_per_slice);
-      budget += 4 * int8::ElementsOf(filter);
+      budget += 4 * Elements(filter);
     }
   }
   if (most > budget) {

@@ -14,8 +14,6 @@
 namespace pconv::cpu {
 namespace {
 
-using int8::ElementsOf;
-
 class Int8Operations : public ::testing::Test {
  protected:
   int Below(int n) { return static_cast<int>(rng_() % n); }
@@ -45,10 +43,10 @@ class Int8Operations : public ::testing::Test {
     std::vector<std::vector<int8_t>> inputs;
     std::vector<const void*> reading;
     for (const int input : graph.inputs) {
-      inputs.push_back(Values(ElementsOf(graph.values[input].shape)));
+      inputs.push_back(Values(Elements(graph.values[input].shape)));
       reading.push_back(inputs.back().data());
     }
-    const int64_t size = ElementsOf(graph.values[graph.outputs[0]].shape);
+    const int64_t size = Elements(graph.values[graph.outputs[0]].shape);
     std::vector<int8_t> expected(size, 77);
     const std::unique_ptr<Engine> reference = CreateReferenceEngine(&graph, {});
     const Status resized = reference->Resize();
@@ -106,7 +104,7 @@ class Int8Operations : public ::testing::Test {
     const int channels = filter[axis];
     op.filter = 1;
     op.bias = Below(4) == 0 ? -1 : 2;
-    weights_ = Values(ElementsOf(filter));
+    weights_ = Values(Elements(filter));
     const bool has_lowest = Below(4) == 0;  // which quantisers do not make
     const int kind = Below(4);
     for (int8_t& w : weights_) {
@@ -118,7 +116,7 @@ class Int8Operations : public ::testing::Test {
     bias_.resize(channels);
     for (int32_t& b : bias_) b = Below(20000) - 10000;
     // Steps of the output that leave few sums outside of int8.
-    const auto length = static_cast<float>(ElementsOf(filter) / channels);
+    const auto length = static_cast<float>(Elements(filter) / channels);
     std::vector<float> scales(Below(3) == 0 ? 1 : channels);
     for (float& scale : scales) {
       scale = std::uniform_real_distribution<float>(0.3f, 1.0f)(rng_) * to.scale / from.scale /

@@ -42,12 +42,6 @@ struct StepContext {
   const Value& OutputOf(const Node& node) const { return graph.values[node.output]; }
 };
 
-inline int64_t ElementsOf(const Shape& shape) {
-  int64_t elements = 1;
-  for (const int dim : shape) elements *= dim;
-  return elements;
-}
-
 // Splits [0, count) among the threads, as fn(begin, end), where it is worth their start: one of
 // `bytes_each` for each index.
 template <typename Fn>

@@ -13,7 +13,7 @@ class TableStep : public Int8Step {
         table_(table),
         input_(node.inputs[0]),
         output_(node.output),
-        count_(ElementsOf(context.OutputOf(node).shape)) {}
+        count_(Elements(context.OutputOf(node).shape)) {}
 
   void Run(const Buffers& buffers) const override {
     const auto* input = static_cast<const uint8_t*>(buffers[input_]);
@@ -43,7 +43,7 @@ class ConvertStep : public Int8Step {
                                : context.InputOf(node).quantization),
         input_(node.inputs[0]),
         output_(node.output),
-        count_(ElementsOf(context.OutputOf(node).shape)) {}
+        count_(Elements(context.OutputOf(node).shape)) {}
 
   void Run(const Buffers& buffers) const override {
     const void* input = buffers[input_];
@@ -80,7 +80,7 @@ class SoftmaxStep : public Int8Step {
         input_(node.inputs[0]),
         output_(node.output),
         depth_(context.OutputOf(node).shape.back()),
-        rows_(ElementsOf(context.OutputOf(node).shape) / depth_) {}
+        rows_(Elements(context.OutputOf(node).shape) / depth_) {}
 
   void Run(const Buffers& buffers) const override {
     const auto* input = static_cast<const int8_t*>(buffers[input_]);

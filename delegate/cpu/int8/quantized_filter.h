@@ -42,10 +42,10 @@ struct QuantizedFilter {
 
 // Of a node whose constants are these values; `bias` is -1 where there is none.
 inline QuantizedFilter FilterOf(const Graph& graph, const Node& node, int filter, int bias) {
-  const auto bytes_of = [&](int value, size_t bytes) {
+  const auto bytes_of = [&](int value, size_t bytes_each) {
     if (value < 0) return ConstantBytes{};
-    for (const int dim : graph.values[value].shape) bytes *= dim;
-    return ConstantBytes{graph.values[value].integers, bytes};
+    const Value& constant = graph.values[value];
+    return ConstantBytes{constant.integers, Elements(constant.shape) * bytes_each};
   };
   return {bytes_of(filter, sizeof(int8_t)), bytes_of(bias, sizeof(int32_t)),
           graph.values[filter].channel_scales, graph.values[node.inputs[0]].quantization,

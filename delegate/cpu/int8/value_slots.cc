@@ -21,7 +21,7 @@ ValueSlots AssignSlots(const Graph& graph) {
     const Value& written = graph.values[node.output];
     const auto element = written.type == ValueType::kInt8 ? sizeof(int8_t) : sizeof(float);
     if (outputs.count(node.output) == 0) {
-      const int64_t bytes = ElementsOf(written.shape) * static_cast<int64_t>(element);
+      const int64_t bytes = Elements(written.shape) * static_cast<int64_t>(element);
       const auto is_better = [&](int a, int b) {
         const bool fits_a = slots.bytes[a] >= bytes, fits_b = slots.bytes[b] >= bytes;
         if (fits_a != fits_b) return fits_a;

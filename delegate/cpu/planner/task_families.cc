@@ -132,8 +132,7 @@ Family FamilyOf(const Graph& graph, const Task& task, Family images,
 
 bool IsPerChannel(const Shape& shape, const Layout& home, const Shape& output) {
   if (home.kind == LayoutKind::kLaneTiled) return false;
-  size_t elements = 1;
-  for (const int dim : shape) elements *= dim;
+  const size_t elements = Elements(shape);
   if (elements == 1) return true;
   if (shape.empty() || shape.back() != output[3]) return false;
   if (elements == static_cast<size_t>(output[3])) return true;
