@@ -8,19 +8,15 @@ towards a rough figure, so that one that no network tells much about stays near 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from pconv_tf.conversion import model_estimate
-from pconv_tf.conversion.report import LayerReport
-from pconv_tf.conversion.stretches import Division
+from pconv_tf.conversion.model_estimate import Parts
 from pconv_tf.conversion.targets import COSTS_FILE
 from pconv_tf.files import write_atomically
 
-Features = Mapping[str, float]
 # Rough figures of a core with AVX-512, in nanoseconds.
 PRIOR: dict[str, dict[str, float]] = {
     "xnnpack": {
@@ -54,53 +50,10 @@ _FACTOR = 10.0  # largest distance
 _DIGITS = 3
 
 
-def features(
-    layers: Sequence[LayerReport], divisions: Sequence[Division], pruned: set[int]
-) -> Features:
-    """How much of each part of `NetworkCosts` a network has, as "engine.part".
-
-    Args:
-        layers: the table of its convolutions.
-        divisions: its graphs.
-        pruned: places of the layers that are a PConv2D; if there are none, all is XNNPACK's.
-    """
-    found: defaultdict[str, float] = defaultdict(float)
-
-    def add_operators(engine: str, count: int, values: Mapping[str, int]) -> None:
-        found[f"{engine}.operator"] += count
-        for name, number in values.items():
-            found[f"{engine}.{name}"] += number
-
-    def add_layer(engine: str, layer: LayerReport, *, is_pruned: bool = False) -> None:
-        found[f"{engine}.layer"] += 1
-        found[f"{engine}.weight"] += (layer.fkw_bytes if is_pruned else layer.dense_bytes) / 4
-        kind = model_estimate.kind_of(layer)
-        if is_pruned:
-            found[f"pruned.{kind}"] += model_estimate.work(layer) / (layer.expected_gain or 1.0)
-        else:
-            work = model_estimate.tiled_work if engine == "delegate" else model_estimate.work
-            found[f"xnnpack.{kind}"] += work(layer)
-
-    for division in divisions:
-        add_operators("xnnpack", division.other_operators, division.other_values)
-        for place in division.other_layers:
-            add_layer("xnnpack", layers[place])
-        for stretch in division.stretches:
-            engine = "delegate" if pruned & set(stretch.layers) else "xnnpack"
-            values = stretch.tiled_values if engine == "delegate" else stretch.values
-            add_operators(engine, stretch.operators, values)
-            if engine == "delegate":
-                found["delegate.border"] += stretch.borders
-                found["delegate.border_value"] += stretch.border_values
-            for place in stretch.layers:
-                add_layer(engine, layers[place], is_pruned=place in pruned)
-    return {name: amount for name, amount in found.items() if amount}
-
-
 def fit(entries: Mapping[tuple[str, int], Mapping[str, Any]], target: str = "avx512") -> None:
     """Fits the figures of a target to measurements with one thread, and stores them."""
     measured = [entry for (_, threads), entry in entries.items() if threads == 1]
-    rows: list[Features] = []
+    rows: list[Parts] = []
     times: list[float] = []
     for entry in measured:
         for contender in entry["contenders"]:
@@ -121,7 +74,7 @@ def fit(entries: Mapping[tuple[str, int], Mapping[str, Any]], target: str = "avx
 
 
 def fit_costs(
-    rows: Sequence[Features], times: Sequence[float], prior: Mapping[str, float]
+    rows: Sequence[Parts], times: Sequence[float], prior: Mapping[str, float]
 ) -> dict[str, float]:
     """Coefficients with the least relative errors and distances from rough ones.
 

@@ -24,10 +24,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import stored
-from benchmarks.fit_models import Features, features, fit
+from benchmarks.fit_models import fit
 from benchmarks.model_files import twin_of
 from benchmarks.model_networks import MODELS, Model
 from pconv_tf import __version__
+from pconv_tf.conversion.model_estimate import Parts, model_parts
 from pconv_tf.files import scratch_folder, write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -136,7 +137,7 @@ class Raced:
     expected: float | None
 
 
-def conversions(twin: bytes) -> tuple[dict[str, Raced], dict[str, Features], str]:
+def conversions(twin: bytes) -> tuple[dict[str, Raced], dict[str, Parts], str]:
     """The conversions that are raced, what is in those that are fitted, and where the time goes."""
     from pconv_tf.conversion.converter import by_estimate, convert_by, convert_with_report
     from pconv_tf.conversion.model_choice import ModelChoice
@@ -148,8 +149,8 @@ def conversions(twin: bytes) -> tuple[dict[str, Raced], dict[str, Features], str
     def choose(layers: Any, divisions: Any) -> ModelChoice:
         nonlocal shares
         wanted = {place for place, layer in enumerate(layers) if layer.became == PCONV}
-        parts[BASELINE] = features(layers, divisions, set())
-        parts[ALONE] = features(layers, divisions, wanted)
+        parts[BASELINE] = model_parts(layers, divisions, set())
+        parts[ALONE] = model_parts(layers, divisions, wanted)
         shares = _shares(parts[BASELINE], target(None).xnnpack)
         return by_estimate(target(None), force=True)(layers, divisions)
 
@@ -166,7 +167,7 @@ def conversions(twin: bytes) -> tuple[dict[str, Raced], dict[str, Features], str
     return raced, parts, shares
 
 
-def _shares(parts: Features, costs: Mapping[str, float]) -> str:
+def _shares(parts: Parts, costs: Mapping[str, float]) -> str:
     """What the dense network's expected time goes to: '81 % 3x3, 12 % 1x1'."""
     titles = {
         "operator": "operators",

@@ -9,6 +9,7 @@ figures, network_costs.json holds them.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from pconv_tf.conversion import cost_model
@@ -19,6 +20,9 @@ from pconv_tf.conversion.targets import NetworkCosts
 LOW_GAIN = 1.1  # below, a model is hardly worth the delegate
 
 _NANOSECOND = 1e-9
+
+# How much a model has of each part of `NetworkCosts`, as "engine.part".
+Parts = Mapping[str, float]
 
 
 def model_seconds(
@@ -35,14 +39,7 @@ def model_seconds(
         pruned: places of the layers that are a PConv2D.
         costs: of the target.
     """
-    seconds = 0.0
-    for division in divisions:
-        seconds += _operators(division.other_operators, division.other_values, costs.xnnpack)
-        seconds += sum(xnnpack_layer(layers[place], costs) for place in division.other_layers)
-        seconds += sum(
-            stretch_seconds(layers, stretch, pruned, costs) for stretch in division.stretches
-        )
-    return seconds
+    return _seconds(model_parts(layers, divisions, pruned), costs)
 
 
 def stretch_seconds(
@@ -52,46 +49,86 @@ def stretch_seconds(
     costs: NetworkCosts,
 ) -> float:
     """Seconds of one stretch: XNNPACK's if none of its layers is a PConv2D, else the delegate's."""
-    if not any(place in pruned for place in stretch.layers):
-        seconds = _operators(stretch.operators, stretch.values, costs.xnnpack)
-        return seconds + sum(xnnpack_layer(layers[place], costs) for place in stretch.layers)
-    seconds = _operators(stretch.operators, stretch.tiled_values, costs.delegate)
-    seconds += stretch.borders * costs.delegate["border"] * _NANOSECOND
-    seconds += stretch.border_values * costs.delegate["border_value"] * _NANOSECOND
-    for place in stretch.layers:
-        layer = layers[place]
-        seconds += (
-            pruned_layer(layer, costs) if place in pruned else delegate_dense_layer(layer, costs)
-        )
-    return seconds
-
-
-def _operators(count: int, values: Mapping[str, int], engine: Mapping[str, float]) -> float:
-    nanoseconds = count * engine["operator"]
-    nanoseconds += sum(number * engine[name] for name, number in values.items())
-    return nanoseconds * _NANOSECOND
-
-
-def xnnpack_layer(layer: LayerReport, costs: NetworkCosts) -> float:
-    """Seconds of a dense layer in stock LiteRT, besides those of an operator."""
-    mac = costs.xnnpack[kind_of(layer)]
-    return _layer(costs.xnnpack, layer.dense_bytes, mac * work(layer))
+    return _seconds(_stretch_parts(layers, stretch, pruned), costs)
 
 
 def delegate_dense_layer(layer: LayerReport, costs: NetworkCosts) -> float:
-    """The same of a dense layer that the delegate runs, as fast as XNNPACK where maps are large."""
-    mac = costs.xnnpack[kind_of(layer)]
-    return _layer(costs.delegate, layer.dense_bytes, mac * tiled_work(layer))
+    """Seconds of a dense layer that the delegate runs, besides those of an operator."""
+    return _seconds(_delegate_dense_parts(layer), costs)
 
 
 def pruned_layer(layer: LayerReport, costs: NetworkCosts) -> float:
     """The same of a layer as PConv2D."""
-    mac = costs.pruned[kind_of(layer)] / (layer.expected_gain or 1.0)
-    return _layer(costs.delegate, layer.fkw_bytes, mac * work(layer))
+    return _seconds(_pruned_parts(layer), costs)
 
 
-def _layer(engine: Mapping[str, float], stored_bytes: int, nanoseconds: float) -> float:
-    nanoseconds += engine["layer"] + engine["weight"] * stored_bytes / 4
+def model_parts(
+    layers: Sequence[LayerReport], divisions: Sequence[Division], pruned: Collection[int]
+) -> Parts:
+    """What is in a model; its time is linear in that.
+
+    Args:
+        layers: the table of its convolutions.
+        divisions: its graphs.
+        pruned: places of the layers that are a PConv2D; if there are none, all is XNNPACK's.
+    """
+    found: Counter[str] = Counter()
+    for division in divisions:
+        found.update(_operators("xnnpack", division.other_operators, division.other_values))
+        for place in division.other_layers:
+            found.update(_xnnpack_parts(layers[place]))
+        for stretch in division.stretches:
+            found.update(_stretch_parts(layers, stretch, pruned))
+    return {name: amount for name, amount in found.items() if amount}
+
+
+def _stretch_parts(
+    layers: Sequence[LayerReport], stretch: Stretch, pruned: Collection[int]
+) -> Parts:
+    if not any(place in pruned for place in stretch.layers):
+        found = _operators("xnnpack", stretch.operators, stretch.values)
+        for place in stretch.layers:
+            found.update(_xnnpack_parts(layers[place]))
+        return found
+    found = _operators("delegate", stretch.operators, stretch.tiled_values)
+    found.update(
+        {"delegate.border": stretch.borders, "delegate.border_value": stretch.border_values}
+    )
+    for place in stretch.layers:
+        of = _pruned_parts if place in pruned else _delegate_dense_parts
+        found.update(of(layers[place]))
+    return found
+
+
+def _operators(engine: str, count: int, values: Mapping[str, int]) -> Counter[str]:
+    return Counter(
+        {f"{engine}.operator": count, **{f"{engine}.{name}": n for name, n in values.items()}}
+    )
+
+
+def _xnnpack_parts(layer: LayerReport) -> Parts:
+    return _layer("xnnpack", layer.dense_bytes, f"xnnpack.{kind_of(layer)}", work(layer))
+
+
+def _delegate_dense_parts(layer: LayerReport) -> Parts:
+    """The delegate multiplies as fast as XNNPACK where maps are large."""
+    return _layer("delegate", layer.dense_bytes, f"xnnpack.{kind_of(layer)}", tiled_work(layer))
+
+
+def _pruned_parts(layer: LayerReport) -> Parts:
+    left = work(layer) / (layer.expected_gain or 1.0)
+    return _layer("delegate", layer.fkw_bytes, f"pruned.{kind_of(layer)}", left)
+
+
+def _layer(engine: str, stored_bytes: int, kind: str, macs: float) -> Parts:
+    return {f"{engine}.layer": 1, f"{engine}.weight": stored_bytes / 4, kind: macs}
+
+
+def _seconds(parts: Parts, costs: NetworkCosts) -> float:
+    nanoseconds = 0.0
+    for name, amount in parts.items():
+        engine, part = name.split(".")
+        nanoseconds += amount * getattr(costs, engine)[part]
     return nanoseconds * _NANOSECOND
 
 

@@ -126,22 +126,23 @@ def divide(graph: Graph, layers: Mapping[int, Sequence[Any]], candidates: set[in
         member_ids = {id(op) for op in members}
         inside |= member_ids
         crossing = _borders(graph, computing, member_ids)
+        others = [op for op in members if id(op) not in own]
         stretches.append(
             Stretch(
                 tuple(place for place in layers if place_groups[place] == group),
                 len(members),
                 len(crossing),
                 sum(math.prod(graph.shape(tensor)) for tensor in crossing),
-                _values(graph, [op for op in members if id(op) not in own], math.prod),
-                _values(graph, [op for op in members if id(op) not in own], tiled_size),
+                _values(graph, others, math.prod),
+                _values(graph, others, tiled_size),
             )
         )
-    others = [op for op in computing if id(op) not in inside]
+    outside = [op for op in computing if id(op) not in inside]
     return Division(
         tuple(stretches),
         tuple(place for place in layers if place_groups[place] not in around),
-        len(others),
-        _values(graph, others, math.prod),
+        len(outside),
+        _values(graph, outside, math.prod),
     )
 
 

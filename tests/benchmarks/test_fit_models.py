@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import fit_models
-from pconv_tf.conversion.model_estimate import model_seconds
+from pconv_tf.conversion.model_estimate import model_parts, model_seconds
 from pconv_tf.conversion.report import PCONV, LayerReport
 from pconv_tf.conversion.stretches import Division, Stretch
 from pconv_tf.conversion.targets import read_targets, target
@@ -65,7 +65,7 @@ def test_no_figure_leaves_its_bounds(rng):
 
 
 @pytest.mark.parametrize("pruned", [set(), {0}, {0, 3}])
-def test_features_are_what_the_estimate_adds_up(pruned):
+def test_parts_are_what_the_estimate_adds_up(pruned):
     layers = [
         layer(op, kernel, PCONV if place in pruned else op)
         for place, (op, kernel) in enumerate(
@@ -85,7 +85,7 @@ def test_features_are_what_the_estimate_adds_up(pruned):
     )
     divisions = [Division(parts, (4,), 6, {"plain": 600_000})]
     costs = target("avx512")
-    found = fit_models.features(layers, divisions, pruned)
+    found = model_parts(layers, divisions, pruned)
     engines = {name: getattr(costs, name) for name in ("xnnpack", "delegate", "pruned")}
     seconds = 0.0
     for name, amount in found.items():
