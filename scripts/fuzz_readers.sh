@@ -8,18 +8,27 @@ cd "$(dirname "$0")/.."
 mkdir -p "$folder"
 PYTHONPATH=tests "$python" tests/fuzz_corpus.py tests/golden "$folder/seeds"
 
-readers=(tflite_ops/core/{conv_geometry,flexbuffer_map,fkw_view,pconv2d_options}.cc)
-layers=("${readers[@]}" tflite_ops/core/reference.cc tflite_ops/layer_reader.cc)
-declare -A sources=(
-  [options]="tflite_ops/fuzzing/options_fuzz.cc ${readers[*]}"
-  [layer]="tflite_ops/fuzzing/layer_fuzz.cc ${layers[*]}"
-  [node]="delegate/fuzzing/node_fuzz.cc delegate/graph.cc delegate/node_reader.cc ${layers[*]}
-    tflite_ops/tflite_node.cc tflite_ops/fake_runtime.cc tflite_ops/core/fkw_testing.cc"
+# The sources of the given libraries and of all that they stand on, as Bazel knows them.
+sources() {
+  "${BAZEL:-bazel}" cquery --ui_event_filters=-info "kind('source file', deps(set($*)))" |
+    sed -n 's|^//\(.*\):\(.*\.cc\) .*|\1/\2|p'
+}
+declare -A libraries=(
+  [options]="//tflite_ops/core:fkw_view"
+  [layer]="//tflite_ops/core:reference //tflite_ops:layer_reader"
+  [node]="//delegate:partitioner //tflite_ops:fake_runtime //tflite_ops/core:fkw_testing"
+)
+declare -A harness=(
+  [options]=tflite_ops/fuzzing/options_fuzz.cc
+  [layer]=tflite_ops/fuzzing/layer_fuzz.cc
+  [node]=delegate/fuzzing/node_fuzz.cc
 )
 for target in options layer node; do
   mkdir -p "$folder/corpus/$target"
   # shellcheck disable=SC2086
-  clang++ -std=c++17 -O1 -g -I. ${sources[$target]} -o "$folder/$target" \
+  files=$(sources ${libraries[$target]})
+  # shellcheck disable=SC2086
+  clang++ -std=c++17 -O1 -g -I. ${harness[$target]} $files -o "$folder/$target" \
     -fsanitize=fuzzer,address,undefined -fno-sanitize=enum,bool -fno-sanitize-recover=all
   echo "fuzz_readers.sh: $target, $seconds s"
   "$folder/$target" -max_total_time="$seconds" -timeout=5 -rss_limit_mb=1024 -print_final_stats=1 \
