@@ -28,8 +28,8 @@ def test_a_layer_that_is_used_several_times_is_stored_once(keras):
         start = image if isinstance(shared, layers.Conv2D) else keras.Input((2, 16, 16, 64))
         model = keras.Model(start, shared(shared(shared(start))))
         pconv_tf.prune_one_shot(model, {"connectivity_rate": 2.0})
-        once = len(pconv_tf.convert(keras.Model(start, shared(start)), quiet=True))
-        conversion = convert_with_report(model)
+        once = len(pconv_tf.convert(keras.Model(start, shared(start)), force=True, quiet=True))
+        conversion = convert_with_report(model, force=True)
         size = len(conversion.flatbuffer)
         assert size < 1.2 * once
         assert sum(layer.fkw_bytes for layer in conversion.layers) < size

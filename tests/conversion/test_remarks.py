@@ -84,7 +84,7 @@ class TestExpectedGain:
         assert warning.startswith("That is hardly faster than its dense twin, or slower")
 
     def test_a_large_one_is_not(self, keras):
-        conversion = convert_with_report(mobile(keras, 56, 128), force=True)
+        conversion = convert_with_report(mobile(keras, 56, 128), force=True, target="avx512")
         assert conversion.expected_gain > LOW_GAIN
         assert len(conversion.remarks) == 1
 
