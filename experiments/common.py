@@ -31,9 +31,9 @@ class Results:
         self._content: dict[str, Any] = {"settings": settings, "command": "", "results": {}}
         if path.is_file():
             found = json.loads(path.read_text())
-            if found["settings"] != settings:
+            if _of_today(found["settings"]) != settings:
                 raise ValueError(f"{path}: holds results of other settings: {found['settings']}")
-            self._content = found
+            self._content = found | {"settings": settings}
         self._content["command"] = shlex.join(["python", "-m", *_module_and_arguments()])
 
     def run(self, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -58,6 +58,15 @@ class Results:
         self._content.setdefault("comparisons", {})[name] = comparison
         write_atomically(self._path, json.dumps(self._content, indent=2) + "\n")
         print(f"{name}: {json.dumps(comparison)}", flush=True)
+
+
+def _of_today(settings: dict[str, Any]) -> dict[str, Any]:
+    """Stored settings with the recipe's fields of today: new ones have their default."""
+    import pconv_tf
+
+    if "recipe" not in settings:
+        return settings
+    return settings | {"recipe": pconv_tf.PruningConfig.from_any(settings["recipe"]).to_dict()}
 
 
 def study_parser(

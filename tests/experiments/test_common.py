@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+import pconv_tf
 from experiments.common import Results
 
 
@@ -28,6 +29,16 @@ def test_a_rerun_does_what_is_missing(path):
         "dense": 0.5,
         "pruned": 0.4,
     }
+
+
+def test_a_recipe_stored_before_it_had_all_fields_is_the_same_recipe(path):
+    recipe = pconv_tf.PruningConfig(connectivity_rate=2.0).to_dict()
+    older = {name: value for name, value in recipe.items() if name != "pointwise_unit"}
+    Results(path, {"recipe": older}).run("dense", lambda: {"accuracy": 0.5})
+    results = Results(path, {"recipe": recipe})
+    assert results.run("dense", pytest.fail)["accuracy"] == 0.5
+    with pytest.raises(ValueError, match="other settings"):
+        Results(path, {"recipe": recipe | {"pointwise_unit": "quad"}})
 
 
 def test_results_of_other_settings_are_refused_and_kept(path):
