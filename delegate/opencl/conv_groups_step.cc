@@ -1,6 +1,5 @@
 // Convolutions in work-groups that share a window, kernel conv_groups.
 #include "delegate/opencl/conv_steps.h"
-#include "delegate/opencl/device_conv.h"
 #include "delegate/opencl/kernel_texts.h"
 #include "tflite_ops/core/conv_geometry.h"
 
@@ -25,7 +24,6 @@ Status MakeGroupsStep(const ConvSite& site, const Tile& tile, Step* step, int64_
       tile.reads_image
           ? Argument(ImageView{site.staged.planes, site.InputElements(), site.builder.half()})
           : Argument(site.staged.planes);
-  const ActivationRange range = RangeOf(site.task.activation);
   const auto global = [](int outputs, int block, int group) {
     return static_cast<size_t>(CeilDiv(outputs, block * group)) * group;
   };
@@ -36,29 +34,11 @@ Status MakeGroupsStep(const ConvSite& site, const Tile& tile, Step* step, int64_
        static_cast<size_t>(group_parts) * tile.group_filters * site.batch},
       {static_cast<size_t>(tile.group_w), static_cast<size_t>(tile.group_h),
        static_cast<size_t>(tile.group_filters)},
-      {input,
-       site.output,
-       weights->offsets,
-       weights->weights,
-       weights->counts,
-       weights->begins,
-       weights->bias,
-       weights->filters,
-       site.addend,
-       site.staged.tile_h,
-       site.staged.tile_w,
-       site.staged.before_h,
-       site.staged.before_w,
-       site.shape.out_h,
-       site.shape.out_w,
-       site.shape.in_channels,
-       site.out_channels,
-       weights->slices,
-       weights->groups,
-       group_parts,
-       static_cast<int>(site.task.addend >= 0),
-       range.lo,
-       range.hi},
+      ConvArguments(
+          site, input, *weights,
+          {site.addend, site.staged.tile_h, site.staged.tile_w, site.staged.before_h,
+           site.staged.before_w, site.shape.out_h, site.shape.out_w, site.shape.in_channels,
+           site.out_channels, weights->slices, weights->groups, group_parts}),
       step);
 }
 

@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "delegate/opencl/conv_steps.h"
-#include "delegate/opencl/device_conv.h"
 #include "delegate/opencl/kernel_texts.h"
 #include "tflite_ops/core/conv_geometry.h"
 
@@ -63,41 +62,17 @@ Status MakeLanesStep(const ConvSite& site, const Tile& tile, Step* step, int64_t
       Define("HAS_PREFETCH", site.builder.device().has_prefetch) + Define("TALL_H", tile.block.h) +
       Define("HAS_SHORT_BLOCKS", short_rows > 0) + LaneBlock(site, "tall_block", geometry) +
       (short_rows > 0 ? LaneBlock(site, "short_block", shorter) : "") + kernel_text::conv_lanes;
-  const ActivationRange range = RangeOf(site.task.activation);
   return site.builder.MakeStep(
       source, "conv_lanes", Describe(site, tile),
       {static_cast<size_t>(blocks), static_cast<size_t>(parts), static_cast<size_t>(site.batch)},
       {1, 1, 1},
-      {site.staged.planes,
-       site.output,
-       weights->offsets,
-       weights->weights,
-       weights->counts,
-       weights->begins,
-       weights->bias,
-       weights->filters,
-       valid,
-       site.addend,
-       Scratch{window_bytes},
-       Scratch{partial_bytes},
-       site.staged.tile_h,
-       site.staged.tile_w,
-       site.staged.before_h,
-       site.staged.before_w,
-       site.shape.out_h,
-       site.shape.out_w,
-       site.shape.in_channels,
-       site.out_channels,
-       tile.slice_channels,
-       weights->slices,
-       weights->groups,
-       groups_per_part,
-       blocks_w,
-       rows - short_rows,
-       static_cast<int>(stored.is_ragged()),
-       static_cast<int>(site.task.addend >= 0),
-       range.lo,
-       range.hi},
+      ConvArguments(
+          site, site.staged.planes, *weights,
+          {valid, site.addend, Scratch{window_bytes}, Scratch{partial_bytes}, site.staged.tile_h,
+           site.staged.tile_w, site.staged.before_h, site.staged.before_w, site.shape.out_h,
+           site.shape.out_w, site.shape.in_channels, site.out_channels, tile.slice_channels,
+           weights->slices, weights->groups, groups_per_part, blocks_w, rows - short_rows,
+           static_cast<int>(stored.is_ragged())}),
       step);
 }
 

@@ -130,6 +130,17 @@ std::string Describe(const ConvSite& site, const Tile& tile) {
          std::to_string(tile.slice_channels);
 }
 
+std::vector<Argument> ConvArguments(const ConvSite& site, const Argument& input,
+                                    const DeviceConv& weights, const std::vector<Argument>& own) {
+  std::vector<Argument> arguments = {input,           site.output,    weights.offsets,
+                                     weights.weights, weights.counts, weights.begins,
+                                     weights.bias,    weights.filters};
+  arguments.insert(arguments.end(), own.begin(), own.end());
+  const ActivationRange range = RangeOf(site.task.activation);
+  arguments.insert(arguments.end(), {static_cast<int>(site.task.addend >= 0), range.lo, range.hi});
+  return arguments;
+}
+
 std::string WindowSource(const ConvSite& site, const KernelGeometry& geometry, int window_h,
                          int window_w) {
   return BlockDefinitions(geometry, site.shape.filters) + Define("WINDOW_H", window_h) +

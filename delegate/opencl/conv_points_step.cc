@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "delegate/opencl/conv_steps.h"
-#include "delegate/opencl/device_conv.h"
 #include "delegate/opencl/kernel_texts.h"
 #include "tflite_ops/core/conv_geometry.h"
 
@@ -50,36 +49,16 @@ Status MakePointsStep(const ConvSite& site, const Tile& tile, Step* step, int64_
                                             : sums > 2 ? 2
                                                        : 4) +
                              Define("IS_EXACT", is_exact) + kernel_text::conv_points;
-  const ActivationRange range = RangeOf(site.task.activation);
   return site.builder.MakeStep(
       source, "conv_points", Describe(site, tile) + (in_pairs ? ", in pairs" : ""),
       {static_cast<size_t>(blocks), static_cast<size_t>(CeilDiv(groups, groups_per_part)),
        static_cast<size_t>(site.batch)},
       {1, 1, 1},
-      {site.staged.planes,
-       site.output,
-       weights->offsets,
-       weights->weights,
-       weights->counts,
-       weights->begins,
-       weights->bias,
-       weights->filters,
-       valid,
-       site.addend,
-       site.staged.tile_h * site.staged.tile_w,
-       site.shape.out_h,
-       site.shape.out_w,
-       site.shape.in_channels,
-       site.out_channels,
-       tile.slice_channels,
-       weights->slices,
-       groups,
-       groups_per_part,
-       blocks_w,
-       static_cast<int>(site.layout.is_ragged()),
-       static_cast<int>(site.task.addend >= 0),
-       range.lo,
-       range.hi},
+      ConvArguments(site, site.staged.planes, *weights,
+                    {valid, site.addend, site.staged.tile_h * site.staged.tile_w, site.shape.out_h,
+                     site.shape.out_w, site.shape.in_channels, site.out_channels,
+                     tile.slice_channels, weights->slices, groups, groups_per_part, blocks_w,
+                     static_cast<int>(site.layout.is_ragged())}),
       step);
 }
 

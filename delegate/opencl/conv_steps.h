@@ -3,8 +3,10 @@
 #define PCONV_TF_DELEGATE_OPENCL_CONV_STEPS_H_
 
 #include <string>
+#include <vector>
 
 #include "delegate/opencl/conv_site.h"
+#include "delegate/opencl/device_conv.h"
 #include "delegate/opencl/tiles.h"
 
 namespace pconv::opencl {
@@ -18,6 +20,9 @@ Status MakeGroupsStep(const ConvSite& site, const Tile& tile, Step* step, int64_
 
 // The tile, for profiles.
 std::string Describe(const ConvSite& site, const Tile& tile);
+// The arguments of a launch: what all ways read and write, `own` ones, and what becomes of sums.
+std::vector<Argument> ConvArguments(const ConvSite& site, const Argument& input,
+                                    const DeviceConv& weights, const std::vector<Argument>& own);
 // What the sources of windowed kernels share after their own definitions.
 std::string WindowSource(const ConvSite& site, const KernelGeometry& geometry, int window_h,
                          int window_w);
