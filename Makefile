@@ -16,7 +16,7 @@ OPENCL_TESTS := //delegate/opencl:opencl_engine_test //delegate/opencl:opencl_ti
 export PCONV_REQUIRE_OPENCL ?= 1
 
 .PHONY: help setup delegate demo study test test-all test-python test-cpp test-long test-models
-.PHONY: test-isa test-emulated test-oclgrind sanitize fuzz fuzz-readers lint
+.PHONY: test-isa test-clang test-emulated test-oclgrind sanitize fuzz fuzz-readers lint
 .PHONY: format bench docs docs-site wheel test-wheel test-wheel-aarch64 compatibility clean
 
 help:  ## list the targets
@@ -40,7 +40,7 @@ study: setup  ## what 8.1x costs a VGG-16 on Fashion-MNIST, against dense networ
 
 test: setup lint test-cpp test-python  ## linters, C++ and Python tests: minutes
 
-test-all: test test-long test-wheel docs-site test-isa sanitize fuzz-readers test-emulated test-oclgrind  ## these, long tests, wheel, site, sanitizers, other CPUs: an hour
+test-all: test test-long test-wheel docs-site test-isa sanitize fuzz-readers test-emulated test-oclgrind test-clang  ## these, long tests, wheel, site, sanitizers, other CPUs: an hour
 
 test-cpp: setup  ## C++ tests but the long ones
 	$(BAZEL) test --test_tag_filters=-long //...
@@ -88,6 +88,10 @@ test-emulated: setup  ## C++ tests under qemu: ARM64 with and without float16, x
 	$(BAZEL) test --config=nehalem --test_tag_filters= "--test_arg=--gtest_filter=*OnCpus:*cpu_fp32" $(OPENCL_TESTS)
 	$(BAZEL) test --config=aarch64 //delegate/... //tflite_ops/...
 	$(BAZEL) test --config=aarch64 --config=cortex-a72 //delegate/cpu/...
+
+test-clang: setup  ## that the delegate compiles with clang, which Android's NDK is
+	scripts/packages.sh clang:clang
+	$(BAZEL) build --config=clang //delegate:libpconv_delegate.so
 
 test-python: setup  ## Python tests but the slow ones, against the built delegate
 	$(PY) -m pytest -n auto -m "not slow and not models" tests

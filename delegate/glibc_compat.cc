@@ -57,7 +57,9 @@ PCONV_FIRST_VERSION(void*, pthread_getspecific, (pthread_key_t key), (key));
 // pthread.h says that the value is not read through, by which GCC takes the caller's memory for
 // unset.
 #pragma GCC diagnostic push
+#ifndef __clang__
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 PCONV_FIRST_VERSION(int, pthread_setspecific, (pthread_key_t key, const void* value), (key, value));
 #pragma GCC diagnostic pop
 PCONV_FIRST_VERSION(void*, dlopen, (const char* file, int mode), (file, mode));

@@ -119,7 +119,8 @@ void ReferencePConv2D(const FkwView& layer, const NhwcShape& input_shape, const 
 void ReferencePConv2D(const FkwView& layer, const NhwcShape& input_shape, const int8_t* input,
                       const NhwcShape& output_shape, int8_t* output) {
   const FilterTaps taps(layer, input_shape);
-  const auto& [in, out] = layer.quantization();
+  const Quantization& in = layer.quantization().input;
+  const Quantization& out = layer.quantization().output;
   const Int8Range range = RangeOf(layer.options().activation, out);
   ForEachOutput(layer, output_shape, output, [&](int n, int y, int x, int g, int b, uint32_t o) {
     auto sum = static_cast<uint32_t>(layer.int32_bias()[o]);  // unsigned, as it may wrap

@@ -9,8 +9,7 @@ namespace pconv::cpu {
 
 PoolStep::PoolStep(const KernelTable& kernels, const Pool2DNode& pool, const Window& window,
                    const Plan& plan, int input, int output)
-    : kernels_(kernels),
-      function_(pool.kind == PoolKind::kMax ? kernels.max_pool : kernels.sum_pool),
+    : function_(pool.kind == PoolKind::kMax ? kernels.max_pool : kernels.sum_pool),
       range_(RangeOf(pool.activation)),
       input_(plan.buffers[input]),
       output_(plan.buffers[output]),
@@ -100,8 +99,7 @@ void PoolStep::RunBlock(const Block& block, float* output, int image, int y, int
 
 TiledBinaryStep::TiledBinaryStep(const KernelTable& kernels, const BinaryNode& node,
                                  const Plan& plan, const Operands& operands, int output)
-    : kernels_(kernels),
-      function_(node.kind == BinaryKind::kAdd   ? kernels.add
+    : function_(node.kind == BinaryKind::kAdd   ? kernels.add
                 : node.kind == BinaryKind::kSub ? kernels.sub
                                                 : kernels.mul),
       range_(RangeOf(node.activation)),

@@ -30,7 +30,6 @@ class PoolStep : public Step {
   const Buffer& output() const { return output_; }
 
  private:
-  const KernelTable& kernels_;
   PoolKernel function_;
   ActivationRange range_;
   Buffer input_, output_;
@@ -55,7 +54,6 @@ class TiledBinaryStep : public Step {
   void Run(const RunContext& context) const override;
 
  private:
-  const KernelTable& kernels_;
   BinaryKernel function_;
   ActivationRange range_;
   Operands operands_;

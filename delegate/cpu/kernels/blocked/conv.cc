@@ -186,8 +186,6 @@ void ConvTile(const TileJob& job) {
 
 using ConvTileFn = void (*)(const TileJob&);
 
-inline constexpr int kTileHeights = 4, kTileWidths = 8;
-
 template <int kHeight, int kWidth>
 ConvTileFn PickStep(ptrdiff_t step) {
   if constexpr (kHeight * kWidth > kMaxAccumulators) {
