@@ -1,5 +1,8 @@
+#include "delegate/cpu/int8/convolution_steps.h"
+
+#include <utility>
+
 #include "delegate/cpu/int8/dot_conv.h"
-#include "delegate/cpu/int8/int8_step.h"
 
 namespace pconv::cpu::int8 {
 namespace {
@@ -11,12 +14,14 @@ NhwcShape AsNhwc(const Shape& shape) {
 
 class DotConvStep : public Int8Step {
  public:
-  DotConvStep(const StepContext& context, const Node& node, const FkwView& layer)
+  DotConvStep(const StepContext& context, const Node& node,
+              std::shared_ptr<const DotWeights> weights, const DotLayer& layer, const NhwcShape& in,
+              const NhwcShape& out)
       : input_(node.inputs[0]),
         output_(node.output),
-        weights_(context.cache->GetOrMake(PackingFor(layer, context.kernels), PackDotWeights)),
-        conv_(DotLayerOf(layer), *weights_, context.kernels, context.pool) {
-    conv_.Resize(AsNhwc(context.InputOf(node).shape), AsNhwc(context.OutputOf(node).shape));
+        weights_(std::move(weights)),
+        conv_(layer, *weights_, context.kernels, context.pool) {
+    conv_.Resize(in, out);
   }
 
   void Run(const Buffers& buffers) const override {
@@ -34,8 +39,29 @@ class DotConvStep : public Int8Step {
 
 }  // namespace
 
+StepPtr MakeDenseConv(const StepContext& context, const Node& node, const QuantizedFilter& filter,
+                      const Window& window, Activation activation, const NhwcShape& in,
+                      const NhwcShape& out) {
+  const DotTiling tiling = TilingFor(context.kernels);
+  const DenseDotPacking packing = {filter, window.kernel_h,       window.kernel_w,         in.c,
+                                   out.c,  tiling.rows_per_slice, tiling.filters_per_chunk};
+  return std::make_unique<DotConvStep>(
+      context, node, context.cache->GetOrMake(packing, PackDenseDotWeights),
+      DotLayer{window, in.c, filter.input, filter.output, activation}, in, out);
+}
+
 StepPtr MakeStep(const StepContext& context, const Node& node, const PConv2DNode& op) {
-  return std::make_unique<DotConvStep>(context, node, op.layer);
+  return std::make_unique<DotConvStep>(
+      context, node,
+      context.cache->GetOrMake(PackingFor(op.layer, context.kernels), PackDotWeights),
+      DotLayerOf(op.layer), AsNhwc(context.InputOf(node).shape),
+      AsNhwc(context.OutputOf(node).shape));
+}
+
+StepPtr MakeStep(const StepContext& context, const Node& node, const Conv2DNode& op) {
+  return MakeDenseConv(context, node, FilterOf(context.graph, node, op.filter, op.bias), op.window,
+                       op.activation, AsNhwc(context.InputOf(node).shape),
+                       AsNhwc(context.OutputOf(node).shape));
 }
 
 }  // namespace pconv::cpu::int8

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <string>
 
+#include "delegate/cpu/int8/shares.h"
+
 namespace pconv::cpu::int8 {
 namespace {
 
@@ -92,13 +94,8 @@ std::string DotConv::description() const {
 }
 
 void DotConv::Run(const int8_t* input, int8_t* output) const {
-  const int threads = pool_->num_threads();
-  pool_->Run([&](int thread) {
-    const auto begin = static_cast<int>(int64_t{num_blocks_} * thread / threads);
-    const auto end = static_cast<int>(int64_t{num_blocks_} * (thread + 1) / threads);
-    for (int block = begin; block < end; ++block) {
-      RunBlock(input, output, block, &scratch_[thread]);
-    }
+  ForEachByThread(pool_, num_blocks_, [&](int block, int thread) {
+    RunBlock(input, output, block, &scratch_[thread]);
   });
 }
 

@@ -1,6 +1,6 @@
 #include <cstring>
 
-#include "delegate/cpu/int8/dense_conv.h"
+#include "delegate/cpu/int8/convolution_steps.h"
 #include "delegate/cpu/int8/int8_step.h"
 #include "delegate/cpu/int8/quantized_filter.h"
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "delegate/cpu/int8/dot_kernels.h"
+#include "delegate/cpu/int8/shares.h"
 #include "delegate/cpu/plan/thread_pool.h"
 #include "delegate/graph.h"
 #include "delegate/packed_cache.h"
@@ -42,24 +43,11 @@ struct StepContext {
   const Value& OutputOf(const Node& node) const { return graph.values[node.output]; }
 };
 
-// Splits [0, count) among the threads, as fn(begin, end), where it is worth their start: one of
-// `bytes_each` for each index.
-template <typename Fn>
-void Share(ThreadPool* pool, int64_t count, int64_t bytes_each, const Fn& fn) {
-  constexpr int64_t kWorthThreads = 1 << 14;
-  if (count * bytes_each < kWorthThreads) {
-    fn(int64_t{0}, count);
-  } else {
-    pool->ParallelFor(static_cast<int>(count),
-                      [&](int begin, int end) { fn(int64_t{begin}, int64_t{end}); });
-  }
-}
-
 // The step of a node that CheckInt8Node has let pass, by its operation. A new operation does not
 // compile before it is here.
 using StepPtr = std::unique_ptr<Int8Step>;
 
-// convolution_steps.cc, dense_conv.cc, depthwise_steps.cc, fully_connected_steps.cc
+// convolution_steps.cc, depthwise_steps.cc, fully_connected_steps.cc
 StepPtr MakeStep(const StepContext& context, const Node& node, const PConv2DNode& op);
 StepPtr MakeStep(const StepContext& context, const Node& node, const Conv2DNode& op);
 StepPtr MakeStep(const StepContext& context, const Node& node, const DepthwiseConv2DNode& op);

@@ -26,12 +26,8 @@ class PoolStep : public Int8Step {
   void Run(const Buffers& buffers) const override {
     const auto* input = static_cast<const int8_t*>(buffers[input_]);
     auto* output = static_cast<int8_t*>(buffers[output_]);
-    const int rows = out_[0] * out_[1], threads = pool_->num_threads();
-    pool_->Run([&](int thread) {
-      const auto begin = static_cast<int>(int64_t{rows} * thread / threads);
-      const auto end = static_cast<int>(int64_t{rows} * (thread + 1) / threads);
-      for (int row = begin; row < end; ++row) RunRow(input, output, row, rows_[thread].data());
-    });
+    ForEachByThread(pool_, out_[0] * out_[1],
+                    [&](int row, int thread) { RunRow(input, output, row, rows_[thread].data()); });
   }
   std::string kernel() const override { return std::string("int8_") + kernels_.name; }
   int64_t scratch_bytes() const override {

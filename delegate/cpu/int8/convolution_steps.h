@@ -1,6 +1,6 @@
 // Dense convolutions by the dot kernels.
-#ifndef PCONV_TF_DELEGATE_CPU_INT8_DENSE_CONV_H_
-#define PCONV_TF_DELEGATE_CPU_INT8_DENSE_CONV_H_
+#ifndef PCONV_TF_DELEGATE_CPU_INT8_CONVOLUTION_STEPS_H_
+#define PCONV_TF_DELEGATE_CPU_INT8_CONVOLUTION_STEPS_H_
 
 #include "delegate/cpu/int8/int8_step.h"
 #include "delegate/cpu/int8/quantized_filter.h"
@@ -19,4 +19,4 @@ StepPtr MakeDenseConv(const StepContext& context, const Node& node, const Quanti
 
 }  // namespace pconv::cpu::int8
 
-#endif  // PCONV_TF_DELEGATE_CPU_INT8_DENSE_CONV_H_
+#endif  // PCONV_TF_DELEGATE_CPU_INT8_CONVOLUTION_STEPS_H_
