@@ -12,11 +12,18 @@ from pathlib import Path
 
 import pytest
 
+import pconv_tf
+from pconv_tf.conversion import inspection
+from pconv_tf.training.patterns import fixed_set
+
 sys.path.insert(0, str(Path(__file__).parent / "compatibility"))
 
 import matrix
 
-EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+# Written by examples/pytorch_model.py with litert-torch 0.10.0.
+EXPORTED = ROOT / "tests" / "conversion" / "pytorch_model.tflite"
 
 
 @pytest.mark.slow
@@ -34,13 +41,26 @@ def test_an_example_runs(example, delegate, tmp_path):
         for package in re.findall(r"^import (\w+)", example.read_text(), re.M):
             if importlib.util.find_spec(package) is None:
                 pytest.skip(f"{package} is not installed")
+    _run([python, example], tmp_path)
+    assert [*tmp_path.glob("*.tflite"), *tmp_path.glob("*.keras")]
+
+
+def test_the_zeros_of_a_pytorch_model_are_read_off_its_file(delegate, tmp_path):
+    _run([sys.executable, ROOT / "examples" / "pytorch_model.py", EXPORTED], tmp_path)
+    first, second = inspection.inspect((tmp_path / "pytorch_pconv.tflite").read_bytes()).layers
+    assert (first.in_channels, second.in_channels) == (32, 48)
+    for layer in (first, second):
+        assert set(layer.patterns) == set(fixed_set("squares4").bits)
+        assert layer.kernels == layer.in_channels * layer.out_channels // 3
+
+
+def _run(command, folder):
     run = subprocess.run(
-        [str(python), str(example)],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+        command,
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PCONV_DELEGATE": pconv_tf.delegate_path()},
         capture_output=True,
         text=True,
         check=False,
     )
     assert run.returncode == 0, run.stderr[-3000:]
-    assert [*tmp_path.glob("*.tflite"), *tmp_path.glob("*.keras")]
