@@ -1,12 +1,26 @@
 #include "delegate/opencl/tiles.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 
+#include "delegate/lowering/cache_sizes.h"
 #include "tflite_ops/core/conv_geometry.h"
 
 namespace pconv::opencl {
 namespace {
+
+// Bytes that the channels of a slice may read for one block on a CPU. Small slices stay in the
+// first-level cache, large ones have longer runs of one pattern, whose ends are mispredicted less
+// often.
+constexpr int kSmallSlices[] = {64 << 10, 40 << 10, 192 << 10};  // the best guess first
+constexpr int kLargeSlice = 700 << 10;
+// Bytes that a work group reads into local memory on a GPU, where it has more.
+constexpr int kLocalBytes = 16 << 10;
+// What 1x1 kernels read for one block, at most; so many bytes are worth it where fewer than
+// kFewKernels of a filter would lie in them.
+constexpr int kMostPointBytes = 2 * kFirstLevelBytes;
+constexpr int kFewKernels = 20;
 
 // Bytes of the pixels under `block`, `pixel_bytes` each: strides and dilations come from the model
 // and may be as large as 32 bits allow.
@@ -103,10 +117,9 @@ std::vector<Tile> CpuTiles(const ConvShape& conv, int lanes) {
   const int vector_bytes = lanes * static_cast<int>(sizeof(float));
   const std::vector<BlockShape> blocks =
       conv.is_pooled ? EvenBlocks(conv, lanes) : LaneBlocks(conv, lanes);
-  // Small slices stay in the first-level cache, large ones have longer runs of one pattern, whose
-  // ends are mispredicted less often; an image of few blocks has no time to be learnt.
-  std::vector<int> budgets = {64 * 1024, 700 * 1024, 40 * 1024, 192 * 1024};
-  if (HasFewBlocks(conv, blocks[0])) std::swap(budgets[0], budgets[1]);
+  std::vector<int> budgets(std::begin(kSmallSlices), std::end(kSmallSlices));
+  // An image of few blocks has no time in which the processor could learn where patterns end.
+  budgets.insert(budgets.begin() + (HasFewBlocks(conv, blocks[0]) ? 0 : 1), kLargeSlice);
   std::vector<Tile> tiles;
   for (const BlockShape& block : blocks) {
     const int64_t window = WindowBytes(conv.geometry, block, vector_bytes);
@@ -140,7 +153,6 @@ BlockShape ChoosePointBlock(int rows, int columns, int most_vectors) {
 }
 
 std::vector<Tile> PointTiles(const ConvShape& conv, int lanes, double kept, bool may_slice) {
-  constexpr int kCacheBytes = 28 * 1024, kMostBytes = 56 * 1024, kFewKernels = 20;
   const int vector_bytes = lanes * static_cast<int>(sizeof(float));
   const int most = MostVectors(conv.filters, lanes);
   std::vector<Tile> tiles;
@@ -149,10 +161,10 @@ std::vector<Tile> PointTiles(const ConvShape& conv, int lanes, double kept, bool
   for (const int vectors : {8, 14, 24}) {
     const BlockShape block = ChoosePointBlock(conv.out_h, conv.out_w, std::min(vectors, most));
     const int channel_bytes = block.size() * vector_bytes;
-    const int fitting = kCacheBytes / channel_bytes;
+    const int fitting = kFirstLevelBytes / channel_bytes;
     // `kept` may be 0: compared before the conversion to int.
     const int few =
-        static_cast<int>(std::min<double>(kMostBytes / channel_bytes, kFewKernels / kept));
+        static_cast<int>(std::min<double>(kMostPointBytes / channel_bytes, kFewKernels / kept));
     const int wanted = std::max(fitting, few);
     for (const int channels : {wanted, 2 * wanted}) {
       const Tile tile{block, may_slice ? CeilDiv(conv.in_channels,
@@ -181,7 +193,7 @@ std::vector<Tile> GpuTiles(const ConvShape& conv, int64_t local_bytes, int64_t m
   const int pixels = conv.out_h * conv.out_w;
   const size_t fitting = pixels >= 28 * 28 ? 0 : pixels >= 14 * 14 ? 1 : blocks.size() - 1;
   std::swap(blocks[0], blocks[fitting]);
-  const int budget = static_cast<int>(std::min<int64_t>(16 * 1024, local_bytes));
+  const int budget = static_cast<int>(std::min<int64_t>(kLocalBytes, local_bytes));
   std::vector<Tile> tiles;
   for (const BlockShape& block : blocks) {
     for (Tile tile : {Tile{block, 1, 8, 4, 8}, Tile{block, 1, 8, 4, 4}, Tile{block, 1, 8, 8, 2},

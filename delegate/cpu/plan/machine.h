@@ -5,10 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "delegate/lowering/cache_sizes.h"
+
 namespace pconv::cpu {
 
-// What a block of outputs reads stays in the first-level cache, of 32 to 48 KiB.
-inline constexpr int kFirstLevelBytes = 28 << 10;
 // What a slice of channels reads stays in the second-level cache, of 1 MiB or more.
 inline constexpr int kSecondLevelBytes = 800 << 10;
 // Of the second-level cache, what rows that lie between two fused steps take of it: the weights of
