@@ -18,6 +18,7 @@
 
 #include "delegate/cpu/cpu_engine.h"
 #include "delegate/fuzzing/budget.h"
+#include "delegate/fuzzing/graph_text.h"
 #include "delegate/fuzzing/random_graph.h"
 #include "delegate/reference/reference_engine.h"
 #include "delegate/testing/graph_testing.h"
@@ -167,7 +168,7 @@ std::string CheckGraph(uint32_t seed, Statistics* statistics) {
       if (status.ok()) status = CheckRuns(contender.engine.get(), graph, inputs, expected);
       if (status.ok()) continue;
       return "seed " + std::to_string(seed) + ", " + contender.name + ", size " +
-             std::to_string(size) + ": " + status.message() + "\n" + random.Describe() +
+             std::to_string(size) + ": " + status.message() + "\n" + Describe(graph) +
              KernelsOf(*contender.engine);
     }
   }
