@@ -55,7 +55,7 @@ Status PlanLanes(const Task& task, const Channelwise& op, KernelGeometry geometr
                              kernel_text::lane_rows + kernel_text::channelwise_sums +
                              kernel_text::channelwise_lanes;
   std::shared_ptr<const Buffer> valid;
-  PCONV_RETURN_IF_ERROR(builder->UploadValidLanes(layout, &valid));
+  PCONV_RETURN_IF_ERROR(builder->constants().UploadValidLanes(layout, &valid));
   // Work-items that are worth their start, but enough for all processors.
   constexpr int kVectors = 64;
   const int units = builder->device().compute_units, enough = units > 1 ? 8 * units : 1;
@@ -102,26 +102,28 @@ Status PlanOperation(const Task& task, const DepthwiseConv2DNode& op, PlanBuilde
             filter.data[static_cast<size_t>(t) * channels + c];
       }
     }
-    return builder->Upload(transposed, &made->buffer);
+    return builder->constants().Upload(transposed, &made->buffer);
   };
   std::shared_ptr<const KeptBuffer> weights;
-  PCONV_RETURN_IF_ERROR(builder->Keep<KeptBuffer>(
+  PCONV_RETURN_IF_ERROR(builder->constants().Keep<KeptBuffer>(
       PackingKey("depthwise", ConstantFloats{filter.data, Elements(filter.shape)}, taps, channels),
       fill, &weights));
   builder->plan().weight_bytes += static_cast<int64_t>(4) * taps * channels;
   Argument bias;
-  PCONV_RETURN_IF_ERROR(builder->Bias(op.bias, channels, &bias));
+  PCONV_RETURN_IF_ERROR(builder->constants().Bias(op.bias, channels, &bias));
   return PlanChannelwise(
-      task, {"", 0.0f, op.depth_multiplier, weights->buffer, bias, builder->unused()}, builder);
+      task, {"", 0.0f, op.depth_multiplier, weights->buffer, bias, builder->constants().unused()},
+      builder);
 }
 
 Status PlanOperation(const Task& task, const Pool2DNode& op, PlanBuilder* builder) {
   if (op.kind == PoolKind::kMax) {
-    return PlanChannelwise(task,
-                           {Define("POOL_MAX", 1) + "#define FILL (-INFINITY)\n",
-                            -std::numeric_limits<float>::infinity(), 1, builder->unused(),
-                            builder->unused(), builder->unused()},
-                           builder);
+    return PlanChannelwise(
+        task,
+        {Define("POOL_MAX", 1) + "#define FILL (-INFINITY)\n",
+         -std::numeric_limits<float>::infinity(), 1, builder->constants().unused(),
+         builder->constants().unused(), builder->constants().unused()},
+        builder);
   }
   // One over the number of pixels under the window.
   const Shape& in = builder->ShapeOf(task.inputs[0]);
@@ -146,10 +148,11 @@ Status PlanOperation(const Task& task, const Pool2DNode& op, PlanBuilder* builde
     }
   }
   std::shared_ptr<const Buffer> buffer;
-  PCONV_RETURN_IF_ERROR(builder->UploadTable(scales, &buffer));
-  return PlanChannelwise(
-      task, {Define("POOL_AVERAGE", 1), 0.0f, 1, builder->unused(), builder->unused(), buffer},
-      builder);
+  PCONV_RETURN_IF_ERROR(builder->constants().UploadTable(scales, &buffer));
+  return PlanChannelwise(task,
+                         {Define("POOL_AVERAGE", 1), 0.0f, 1, builder->constants().unused(),
+                          builder->constants().unused(), buffer},
+                         builder);
 }
 
 }  // namespace pconv::opencl

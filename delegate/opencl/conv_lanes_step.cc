@@ -51,7 +51,7 @@ Status MakeLanesStep(const ConvSite& site, const Tile& tile, Step* step, int64_t
 
   const Layout& stored = site.builder.LayoutOf(site.stored);
   std::shared_ptr<const Buffer> valid;
-  PCONV_RETURN_IF_ERROR(site.builder.UploadValidLanes(stored, &valid));
+  PCONV_RETURN_IF_ERROR(site.builder.constants().UploadValidLanes(stored, &valid));
   KernelGeometry shorter = geometry;
   --shorter.block.h;
   const std::string source =

@@ -68,7 +68,7 @@ Status PlanConv(const Task& task, const ConvWeights& weights, PlanBuilder* build
   const Shape& out = builder->ShapeOf(task.output);
   const Window& w = task.window;
   PCONV_RETURN_IF_ERROR(builder->StageWindow(task, 0.0f, &site.staged));
-  site.addend = builder->unused();
+  site.addend = builder->constants().unused();
   if (task.addend >= 0) {
     Activations addend;
     PCONV_RETURN_IF_ERROR(builder->Planes(task.addend, &addend));

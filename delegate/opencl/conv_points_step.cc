@@ -37,7 +37,7 @@ Status MakePointsStep(const ConvSite& site, const Tile& tile, Step* step, int64_
       KeepPointWeights(site, in_pairs, tile.slice_channels, groups_per_part, &weights));
   *weight_bytes = weights->bytes;
   std::shared_ptr<const Buffer> valid;
-  PCONV_RETURN_IF_ERROR(site.builder.UploadValidLanes(site.layout, &valid));
+  PCONV_RETURN_IF_ERROR(site.builder.constants().UploadValidLanes(site.layout, &valid));
   const bool is_exact =
       site.shape.out_h % tile.block.h == 0 && site.shape.out_w % tile.block.w == 0;
   const int sums = tile.block.size() * filters;

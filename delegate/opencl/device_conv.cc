@@ -22,15 +22,17 @@ Status CheckWindow(int window_h, int window_w) {
 // Every slice of the input channels has counts of each group, also where it has no kernels.
 Status CheckCounts(const ConvSite& site, int slice_channels, int per_group) {
   const double slices = CeilDiv(site.shape.in_channels, std::max(1, slice_channels));
-  return site.builder.CheckWeights(slices * site.shape.filter_groups * per_group * sizeof(int));
+  return site.builder.constants().CheckWeights(slices * site.shape.filter_groups * per_group *
+                                               sizeof(int));
 }
 
 Status UploadWeights(const ConvSite& site, const std::vector<float>& weights,
                      std::shared_ptr<const Buffer>* buffer) {
-  if (!(site.builder.gpu() && site.builder.half())) return site.builder.Upload(weights, buffer);
+  if (!(site.builder.gpu() && site.builder.half()))
+    return site.builder.constants().Upload(weights, buffer);
   std::vector<uint16_t> halves;
   PCONV_RETURN_IF_ERROR(ToHalves(weights, &halves));
-  return site.builder.Upload(halves, buffer);
+  return site.builder.constants().Upload(halves, buffer);
 }
 
 template <typename Packed>
@@ -38,12 +40,12 @@ Status UploadPacked(const ConvSite& site, const Packed& packed, DeviceConv* made
   made->slices = packed.slices;
   made->groups = packed.groups;
   made->bytes = packed.bytes();
-  PCONV_RETURN_IF_ERROR(site.builder.Upload(packed.offsets, &made->offsets));
+  PCONV_RETURN_IF_ERROR(site.builder.constants().Upload(packed.offsets, &made->offsets));
   PCONV_RETURN_IF_ERROR(UploadWeights(site, packed.weights, &made->weights));
-  PCONV_RETURN_IF_ERROR(site.builder.Upload(packed.counts, &made->counts));
-  PCONV_RETURN_IF_ERROR(site.builder.Upload(packed.begins, &made->begins));
-  PCONV_RETURN_IF_ERROR(site.builder.Upload(packed.bias, &made->bias));
-  return site.builder.Upload(packed.filters, &made->filters);
+  PCONV_RETURN_IF_ERROR(site.builder.constants().Upload(packed.counts, &made->counts));
+  PCONV_RETURN_IF_ERROR(site.builder.constants().Upload(packed.begins, &made->begins));
+  PCONV_RETURN_IF_ERROR(site.builder.constants().Upload(packed.bias, &made->bias));
+  return site.builder.constants().Upload(packed.filters, &made->filters);
 }
 
 }  // namespace
@@ -64,7 +66,7 @@ Status KeepWindowWeights(const ConvSite& site, const KernelGeometry& geometry, i
                  slice_channels, window_w, window_h * window_w);
     return UploadPacked(site, packed, made);
   };
-  return site.builder.Keep<DeviceConv>(key, fill, kept);
+  return site.builder.constants().Keep<DeviceConv>(key, fill, kept);
 }
 
 Status KeepPointWeights(const ConvSite& site, bool in_pairs, int slice_channels,
@@ -83,7 +85,7 @@ Status KeepPointWeights(const ConvSite& site, bool in_pairs, int slice_channels,
                  : PackPoints(filters, site.shape.filters, slice_channels, groups_per_part, plane),
         made);
   };
-  return site.builder.Keep<DeviceConv>(key, fill, kept);
+  return site.builder.constants().Keep<DeviceConv>(key, fill, kept);
 }
 
 }  // namespace pconv::opencl

@@ -40,8 +40,10 @@ Status PlanOperation(const Task& task, const BinaryNode& op, PlanBuilder* builde
   PCONV_RETURN_IF_ERROR(builder->RowsArgument(a, &first));
   PCONV_RETURN_IF_ERROR(builder->RowsArgument(b, &second));
   std::shared_ptr<const Buffer> index_a, index_b;
-  PCONV_RETURN_IF_ERROR(builder->UploadTable(BroadcastIndex(builder->ShapeOf(a), out), &index_a));
-  PCONV_RETURN_IF_ERROR(builder->UploadTable(BroadcastIndex(builder->ShapeOf(b), out), &index_b));
+  PCONV_RETURN_IF_ERROR(
+      builder->constants().UploadTable(BroadcastIndex(builder->ShapeOf(a), out), &index_a));
+  PCONV_RETURN_IF_ERROR(
+      builder->constants().UploadTable(BroadcastIndex(builder->ShapeOf(b), out), &index_b));
   const Activations output = builder->NewRows(task.output);
   return builder->EmitFlat(
       "binary_rows", {Elements(out), 1, 1},
@@ -85,7 +87,7 @@ Status PlanOperation(const Task& task, const PadNode& op, PlanBuilder* builder) 
   Activations input;
   PCONV_RETURN_IF_ERROR(builder->Rows(task.inputs[0], &input));
   std::shared_ptr<const Buffer> buffer;
-  PCONV_RETURN_IF_ERROR(builder->UploadTable(table, &buffer));
+  PCONV_RETURN_IF_ERROR(builder->constants().UploadTable(table, &buffer));
   const Activations output = builder->NewRows(task.output);
   return builder->EmitFlat("gather", {table.size(), 1, 1}, {input, output, buffer});
 }

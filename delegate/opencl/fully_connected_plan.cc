@@ -21,14 +21,15 @@ Status PlanSparseFullyConnected(const Task& task, const FkwView& layer, PlanBuil
     made->block = sparse.block;
     made->blocks = sparse.blocks();
     made->bytes = static_cast<int64_t>(sparse.bytes());
-    PCONV_RETURN_IF_ERROR(builder->Upload(sparse.entry_begin, &made->begins));
-    PCONV_RETURN_IF_ERROR(builder->Upload(sparse.index, &made->index));
-    PCONV_RETURN_IF_ERROR(builder->Upload(sparse.weights, &made->weights));
-    PCONV_RETURN_IF_ERROR(builder->Upload(sparse.bias, &made->bias));
-    return builder->Upload(sparse.outputs, &made->filters);
+    PCONV_RETURN_IF_ERROR(builder->constants().Upload(sparse.entry_begin, &made->begins));
+    PCONV_RETURN_IF_ERROR(builder->constants().Upload(sparse.index, &made->index));
+    PCONV_RETURN_IF_ERROR(builder->constants().Upload(sparse.weights, &made->weights));
+    PCONV_RETURN_IF_ERROR(builder->constants().Upload(sparse.bias, &made->bias));
+    return builder->constants().Upload(sparse.outputs, &made->filters);
   };
   std::shared_ptr<const DeviceMatrix> matrix;
-  PCONV_RETURN_IF_ERROR(builder->Keep<DeviceMatrix>(PackingKey("matrix", layer), fill, &matrix));
+  PCONV_RETURN_IF_ERROR(
+      builder->constants().Keep<DeviceMatrix>(PackingKey("matrix", layer), fill, &matrix));
   builder->plan().weight_bytes += matrix->bytes;
   const int inputs = layer.options().in_channels, outputs = layer.options().out_channels;
   const size_t rows = Elements(builder->ShapeOf(task.inputs[0])) / inputs;
@@ -45,8 +46,8 @@ Status PlanOperation(const Task& task, const FullyConnectedNode& op, PlanBuilder
   PCONV_RETURN_IF_ERROR(builder->Rows(task.inputs[0], &input));
   const Shape& filter = builder->ShapeOf(op.filter);
   Argument weights, bias;
-  PCONV_RETURN_IF_ERROR(builder->Constant(op.filter, &weights));
-  PCONV_RETURN_IF_ERROR(builder->Bias(op.bias, filter[0], &bias));
+  PCONV_RETURN_IF_ERROR(builder->constants().Constant(op.filter, &weights));
+  PCONV_RETURN_IF_ERROR(builder->constants().Bias(op.bias, filter[0], &bias));
   const size_t rows = Elements(builder->ShapeOf(task.inputs[0])) / filter[1];
   const ActivationRange range = RangeOf(task.activation);
   const Activations output = builder->NewRows(task.output);

@@ -19,19 +19,18 @@ PlanBuilder::PlanBuilder(const PlanRequest& request, std::vector<Layout> layouts
     : graph_(*request.graph),
       options_(*request.options),
       runtime_(*request.runtime),
-      cache_(*request.cache),
       gpu_(request.gpu_kernels),
       half_(request.options->precision == Precision::kFp16),
       half_arithmetic_(gpu_ && half_ && request.half_arithmetic),
       lanes_(LanesFor(request)),
       budget_(budget),
       plan_(*plan),
+      constants_(request, budget, plan),
       forms_(request.graph->values.size()),
       layouts_(std::move(layouts)) {}
 
 Status PlanBuilder::Start() {
-  const float nothing[64] = {};
-  PCONV_RETURN_IF_ERROR(Upload(nothing, sizeof(nothing), &unused_));
+  PCONV_RETURN_IF_ERROR(constants_.Start());
   for (const int input : graph_.inputs) plan_.inputs.push_back(NewRows(input).index);
   return Status::Ok();
 }
@@ -57,45 +56,6 @@ void PlanBuilder::SetTask(const Task& task, const Task* pool) {
   if (pool != nullptr) operation_ += std::string("+") + OpName(graph_.nodes[pool->main]);
 }
 
-Status PlanBuilder::Upload(const void* data, size_t bytes,
-                           std::shared_ptr<const Buffer>* buffer) const {
-  auto made = std::make_shared<Buffer>();
-  PCONV_RETURN_IF_ERROR(Buffer::Create(runtime_.context(), bytes, data, made.get()));
-  *buffer = std::move(made);
-  return Status::Ok();
-}
-
-Status PlanBuilder::TakeTable(size_t bytes) const {
-  table_bytes_ += static_cast<int64_t>(bytes);
-  if (table_bytes_ <= budget_) return Status::Ok();
-  return OverBudget("tables", static_cast<double>(table_bytes_), budget_);
-}
-
-Status PlanBuilder::CheckWeights(double bytes) const {
-  if (bytes <= static_cast<double>(budget_)) return Status::Ok();
-  return OverBudget("packed weights", bytes, budget_);
-}
-
-Status PlanBuilder::Constant(int value, Argument* argument) {
-  const Value& v = graph_.values[value];
-  const size_t size = Elements(v.shape), bytes = size * sizeof(float);
-  std::shared_ptr<const KeptBuffer> kept;
-  PCONV_RETURN_IF_ERROR(Keep<KeptBuffer>(
-      PackingKey("constant", ConstantFloats{v.data, size}),
-      [&](KeptBuffer* made) { return Upload(v.data, bytes, &made->buffer); }, &kept));
-  plan_.weight_bytes += static_cast<int64_t>(bytes);
-  *argument = kept->buffer;
-  return Status::Ok();
-}
-
-Status PlanBuilder::Bias(int value, int size, Argument* argument) {
-  if (value >= 0) return Constant(value, argument);
-  std::shared_ptr<const Buffer> zeros;
-  PCONV_RETURN_IF_ERROR(UploadTable(std::vector<float>(size, 0.0f), &zeros));
-  *argument = zeros;
-  return Status::Ok();
-}
-
 int PlanBuilder::NewBuffer(size_t bytes) {
   plan_.buffer_bytes.push_back(bytes);
   return static_cast<int>(plan_.buffer_bytes.size()) - 1;
@@ -118,7 +78,7 @@ Status PlanBuilder::Rows(int value, Activations* rows) {
     if (v.data != nullptr) return Status::Error("constant '" + v.name + "' is not an activation");
     const Layout& layout = LayoutOf(value);
     std::shared_ptr<const Buffer> table;
-    PCONV_RETURN_IF_ERROR(UploadTable(LayoutToRows(layout), &table));
+    PCONV_RETURN_IF_ERROR(constants_.UploadTable(LayoutToRows(layout), &table));
     const Activations output = NewRows(value);
     const int pixels = v.shape[1] * v.shape[2], channels = v.shape[3];
     PCONV_RETURN_IF_ERROR(EmitFlat(
@@ -130,7 +90,7 @@ Status PlanBuilder::Rows(int value, Activations* rows) {
 }
 
 Status PlanBuilder::RowsArgument(int value, Argument* argument) {
-  if (graph_.values[value].data != nullptr) return Constant(value, argument);
+  if (graph_.values[value].data != nullptr) return constants_.Constant(value, argument);
   Activations rows;
   PCONV_RETURN_IF_ERROR(Rows(value, &rows));
   *argument = rows;
@@ -150,7 +110,7 @@ Status PlanBuilder::Planes(int value, Activations* planes) {
                {rows, output, layout.tile_h, layout.tile_w, layout.grid_w, shape[3]}));
     } else {
       std::shared_ptr<const Buffer> table;
-      PCONV_RETURN_IF_ERROR(UploadTable(RowsToLayout(layout), &table));
+      PCONV_RETURN_IF_ERROR(constants_.UploadTable(RowsToLayout(layout), &table));
       PCONV_RETURN_IF_ERROR(EmitFlat(
           "to_planes",
           {static_cast<size_t>(layout.plane()), static_cast<size_t>(shape[3]),
@@ -204,7 +164,7 @@ Status PlanBuilder::StageWindow(const Task& task, float fill, WindowInput* stage
   const WindowCopy copy =
       MakeWindowCopy(from, to, extent_h, extent_w, w.stride_h, w.stride_w, before_h, before_w);
   std::shared_ptr<const Buffer> table;
-  PCONV_RETURN_IF_ERROR(UploadTable(copy.table, &table));
+  PCONV_RETURN_IF_ERROR(constants_.UploadTable(copy.table, &table));
   const int plane = static_cast<int>(copy.table.size());
   *staged = {{NewBuffer(channels * plane * StorageBytes())}, copy.tile_h, copy.tile_w, 0, 0};
   copies_[key] = *staged;

@@ -1,10 +1,9 @@
-// What planning an operation needs: values in the forms that kernels read, buffers and launches.
+// What planning an operation needs: values in the forms that kernels read, and launches.
 #ifndef PCONV_TF_DELEGATE_OPENCL_PLAN_BUILDER_H_
 #define PCONV_TF_DELEGATE_OPENCL_PLAN_BUILDER_H_
 
 #include <algorithm>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -13,6 +12,7 @@
 
 #include "delegate/lowering/task.h"
 #include "delegate/opencl/convolution_source.h"
+#include "delegate/opencl/device_constants.h"
 #include "delegate/opencl/layout.h"
 #include "delegate/opencl/plan.h"
 
@@ -23,11 +23,6 @@ std::string Define(const std::string& name, int value);
 
 // Lanes of the layouts that a plan's kernels work on.
 int LanesFor(const PlanRequest& request);
-
-// A constant on the device that outlives the plan.
-struct KeptBuffer {
-  std::shared_ptr<const Buffer> buffer;
-};
 
 // A value lies on the device as rows (the model's order, float32), as planes (layout.h), or both;
 // each form is made when the first operation asks for it.
@@ -46,6 +41,7 @@ class PlanBuilder {
   bool half() const { return half_; }
   bool half_arithmetic() const { return half_arithmetic_; }
   int lanes() const { return lanes_; }
+  const DeviceConstants& constants() const { return constants_; }
 
   Status Start();   // makes the graph's inputs
   Status Finish();  // makes the graph's outputs
@@ -53,50 +49,6 @@ class PlanBuilder {
   // it stores in place of its output (PoolOf), or null.
   void SetTask(const Task& task, const Task* pool = nullptr);
   const Task* pool() const { return pool_; }
-
-  // ---- constants
-
-  Status Upload(const void* data, size_t bytes, std::shared_ptr<const Buffer>* buffer) const;
-  template <typename T>
-  Status Upload(const std::vector<T>& data, std::shared_ptr<const Buffer>* buffer) const {
-    return Upload(data.data(), data.size() * sizeof(T), buffer);
-  }
-  // ValidLanes of a ragged layout; unused() for others, whose lanes are all valid.
-  Status UploadValidLanes(const Layout& layout, std::shared_ptr<const Buffer>* buffer) const {
-    *buffer = unused_;
-    return layout.is_ragged() ? UploadTable(ValidLanes(layout), buffer) : Status::Ok();
-  }
-  // What a plan keeps besides weights and activations: counts against the budget.
-  template <typename T>
-  Status UploadTable(const std::vector<T>& data, std::shared_ptr<const Buffer>* buffer) const {
-    PCONV_RETURN_IF_ERROR(TakeTable(data.size() * sizeof(T)));
-    return Upload(data, buffer);
-  }
-  // Refuses weights that would take so many bytes when they are packed, before they are.
-  Status CheckWeights(double bytes) const;
-  // Weights that outlive the plan: `fill` uploads a T, once. `key` names all that it is made from.
-  template <typename T>
-  Status Keep(PackingKey key, const std::function<Status(T*)>& fill,
-              std::shared_ptr<const T>* kept) const {
-    key.Add("opencl");
-    key.Add(reinterpret_cast<uintptr_t>(&runtime_));
-    Status status;
-    *kept = cache_.GetOrMake<T>(key, [&]() -> std::shared_ptr<const T> {
-      auto made = std::make_shared<T>();
-      status = fill(made.get());
-      return status.ok() ? made : nullptr;
-    });
-    if (status.ok() && *kept == nullptr) {
-      return Status::Error("the device refused weights before");
-    }
-    return status;
-  }
-  // A float32 constant as it lies in the model.
-  Status Constant(int value, Argument* argument);
-  // A bias of `size` values, zeros where `value` is -1.
-  Status Bias(int value, int size, Argument* argument);
-  // For arguments that a kernel does not read.
-  const std::shared_ptr<const Buffer>& unused() const { return unused_; }
 
   // ---- activations
 
@@ -154,23 +106,19 @@ class PlanBuilder {
   };
 
   int NewBuffer(size_t bytes);
-  Status TakeTable(size_t bytes) const;
   size_t StorageBytes() const { return half_ ? 2 : 4; }
-  // Buffers belong to one context.
 
   const Graph& graph_;
   const EngineOptions& options_;
   Runtime& runtime_;
-  PackedCache& cache_;
   const bool gpu_, half_, half_arithmetic_;
   const int lanes_;
   const int64_t budget_;
-  mutable int64_t table_bytes_ = 0;
   Plan& plan_;
+  DeviceConstants constants_;
   std::vector<Form> forms_;
   const std::vector<Layout> layouts_;
   std::map<std::string, WindowInput> copies_;  // for windows, by value and window
-  std::shared_ptr<const Buffer> unused_;
   const Task* pool_ = nullptr;
   int node_ = -1;
   std::string name_, operation_;

@@ -38,7 +38,7 @@ class TrialBuffers {
       if (used == nullptr || buffers_.count(used->index) > 0) continue;
       const std::vector<char> zeros(builder_.plan().buffer_bytes[used->index]);
       std::shared_ptr<const Buffer> buffer;
-      PCONV_RETURN_IF_ERROR(builder_.Upload(zeros, &buffer));
+      PCONV_RETURN_IF_ERROR(builder_.constants().Upload(zeros, &buffer));
       buffers_[used->index] = std::move(buffer);
     }
     const auto memory_of = [&](Activations used) { return buffers_[used.index]->get(); };
