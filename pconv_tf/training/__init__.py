@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 _EXPORTS = {
     "Calibration": "calibration",
+    "FakeQuantization": "fake_quantization",
     "KeepZeros": "keep_zeros",
     "PConvCallback": "callback",
     "PatternSet": "patterns",
@@ -20,6 +21,7 @@ _EXPORTS = {
 
 __all__ = [
     "Calibration",
+    "FakeQuantization",
     "KeepZeros",
     "PConvCallback",
     "PatternSet",
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from pconv_tf.training.batch_norm import recalibrate as recalibrate
     from pconv_tf.training.calibration import Calibration as Calibration
     from pconv_tf.training.callback import PConvCallback as PConvCallback
+    from pconv_tf.training.fake_quantization import FakeQuantization as FakeQuantization
     from pconv_tf.training.keep_zeros import KeepZeros as KeepZeros
     from pconv_tf.training.learning_rates import phase_schedule as phase_schedule
     from pconv_tf.training.one_shot import prune_one_shot as prune_one_shot

@@ -16,6 +16,10 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
+# The largest weight, and the steps of the whole grid, of int8 in TFLite's quantisation.
+INT8_MAX = 127
+INT8_STEPS = 255.0
+
 
 class Penalty(Protocol):
     """A term of the loss for one weight variable: takes and returns backend tensors."""
@@ -71,8 +75,23 @@ class Framework(Protocol):
     def where(self, mask: Any, weights: Any) -> Any:
         """`weights` where the mask holds, exact zeros elsewhere."""
 
+    def int8_symmetric(self, values: Any, axes: tuple[int, ...]) -> Any:
+        """Values on the grid of int8 without a zero point, one scale along these axes.
+
+        The gradient is that of the values themselves.
+        """
+
+    def int8_range(self, values: Any) -> Any:
+        """Values on the grid of int8 from their least to their largest; else as `int8_symmetric`.
+
+        What is not a floating-point tensor comes back as it is.
+        """
+
+    def as_it_is(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, kept from being rewritten when it is traced."""
+
     def retrace(self, model: Any) -> None:
-        """Makes `fit` build its train step anew, so that it sees what was attached."""
+        """Makes `fit`, `evaluate` and `predict` build their steps anew, with what is attached."""
 
 
 def framework_of(model: Any) -> Framework:
@@ -178,9 +197,36 @@ class Keras3:
         kept = mask.value if isinstance(mask, _Constant) else mask
         return ops.where(ops.convert_to_tensor(kept), weights, ops.zeros_like(weights))
 
+    def int8_symmetric(self, values: Any, axes: tuple[int, ...]) -> Any:
+        ops = self._keras.ops
+        values = ops.convert_to_tensor(values)
+        exact = ops.cast(ops.stop_gradient(values), "float32")
+        scale = _some(ops, ops.max(ops.abs(exact), axis=axes, keepdims=True) / INT8_MAX)
+        return self._straight_through(values, ops.round(exact / scale) * scale)
+
+    def int8_range(self, values: Any) -> Any:
+        ops, dtype = self._keras.ops, self._keras.backend.standardize_dtype(values.dtype)
+        if "float" not in dtype:
+            return values
+        exact = ops.cast(ops.stop_gradient(values), "float32")
+        low = ops.minimum(ops.min(exact), 0.0)
+        scale = _some(ops, (ops.maximum(ops.max(exact), 0.0) - low) / INT8_STEPS)
+        zero_point = ops.round(-low / scale)
+        steps = ops.clip(ops.round(exact / scale) + zero_point, 0, INT8_STEPS)
+        return self._straight_through(values, (steps - zero_point) * scale)
+
+    def _straight_through(self, values: Any, rounded: Any) -> Any:
+        ops = self._keras.ops
+        difference = ops.stop_gradient(rounded - ops.cast(values, "float32"))
+        return values + ops.cast(difference, values.dtype)
+
+    def as_it_is(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return function
+
     def retrace(self, model: Any) -> None:
         if getattr(model, "compiled", False):
             model.make_train_function(force=True)
+            model.test_function = model.predict_function = None
 
 
 class TfKeras:
@@ -268,9 +314,36 @@ class TfKeras:
         weights = self._tf.convert_to_tensor(weights)
         return self._tf.where(mask, weights, self._tf.zeros_like(weights))
 
+    def int8_symmetric(self, values: Any, axes: tuple[int, ...]) -> Any:
+        tf = self._tf
+        values = tf.convert_to_tensor(values)
+        exact = tf.cast(tf.stop_gradient(values), tf.float32)
+        scale = _some(tf, tf.reduce_max(tf.abs(exact), axis=axes, keepdims=True) / INT8_MAX)
+        return self._straight_through(values, tf.round(exact / scale) * scale)
+
+    def int8_range(self, values: Any) -> Any:
+        tf = self._tf
+        if not values.dtype.is_floating:
+            return values
+        exact = tf.cast(tf.stop_gradient(values), tf.float32)
+        low = tf.minimum(tf.reduce_min(exact), 0.0)
+        scale = _some(tf, (tf.maximum(tf.reduce_max(exact), 0.0) - low) / INT8_STEPS)
+        zero_point = tf.round(-low / scale)
+        steps = tf.clip_by_value(tf.round(exact / scale) + zero_point, 0, INT8_STEPS)
+        return self._straight_through(values, (steps - zero_point) * scale)
+
+    def _straight_through(self, values: Any, rounded: Any) -> Any:
+        tf = self._tf
+        difference = tf.stop_gradient(rounded - tf.cast(values, tf.float32))
+        return values + tf.cast(difference, values.dtype)
+
+    def as_it_is(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return self._tf.autograph.experimental.do_not_convert(function)
+
     def retrace(self, model: Any) -> None:
         if getattr(model, "_is_compiled", False):
             model.train_function = model.make_train_function(force=True)
+            model.test_function = model.predict_function = None
 
 
 class _Constant:
@@ -295,6 +368,11 @@ class _StateHolder:
 
     def __init__(self, variable: Any) -> None:
         self.state = variable
+
+
+def _some(ops: Any, scale: Any) -> Any:
+    """The scale, or 1 where there is none: of values that are all zero."""
+    return ops.where(scale > 0, scale, ops.ones_like(scale))
 
 
 def _sum_of(original: Penalty | None, penalty: Penalty) -> Penalty:
