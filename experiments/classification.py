@@ -27,6 +27,10 @@ MOMENTUM = 0.9
 WEIGHT_DECAY = 1e-3
 ADMM_RATE = 0.02
 PEAK_RATE = 0.1
+AWARE_RATE = 0.01
+AWARE_EPOCHS = 3
+# Units that train nothing: full-integer files of networks that other units have trained.
+INT8_OF = {"dense_int8": "dense_continued", "admm_int8": "admm"}
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -88,7 +92,11 @@ class Study:
 
     def run(self, unit: str, seed: int) -> dict[str, Any]:
         """Does the unit of this name, unless it is done."""
-        return self.units.run(unit, seed, lambda: getattr(self, unit)(seed), self.score)
+        if unit in INT8_OF:
+            network = self.units.file(INT8_OF[unit], seed)
+            return self.units.rescore(unit, seed, lambda file: self._score_int8(file, network))
+        score = self._score_int8 if unit == "admm_aware" else self.score
+        return self.units.run(unit, seed, lambda: getattr(self, unit)(seed), score)
 
     def dense(self, seed: int) -> Any:
         """The dense network, trained from scratch."""
@@ -101,6 +109,15 @@ class Study:
     def admm(self, seed: int) -> Any:
         """ADMM, hard prune with refit, retraining."""
         return self._train("admm", seed, self._dense(seed), self._config.total_epochs, admm=True)
+
+    def admm_aware(self, seed: int) -> Any:
+        """The pruned network, trained on with the rounding of int8: a full-integer file."""
+        from pconv_tf.training import FakeQuantization, KeepZeros
+
+        model = load(self._new(seed), self.units.file("admm", seed))
+        callbacks = (KeepZeros(), FakeQuantization())
+        epochs = min(AWARE_EPOCHS, self.recipe["retrain_epochs"])
+        return self._train("admm_aware", seed, model, epochs, *callbacks, peak=AWARE_RATE)
 
     def refit_only(self, seed: int) -> Any:
         """Magnitude pruning at once with refit, and no training."""
@@ -117,16 +134,24 @@ class Study:
         model = self.refit_only(seed)
         return self._train("one_shot", seed, model, self._config.total_epochs, KeepZeros())
 
-    def score(self, file: Path) -> tuple[dict[str, Any], Scores]:
-        """Scores a stored network: its JSON entry, and which test images it gets right."""
+    def score(
+        self, file: Path, network: Path | None = None, **conversion: Any
+    ) -> tuple[dict[str, Any], Scores]:
+        """Scores a stored network: its JSON entry, and which test images it gets right.
+
+        Args:
+            file: Of the unit; the converted file lies beside it.
+            network: The file with the weights, if that is another one.
+            conversion: Further arguments of `pconv_tf.convert`.
+        """
         import pconv_tf
 
-        model = load(self.build(), file)
+        model = load(self.build(), network or file)
         path = file.with_suffix(".tflite")
 
         def right(images: Images) -> npt.NDArray[np.bool_]:
             inputs = self.normalise(images.pixels)
-            logits = run_converted(model, inputs, path, 250, num_threads=self.threads)
+            logits = run_converted(model, inputs, path, 250, num_threads=self.threads, **conversion)
             return logits.argmax(axis=1) == images.labels
 
         test, held = right(self.data.test), right(self.data.held)
@@ -142,6 +167,15 @@ class Study:
             "mac_compression": round(macs / kept, 3),
             "tflite_bytes": path.stat().st_size,
         }, test
+
+    def _score_int8(self, file: Path, network: Path | None = None) -> tuple[dict[str, Any], Scores]:
+        images = self._calibration()
+        return self.score(
+            file,
+            network,
+            quantize="int8",
+            representative_dataset=lambda: ([image[None]] for image in images),
+        )
 
     @property
     def _config(self) -> Any:
@@ -162,7 +196,14 @@ class Study:
         return self.normalise(self.data.train.pixels[:CALIBRATION])
 
     def _train(
-        self, unit: str, seed: int, model: Any, epochs: int, *callbacks: Any, admm: bool = False
+        self,
+        unit: str,
+        seed: int,
+        model: Any,
+        epochs: int,
+        *callbacks: Any,
+        admm: bool = False,
+        peak: float = PEAK_RATE,
     ) -> Any:
         import keras
 
@@ -180,7 +221,7 @@ class Study:
             )
             flat = self._config.admm_epochs * steps
         optimizer = keras.optimizers.SGD(
-            cycle(PEAK_RATE, epochs * steps, flat_rate=ADMM_RATE, flat=flat),
+            cycle(peak, epochs * steps, flat_rate=ADMM_RATE, flat=flat),
             momentum=MOMENTUM,
             nesterov=True,
             weight_decay=WEIGHT_DECAY,

@@ -31,7 +31,7 @@ class Results:
         self._content: dict[str, Any] = {"settings": settings, "command": "", "results": {}}
         if path.is_file():
             found = json.loads(path.read_text())
-            if _of_today(found["settings"]) != settings:
+            if _of_today(found["settings"]) != _of_today(settings):
                 raise ValueError(f"{path}: holds results of other settings: {found['settings']}")
             self._content = found | {"settings": settings}
         self._content["command"] = shlex.join(["python", "-m", *_module_and_arguments()])
@@ -106,6 +106,7 @@ def run_converted(
     batch_size: int,
     *,
     num_threads: int = 2,
+    **conversion: Any,
 ) -> npt.NDArray[np.float32]:
     """Converts a model, runs the .tflite file in LiteRT with the delegate and returns its outputs.
 
@@ -115,10 +116,11 @@ def run_converted(
         path: Where the .tflite file goes.
         batch_size: Inputs at a time; a smaller last batch makes the runtime resize.
         num_threads: Of LiteRT.
+        conversion: Further arguments of `pconv_tf.convert`.
     """
     import pconv_tf
 
-    pconv_tf.convert(model, output=path)
+    pconv_tf.convert(model, output=path, **conversion)
     interpreter = pconv_tf.Interpreter(str(path), num_threads=num_threads)
     batches = np.split(inputs, range(batch_size, len(inputs), batch_size))
     return np.concatenate([interpreter(batch) for batch in batches])

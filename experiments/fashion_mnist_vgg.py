@@ -23,7 +23,10 @@ from pconv_tf.demo import fashion_mnist
 
 RECIPE = Path(__file__).parents[1] / "configs" / "fashion_mnist_vgg.yaml"
 WIDTH = 0.25
-UNITS = ("dense", "dense_continued", "refit_only", "admm", "one_shot")
+UNITS = (
+    *("dense", "dense_continued", "refit_only", "admm", "one_shot"),
+    *("dense_int8", "admm_int8", "admm_aware"),
+)
 # What pixels are over the training images.
 MEAN, DEVIATION = 0.286, 0.353
 

@@ -110,6 +110,21 @@ class Units:
 
         return self._results.run(unit_name(unit, seed), work)
 
+    def rescore(
+        self, unit: str, seed: int, score: Callable[[Path], tuple[dict[str, Any], Scores]]
+    ) -> dict[str, Any]:
+        """Does one unit that trains nothing, unless it is done; its file holds scores alone."""
+        path = self.file(unit, seed)
+
+        def work() -> dict[str, Any]:
+            result, scores = score(path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as file:
+                np.savez_compressed(file, scores=scores)
+            return result
+
+        return self._results.run(unit_name(unit, seed), work)
+
     def compare(self, unit: str, reference: str, *, scale: float = 1.0) -> None:
         """Stores how a unit differs from another, over the seeds for which both are done."""
         results = self._results

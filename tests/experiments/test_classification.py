@@ -4,8 +4,10 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from experiments.classification import Data, Images, Study
+from experiments import fashion_mnist_vgg
+from experiments.classification import INT8_OF, Data, Images, Study
 from experiments.units import Units
 
 RECIPE = {
@@ -73,7 +75,7 @@ def stored(found, unit):
 def done(tmp_path_factory):
     """The study with all its units done."""
     found = study(tmp_path_factory.mktemp("study"))
-    for unit in ("dense", "dense_continued", "refit_only", "admm", "one_shot"):
+    for unit in fashion_mnist_vgg.UNITS:
         found.run(unit, 0)
     found.units.compare("admm", "dense_continued", scale=100)
     return found
@@ -94,6 +96,21 @@ def test_every_unit_is_scored_and_pruned_as_told(done):
     accuracies = [results[f"{name}_seed0"]["accuracy"] for name in ("admm", "dense_continued")]
     assert comparison["difference"] == pytest.approx(100 * (accuracies[0] - accuracies[1]))
     assert comparison["seeds"] == [0]
+
+
+def test_int8_files_are_scored_without_other_networks(done):
+    for unit, network in INT8_OF.items():
+        arrays = stored(done, unit)
+        assert list(arrays) == ["scores"]
+        assert np.mean(arrays["scores"] == stored(done, network)["scores"]) > 0.9
+        for name, is_int8 in ((unit, True), (network, False)):
+            file = done.units.file(name, 0).with_suffix(".tflite")
+            tensors = tf.lite.Interpreter(str(file)).get_tensor_details()
+            assert any(tensor["dtype"] == np.int8 for tensor in tensors) == is_int8
+    aware, pruned = stored(done, "admm_aware"), stored(done, "admm")
+    kernel = next(name for name, array in pruned.items() if np.mean(array == 0) > 0.5)
+    np.testing.assert_array_equal(aware[kernel] == 0, pruned[kernel] == 0)
+    assert not np.array_equal(aware[kernel], pruned[kernel])
 
 
 def test_training_goes_on_from_the_dense_network_and_changes_it(done):
