@@ -102,8 +102,10 @@ class ConvKernelTest : public KernelTest {
     args.columns = columns_;
     args.group_end = groups_;
     args.channel_end = channels_;
+    const size_t packed = sizeof(float) * lanes() * (kPackedPatternRows + 2) * PackedColumns(7);
     scratch_ =
-        Floats((std::max(kernels().pattern_scratch, kernels().pair_scratch) * channels_ + 64) /
+        Floats((std::max({kernels().pattern_scratch, kernels().pair_scratch, packed}) * channels_ +
+                64) /
                sizeof(float));
     args.scratch = scratch_.data();
     args.stream.filters = filters_.data();
@@ -133,6 +135,32 @@ class ConvKernelTest : public KernelTest {
     StreamView stream = {};
     stream.run_begin = run_begin_.data();
     stream.runs = with_runs ? runs_.data() : nullptr;
+    stream.record_begin = record_begin_.data();
+    stream.records = records_.data();
+    stream.filters = filters_.data();
+    stream.bias = bias_.data();
+    return stream;
+  }
+
+  // Of PackedRecords, for a copy of such rows.
+  StreamView PackRecords(int columns) {
+    record_begin_ = {0};
+    records_.clear();
+    for (const std::vector<Kept>& kernels : kept_) {
+      for (const Kept& kept : kernels) {
+        PackedRecord record;
+        for (int t = 0; t < 4; ++t) {
+          const int tap = taps_of_[kept.pattern][t];
+          const int row = static_cast<int>(kept.channel) * (kPackedPatternRows + 2) + tap / 3;
+          const size_t cell = row * columns + tap % 3;
+          record.offset[t] = static_cast<uint16_t>(cell * lanes() * sizeof(float));
+          record.weights[t] = kept.weights[t];
+        }
+        Append(&records_, record);
+      }
+      record_begin_.push_back(records_.size());
+    }
+    StreamView stream = {};
     stream.record_begin = record_begin_.data();
     stream.records = records_.data();
     stream.filters = filters_.data();
@@ -305,6 +333,26 @@ TEST_P(ConvKernelTest, PatternsOfFourTaps) {
         part.row_begin = y;
         part.row_end = std::min(rows_, y + Draw(1, kernels().pattern_rows));
         kernels().conv_pattern_3x3(part);
+      }
+    });
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST_P(ConvKernelTest, PackedPatternsOfFourTaps) {
+  if (kernels().conv_packed_pattern_3x3 == nullptr) GTEST_SKIP() << "no such kernel";
+  for (int i = 0; i < 200; ++i) {
+    DrawProblem(1, 4, Draw(1, 9), 3, 3, 1);
+    ConvArgs args = MakeArgs();
+    args.packed_columns = PackedColumns(Coin() ? 4 : 7);
+    args.stream = PackRecords(args.packed_columns);
+    if (Coin()) args.lo = -std::numeric_limits<float>::infinity();
+    if (Coin()) args.hi = std::numeric_limits<float>::infinity();
+    Check(args, [&](ConvArgs part) {
+      for (int y = 0; y < rows_; y = part.row_end) {
+        part.row_begin = y;
+        part.row_end = std::min(rows_, y + Draw(1, kPackedPatternRows));
+        kernels().conv_packed_pattern_3x3(part);
       }
     });
     if (HasFatalFailure()) return;

@@ -6,23 +6,11 @@
 #include "delegate/cpu/kernels/kernel_table.h"
 #include "delegate/cpu/kernels/vector.h"
 
-#if PCONV_LANES > 4 || defined(__aarch64__)
+#if PCONV_LANES == 16 || defined(__aarch64__)
 #define PCONV_HAS_PATTERN_KERNEL 1
 #endif
 
 namespace pconv::cpu {
-namespace {
-
-// Where registers are few, a block is small and what it reads of the second-level cache bounds it:
-// its window is first copied for the slice of input channels, [channel][row][column], so that rows
-// share cache lines and many stay in the first level.
-constexpr bool kPackedWindow = PCONV_LANES == 8 && kRegisters == 16;
-// Bytes per channel: of blocks of 2x5, which are the largest, rounded up to a power of two because
-// an address then takes a shift.
-constexpr size_t kPatternScratch = kPackedWindow ? 1024 : 0;
-
-}  // namespace
-
 namespace PCONV_ISA {
 
 // Convolution of single filters with any taps: single_filters.cc.
@@ -32,13 +20,12 @@ void ConvSingle(const ConvArgs& args);
 // vectors from column `x` of row args.row_begin on, for every filter of the range. Each has 126
 // bodies. BUILD says which an instruction set has.
 using PatternBlockKernel = void (*)(const ConvArgs& args, int x);
-void PatternBlock1x7(const ConvArgs& args, int x);
-void PatternBlock2x3(const ConvArgs& args, int x);
-void PatternBlock2x4(const ConvArgs& args, int x);
-void PatternBlock2x5(const ConvArgs& args, int x);
 void PatternBlock2x7(const ConvArgs& args, int x);
 void PatternBlock3x7(const ConvArgs& args, int x);
 void PatternBlock4x7(const ConvArgs& args, int x);
+
+// Single filters of 3x3 patterns with four taps from copied windows, AVX2 only: packed_pattern.cc.
+void ConvPackedPattern3x3(const ConvArgs& args);
 
 // Small tiles of 3x3 patterns with four taps, AVX-512 only: pattern_tile.cc.
 void PatternTile(const PatternTileArgs& args);

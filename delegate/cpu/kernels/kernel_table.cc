@@ -72,7 +72,10 @@ constexpr KernelTable MakeTable() {
 #if defined(PCONV_HAS_PATTERN_KERNEL)
   table.conv_pattern_3x3 = ConvPattern3x3;
   table.pattern_rows = kPatternRows;
-  table.pattern_scratch = kPatternScratch;
+#endif
+#if PCONV_LANES == 8
+  table.conv_packed_pattern_3x3 = ConvPackedPattern3x3;
+  table.pattern_rows = kPackedPatternRows;
 #endif
   table.conv_few_pixels = ConvFewPixels;
 #if PCONV_LANES == 16

@@ -59,6 +59,17 @@ struct PermutedVector {
   uint32_t from, permutation;
 };
 
+// A kernel of a 3x3 pattern with four taps that reads a block's window from a copy of
+// [input channels of the slice][kPackedPatternRows + 2][columns] vectors: where each tap of the
+// block's first output lies in it, in bytes.
+struct PackedRecord {
+  uint16_t offset[4];
+  float weights[4];
+};
+inline constexpr int kPackedPatternRows = 2;  // of a block
+// Columns of the copy, for blocks of so many columns at most. There are kernels for either.
+static constexpr int PackedColumns(int block_columns) { return block_columns <= 4 ? 6 : 9; }
+
 // One pass over a rectangle of output vectors of a lane-tiled image for a range of filter groups.
 // Strides are in floats.
 struct ConvArgs {
@@ -87,6 +98,7 @@ struct ConvArgs {
   // of input channels that the stream's records name.
   void* scratch;
   int channel_begin, channel_end;
+  int packed_columns;  // of a copied window (PackedColumns)
 };
 using ConvKernel = void (*)(const ConvArgs& args);
 
@@ -340,6 +352,9 @@ struct KernelTable {
   // Single filters with 3x3 kernels of four taps, stride 1, no dilation, at most `pattern_rows`
   // output rows a call; null where an instruction set has no such kernel.
   ConvKernel conv_pattern_3x3;
+  // The same, but copies what a block of outputs reads first (PackedRecord): where registers are
+  // few, instead of the other.
+  ConvKernel conv_packed_pattern_3x3;
   int pattern_rows;
   FewPixelsKernel conv_few_pixels;
   TapSumsKernel tap_sums;          // or null

@@ -19,13 +19,19 @@ bool StreamHasRuns(const ConvProblem& problem, const ConvChoice& choice) {
   const int64_t last_tap =
       int64_t{window.kernel_h - 1} * window.dilation_h * problem.input_columns +
       int64_t{window.kernel_w - 1} * window.dilation_w;
+  if (choice.packed) return false;
   return choice.pattern_kernel || problem.group != 1 || !(pointwise || problem.taps == 4) ||
          last_tap > std::numeric_limits<uint16_t>::max() ||
          problem.patterns > 1 << (32 - kPatternShift) || problem.in_channels > 1 << kPatternShift;
 }
 
+size_t PackedPlaneBytes(const ConvChoice& choice, int lanes) {
+  return sizeof(float) * lanes * (kPackedPatternRows + 2) * PackedColumns(choice.block_columns);
+}
+
 size_t ScratchBytes(const KernelTable& kernels, const ConvChoice& choice) {
-  const size_t per_channel = choice.pattern_kernel ? kernels.pattern_scratch
+  const size_t per_channel = choice.packed         ? PackedPlaneBytes(choice, kernels.lanes)
+                             : choice.pattern_kernel ? kernels.pattern_scratch
                              : choice.pairs        ? kernels.pair_scratch
                                                    : 0;
   return per_channel * choice.slice_channels;

@@ -17,12 +17,16 @@ struct ConvChoice {
   bool split_rows = false;  // threads take rows, else filters
   bool prefetch = false;    // the input of the next register block is fetched ahead
   bool pairs = false;       // filters are computed in pairs (FilterPair)
+  bool packed = false;      // the kernel of 3x3 patterns copies what it reads (PackedRecord)
 
   std::string ToString() const;
 };
 
 // Whether the stream has runs of patterns (StreamView), or the pattern in every record.
 bool StreamHasRuns(const ConvProblem& problem, const ConvChoice& choice);
+
+// Bytes of a channel of a copied window (PackedRecord).
+size_t PackedPlaneBytes(const ConvChoice& choice, int lanes);
 
 // Bytes of ConvArgs::scratch that each thread needs.
 size_t ScratchBytes(const KernelTable& kernels, const ConvChoice& choice);

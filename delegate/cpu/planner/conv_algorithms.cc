@@ -98,10 +98,10 @@ bool FitsPatternTile(const ConvQuestion& q) {
 
 bool InAll(const KernelTable&) { return true; }
 bool InTablesWithPatterns(const KernelTable& kernels) {
-  return kernels.conv_pattern_3x3 != nullptr;
+  return kernels.conv_pattern_3x3 != nullptr || kernels.conv_packed_pattern_3x3 != nullptr;
 }
 bool InTablesWithPackedPatterns(const KernelTable& kernels) {
-  return kernels.pattern_scratch > 0 && kernels.pair_scratch == 0;
+  return kernels.conv_packed_pattern_3x3 != nullptr;
 }
 bool InTablesWithPlainPatterns(const KernelTable& kernels) {
   return kernels.conv_pattern_3x3 != nullptr && kernels.pattern_scratch == 0;

@@ -11,9 +11,6 @@ namespace pconv::cpu {
 namespace {
 
 constexpr double kKernelsPerSlice = 20;  // of a filter, at least
-// The copy of what a block of patterns reads, where there is one. The first-level cache would hold
-// fewer channels: runs of one or two kernels, each with a badly predicted end.
-constexpr int kPackedWindow = 128 * 1024;
 // Products that a filter adds up in float16, on average, before the sum becomes float32.
 constexpr double kFloat16Products = 128;
 
@@ -34,12 +31,36 @@ Block Float16PairBlock(const Layout& output, const KernelTable& kernels) {
   return {std::min(cells / columns, output.tile_h), columns};
 }
 
+bool PacksWindows(const KernelTable& kernels) {
+  return kernels.conv_packed_pattern_3x3 != nullptr;
+}
+
+// Columns of the register blocks of 3x3 patterns, or of more than one.
+int PatternBlockColumns(const KernelTable& kernels, const Layout& output) {
+  if (!PacksWindows(kernels)) return output.tile_w;
+  return CeilDiv(output.tile_w, CeilDiv(output.tile_w, kPatternColumns));
+}
+
+// The most input channels of a slice of PackedRecords: offsets have 16 bits.
+int MostPackedChannels(const KernelTable& kernels, const ConvProblem& problem, int cache_bytes) {
+  ConvChoice choice;
+  choice.block_columns = PatternBlockColumns(kernels, problem.output);
+  const size_t plane = PackedPlaneBytes(choice, kernels.lanes);
+  return std::max(1, static_cast<int>(std::min(cache_bytes, UINT16_MAX) / plane));
+}
+
 bool FitsPatternKernel(const KernelTable& kernels, const ConvProblem& problem) {
   const Window& window = problem.window;
-  return kernels.conv_pattern_3x3 != nullptr && problem.taps == 4 && problem.group == 1 &&
-         window.kernel_h == 3 && window.kernel_w == 3 && window.stride_h == 1 &&
-         window.stride_w == 1 && window.dilation_h == 1 && window.dilation_w == 1 &&
-         problem.output.tile_w >= kPatternColumns;
+  if (problem.taps != 4 || problem.group != 1 || window.kernel_h != 3 || window.kernel_w != 3 ||
+      window.stride_h != 1 || window.stride_w != 1 || window.dilation_h != 1 ||
+      window.dilation_w != 1) {
+    return false;
+  }
+  if (PacksWindows(kernels)) {
+    return problem.sliceable && CeilDiv(problem.in_channels, MostSlices(problem)) <=
+                                    MostPackedChannels(kernels, problem, UINT16_MAX);
+  }
+  return kernels.conv_pattern_3x3 != nullptr && problem.output.tile_w >= kPatternColumns;
 }
 
 // At most `most` input channels per slice, all slices about equal.
@@ -85,10 +106,6 @@ bool InPairs(const KernelTable& kernels, const ConvProblem& problem, const ConvC
          (kernels.pair_scratch == 0 || problem.sliceable);
 }
 
-bool PacksWindows(const KernelTable& kernels) {
-  return kernels.pattern_scratch > 0 && kernels.pair_scratch == 0;
-}
-
 // What a window reads of all channels must be one slice, or it would not stay in the cache.
 bool MayPrefetch(const KernelTable& kernels, const ConvProblem& problem, const ConvChoice& choice) {
   return choice.pattern_kernel &&
@@ -99,10 +116,10 @@ bool MayPrefetch(const KernelTable& kernels, const ConvProblem& problem, const C
 // Input channels per slice for patterns, blocks of `rows`, `cache` bytes of the second level.
 int PatternSlice(const KernelTable& kernels, const ConvProblem& problem, int rows, int cache) {
   if (!PacksWindows(kernels)) return SliceChannels(problem, {rows, kPatternColumns}, cache);
-  if (!problem.sliceable) return problem.in_channels;
+  // The same part of the first level.
   const double part = static_cast<double>(cache) / kSecondLevelBytes;
-  const int bytes = static_cast<int>(part * kPackedWindow);
-  return EvenSlice(problem, bytes / static_cast<int>(kernels.pattern_scratch));
+  const int bytes = static_cast<int>(part * kFirstLevelBytes);
+  return EvenSlice(problem, MostPackedChannels(kernels, problem, bytes));
 }
 
 double InputBytes(const ConvProblem& problem) {
@@ -113,6 +130,7 @@ double InputBytes(const ConvProblem& problem) {
 
 // What follows from the rest: pairs, and the bound on sums in float16.
 void Complete(const KernelTable& kernels, const ConvProblem& problem, ConvChoice* choice) {
+  choice->packed = choice->pattern_kernel && PacksWindows(kernels);
   choice->pairs = InPairs(kernels, problem, *choice);
   const bool float16 = kernels.pair_scratch > 0 && (choice->pattern_kernel || choice->pairs);
   if (!float16 || problem.kernels_per_filter == 0) return;
@@ -138,7 +156,7 @@ ConvChoice DefaultConvChoice(const KernelTable& kernels, const ConvProblem& prob
   Block block = {output.tile_h, output.tile_w};
   choice.slice_channels = problem.in_channels;
   if (choice.pattern_kernel) {
-    block = {kernels.pattern_rows, output.tile_w};
+    block = {kernels.pattern_rows, PatternBlockColumns(kernels, output)};
     const int rows = std::min(kernels.pattern_rows, output.tile_h);
     choice.slice_channels = PatternSlice(kernels, problem, rows, kSecondLevelBytes);
   } else if (problem.group == 1) {
@@ -175,7 +193,8 @@ std::vector<ConvChoice> ConvCandidates(const KernelTable& kernels, const ConvPro
     for (int rows = std::min(2, kernels.pattern_rows); rows <= kernels.pattern_rows; ++rows) {
       for (const int cache : {kSecondLevelBytes / 8, kSecondLevelBytes / 4, kSecondLevelBytes / 2,
                               kSecondLevelBytes, 2 * kSecondLevelBytes}) {
-        add(true, {rows, output.tile_w}, PatternSlice(kernels, problem, rows, cache));
+        add(true, {rows, PatternBlockColumns(kernels, output)},
+            PatternSlice(kernels, problem, rows, cache));
       }
     }
   }

@@ -36,7 +36,7 @@ TiledConv::TiledConv(const KernelTable& kernels, Convolution convolution, const 
   if (input != nullptr) input_.layout = *input;
   if (binding_.addend >= 0) addend_ = plan.buffers[binding_.addend];
   ResolveTaps();
-  if (choice_.pattern_kernel) pattern_numbers_ = PatternNumbers(weights_->patterns);
+  if (choice_.pattern_kernel && !choice_.packed) pattern_numbers_ = PatternNumbers(weights_->patterns);
 }
 
 std::vector<int> TiledConv::Reads() const {
@@ -52,7 +52,7 @@ void TiledConv::ResolveTaps() {
   for (const std::vector<int>& pattern : weights_->patterns) {
     for (const int tap : pattern) tap_offsets_.push_back(TapOffset(window_, input_.layout, tap));
   }
-  if (weights_->taps != 4 || !weights_->slices[0].run_begin.empty()) return;
+  if (choice_.packed || weights_->taps != 4 || !weights_->slices[0].run_begin.empty()) return;
   for (size_t p = 0; p < weights_->patterns.size(); ++p) {
     uint64_t packed = 0;
     for (int t = 3; t >= 0; --t) {
@@ -81,6 +81,7 @@ ConvArgs TiledConv::ArgsOf(const RunContext& context, int image) const {
   args.group_end = weights_->slices[0].groups();
   args.pattern_number = pattern_numbers_.data();
   args.packed_offset = packed_offsets_.data();
+  args.packed_columns = PackedColumns(choice_.block_columns);
   if (reads_buffer_) {
     args.input = context.data[binding_.input] +
                  static_cast<size_t>(image) * input_.shape.c * args.input_plane + origin_;
@@ -108,8 +109,9 @@ void TiledConv::RunRectangle(const RunContext& context, int image, const Rectang
 
 void TiledConv::RunPart(ConvArgs args) const {
   const bool pattern = choice_.pattern_kernel;
-  const ConvKernel kernel =
-      pattern ? kernels_.conv_pattern_3x3 : kernels_.conv_group[weights_->group / 2];
+  const ConvKernel kernel = choice_.packed ? kernels_.conv_packed_pattern_3x3
+                            : pattern      ? kernels_.conv_pattern_3x3
+                                           : kernels_.conv_group[weights_->group / 2];
   // All slices of a block follow one another: partial sums stay in cache.
   const size_t slices = weights_->slices.size();
   const int row_end = args.row_end, columns = args.columns;

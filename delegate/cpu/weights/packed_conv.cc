@@ -5,8 +5,15 @@
 namespace pconv::cpu {
 
 StreamForm FormOf(const ConvProblem& problem, const ConvChoice& choice) {
-  return {StreamHasRuns(problem, choice), choice.split_rows,  choice.pairs, problem.group,
-          choice.slice_channels,          problem.num_threads};
+  StreamForm form = {StreamHasRuns(problem, choice),
+                     choice.split_rows,
+                     choice.pairs,
+                     problem.group,
+                     choice.slice_channels,
+                     problem.num_threads,
+                     {}};
+  if (choice.packed) form.window = {PackedColumns(choice.block_columns), problem.output.lanes};
+  return form;
 }
 
 PackedConv PackFilters(const SparseFilters& filters, const StreamForm& form) {
@@ -19,7 +26,9 @@ PackedConv PackFilters(const SparseFilters& filters, const StreamForm& form) {
   packed.patterns = filters.patterns;
   packed.taps = filters.taps;
   packed.group = form.group;
-  packed.slices = MakeStreams(ordered, form.group, form.slice_channels, form.runs);
+  packed.slices = form.window.columns > 0
+                      ? MakePackedStreams(ordered, form.window, form.slice_channels)
+                      : MakeStreams(ordered, form.group, form.slice_channels, form.runs);
   packed.bounds = BalanceGroups(packed.slices, form.num_threads);
   if (by_channel) packed.channel_bounds = packed.bounds;
   if (!form.runs) {

@@ -30,11 +30,12 @@ struct PackedConv {
 struct StreamForm {
   bool runs, split_rows, pairs;
   int group, slice_channels, num_threads;
+  PackedWindow window;
 
   template <typename Visitor>
   void Fields(const Visitor& visit) const {
-    const auto& [a, b, c, d, e, f] = *this;
-    visit(a, b, c, d, e, f);
+    const auto& [a, b, c, d, e, f, g] = *this;
+    visit(a, b, c, d, e, f, g.columns, g.lanes);
   }
 };
 StreamForm FormOf(const ConvProblem& problem, const ConvChoice& choice);

@@ -179,6 +179,38 @@ std::vector<Stream> MakeStreams(const SparseFilters& filters, int group, int sli
   return streams;
 }
 
+std::vector<Stream> MakePackedStreams(const SparseFilters& filters, const PackedWindow& window,
+                                      int slice_channels) {
+  std::vector<Stream> streams(std::max(1, CeilDiv(filters.in_channels, slice_channels)));
+  for (Stream& stream : streams) {
+    stream.taps = filters.taps;
+    stream.record_begin.push_back(0);
+  }
+  const int plane = (kPackedPatternRows + 2) * window.columns;
+  for (int f = 0; f < filters.groups(); ++f) {
+    for (uint32_t k = filters.group_begin[f]; k < filters.group_begin[f + 1]; ++k) {
+      const SparseFilters::Kernel& kernel = filters.kernels[k];
+      const std::vector<int>& taps = filters.patterns[kernel.pattern];
+      const int channel = static_cast<int>(kernel.channel) % slice_channels;
+      PackedRecord record;
+      for (int t = 0; t < 4; ++t) {
+        const int cell = channel * plane + taps[t] / 3 * window.columns + taps[t] % 3;
+        record.offset[t] = static_cast<uint16_t>(cell * window.lanes * sizeof(float));
+      }
+      std::memcpy(record.weights, &filters.weights[kernel.weights], sizeof(record.weights));
+      std::vector<char>& records = streams[kernel.channel / slice_channels].records;
+      const auto* bytes = reinterpret_cast<const char*>(&record);
+      records.insert(records.end(), bytes, bytes + sizeof(record));
+    }
+    for (Stream& stream : streams) {
+      stream.filters.push_back(filters.order[f]);
+      stream.bias.push_back(filters.bias[filters.order[f]]);
+      stream.record_begin.push_back(stream.records.size());
+    }
+  }
+  return streams;
+}
+
 void SortByLength(const std::vector<int>& bounds, Stream* stream) {
   std::vector<int> order(stream->groups());
   std::iota(order.begin(), order.end(), 0);

@@ -61,6 +61,14 @@ struct Stream {
 // else every record holds its pattern.
 std::vector<Stream> MakeStreams(const SparseFilters& filters, int group, int slice_channels,
                                 bool runs);
+// The copy of a block's window that PackedRecords read.
+struct PackedWindow {
+  int columns = 0, lanes = 0;
+};
+// Makes such streams of PackedRecords, of single filters of 3x3 patterns with four taps. A slice's
+// part of the copy takes less than 64 KB.
+std::vector<Stream> MakePackedStreams(const SparseFilters& filters, const PackedWindow& window,
+                                      int slice_channels);
 // Orders the filters of each range [bounds[p], bounds[p + 1]) by their number of kernels, in a
 // stream without runs: otherwise the end of every filter's loop is a branch badly predicted.
 void SortByLength(const std::vector<int>& bounds, Stream* stream);

@@ -146,6 +146,38 @@ TEST(PackFilters, DecodesToTheWeights) {
   }
 }
 
+TEST(PackFilters, PackedRecordsDecodeToTheWeights) {
+  for (const int columns : {PackedColumns(4), PackedColumns(7)}) {
+    for (const int slice_channels : {37, 10}) {
+      const int lanes = 8, cell_bytes = lanes * sizeof(float);
+      const Layer layer = MakeLayer(3, 1, 13, 0.4, /*seed=*/columns);
+      const PackedConv packed = PackFilters(
+          layer.filters, {false, false, false, 1, slice_channels, 3, {columns, lanes}});
+      Collected collected;
+      for (size_t s = 0; s < packed.slices.size(); ++s) {
+        const Stream& slice = packed.slices[s];
+        for (int f = 0; f < slice.groups(); ++f) {
+          EXPECT_EQ(slice.bias[f], layer.filters.bias[slice.filters[f]]);
+          size_t at = slice.record_begin[f];
+          for (; at < slice.record_begin[f + 1]; at += sizeof(PackedRecord)) {
+            const auto record = ReadAt<PackedRecord>(slice.records, at);
+            for (int t = 0; t < 4; ++t) {
+              EXPECT_EQ(record.offset[t] % cell_bytes, 0);
+              const int cell = record.offset[t] / cell_bytes, row = cell / columns;
+              const int tap = row % (kPackedPatternRows + 2) * 3 + cell % columns;
+              const uint32_t channel = static_cast<uint32_t>(s) * slice_channels +
+                                       row / (kPackedPatternRows + 2);
+              collected.Add(slice.filters[f], channel, tap, record.weights[t]);
+            }
+          }
+          EXPECT_EQ(at, slice.record_begin[f + 1]);
+        }
+      }
+      EXPECT_EQ(collected.weights, layer.weights);
+    }
+  }
+}
+
 TEST(PackFilters, SlicesHoldTheirChannels) {
   const Layer layer = MakeLayer(3, 1, 8, 0.5, 3);
   const PackedConv packed = PackFilters(layer.filters, {true, false, false, 1, 10, 1});

@@ -1,9 +1,0 @@
-#include "delegate/cpu/kernels/pattern_block.inl"
-
-#if defined(PCONV_HAS_PATTERN_KERNEL)
-namespace pconv::cpu::PCONV_ISA {
-
-void PatternBlock1x7(const ConvArgs& args, int x) { PatternBlock<1, 7>(args, x); }
-
-}  // namespace pconv::cpu::PCONV_ISA
-#endif
