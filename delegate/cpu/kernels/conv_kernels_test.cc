@@ -103,10 +103,9 @@ class ConvKernelTest : public KernelTest {
     args.group_end = groups_;
     args.channel_end = channels_;
     const size_t packed = sizeof(float) * lanes() * (kPackedPatternRows + 2) * PackedColumns(7);
-    scratch_ =
-        Floats((std::max({kernels().pattern_scratch, kernels().pair_scratch, packed}) * channels_ +
-                64) /
-               sizeof(float));
+    scratch_ = Floats(
+        (std::max({kernels().pattern_scratch, kernels().pair_scratch, packed}) * channels_ + 64) /
+        sizeof(float));
     args.scratch = scratch_.data();
     args.stream.filters = filters_.data();
     args.stream.bias = bias_.data();

@@ -4,20 +4,12 @@
 // is copied first, and all filters read the copy. One loop serves all patterns: a record says where
 // its taps begin, and every multiplication loads its input.
 #include "delegate/cpu/kernels/instruction_set.h"
+#include "delegate/cpu/kernels/multiply_memory.h"
 #include "delegate/cpu/kernels/vector.h"
 #include "delegate/cpu/kernels/window_prefetch.h"
 
 namespace pconv::cpu {
 namespace {
-
-// sum += x * w. In assembler, because compilers otherwise copy sums around.
-PCONV_INLINE void MultiplyAddMemory(Vec& sum, const Vec* x, Vec w) {
-#if defined(__FMA__)
-  asm("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(w), "m"(*x));
-#else
-  sum += *x * w;
-#endif
-}
 
 // Copies R x C vectors of every channel of the slice to rows of P vectors.
 template <int R, int C, int P>
@@ -102,8 +94,7 @@ __attribute__((noinline)) void PackedBlock(const ConvArgs& a, int x) {
       __builtin_prefetch(record + 1024);
       PCONV_UNROLL
       for (int t = 0; t < 4; ++t) {
-        const Vec* from = reinterpret_cast<const Vec*>(window + rec->offset[t]);
-        asm("" : "+r"(from));  // one register in every address instead of two
+        const Vec* const from = PinnedCell(window + rec->offset[t]);
         const Vec weight = Broadcast(rec->weights[t]);
         PCONV_UNROLL
         for (int r = 0; r < R; ++r) {

@@ -5,6 +5,7 @@
 #include "delegate/cpu/kernels/filter_pairs.inl"
 #include "delegate/cpu/kernels/instruction_set.h"
 #include "delegate/cpu/kernels/one_tap.h"
+#include "delegate/cpu/kernels/pointwise.inl"
 #include "delegate/cpu/kernels/vector.h"
 
 namespace pconv::cpu {
@@ -179,6 +180,10 @@ void ConvSingle(const ConvArgs& a) {
     }
   }
   if (a.stream.runs == nullptr && a.taps == 1) {  // one pattern
+    if constexpr (kRegisters == 16) {
+      if (unit) return ConvPointwise<1>(a);
+      if (a.input_column == 2 * kLanes) return ConvPointwise<2>(a);
+    }
     return unit                           ? ConvSingleOf<1, 1>(a)
            : a.input_column == 2 * kLanes ? ConvSingleOf<2, 1>(a)
                                           : ConvSingleOf<0, 1>(a);

@@ -30,10 +30,10 @@ size_t PackedPlaneBytes(const ConvChoice& choice, int lanes) {
 }
 
 size_t ScratchBytes(const KernelTable& kernels, const ConvChoice& choice) {
-  const size_t per_channel = choice.packed         ? PackedPlaneBytes(choice, kernels.lanes)
+  const size_t per_channel = choice.packed           ? PackedPlaneBytes(choice, kernels.lanes)
                              : choice.pattern_kernel ? kernels.pattern_scratch
-                             : choice.pairs        ? kernels.pair_scratch
-                                                   : 0;
+                             : choice.pairs          ? kernels.pair_scratch
+                                                     : 0;
   return per_channel * choice.slice_channels;
 }
 

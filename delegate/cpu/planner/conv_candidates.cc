@@ -18,8 +18,15 @@ struct Block {
   int rows, columns;
 };
 
-// What the kernel of single filters computes at a time.
-Block SingleFilterBlock(const Layout& output, int taps) {
+// Columns of as few blocks as can be, all about equal.
+int EvenColumns(const Layout& output) {
+  return CeilDiv(output.tile_w, CeilDiv(output.tile_w, kPatternColumns));
+}
+
+// What the kernel of single filters computes at a time. Without pairs, 1x1 layers have blocks of 14
+// outputs.
+Block SingleFilterBlock(const KernelTable& kernels, const Layout& output, int taps) {
+  if (taps == 1 && !kernels.filter_pairs) return {std::min(2, output.tile_h), EvenColumns(output)};
   if (output.tile_w % 7 == 0) return {1, 7};
   return {std::min(taps > 1 ? 4 : 2, output.tile_h), std::min(4, output.tile_w)};
 }
@@ -31,14 +38,11 @@ Block Float16PairBlock(const Layout& output, const KernelTable& kernels) {
   return {std::min(cells / columns, output.tile_h), columns};
 }
 
-bool PacksWindows(const KernelTable& kernels) {
-  return kernels.conv_packed_pattern_3x3 != nullptr;
-}
+bool PacksWindows(const KernelTable& kernels) { return kernels.conv_packed_pattern_3x3 != nullptr; }
 
 // Columns of the register blocks of 3x3 patterns, or of more than one.
 int PatternBlockColumns(const KernelTable& kernels, const Layout& output) {
-  if (!PacksWindows(kernels)) return output.tile_w;
-  return CeilDiv(output.tile_w, CeilDiv(output.tile_w, kPatternColumns));
+  return PacksWindows(kernels) ? EvenColumns(output) : output.tile_w;
 }
 
 // The most input channels of a slice of PackedRecords: offsets have 16 bits.
@@ -85,10 +89,11 @@ int SliceChannels(const ConvProblem& problem, Block block, int cache_bytes) {
 
 // For single filters: the first-level cache, up to twice as much where a slice of a 1x1 layer would
 // hold few kernels of a filter, because starting and ending one costs more than what misses then.
-// `cache_bytes`: of float32.
-int SingleFilterSlice(const ConvProblem& problem, Block block, int cache_bytes) {
+// Not without pairs: there, everything is read from that cache. `cache_bytes`: of float32.
+int SingleFilterSlice(const KernelTable& kernels, const ConvProblem& problem, Block block,
+                      int cache_bytes) {
   const int fit = SliceChannels(problem, block, cache_bytes);
-  if (problem.taps > 1 || problem.kernels_per_filter == 0) return fit;
+  if (problem.taps > 1 || problem.kernels_per_filter == 0 || !kernels.filter_pairs) return fit;
   const double wanted = kKernelsPerSlice * problem.in_channels / problem.kernels_per_filter;
   const double more = std::clamp(wanted / fit, 1.0, 2.0);
   return SliceChannels(problem, block, static_cast<int>(more * cache_bytes));
@@ -161,9 +166,10 @@ ConvChoice DefaultConvChoice(const KernelTable& kernels, const ConvProblem& prob
     choice.slice_channels = PatternSlice(kernels, problem, rows, kSecondLevelBytes);
   } else if (problem.group == 1) {
     const bool float16 = kernels.pair_scratch > 0 && InPairs(kernels, problem, choice);
-    block = float16 ? Float16PairBlock(output, kernels) : SingleFilterBlock(output, problem.taps);
-    choice.slice_channels =
-        SingleFilterSlice(problem, block, float16 ? 2 * kFirstLevelBytes : kFirstLevelBytes);
+    block = float16 ? Float16PairBlock(output, kernels)
+                    : SingleFilterBlock(kernels, output, problem.taps);
+    choice.slice_channels = SingleFilterSlice(kernels, problem, block,
+                                              float16 ? 2 * kFirstLevelBytes : kFirstLevelBytes);
   }
   choice.block_rows = block.rows;
   choice.block_columns = block.columns;
@@ -198,7 +204,8 @@ std::vector<ConvChoice> ConvCandidates(const KernelTable& kernels, const ConvPro
       }
     }
   }
-  std::vector<Block> blocks = {{output.tile_h, output.tile_w}};
+  std::vector<Block> blocks = {{output.tile_h, output.tile_w},
+                               {candidates[0].block_rows, candidates[0].block_columns}};
   for (const Block block : {Block{1, 7}, Block{2, 4}, Block{4, 4}, Block{1, output.tile_w}}) {
     if (block.rows <= output.tile_h && block.columns <= output.tile_w) blocks.push_back(block);
   }

@@ -36,7 +36,8 @@ TiledConv::TiledConv(const KernelTable& kernels, Convolution convolution, const 
   if (input != nullptr) input_.layout = *input;
   if (binding_.addend >= 0) addend_ = plan.buffers[binding_.addend];
   ResolveTaps();
-  if (choice_.pattern_kernel && !choice_.packed) pattern_numbers_ = PatternNumbers(weights_->patterns);
+  if (choice_.pattern_kernel && !choice_.packed)
+    pattern_numbers_ = PatternNumbers(weights_->patterns);
 }
 
 std::vector<int> TiledConv::Reads() const {

@@ -151,8 +151,8 @@ TEST(PackFilters, PackedRecordsDecodeToTheWeights) {
     for (const int slice_channels : {37, 10}) {
       const int lanes = 8, cell_bytes = lanes * sizeof(float);
       const Layer layer = MakeLayer(3, 1, 13, 0.4, /*seed=*/columns);
-      const PackedConv packed = PackFilters(
-          layer.filters, {false, false, false, 1, slice_channels, 3, {columns, lanes}});
+      const PackedConv packed =
+          PackFilters(layer.filters, {false, false, false, 1, slice_channels, 3, {columns, lanes}});
       Collected collected;
       for (size_t s = 0; s < packed.slices.size(); ++s) {
         const Stream& slice = packed.slices[s];
@@ -165,8 +165,8 @@ TEST(PackFilters, PackedRecordsDecodeToTheWeights) {
               EXPECT_EQ(record.offset[t] % cell_bytes, 0);
               const int cell = record.offset[t] / cell_bytes, row = cell / columns;
               const int tap = row % (kPackedPatternRows + 2) * 3 + cell % columns;
-              const uint32_t channel = static_cast<uint32_t>(s) * slice_channels +
-                                       row / (kPackedPatternRows + 2);
+              const uint32_t channel =
+                  static_cast<uint32_t>(s) * slice_channels + row / (kPackedPatternRows + 2);
               collected.Add(slice.filters[f], channel, tap, record.weights[t]);
             }
           }
