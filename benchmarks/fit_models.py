@@ -50,9 +50,8 @@ _FACTOR = 10.0  # largest distance
 _DIGITS = 3
 
 
-def fit(entries: Mapping[tuple[str, int], Mapping[str, Any]], target: str = "avx512") -> None:
+def fit(measured: Sequence[Mapping[str, Any]], target: str = "avx512") -> None:
     """Fits the figures of a target to measurements with one thread, and stores them."""
-    measured = [entry for (_, threads), entry in entries.items() if threads == 1]
     rows: list[Parts] = []
     times: list[float] = []
     for entry in measured:

@@ -17,19 +17,28 @@ _PACKAGE = Path(__file__).resolve().parents[1] / "pconv_tf"
 _SOURCES = ("config.py", "training")
 
 
-def twin_of(model: Model) -> Path:
-    """The dense twin of a network that the default configuration has pruned; made if it is new."""
+def twin_of(model: Model, filter_block: int = 1) -> Path:
+    """The dense twin of a network that the default configuration has pruned; made if it is new.
+
+    Args:
+        model: The network.
+        filter_block: So many neighbouring filters share their masks.
+    """
     name = re.sub("[^a-z0-9]+", "_", model.name)
-    path = cache_folder("models", _digest()) / f"{name}.tflite"
+    path = cache_folder("models", _digest()) / f"{name}_{filter_block}.tflite"
     if not path.is_file():
         from pconv_tf.conversion import convert_dense
 
-        write_atomically(path, convert_dense(pruned(model)))
+        write_atomically(path, convert_dense(pruned(model, filter_block)))
     return path
 
 
-def pruned(model: Model) -> Any:
+def pruned(model: Model, filter_block: int = 1) -> Any:
     """The Keras model with random weights, pruned at once with the default configuration.
+
+    Args:
+        model: The network.
+        filter_block: So many neighbouring filters share their masks.
 
     Kernels are as He et al. (2015) begin, and what pruning leaves is scaled up to the same energy:
     so activations keep their magnitude through deep networks, and an output means something.
@@ -51,7 +60,7 @@ def pruned(model: Model) -> Any:
             values = rng.standard_normal(weight.shape, np.float32) * np.sqrt(2 / fan_in)
             weight.assign(values.astype(np.float32))
             energies[weight.path] = np.square(values, dtype=np.float64).sum()
-    prune_one_shot(built, {})
+    prune_one_shot(built, {"filter_block": filter_block})
     for weight in built.weights:
         if weight.path in energies:
             values = np.asarray(weight)

@@ -1,13 +1,16 @@
 """Races networks that people bring against their dense twins, and writes docs/models.md.
 
-    python -m benchmarks.models                      # everything: some fifteen minutes
+    python -m benchmarks.models                      # one thread: some fifteen minutes
+    python -m benchmarks.models --num_threads=1,2 --filter_block=1,16 --resume  # everything
     python -m benchmarks.models --only=mobilenet     # those whose names match
     python -m benchmarks.models --fit                # fit the cost of networks, measure nothing
     python -m benchmarks.models --render             # only write the page anew
 
-Each network is pruned at once with the default configuration. Two conversions run by the delegate
-beside the dense twin in stock LiteRT: that of `convert` as it is, and that of all layers that gain
-alone, from which `--fit` fits network_costs.json. Outputs are checked before anything is timed.
+Each network is pruned at once with the default configuration, or with masks that so many
+neighbouring filters share (--filter_block), which other kernels in another layout compute. Two
+conversions run by the delegate beside the dense twin in stock LiteRT: that of `convert` as it is,
+and that of all layers that gain alone, from which `--fit` fits network_costs.json. Outputs are
+checked before anything is timed.
 Every measurement goes into a file of benchmarks/results/models/.
 """
 
@@ -15,13 +18,14 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import itertools
 import json
 import re
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks import stored
 from benchmarks.fit_models import fit
@@ -30,6 +34,7 @@ from benchmarks.model_networks import MODELS, Model
 from pconv_tf import __version__
 from pconv_tf.conversion.model_estimate import Parts, model_parts
 from pconv_tf.files import scratch_folder, write_atomically
+from pconv_tf.measuring.checkout import checkout_commit
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "benchmarks" / "results" / "models"
@@ -46,33 +51,67 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--only", default="", help="a regex: measure networks whose names match")
-    parser.add_argument("--num_threads", type=int, default=1, help="of every contender (1)")
+    parser.add_argument(
+        "--num_threads", type=_numbers, default=(1,), help="of every contender; or several: 1,2 (1)"
+    )
+    parser.add_argument(
+        "--filter_block", type=_numbers, default=(1,), help="of pruning; or several: 1,16 (1)"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="leave out what this commit has measured already"
+    )
     parser.add_argument("--num_runs", type=int, default=20, help="timed runs of each, at least")
     parser.add_argument("--fit", action="store_true", help="fit network_costs.json")
     parser.add_argument("--render", action="store_true", help="write the page only")
     args = parser.parse_args()
     if args.fit:
-        fit(read_all())
+        fit([e for case, e in read_all().items() if (case.threads, case.filter_block) == (1, 1)])
     elif not args.render:
-        for model in MODELS:
-            if re.search(args.only, model.name):
-                store(model, args.num_threads, measure(model, args.num_threads, args.num_runs))
+        done = read_all() if args.resume else {}
+        commit = checkout_commit()
+        for block, threads, model in itertools.product(args.filter_block, args.num_threads, MODELS):
+            case = Case(model.name, threads, block)
+            if not re.search(args.only, model.name) or done.get(case, {}).get("commit") == commit:
+                continue
+            store(case, {"commit": commit, **measure(model, threads, block, args.num_runs)})
     entries = read_all()
     write_atomically(DOCUMENT, document(entries))
-    slower = [name for (name, _), entry in entries.items() if speedup(entry, DEFAULT) < SLOWEST]
-    for name in slower:
-        print(f"{name}: slower than its dense twin", file=sys.stderr)
+    slower = [case for case, entry in entries.items() if speedup(entry, DEFAULT) < SLOWEST]
+    for case in slower:
+        print(
+            f"{case.model}, {case.threads} thread(s), filter block {case.filter_block}: "
+            "slower than its dense twin",
+            file=sys.stderr,
+        )
     return 1 if slower else 0
 
 
-def measure(model: Model, num_threads: int, num_runs: int) -> dict[str, Any]:
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in text.split(","))
+
+
+class Case(NamedTuple):
+    """What is measured at once.
+
+    Attributes:
+        model: the network's name.
+        threads: of every contender.
+        filter_block: so many neighbouring filters share their masks.
+    """
+
+    model: str
+    threads: int
+    filter_block: int
+
+
+def measure(model: Model, num_threads: int, filter_block: int, num_runs: int) -> dict[str, Any]:
     """Races one network; what it returns is stored."""
     from pconv_tf.comparing.comparison import run_comparison
     from pconv_tf.measuring.contender import LITERT, Contender
     from pconv_tf.measuring.inputs import inputs_of
     from pconv_tf.runtime.delegate import delegate_path
 
-    twin = twin_of(model)
+    twin = twin_of(model, filter_block)
     raced, parts, shares = conversions(twin.read_bytes())
     subject: dict[str, Any] = {"shares": shares, "parts": parts}
     with scratch_folder() as folder:
@@ -110,7 +149,7 @@ def measure(model: Model, num_threads: int, num_runs: int) -> dict[str, Any]:
     if same and DEFAULT in rows:
         entry["contenders"] += ({**rows[DEFAULT], "name": ALONE},)
     print(
-        model.name,
+        f"{model.name}, {num_threads} thread(s), filter block {filter_block}:",
         *(f"{row['name']} {row['speedup']:.2f}x" for row in entry["contenders"][1:]),
         *entry["failed"].items(),
         *entry["warnings"],
@@ -192,7 +231,7 @@ def _shares(parts: Parts, costs: Mapping[str, float]) -> str:
     )
 
 
-Entries = dict[tuple[str, int], dict[str, Any]]
+Entries = dict[Case, dict[str, Any]]
 
 
 def read_all() -> Entries:
@@ -200,18 +239,21 @@ def read_all() -> Entries:
     entries = {}
     for path in FOLDER.glob("*.json"):
         entry = json.loads(path.read_text())
-        entries[entry.pop("model"), entry["num_threads"]] = entry
+        case = Case(entry.pop("model"), entry["num_threads"], entry.pop("filter_block"))
+        entries[case] = entry
     order = {model.name: place for place, model in enumerate(MODELS)}
-    known = [key for key in entries if key[0] in order]
-    return {key: entries[key] for key in sorted(known, key=lambda key: (order[key[0]], key[1]))}
+    known = [case for case in entries if case.model in order]
+    known.sort(key=lambda case: (case.filter_block, order[case.model], case.threads))
+    return {case: entries[case] for case in known}
 
 
-def store(model: Model, num_threads: int, entry: dict[str, Any]) -> None:
+def store(case: Case, entry: dict[str, Any]) -> None:
     """Stores one measurement in place of an older one."""
     FOLDER.mkdir(exist_ok=True, parents=True)
-    name = re.sub("[^a-z0-9]+", "_", model.name)
-    text = stored.entry_text({"model": model.name, **entry})
-    write_atomically(FOLDER / f"{name}_{num_threads}.json", text)
+    name = re.sub("[^a-z0-9]+", "_", case.model)
+    facts = {"model": case.model, "filter_block": case.filter_block}
+    text = stored.entry_text({**facts, **entry})
+    write_atomically(FOLDER / f"{name}_{case.threads}_{case.filter_block}.json", text)
 
 
 def speedup(entry: dict[str, Any], name: str) -> float:
@@ -243,15 +285,24 @@ def document(entries: Entries) -> str:
         "where it exceeds 10 %, the machine was not quiet, and ratios are rough.",
         "",
         _machines(entries),
-        "",
-        "| network | threads | PConv2D | dense ms | default | all layers | expected | spread | why "
-        "|",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---|",
     ]
-    lines += [_row(name, threads, entry) for (name, threads), entry in entries.items()]
+    for block in sorted({case.filter_block for case in entries}):
+        title = "Masks of their own" if block == 1 else f"Masks that {block} filters share"
+        lines += [
+            "",
+            f"## {title} (`filter_block` {block})",
+            "",
+            "| network | threads | PConv2D | dense ms | default | all layers | expected | spread | "
+            "why |",
+            "|---|---:|---:|---:|---:|---:|---:|---:|---|",
+        ]
+        lines += [
+            _row(case, entry) for case, entry in entries.items() if case.filter_block == block
+        ]
     failed = [
-        f"- {name}, {threads} thread(s), {which}: {why.splitlines()[0]}"
-        for (name, threads), entry in entries.items()
+        f"- {case.model}, {case.threads} thread(s), filter block {case.filter_block}, {which}: "
+        f"{why.splitlines()[0]}"
+        for case, entry in entries.items()
         for which, why in entry["failed"].items()
     ]
     if failed:
@@ -267,13 +318,13 @@ def _machines(entries: Entries) -> str:
     return "; ".join(sorted(found)) + "."
 
 
-def _row(name: str, threads: int, entry: dict[str, Any]) -> str:
+def _row(case: Case, entry: dict[str, Any]) -> str:
     base = next(row for row in entry["contenders"] if row["name"] == BASELINE)
     facts = entry["subject"][DEFAULT]
     spread = max(row["spread"] for row in entry["contenders"])
     cells = [
-        name,
-        str(threads),
+        case.model,
+        str(case.threads),
         f"{facts['layers']} of {facts['of']}",
         f"{base['latency_ms']['median']:.3f}",
         *(_cell(entry, which) for which in (DEFAULT, ALONE)),

@@ -99,8 +99,8 @@ def test_fitted_figures_are_stored(monkeypatch, tmp_path, rng):
     path.write_text(fit_models.COSTS_FILE.read_text())
     monkeypatch.setattr(fit_models, "COSTS_FILE", path)
     rows, times = networks(rng, {**ROUGH, "pruned.spatial": 0.02})
-    entries = {
-        (f"net{number}", 1): {
+    entries = [
+        {
             "date": "2026-01-02",
             "machine": {"cpu": "Test CPU"},
             "subject": {"parts": {"alone": parts}},
@@ -109,8 +109,8 @@ def test_fitted_figures_are_stored(monkeypatch, tmp_path, rng):
                 {"name": "default", "latency_ms": {"median": 1.0}},
             ],
         }
-        for number, (parts, time) in enumerate(zip(rows, times, strict=True))
-    }
+        for parts, time in zip(rows, times, strict=True)
+    ]
     before = read_targets(json.loads(path.read_text()))
     fit_models.fit(entries)
     after = read_targets(json.loads(path.read_text()))

@@ -29,8 +29,9 @@ def outputs(path, delegate):
         for m in MODELS
     ],
 )
-def test_conversions_compute_what_the_twin_does(model: Model, delegate, tmp_path):
-    twin = convert_dense(pruned(model))
+@pytest.mark.parametrize("filter_block", [1, 16])
+def test_conversions_compute_what_the_twin_does(model: Model, filter_block, delegate, tmp_path):
+    twin = convert_dense(pruned(model, filter_block))
     raced, _, _ = models.conversions(twin)
     (tmp_path / "twin.tflite").write_bytes(twin)
     expected = outputs(tmp_path / "twin.tflite", None)
@@ -104,11 +105,42 @@ def test_a_run_is_stored_and_shown(folder, monkeypatch, capsys):
     assert not capsys.readouterr().err
 
 
+def test_threads_and_filter_blocks_are_measured_once_for_each_commit(folder, monkeypatch):
+    measured = []
+
+    def measure(model, threads, block, runs):
+        measured.append((model.name, threads, block))
+        return {**entry(2.0, 2.0), "num_threads": threads}
+
+    monkeypatch.setattr(models, "MODELS", MODELS[:1])
+    monkeypatch.setattr(models, "measure", measure)
+    monkeypatch.setattr(models, "checkout_commit", lambda: "first")
+    flags = ("--num_threads=1,2", "--filter_block=1,16", "--resume")
+    name = MODELS[0].name
+    assert run(monkeypatch, "--num_threads=2") == 0
+    assert run(monkeypatch, *flags) == 0
+    assert measured == [(name, 2, 1), (name, 1, 1), (name, 1, 16), (name, 2, 16)]
+    assert run(monkeypatch, *flags) == 0
+    assert len(measured) == 4
+    lines = models.DOCUMENT.read_text().splitlines()
+    titles = [line for line in lines if line.startswith("## ")]
+    assert titles == [
+        "## Masks of their own (`filter_block` 1)",
+        "## Masks that 16 filters share (`filter_block` 16)",
+    ]
+    assert sum(line.startswith(f"| {name}") for line in lines) == 4
+    monkeypatch.setattr(models, "checkout_commit", lambda: "second")
+    assert run(monkeypatch, *flags) == 0
+    assert len(measured) == 8
+
+
 def test_a_slower_network_is_an_error(folder, monkeypatch, capsys):
     monkeypatch.setattr(models, "MODELS", MODELS[:1])
     monkeypatch.setattr(models, "measure", lambda *args: entry(0.96, 0.96))
     assert run(monkeypatch) == 1
-    assert capsys.readouterr().err == f"{MODELS[0].name}: slower than its dense twin\n"
+    assert capsys.readouterr().err == (
+        f"{MODELS[0].name}, 1 thread(s), filter block 1: slower than its dense twin\n"
+    )
 
 
 def test_wrong_output_is_an_error(folder, monkeypatch):
@@ -117,7 +149,10 @@ def test_wrong_output_is_an_error(folder, monkeypatch):
     monkeypatch.setattr(models, "measure", lambda *args: wrong)
     assert run(monkeypatch) == 1
     text = models.DOCUMENT.read_text()
-    assert f"- {MODELS[0].name}, 1 thread(s), default: wrong output: it differs\n" in text
+    assert (
+        f"- {MODELS[0].name}, 1 thread(s), filter block 1, default: wrong output: it differs\n"
+        in text
+    )
 
 
 def test_names_of_networks_are_distinct():
