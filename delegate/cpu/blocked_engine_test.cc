@@ -214,6 +214,67 @@ TEST(BlockedPlan, EveryOtherOperation) {
   }
 }
 
+TEST(BlockedPlan, EveryUnary) {
+  for (int kind = 0; kind <= static_cast<int>(UnaryKind::kLeakyRelu); ++kind) {
+    for (int threads = 1; threads <= 3; ++threads) {
+      GraphBuilder builder(Seed() + kind * 10 + threads);
+      RandomLayerSpec spec = Shared(3, 21);
+      spec.activation = Activation::kNone;
+      int x = builder.PConv2D(builder.Input({threads, 9, 7, 20}), spec);
+      x = builder.Add({.op = UnaryNode{static_cast<UnaryKind>(kind), 0.3f}}, {x});
+      builder.Output(x);
+      // What lies around the image, and beyond its channels, must be zero for what follows.
+      builder.Output(builder.PConv2D(x, Shared(3, 17)));
+      builder.Output(builder.Add({.op = GlobalMeanNode{}}, {x}));
+      Check(&builder, threads, 3);
+    }
+  }
+}
+
+TEST(BlockedPlan, EveryBinary) {
+  for (const BinaryKind kind : {BinaryKind::kAdd, BinaryKind::kSub, BinaryKind::kMul}) {
+    for (const bool swap : {false, true}) {
+      for (const bool constant : {false, true}) {
+        for (const Shape& other : std::vector<Shape>{{1, 1, 1, 21}, {2, 1, 1, 21}, {21}, {1}}) {
+          SCOPED_TRACE(std::to_string(other.size()) + " dimensions");
+          GraphBuilder builder(Seed() + swap);
+          RandomLayerSpec spec = Shared(3, 21);
+          spec.activation = Activation::kNone;
+          const int a = builder.PConv2D(builder.Input({2, 9, 7, 20}), spec);
+          const int b = constant ? builder.Constant(other) : builder.Input(other);
+          BinaryNode op;
+          op.kind = kind;
+          op.activation = swap ? Activation::kNone : Activation::kRelu6;
+          const int x =
+              builder.Add({.op = op}, swap ? std::vector<int>{b, a} : std::vector<int>{a, b});
+          builder.Output(x);
+          builder.Output(builder.PConv2D(x, Shared(3, 17)));
+          builder.Output(
+              builder.Add({.op = op}, swap ? std::vector<int>{x, a} : std::vector<int>{a, x}));
+          Check(&builder, 2, 4);
+        }
+      }
+    }
+  }
+}
+
+// As in MobileNetV3: the gate of an image is made of its mean.
+TEST(BlockedPlan, SqueezeAndExcite) {
+  for (int threads = 1; threads <= 3; ++threads) {
+    GraphBuilder builder(Seed() + threads);
+    const int x = builder.PConv2D(builder.Input({2, 9, 7, 20}), Shared(3, 40));
+    const int mean = builder.Add({.op = GlobalMeanNode{true}}, {x});
+    const int squeezed = builder.PConv2D(mean, Shared(1, 10));
+    RandomLayerSpec excite = Shared(1, 40);
+    excite.activation = Activation::kNone;
+    const int gate =
+        builder.Add({.op = UnaryNode{UnaryKind::kLogistic}}, {builder.PConv2D(squeezed, excite)});
+    const int product = builder.Add({.op = BinaryNode{BinaryKind::kMul}}, {x, gate});
+    builder.Output(builder.PConv2D(product, Shared(1, 24)));
+    Check(&builder, threads, 4);
+  }
+}
+
 TEST(BlockedPlan, FullyConnectedFromTheFile) {
   for (const WeightType type : {WeightType::kFloat32, WeightType::kFloat16, WeightType::kInt8}) {
     GraphBuilder builder(Seed());

@@ -9,13 +9,22 @@ namespace pconv::cpu {
 namespace {
 
 struct AddOp {
-  PCONV_INLINE float Do(float a, float b) { return a + b; }
+  template <typename T>
+  PCONV_INLINE T Do(T a, T b) {
+    return a + b;
+  }
 };
 struct SubOp {
-  PCONV_INLINE float Do(float a, float b) { return a - b; }
+  template <typename T>
+  PCONV_INLINE T Do(T a, T b) {
+    return a - b;
+  }
 };
 struct MulOp {
-  PCONV_INLINE float Do(float a, float b) { return a * b; }
+  template <typename T>
+  PCONV_INLINE T Do(T a, T b) {
+    return a * b;
+  }
 };
 
 template <typename Op, bool kSwap>
@@ -23,14 +32,21 @@ void BinaryRows(const BinaryArgs& args) {
   for (int p = 0; p < args.planes; ++p) {
     for (int r = 0; r < args.rows; ++r) {
       const float* a = args.a + p * args.a_plane + r * args.a_row;
-      const float* b = args.b + p * args.b_plane + (args.b_per_plane ? 0 : r * args.b_row);
+      const float* b = args.b + p * args.b_plane;
       float* out = args.output + p * args.output_plane + r * args.output_row;
-      if (args.b_per_plane) {
+      if (args.b_is == BinaryOperand::kPlaneVector) {
+        const Vec y = LoadUnaligned(b), lo = Broadcast(args.lo), hi = Broadcast(args.hi);
+        for (size_t i = 0; i < args.row_floats; i += kLanes) {
+          const Vec x = LoadUnaligned(a + i);
+          StoreUnaligned(out + i, Clamp(kSwap ? Op::Do(y, x) : Op::Do(x, y), lo, hi));
+        }
+      } else if (args.b_is == BinaryOperand::kPlaneValue) {
         const float y = *b;
         for (size_t i = 0; i < args.row_floats; ++i) {
           out[i] = Clamp(kSwap ? Op::Do(y, a[i]) : Op::Do(a[i], y), args.lo, args.hi);
         }
       } else {
+        b += r * args.b_row;
         for (size_t i = 0; i < args.row_floats; ++i) {
           out[i] = Clamp(kSwap ? Op::Do(b[i], a[i]) : Op::Do(a[i], b[i]), args.lo, args.hi);
         }

@@ -15,8 +15,10 @@
 #include "delegate/cpu/kernels/interleave.inl"
 #include "delegate/cpu/kernels/mean.inl"
 #include "delegate/cpu/kernels/pool.inl"
+#include "delegate/cpu/kernels/softmax.inl"
 #include "delegate/cpu/kernels/sparse_gemv.inl"
 #include "delegate/cpu/kernels/to_nhwc.inl"
+#include "delegate/cpu/kernels/unary.inl"
 #include "delegate/cpu/kernels/vector.h"
 
 // Kernels that not every instruction set has.
@@ -38,8 +40,6 @@ constexpr BlockedKernelTable MakeBlockedTable() {
   table.conv = BlockedConv;
   table.depthwise = BlockedDepthwise;
   table.pool = BlockedPool;
-  table.add = BlockedAdd;
-  table.activate = BlockedActivate;
   table.concat = BlockedConcat;
   table.global_mean = BlockedGlobalMean;
   table.sparse_fc = BlockedSparseFullyConnected;
@@ -88,6 +88,12 @@ constexpr KernelTable MakeTable() {
   table.add = Binary<AddOp>;
   table.sub = Binary<SubOp>;
   table.mul = Binary<MulOp>;
+  table.clamp = Unary<ClampOp>;
+  table.leaky_relu = Unary<LeakyReluOp>;
+  table.hard_swish = Unary<HardSwishOp>;
+  table.logistic = Unary<LogisticOp>;
+  table.tanh = Unary<TanhOp>;
+  table.softmax = Softmax;
   table.border = Border;
   table.gather = Gather;
   table.interleave = Interleave;

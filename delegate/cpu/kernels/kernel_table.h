@@ -227,19 +227,46 @@ struct PoolArgs {
 };
 using PoolKernel = void (*)(const PoolArgs& args);
 
-// An operation on two operands, element by element over `planes` x `rows` x `row_floats`. The
-// second operand may be one float per plane.
+// What the second operand of an operation is: as many values as the first, or for each plane one
+// value, or one vector, which applies to every vector of the plane.
+enum class BinaryOperand { kImage, kPlaneValue, kPlaneVector };
+
+// An operation on two operands, element by element over `planes` x `rows` x `row_floats`.
 struct BinaryArgs {
   const float *a, *b;
   float* output;
   size_t a_plane, a_row, b_plane, b_row, output_plane, output_row;
-  bool b_per_plane;  // b[plane * b_plane] applies to the whole plane
-  bool swap;         // computes b op a
+  BinaryOperand b_is;
+  bool swap;  // computes b op a
   float lo, hi;
   int planes, rows;
-  size_t row_floats;
+  size_t row_floats;  // a multiple of the lanes where `b` is a vector
 };
 using BinaryKernel = void (*)(const BinaryArgs& args);
+
+// A function of single values, over `planes` x `rows` x `row_floats`, which need not be a multiple
+// of the lanes. NaN gives NaN.
+struct UnaryArgs {
+  const float* input;
+  size_t input_plane, input_row;
+  float* output;
+  size_t output_plane, output_row;
+  int planes, rows;
+  size_t row_floats;
+  float lo, hi;  // what `clamp` clamps to
+  float alpha;   // the slope of `leaky_relu` below 0
+};
+using UnaryKernel = void (*)(const UnaryArgs& args);
+
+// Rows of `columns` values: exp(beta * x) over the row's sum of these.
+struct SoftmaxArgs {
+  const float* input;
+  float* output;
+  size_t columns;
+  float beta;
+  int row_begin, row_end;
+};
+using SoftmaxKernel = void (*)(const SoftmaxArgs& args);
 
 // What is left to do in a plane of which only the tile was written (BorderTable in layout.h): clear
 // lanes of a cell, permute a cell into the halo, gather a cell of the halo from anywhere. Cells are
@@ -362,6 +389,8 @@ struct KernelTable {
   DepthwiseKernel depthwise;
   PoolKernel max_pool, sum_pool;
   BinaryKernel add, sub, mul;
+  UnaryKernel clamp, leaky_relu, hard_swish, logistic, tanh;
+  SoftmaxKernel softmax;
   BorderKernel border;
   GatherKernel gather;
   InterleaveKernel interleave;

@@ -64,7 +64,7 @@ TEST_P(PlaneKernelTest, Binary) {
     args.output = output.floats.data();
     args.a_plane = args.b_plane = args.output_plane = a.plane;
     args.a_row = args.b_row = args.output_row = a.row;
-    args.b_per_plane = Coin();
+    args.b_is = static_cast<BinaryOperand>(Draw(0, 2));
     args.swap = Coin();
     DrawRange(&args.lo, &args.hi);
     args.planes = planes;
@@ -75,7 +75,9 @@ TEST_P(PlaneKernelTest, Binary) {
       for (int y = 0; y < rows; ++y) {
         for (int j = 0; j < columns * lanes(); ++j) {
           double x = *(a.Cell(p, y, 0) + j);
-          double z = args.b_per_plane ? *b.Cell(p, 0, 0) : *(b.Cell(p, y, 0) + j);
+          double z = args.b_is == BinaryOperand::kPlaneValue    ? *b.Cell(p, 0, 0)
+                     : args.b_is == BinaryOperand::kPlaneVector ? *(b.Cell(p, 0, 0) + j % lanes())
+                                                                : *(b.Cell(p, y, 0) + j);
           if (args.swap) std::swap(x, z);
           const double result = i % 3 == 0 ? x + z : i % 3 == 1 ? x - z : x * z;
           ExpectNear(Clamped(result, args), *(output.Cell(p, y, 0) + j), 1);

@@ -1,5 +1,4 @@
 // Steps that take elements as they lie.
-#include <optional>
 #include <vector>
 
 #include "delegate/cpu/planner/step_builder.h"
@@ -16,27 +15,18 @@ std::vector<Shape> InputShapes(const BuildContext& context, const Task& task) {
   return shapes;
 }
 
-std::unique_ptr<Step> MakeTiledBinary(const BuildContext& context, const PlannedStep& step,
-                                      const BinaryNode& node) {
-  const Task& task = context.TaskOf(step);
+BinaryOperands OperandsOf(const BuildContext& context, const PlannedStep& step) {
   const TaskDecision& decision = context.DecisionOf(step);
   const int image = decision.swaps_operands ? 1 : 0, other = 1 - image;
-  TiledBinaryStep::Operands operands{step.reads[image], step.reads[other]};
+  BinaryOperands operands{step.reads[image], step.reads[other]};
   operands.swap = decision.swaps_operands;
   operands.per_channel = decision.is_per_channel;
   if (operands.per_channel) {
-    const Shape& b = context.ShapeOf(task.inputs[other]);
+    const Shape& b = context.ShapeOf(context.TaskOf(step).inputs[other]);
     operands.b_channels = b.empty() ? 1 : b.back();
     operands.b_images = b.size() == 4 ? b[0] : 1;
   }
-  return std::make_unique<TiledBinaryStep>(context.input.kernels, node, context.plan, operands,
-                                           step.writes);
-}
-
-std::unique_ptr<Step> MakeBlockedElementwise(const BuildContext& context, const PlannedStep& step,
-                                             Activation activation) {
-  return std::make_unique<BlockedElementwiseStep>(
-      context.input.blocked_kernels, RangeOf(activation), context.plan, step.reads, step.writes);
+  return operands;
 }
 
 }  // namespace
@@ -47,16 +37,20 @@ Status BuildTask(const BuildContext& context, const PlannedStep& step, const Bin
   switch (context.DecisionOf(step).family) {
     case Family::kNhwc:
       *built = {std::make_unique<BinaryStep>(
-                    node, context.ShapeOf(task.inputs[0]), context.ShapeOf(task.inputs[1]),
-                    context.ShapeOf(task.output), step.reads[0], step.reads[1], step.writes),
+                    context.input.kernels, node, context.ShapeOf(task.inputs[0]),
+                    context.ShapeOf(task.inputs[1]), context.ShapeOf(task.output), step.reads[0],
+                    step.reads[1], step.writes),
                 "nhwc"};
       return Status::Ok();
     case Family::kLaneTiled:
-      *built = {MakeTiledBinary(context, step, node), context.LaneTiled()};
+      *built = {std::make_unique<TiledBinaryStep>(context.input.kernels, node, context.plan,
+                                                  OperandsOf(context, step), step.writes),
+                context.LaneTiled()};
       return Status::Ok();
     case Family::kBlocked:
-      if (node.kind != BinaryKind::kAdd) break;
-      *built = {MakeBlockedElementwise(context, step, task.activation), context.Blocked()};
+      *built = {std::make_unique<BlockedBinaryStep>(context.input.kernels, node, context.plan,
+                                                    OperandsOf(context, step), step.writes),
+                context.Blocked()};
       return Status::Ok();
     case Family::kFullyConnected:
       break;
@@ -68,7 +62,8 @@ Status BuildTask(const BuildContext& context, const PlannedStep& step, const Una
                  BuiltStep* built) {
   switch (context.DecisionOf(step).family) {
     case Family::kNhwc:
-      *built = {std::make_unique<UnaryStep>(node, context.plan, step.reads[0], step.writes),
+      *built = {std::make_unique<UnaryStep>(context.input.kernels, node, context.plan,
+                                            step.reads[0], step.writes),
                 "nhwc"};
       return Status::Ok();
     case Family::kLaneTiled:
@@ -77,11 +72,10 @@ Status BuildTask(const BuildContext& context, const PlannedStep& step, const Una
                 context.LaneTiled()};
       return Status::Ok();
     case Family::kBlocked:
-      if (const std::optional<Activation> clamp = ClampOf(node.kind)) {
-        *built = {MakeBlockedElementwise(context, step, *clamp), context.Blocked()};
-        return Status::Ok();
-      }
-      break;
+      *built = {std::make_unique<BlockedUnaryStep>(UnaryFunction(context.input.kernels, node),
+                                                   context.plan, step.reads[0], step.writes),
+                context.Blocked()};
+      return Status::Ok();
     case Family::kFullyConnected:
       break;
   }
@@ -94,9 +88,9 @@ Status BuildTask(const BuildContext& context, const PlannedStep& step, const Con
   const Task& task = context.TaskOf(step);
   switch (context.DecisionOf(step).family) {
     case Family::kNhwc:
-      *built = {
-          std::make_unique<ConcatStep>(node, InputShapes(context, task), step.reads, step.writes),
-          "nhwc"};
+      *built = {std::make_unique<ConcatStep>(input.kernels, node, InputShapes(context, task),
+                                             step.reads, step.writes),
+                "nhwc"};
       return Status::Ok();
     case Family::kLaneTiled:
       *built = {std::make_unique<TiledConcatStep>(input.kernels, RangeOf(task.activation),
@@ -124,7 +118,8 @@ Status BuildTask(const BuildContext& context, const PlannedStep& step, const Res
 Status BuildTask(const BuildContext& context, const PlannedStep& step, const SoftmaxNode& node,
                  BuiltStep* built) {
   if (context.DecisionOf(step).family != Family::kNhwc) return context.NotComputed(step);
-  *built = {std::make_unique<SoftmaxStep>(node.beta, context.ShapeOf(context.TaskOf(step).output),
+  *built = {std::make_unique<SoftmaxStep>(context.input.kernels, node.beta,
+                                          context.ShapeOf(context.TaskOf(step).output),
                                           step.reads[0], step.writes),
             "nhwc"};
   return Status::Ok();

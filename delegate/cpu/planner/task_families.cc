@@ -85,14 +85,17 @@ Family BlockedFamily(const Graph& graph, const Task& task, Family family,
   const auto shape_of = [&](int value) -> const Shape& { return graph.values[value].shape; };
   const auto is_blocked = [&](int value) { return home[value].kind == LayoutKind::kBlocked; };
   const bool image = shape_of(task.output).size() == 4;
-  if (const auto* op = std::get_if<BinaryNode>(&node.op)) {
-    const bool sum = op->kind == BinaryKind::kAdd && image &&
-                     shape_of(task.inputs[0]) == shape_of(task.inputs[1]) &&
-                     is_blocked(task.inputs[0]) && is_blocked(task.inputs[1]);
-    return sum ? Family::kBlocked : Family::kNhwc;
+  if (std::holds_alternative<BinaryNode>(node.op)) {
+    for (int i = 0; i < 2; ++i) {
+      const int a = task.inputs[i], b = task.inputs[1 - i];
+      if (!is_blocked(a) || shape_of(a) != shape_of(task.output)) continue;
+      const bool same = is_blocked(b) && shape_of(b) == shape_of(a);
+      if (same || IsPerChannel(shape_of(b), home[b], shape_of(a))) return Family::kBlocked;
+    }
+    return Family::kNhwc;
   }
-  if (const auto* op = std::get_if<UnaryNode>(&node.op)) {
-    return ClampOf(op->kind) && is_blocked(task.inputs[0]) ? Family::kBlocked : Family::kNhwc;
+  if (std::holds_alternative<UnaryNode>(node.op)) {
+    return is_blocked(task.inputs[0]) ? Family::kBlocked : Family::kNhwc;
   }
   if (const auto* op = std::get_if<ConcatNode>(&node.op)) {
     const bool blocked =
@@ -131,7 +134,7 @@ Family FamilyOf(const Graph& graph, const Task& task, Family images,
 }
 
 bool IsPerChannel(const Shape& shape, const Layout& home, const Shape& output) {
-  if (home.kind == LayoutKind::kLaneTiled) return false;
+  if (home.kind != LayoutKind::kNhwc) return false;
   const size_t elements = Elements(shape);
   if (elements == 1) return true;
   if (shape.empty() || shape.back() != output[3]) return false;

@@ -67,11 +67,14 @@ class TaskPlanner {
   void Decide(const Task& task, TaskDecision* decision) const {
     decision->reads.resize(task.inputs.size());
     decision->algorithm = AlgorithmOf(task, decision->family);
+    const bool image =
+        decision->family == Family::kBlocked || decision->family == Family::kLaneTiled;
+    if (!image) return;
+    if (std::holds_alternative<BinaryNode>(MainNode(task).op)) return DecideBinary(task, decision);
     if (decision->family == Family::kBlocked) {
       for (size_t i = 0; i < task.inputs.size(); ++i) decision->reads[i] = NeededBlocked(task, i);
     }
     if (decision->family != Family::kLaneTiled) return;
-    if (std::holds_alternative<BinaryNode>(MainNode(task).op)) return DecideBinary(task, decision);
     for (size_t i = 0; i < task.inputs.size(); ++i) {
       decision->reads[i] = Needed(task, decision->algorithm, task.inputs[i]);
     }
@@ -80,13 +83,16 @@ class TaskPlanner {
 
   void DecideBinary(const Task& task, TaskDecision* decision) const {
     const Shape& shape = ShapeOf(task.output);
-    const Layout tiles = WithoutHalo(HomeOf(task.output));
-    decision->swaps_operands = !(IsTiled(task.inputs[0]) && ShapeOf(task.inputs[0]) == shape);
+    const bool blocked = decision->family == Family::kBlocked;
+    const Layout layout =
+        blocked ? BlockedLayout(blocked_kernels_.lanes, 0) : WithoutHalo(HomeOf(task.output));
+    decision->swaps_operands =
+        HomeOf(task.inputs[0]).kind != layout.kind || ShapeOf(task.inputs[0]) != shape;
     const int image = decision->swaps_operands ? 1 : 0, other = 1 - image;
     const int operand = task.inputs[other];
     decision->is_per_channel = IsPerChannel(ShapeOf(operand), HomeOf(operand), shape);
-    decision->reads[image] = tiles;
-    if (!decision->is_per_channel) decision->reads[other] = tiles;
+    decision->reads[image] = layout;
+    if (!decision->is_per_channel) decision->reads[other] = layout;
   }
 
   ConvAlgorithm AlgorithmOf(const Task& task, Family family) const {

@@ -35,6 +35,8 @@ Range RowsUnder(const Window& window, int height, Range rows) {
 
 namespace {
 
+constexpr int kMaxLanes = 16;
+
 Range ShareOf(int count, int thread, int num_threads) {
   return {ShareBegin(count, thread, num_threads), ShareBegin(count, thread + 1, num_threads)};
 }
@@ -62,6 +64,28 @@ void ForBlockRows(const Buffer& output, const RunContext& context, int index, co
       if (rows.begin < rows.end) fn(n, out, rows);
     }
   });
+}
+
+// Calls fn(block, rows) for every block of the image that has rows among `block_rows`.
+template <typename Fn>
+void ForBlocks(const Tensor& image, Range block_rows, const Fn& fn) {
+  for (int row = block_rows.begin; row < block_rows.end;) {
+    const int block = row / image.height, begin = row % image.height;
+    const int end = std::min(image.height, begin + block_rows.end - row);
+    fn(block, Range{begin, end});
+    row += end - begin;
+  }
+}
+
+// Of the last block, what lies beyond the image's channels (BlockedTensor).
+void ZeroLanesBeyond(const Tensor& image, int block, Range rows) {
+  const int left = image.channels - block * image.lanes;
+  for (int y = rows.begin; left < image.lanes && y < rows.end; ++y) {
+    float* pixel = image.At(block, y, 0);
+    for (int x = 0; x < image.width; ++x, pixel += image.lanes) {
+      std::fill(pixel + left, pixel + image.lanes, 0.0f);
+    }
+  }
 }
 
 // Cuts items of the given weights into contiguous ranges of about equal weight.
@@ -310,23 +334,81 @@ void BlockedPoolStep::RunBlockRows(const blocked::Windowed& job, Range block_row
 
 // ---- The rest ----------------------------------------------------------------------------------
 
-BlockedElementwiseStep::BlockedElementwiseStep(const blocked::Kernels& kernels,
-                                               ActivationRange range, const Plan& plan,
-                                               const std::vector<int>& inputs, int output)
-    : kernels_(kernels), range_(range), output_(plan.buffers[output]) {
-  for (const int input : inputs) inputs_.push_back(plan.buffers[input]);
-  reads = inputs;
+BlockedUnaryStep::BlockedUnaryStep(const UnaryFunction& function, const Plan& plan, int input,
+                                   int output)
+    : function_(function), input_(plan.buffers[input]), output_(plan.buffers[output]) {
+  reads = {input};
   writes = output;
 }
 
-void BlockedElementwiseStep::Run(const RunContext& context) const {
-  ForBlockRows(output_, context, writes, [&](int n, const Tensor& out, Range rows) {
-    const Tensor a = ViewOf(inputs_[0], context, reads[0], n);
-    if (inputs_.size() == 1) {
-      kernels_.activate(a, out, range_, rows);
-    } else {
-      kernels_.add(a, ViewOf(inputs_[1], context, reads[1], n), out, range_, rows);
-    }
+void BlockedUnaryStep::Run(const RunContext& context) const {
+  ForBlockRows(output_, context, writes, [&](int n, const Tensor& out, Range block_rows) {
+    const Tensor in = ViewOf(input_, context, reads[0], n);
+    UnaryArgs args = function_.args();
+    args.input_row = in.row();
+    args.output_row = out.row();
+    args.planes = 1;
+    args.row_floats = static_cast<size_t>(out.width) * out.lanes;
+    ForBlocks(out, block_rows, [&](int block, Range rows) {
+      args.input = in.At(block, rows.begin, 0);
+      args.output = out.At(block, rows.begin, 0);
+      args.rows = rows.end - rows.begin;
+      function_(args);
+      if (!function_.keeps_zero()) ZeroLanesBeyond(out, block, rows);
+    });
+  });
+}
+
+BlockedBinaryStep::BlockedBinaryStep(const KernelTable& kernels, const BinaryNode& node,
+                                     const Plan& plan, const BinaryOperands& operands, int output)
+    : function_(BinaryKernelOf(kernels, node.kind)),
+      range_(RangeOf(node.activation)),
+      operands_(operands),
+      a_(plan.buffers[operands.a]),
+      b_(plan.buffers[operands.b]),
+      output_(plan.buffers[output]) {
+  reads = {operands.a, operands.b};
+  writes = output;
+}
+
+const float* BlockedBinaryStep::OperandOf(const RunContext& context, int n, int block,
+                                          float* padded) const {
+  const int lanes = output_.layout.lanes, first = block * lanes;
+  const float* values = context.data[reads[1]] + operands_.PerChannelOffset(n, first);
+  const int left = std::min(lanes, output_.shape.c - first);
+  if (operands_.b_channels > 1 && left == lanes) return values;
+  for (int l = 0; l < lanes; ++l) {
+    padded[l] = l >= left ? 0.0f : operands_.b_channels > 1 ? values[l] : *values;
+  }
+  return padded;
+}
+
+void BlockedBinaryStep::Run(const RunContext& context) const {
+  ForBlockRows(output_, context, writes, [&](int n, const Tensor& out, Range block_rows) {
+    const Tensor a = ViewOf(a_, context, reads[0], n);
+    const Tensor b = operands_.per_channel ? Tensor() : ViewOf(b_, context, reads[1], n);
+    BinaryArgs args{};
+    args.a_row = a.row();
+    args.output_row = out.row();
+    args.b_is = operands_.per_channel ? BinaryOperand::kPlaneVector : BinaryOperand::kImage;
+    args.swap = operands_.swap;
+    args.lo = range_.lo;
+    args.hi = range_.hi;
+    args.planes = 1;
+    args.row_floats = static_cast<size_t>(out.width) * out.lanes;
+    ForBlocks(out, block_rows, [&](int block, Range rows) {
+      float padded[kMaxLanes];
+      if (operands_.per_channel) {
+        args.b = OperandOf(context, n, block, padded);
+      } else {
+        args.b = b.At(block, rows.begin, 0);
+        args.b_row = b.row();
+      }
+      args.a = a.At(block, rows.begin, 0);
+      args.output = out.At(block, rows.begin, 0);
+      args.rows = rows.end - rows.begin;
+      function_(args);
+    });
   });
 }
 

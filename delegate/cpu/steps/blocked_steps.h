@@ -11,6 +11,8 @@
 #include "delegate/cpu/plan/blocked_conv_choice.h"
 #include "delegate/cpu/plan/conv_binding.h"
 #include "delegate/cpu/plan/plan.h"
+#include "delegate/cpu/steps/binary_operands.h"
+#include "delegate/cpu/steps/unary_function.h"
 #include "delegate/cpu/weights/blocked_conv.h"
 #include "delegate/engine_options.h"
 #include "tflite_ops/core/conv_geometry.h"
@@ -157,18 +159,33 @@ class BlockedPoolStep : public BlockedWindowStep {
   bool average_;
 };
 
-// Clamps one image, or the sum of two.
-class BlockedElementwiseStep : public Step {
+// A function of every value.
+class BlockedUnaryStep : public Step {
  public:
-  BlockedElementwiseStep(const blocked::Kernels& kernels, ActivationRange range, const Plan& plan,
-                         const std::vector<int>& inputs, int output);
+  BlockedUnaryStep(const UnaryFunction& function, const Plan& plan, int input, int output);
   void Run(const RunContext& context) const override;
 
  private:
-  const blocked::Kernels& kernels_;
+  UnaryFunction function_;
+  Buffer input_, output_;
+};
+
+// Image op image, or image op one value per channel.
+class BlockedBinaryStep : public Step {
+ public:
+  BlockedBinaryStep(const KernelTable& kernels, const BinaryNode& node, const Plan& plan,
+                    const BinaryOperands& operands, int output);
+  void Run(const RunContext& context) const override;
+
+ private:
+  // The second operand of a block's channels, a vector; `padded`: where it is put if the channels
+  // do not follow one another there.
+  const float* OperandOf(const RunContext& context, int n, int block, float* padded) const;
+
+  BinaryKernel function_;
   ActivationRange range_;
-  std::vector<Buffer> inputs_;
-  Buffer output_;
+  BinaryOperands operands_;
+  Buffer a_, b_, output_;
 };
 
 // On channels.

@@ -4,14 +4,15 @@
 #include <cstring>
 #include <limits>
 #include <numeric>
-
-#include "delegate/cpu/steps/scalar_ops.h"
+#include <utility>
 
 namespace pconv::cpu {
 namespace {
 
 // Floats between the sums of two threads: two cache lines, which are prefetched in pairs.
 constexpr int kSumsApart = 32;
+// Values of a share of a thread's work, where these follow one another.
+constexpr size_t kChunk = 1024;
 
 size_t Product(const Shape& shape, size_t begin, size_t end) {
   size_t product = 1;
@@ -129,62 +130,87 @@ void SparseFullyConnectedStep::Run(const RunContext& context) const {
   });
 }
 
-BinaryStep::BinaryStep(const BinaryNode& node, const Shape& a_shape, const Shape& b_shape,
-                       const Shape& output_shape, int a, int b, int output)
-    : node_(node),
-      shape_(output_shape),
-      a_strides_(BroadcastStrides(a_shape, output_shape)),
-      b_strides_(BroadcastStrides(b_shape, output_shape)) {
+BinaryStep::BinaryStep(const KernelTable& kernels, const BinaryNode& node, const Shape& a_shape,
+                       const Shape& b_shape, const Shape& output_shape, int a, int b, int output)
+    : function_(BinaryKernelOf(kernels, node.kind)), range_(RangeOf(node.activation)) {
   reads = {a, b};
   writes = output;
+  const std::vector<size_t> a_strides = BroadcastStrides(a_shape, output_shape);
+  const std::vector<size_t> b_strides = BroadcastStrides(b_shape, output_shape);
+  for (size_t d = 0; d < output_shape.size(); ++d) {
+    const Dimension inner = {static_cast<size_t>(output_shape[d]), a_strides[d], b_strides[d]};
+    if (inner.size == 1) continue;
+    Dimension* outer = dimensions_.empty() ? nullptr : &dimensions_.back();
+    if (outer != nullptr && outer->a_stride == inner.a_stride * inner.size &&
+        outer->b_stride == inner.b_stride * inner.size) {
+      *outer = {outer->size * inner.size, inner.a_stride, inner.b_stride};
+    } else {
+      dimensions_.push_back(inner);
+    }
+  }
+  if (dimensions_.empty()) dimensions_.push_back({1, 1, 1});
+}
+
+void BinaryStep::RunRow(const RunContext& context, size_t a, size_t b, size_t output,
+                        size_t count) const {
+  BinaryArgs args{};
+  args.a = context.data[reads[0]] + a;
+  args.b = context.data[reads[1]] + b;
+  args.output = context.data[writes] + output;
+  args.lo = range_.lo;
+  args.hi = range_.hi;
+  args.planes = args.rows = 1;
+  args.row_floats = count;
+  args.swap = dimensions_.back().a_stride == 0;
+  if (args.swap) std::swap(args.a, args.b);
+  const bool one = args.swap || dimensions_.back().b_stride == 0;
+  args.b_is = one ? BinaryOperand::kPlaneValue : BinaryOperand::kImage;
+  function_(args);
 }
 
 void BinaryStep::Run(const RunContext& context) const {
-  const ActivationRange range = RangeOf(node_.activation);
-  const size_t rank = shape_.size();
-  const size_t columns = rank == 0 ? 1 : shape_.back();
-  const size_t rows = rank == 0 ? 1 : Product(shape_, 0, rank - 1);
+  const Dimension& row = dimensions_.back();
+  if (dimensions_.size() == 1) {
+    const int chunks = static_cast<int>((row.size + kChunk - 1) / kChunk);
+    return context.pool->ParallelFor(chunks, [&](int begin, int end) {
+      const size_t first = begin * kChunk, last = std::min(row.size, end * kChunk);
+      RunRow(context, first * row.a_stride, first * row.b_stride, first, last - first);
+    });
+  }
+  size_t rows = 1;
+  for (size_t d = 0; d + 1 < dimensions_.size(); ++d) rows *= dimensions_[d].size;
   context.pool->ParallelFor(static_cast<int>(rows), [&](int begin, int end) {
-    for (int row = begin; row < end; ++row) {
-      size_t a_at = 0, b_at = 0, rest = row;
-      for (size_t d = rank - 1; rank > 1 && d-- > 0;) {
-        a_at += rest % shape_[d] * a_strides_[d];
-        b_at += rest % shape_[d] * b_strides_[d];
-        rest /= shape_[d];
+    for (int r = begin; r < end; ++r) {
+      size_t a = 0, b = 0, rest = r;
+      for (size_t d = dimensions_.size() - 1; d-- > 0;) {
+        a += rest % dimensions_[d].size * dimensions_[d].a_stride;
+        b += rest % dimensions_[d].size * dimensions_[d].b_stride;
+        rest /= dimensions_[d].size;
       }
-      const float* a = context.data[reads[0]] + a_at;
-      const float* b = context.data[reads[1]] + b_at;
-      const size_t a_step = rank == 0 ? 0 : a_strides_.back();
-      const size_t b_step = rank == 0 ? 0 : b_strides_.back();
-      float* out = context.data[writes] + row * columns;
-      for (size_t i = 0; i < columns; ++i) {
-        const float x = a[i * a_step], y = b[i * b_step];
-        const float value = node_.kind == BinaryKind::kAdd   ? x + y
-                            : node_.kind == BinaryKind::kSub ? x - y
-                                                             : x * y;
-        out[i] = std::min(std::max(value, range.lo), range.hi);
-      }
+      RunRow(context, a, b, r * row.size, row.size);
     }
   });
 }
 
-UnaryStep::UnaryStep(const UnaryNode& node, const Plan& plan, int input, int output)
-    : node_(node), floats_(plan.buffers[output].floats()) {
+UnaryStep::UnaryStep(const KernelTable& kernels, const UnaryNode& node, const Plan& plan, int input,
+                     int output)
+    : function_(kernels, node), floats_(plan.buffers[output].floats()) {
   reads = {input};
   writes = output;
 }
 
 void UnaryStep::Run(const RunContext& context) const {
-  constexpr size_t kChunk = 1024;
   const int chunks = static_cast<int>((floats_ + kChunk - 1) / kChunk);
   context.pool->ParallelFor(chunks, [&](int begin, int end) {
     const size_t first = begin * kChunk, last = std::min(floats_, end * kChunk);
-    ApplyUnary(node_, context.data[reads[0]] + first, last - first, context.data[writes] + first);
+    function_(context.data[reads[0]] + first, last - first, context.data[writes] + first);
   });
 }
 
-SoftmaxStep::SoftmaxStep(float beta, const Shape& shape, int input, int output)
-    : beta_(beta),
+SoftmaxStep::SoftmaxStep(const KernelTable& kernels, float beta, const Shape& shape, int input,
+                         int output)
+    : function_(kernels.softmax),
+      beta_(beta),
       rows_(static_cast<int>(Product(shape, 0, shape.size() - 1))),
       columns_(shape.back()) {
   reads = {input};
@@ -193,16 +219,14 @@ SoftmaxStep::SoftmaxStep(float beta, const Shape& shape, int input, int output)
 
 void SoftmaxStep::Run(const RunContext& context) const {
   context.pool->ParallelFor(rows_, [&](int begin, int end) {
-    for (int row = begin; row < end; ++row) {
-      const size_t at = static_cast<size_t>(row) * columns_;
-      ApplySoftmax(beta_, context.data[reads[0]] + at, columns_, context.data[writes] + at);
-    }
+    function_({context.data[reads[0]], context.data[writes], static_cast<size_t>(columns_), beta_,
+               begin, end});
   });
 }
 
-ConcatStep::ConcatStep(const ConcatNode& node, const std::vector<Shape>& shapes,
-                       const std::vector<int>& inputs, int output)
-    : range_(RangeOf(node.activation)) {
+ConcatStep::ConcatStep(const KernelTable& kernels, const ConcatNode& node,
+                       const std::vector<Shape>& shapes, const std::vector<int>& inputs, int output)
+    : clamp_(kernels, RangeOf(node.activation)) {
   reads = inputs;
   writes = output;
   outer_ = Product(shapes[0], 0, node.axis);
@@ -216,7 +240,7 @@ void ConcatStep::Run(const RunContext& context) const {
     for (int o = begin; o < end; ++o) {
       float* to = context.data[writes] + o * row;
       for (size_t i = 0; i < inner_.size(); ++i) {
-        ApplyClamp(range_, context.data[reads[i]] + o * inner_[i], inner_[i], to);
+        clamp_(context.data[reads[i]] + o * inner_[i], inner_[i], to);
         to += inner_[i];
       }
     }

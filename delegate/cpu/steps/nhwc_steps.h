@@ -8,6 +8,8 @@
 #include "delegate/cpu/kernels/kernel_table.h"
 #include "delegate/cpu/plan/conv_binding.h"
 #include "delegate/cpu/plan/plan.h"
+#include "delegate/cpu/steps/binary_operands.h"
+#include "delegate/cpu/steps/unary_function.h"
 #include "delegate/cpu/weights/stream.h"
 #include "delegate/graph.h"
 
@@ -62,44 +64,54 @@ class SparseFullyConnectedStep : public Step {
 // NumPy broadcasting.
 class BinaryStep : public Step {
  public:
-  BinaryStep(const BinaryNode& node, const Shape& a_shape, const Shape& b_shape,
-             const Shape& output_shape, int a, int b, int output);
+  BinaryStep(const KernelTable& kernels, const BinaryNode& node, const Shape& a_shape,
+             const Shape& b_shape, const Shape& output_shape, int a, int b, int output);
   void Run(const RunContext& context) const override;
 
  private:
-  BinaryNode node_;
-  Shape shape_;
-  std::vector<size_t> a_strides_, b_strides_;  // per dimension, 0 where broadcast
+  // Of the output, with the operands' strides, 0 where they are broadcast. Neighbouring dimensions
+  // that both operands run through without a gap are one.
+  struct Dimension {
+    size_t size, a_stride, b_stride;
+  };
+  // Values of the last dimension, from these offsets on.
+  void RunRow(const RunContext& context, size_t a, size_t b, size_t output, size_t count) const;
+
+  BinaryKernel function_;
+  ActivationRange range_;
+  std::vector<Dimension> dimensions_;  // at least one; outermost first
 };
 
 class UnaryStep : public Step {
  public:
-  UnaryStep(const UnaryNode& node, const Plan& plan, int input, int output);
+  UnaryStep(const KernelTable& kernels, const UnaryNode& node, const Plan& plan, int input,
+            int output);
   void Run(const RunContext& context) const override;
 
  private:
-  UnaryNode node_;
+  UnaryFunction function_;
   size_t floats_;
 };
 
 class SoftmaxStep : public Step {
  public:
-  SoftmaxStep(float beta, const Shape& shape, int input, int output);
+  SoftmaxStep(const KernelTable& kernels, float beta, const Shape& shape, int input, int output);
   void Run(const RunContext& context) const override;
 
  private:
+  SoftmaxKernel function_;
   float beta_;
   int rows_, columns_;
 };
 
 class ConcatStep : public Step {
  public:
-  ConcatStep(const ConcatNode& node, const std::vector<Shape>& shapes,
+  ConcatStep(const KernelTable& kernels, const ConcatNode& node, const std::vector<Shape>& shapes,
              const std::vector<int>& inputs, int output);
   void Run(const RunContext& context) const override;
 
  private:
-  ActivationRange range_;
+  UnaryFunction clamp_;
   size_t outer_ = 1;
   std::vector<size_t> inner_;  // floats per outer index, per input
 };

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "delegate/cpu/layout/window.h"
-#include "delegate/cpu/steps/scalar_ops.h"
 
 namespace pconv::cpu {
 
@@ -98,10 +97,8 @@ void PoolStep::RunBlock(const Block& block, float* output, int image, int y, int
 }
 
 TiledBinaryStep::TiledBinaryStep(const KernelTable& kernels, const BinaryNode& node,
-                                 const Plan& plan, const Operands& operands, int output)
-    : function_(node.kind == BinaryKind::kAdd   ? kernels.add
-                : node.kind == BinaryKind::kSub ? kernels.sub
-                                                : kernels.mul),
+                                 const Plan& plan, const BinaryOperands& operands, int output)
+    : function_(BinaryKernelOf(kernels, node.kind)),
       range_(RangeOf(node.activation)),
       operands_(operands),
       a_(plan.buffers[operands.a]),
@@ -121,11 +118,9 @@ void TiledBinaryStep::Run(const RunContext& context) const {
       args.a_row = a_.layout.row_floats();
       args.a = context.data[reads[0]] + a_.ImageOffset(n) + begin * args.a_plane;
       if (operands_.per_channel) {
-        args.b_per_plane = true;
+        args.b_is = BinaryOperand::kPlaneValue;
         args.b_plane = operands_.b_channels > 1 ? 1 : 0;
-        args.b = context.data[reads[1]] +
-                 static_cast<size_t>(operands_.b_images > 1 ? n : 0) * operands_.b_channels +
-                 begin * args.b_plane;
+        args.b = context.data[reads[1]] + operands_.PerChannelOffset(n, begin);
       } else {
         args.b_plane = b_.layout.plane_floats();
         args.b_row = b_.layout.row_floats();
@@ -148,7 +143,7 @@ void TiledBinaryStep::Run(const RunContext& context) const {
 
 TiledUnaryStep::TiledUnaryStep(const KernelTable& kernels, const UnaryNode& node, const Plan& plan,
                                int input, int output)
-    : node_(node),
+    : function_(kernels, node),
       input_(plan.buffers[input]),
       output_(plan.buffers[output]),
       border_(kernels, output_) {
@@ -157,26 +152,25 @@ TiledUnaryStep::TiledUnaryStep(const KernelTable& kernels, const UnaryNode& node
 }
 
 void TiledUnaryStep::Run(const RunContext& context) const {
-  const int channels = output_.shape.c;
-  const size_t row_floats = static_cast<size_t>(output_.layout.tile_w) * output_.layout.lanes;
-  context.pool->ParallelFor(output_.shape.n * channels, [&](int begin, int end) {
-    for (int plane = begin; plane < end; ++plane) {
-      const float* from =
-          context.data[reads[0]] + input_.ImageOffset(0) + plane * input_.layout.plane_floats();
-      float* to =
-          context.data[writes] + output_.ImageOffset(0) + plane * output_.layout.plane_floats();
-      for (int y = 0; y < output_.layout.tile_h; ++y) {
-        ApplyUnary(node_, from + y * input_.layout.row_floats(), row_floats,
-                   to + y * output_.layout.row_floats());
-      }
-    }
+  context.pool->ParallelFor(output_.shape.n * output_.shape.c, [&](int begin, int end) {
+    UnaryArgs args = function_.args();
+    args.input_plane = input_.layout.plane_floats();
+    args.input_row = input_.layout.row_floats();
+    args.input = context.data[reads[0]] + input_.ImageOffset(0) + begin * args.input_plane;
+    args.output_plane = output_.layout.plane_floats();
+    args.output_row = output_.layout.row_floats();
+    args.output = context.data[writes] + output_.ImageOffset(0) + begin * args.output_plane;
+    args.planes = end - begin;
+    args.rows = output_.layout.tile_h;
+    args.row_floats = static_cast<size_t>(output_.layout.tile_w) * output_.layout.lanes;
+    function_(args);
     border_.Complete(context.data[writes], begin, end);
   });
 }
 
 TiledConcatStep::TiledConcatStep(const KernelTable& kernels, ActivationRange range,
                                  const Plan& plan, const std::vector<int>& inputs, int output)
-    : range_(range), output_(plan.buffers[output]), border_(kernels, output_) {
+    : clamp_(kernels, range), output_(plan.buffers[output]), border_(kernels, output_) {
   reads = inputs;
   writes = output;
   for (const int input : inputs) inputs_.push_back(plan.buffers[input]);
@@ -190,16 +184,18 @@ void TiledConcatStep::Run(const RunContext& context) const {
     const Buffer& input = inputs_[i];
     context.pool->ParallelFor(input.shape.c, [&](int begin, int end) {
       for (int n = 0; n < output_.shape.n; ++n) {
-        for (int c = begin; c < end; ++c) {
-          const float* from =
-              context.data[reads[i]] + input.ImageOffset(n) + c * input.layout.plane_floats();
-          float* to = context.data[writes] + output_.ImageOffset(n) +
-                      (first + c) * output_.layout.plane_floats();
-          for (int y = 0; y < output_.layout.tile_h; ++y) {
-            ApplyClamp(range_, from + y * input.layout.row_floats(), row_floats,
-                       to + y * output_.layout.row_floats());
-          }
-        }
+        UnaryArgs args = clamp_.args();
+        args.input_plane = input.layout.plane_floats();
+        args.input_row = input.layout.row_floats();
+        args.input = context.data[reads[i]] + input.ImageOffset(n) + begin * args.input_plane;
+        args.output_plane = output_.layout.plane_floats();
+        args.output_row = output_.layout.row_floats();
+        args.output =
+            context.data[writes] + output_.ImageOffset(n) + (first + begin) * args.output_plane;
+        args.planes = end - begin;
+        args.rows = output_.layout.tile_h;
+        args.row_floats = row_floats;
+        clamp_(args);
         border_.Complete(context.data[writes], n * channels + first + begin,
                          n * channels + first + end);
       }

@@ -7,6 +7,8 @@
 #include "delegate/cpu/kernels/kernel_table.h"
 #include "delegate/cpu/plan/border.h"
 #include "delegate/cpu/plan/plan.h"
+#include "delegate/cpu/steps/binary_operands.h"
+#include "delegate/cpu/steps/unary_function.h"
 #include "delegate/graph.h"
 
 namespace pconv::cpu {
@@ -42,21 +44,14 @@ class PoolStep : public Step {
 // Image op image of the same tiles, or image op one value per channel.
 class TiledBinaryStep : public Step {
  public:
-  // `per_channel`: `b` holds one float per channel and image, or (`b_images` == 1) per channel, or
-  // (`b_channels` == 1) one in all. `swap`: computes b op a.
-  struct Operands {
-    int a, b;
-    bool swap = false, per_channel = false;
-    int b_images = 1, b_channels = 1;
-  };
   TiledBinaryStep(const KernelTable& kernels, const BinaryNode& node, const Plan& plan,
-                  const Operands& operands, int output);
+                  const BinaryOperands& operands, int output);
   void Run(const RunContext& context) const override;
 
  private:
   BinaryKernel function_;
   ActivationRange range_;
-  Operands operands_;
+  BinaryOperands operands_;
   Buffer a_, b_, output_;
   Border border_;
 };
@@ -68,7 +63,7 @@ class TiledUnaryStep : public Step {
   void Run(const RunContext& context) const override;
 
  private:
-  UnaryNode node_;
+  UnaryFunction function_;
   Buffer input_, output_;
   Border border_;
 };
@@ -81,7 +76,7 @@ class TiledConcatStep : public Step {
   void Run(const RunContext& context) const override;
 
  private:
-  ActivationRange range_;
+  UnaryFunction clamp_;
   std::vector<Buffer> inputs_;
   Buffer output_;
   Border border_;

@@ -410,39 +410,6 @@ TEST_P(BlockedKernels, Pools) {
   }
 }
 
-TEST_P(BlockedKernels, AddAndActivate) {
-  for (int trial = 0; trial < 50; ++trial) {
-    const int channels = Draw(1, 40), h = Draw(1, 9), w = Draw(1, 9);
-    const std::vector<float> a = Random(size_t(h) * w * channels), b = Random(a.size());
-    const ActivationRange range = RandomRange();
-    const OwnedTensor ta = FromNhwc(a, h, w, channels, Draw(0, 2));
-    const OwnedTensor tb = FromNhwc(b, h, w, channels, Draw(0, 2));
-    OwnedTensor sum(channels, h, w, Draw(0, 2), kernels().lanes);
-    OwnedTensor clamped(channels, h, w, Draw(0, 2), kernels().lanes);
-    InParts(sum.view.blocks() * h, [&](Range part) {
-      kernels().add(ta.view, tb.view, sum.view, range, part);
-      kernels().activate(ta.view, clamped.view, range, part);
-    });
-    std::vector<float> expected_sum, expected_clamped;
-    for (size_t i = 0; i < a.size(); ++i) {
-      expected_sum.push_back(Clamp(double{a[i]} + b[i], range));
-      expected_clamped.push_back(Clamp(a[i], range));
-    }
-    ExpectNear(ToNhwc(sum.view), expected_sum);
-    ExpectNear(ToNhwc(clamped.view), expected_clamped);
-    ExpectZeroRing(sum.view);
-    ExpectZeroRing(clamped.view);
-  }
-}
-
-TEST_P(BlockedKernels, NanPassesTheActivation) {
-  const float nan = std::numeric_limits<float>::quiet_NaN();
-  const OwnedTensor in = FromNhwc(std::vector<float>(8, nan), 2, 2, 2, 0);
-  OwnedTensor out(2, 2, 2, 0, kernels().lanes);
-  kernels().activate(in.view, out.view, RangeOf(Activation::kRelu6), {0, 2});
-  for (const float v : ToNhwc(out.view)) EXPECT_TRUE(std::isnan(v));
-}
-
 TEST_P(BlockedKernels, Concat) {
   for (int trial = 0; trial < 50; ++trial) {
     const int h = Draw(1, 7), w = Draw(1, 7), c0 = Draw(1, 40), c1 = Draw(1, 40);

@@ -1,4 +1,4 @@
-// Pools, sums, copies: bound by memory, so plain loops over vectors.
+// Pools, means, copies: bound by memory, so plain loops over vectors.
 #ifndef PCONV_TF_DELEGATE_CPU_KERNELS_BLOCKED_ELEMENTWISE_INL_
 #define PCONV_TF_DELEGATE_CPU_KERNELS_BLOCKED_ELEMENTWISE_INL_
 
@@ -47,32 +47,6 @@ void BlockedPool(const BlockedPoolArgs& pool, IndexRange block_rows) {
   for (int i = block_rows.begin; i < block_rows.end; ++i) {
     pool.average ? BlockedPoolRow<true>(pool, i / height, i % height)
                  : BlockedPoolRow<false>(pool, i / height, i % height);
-  }
-}
-
-void BlockedAdd(const BlockedTensor& a, const BlockedTensor& b, const BlockedTensor& output,
-                ActivationRange range, IndexRange block_rows) {
-  for (int i = block_rows.begin; i < block_rows.end; ++i) {
-    const int block = i / output.height, y = i % output.height;
-    const float* pa = a.At(block, y, 0);
-    const float* pb = b.At(block, y, 0);
-    float* out = output.At(block, y, 0);
-    for (int x = 0; x < output.width; ++x) {
-      StoreUnaligned(out + x * kLanes,
-                     Clamp(LoadUnaligned(pa + x * kLanes) + LoadUnaligned(pb + x * kLanes), range));
-    }
-  }
-}
-
-void BlockedActivate(const BlockedTensor& input, const BlockedTensor& output, ActivationRange range,
-                     IndexRange block_rows) {
-  for (int i = block_rows.begin; i < block_rows.end; ++i) {
-    const int block = i / output.height, y = i % output.height;
-    const float* in = input.At(block, y, 0);
-    float* out = output.At(block, y, 0);
-    for (int x = 0; x < output.width; ++x) {
-      StoreUnaligned(out + x * kLanes, Clamp(LoadUnaligned(in + x * kLanes), range));
-    }
   }
 }
 

@@ -93,11 +93,6 @@ struct BlockedKernelTable {
   // Rows of all blocks are numbered block * height + y.
   void (*depthwise)(const BlockedDepthwiseArgs&, IndexRange block_rows);
   void (*pool)(const BlockedPoolArgs&, IndexRange block_rows);
-  // output = activation(a + b), equal shapes.
-  void (*add)(const BlockedTensor& a, const BlockedTensor& b, const BlockedTensor& output,
-              ActivationRange range, IndexRange block_rows);
-  void (*activate)(const BlockedTensor& input, const BlockedTensor& output, ActivationRange range,
-                   IndexRange block_rows);
   // Copies input into channels [channel, channel + input.channels) of output.
   void (*concat)(const BlockedTensor& input, const BlockedTensor& output, int channel,
                  IndexRange rows);
