@@ -1,6 +1,7 @@
 """CMakeLists.txt: it compiles what Bazel does, and its package serves an application."""
 
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import ai_edge_litert
 import numpy as np
 import pytest
 from bazel_sources import compiled
+from registered_operation import check_in_tflite
 
 import pconv_tf
 
@@ -69,11 +71,33 @@ def app(delegate, tmp_path_factory):
     That library takes minutes to compile: here it is one source, to see that it does.
     """
     folder = tmp_path_factory.mktemp("cmake")
-    build, prefix, app = folder / "build", folder / "prefix", folder / "app"
+    build = folder / "build"
     _configure(ROOT, build, "-G", "Unix Makefiles", "-DCMAKE_INSTALL_LIBDIR=lib")
     _run("make", "-C", str(build), "delegate/plugin.o")
     shutil.copy(delegate, build / "libpconv_delegate.so")
-    _run("cmake", "--install", str(build), "--component", "delegate", "--prefix", str(prefix))
+    return _application(folder, "--component", "delegate")
+
+
+@pytest.fixture(scope="module")
+def whole_app(tmp_path_factory):
+    """The same programs, and all of the package compiled by CMake.
+
+    Without optimisation, which is most of the minutes: the compiler's last option wins.
+    """
+    folder = tmp_path_factory.mktemp("whole")
+    launcher = folder / "unoptimized"
+    launcher.write_text('#!/bin/sh\nexec "$@" -O0\n')
+    launcher.chmod(0o755)
+    options = (f"-DCMAKE_CXX_COMPILER_LAUNCHER={launcher}", "-DCMAKE_INSTALL_LIBDIR=lib")
+    _configure(ROOT, folder / "build", *options)
+    _run("cmake", "--build", str(folder / "build"), "--parallel", str(os.cpu_count()))
+    return _application(folder)
+
+
+def _application(folder, *components):
+    """Installs what was built in `folder`/build, and builds examples/app on it in `folder`/app."""
+    prefix, app = folder / "prefix", folder / "app"
+    _run("cmake", "--install", str(folder / "build"), *components, "--prefix", str(prefix))
     options = (
         f"-DCMAKE_PREFIX_PATH={prefix}",
         f"-DLITERT_LIBRARY={LITERT}",
@@ -94,14 +118,33 @@ def test_an_application_makes_the_delegate(app):
 
 
 def test_an_application_runs_a_compiled_model(app, tmp_path, rng):
+    found, expected = _compiled_model(app, tmp_path, rng)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.slow
+def test_an_application_runs_on_the_library_that_cmake_compiles(whole_app, tmp_path, rng):
+    assert "made with 3 options" in _run(str(whole_app / "delegate_options"), "backend=cpu")
+    found, expected = _compiled_model(whole_app, tmp_path, rng)
+    # Unoptimised, sums are rounded otherwise.
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.slow
+def test_a_tflite_runs_the_operation_that_cmake_compiles(whole_app, delegate):
+    check_in_tflite(whole_app / "libregister_pconv.so")
+
+
+def _compiled_model(app, folder, rng):
+    """What the program on LiteRT's C API computes of a random input, and what it should."""
     file = ROOT / "zoo" / "fashion_mnist_vgg16_quarter_8x.tflite"
     interpreter = pconv_tf.Interpreter(str(file))
     x = rng.uniform(size=interpreter.get_input_details()[0]["shape"]).astype(np.float32)
     # The very library that the program is linked with: the options wait in it.
     library = app.parent / "prefix" / "lib" / "libpconv_delegate.so"
-    (tmp_path / "libLiteRtGpuAccelerator.so").symlink_to(library)
-    command = [app / "compiled_model", file, tmp_path]
+    (folder / "libLiteRtGpuAccelerator.so").symlink_to(library)
+    command = [app / "compiled_model", file, folder]
     run = subprocess.run(command, input=x.tobytes(), capture_output=True, check=False)
     assert run.returncode == 0, run.stderr.decode()
     assert b"fully accelerated: yes" in run.stderr
-    np.testing.assert_array_equal(np.frombuffer(run.stdout, np.float32), interpreter(x).ravel())
+    return np.frombuffer(run.stdout, np.float32), interpreter(x).ravel()
