@@ -10,6 +10,24 @@ import numpy as np
 import pytest
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cpu():
+    """The processor that the converter decides for where a test names none: PCONV_TEST_CPU_FLAGS.
+
+    So that no expectation comes from the machine at hand. Commands in processes of their own decide
+    for that machine all the same.
+    """
+    flags = os.environ.get("PCONV_TEST_CPU_FLAGS")
+    if flags is None:
+        yield
+        return
+    from pconv_tf.conversion import targets
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(targets, "cpu_info", lambda: {"flags": flags})
+        yield
+
+
 @pytest.fixture
 def rng():
     """A generator whose seed is printed when the test fails."""
