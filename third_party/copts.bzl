@@ -17,7 +17,7 @@ PCONV_COPTS = _WARNINGS + select({
 })
 
 def isa_copts(isa):
-    """Options for kernels of one instruction set: "avx512", "avx512vnni", "avx2", "baseline", or ARM64's "float16".
+    """Options for kernels of one instruction set: "avx512", "avx512vnni", "avxvnni", "avx2", "baseline", or ARM64's "float16".
 
     Other processors than an instruction set's own compile the same sources, which are empty there, without them.
     """
@@ -41,6 +41,7 @@ def isa_copts(isa):
             "-mavx512vnni",
             "-mprefer-vector-width=512",
         ],
+        "avxvnni": ["-mavx2", "-mfma", "-mf16c", "-mavxvnni"],
         "avx2": ["-mavx2", "-mfma", "-mf16c"],
         "baseline": [],
         "float16": [],

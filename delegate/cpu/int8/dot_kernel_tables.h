@@ -8,6 +8,7 @@ namespace pconv::cpu::int8 {
 
 #if defined(__x86_64__)
 extern const DotKernels kAvx512VnniDotKernels;
+extern const DotKernels kAvxVnniDotKernels;
 extern const DotKernels kAvx2DotKernels;
 #endif
 extern const DotKernels kBaselineDotKernels;

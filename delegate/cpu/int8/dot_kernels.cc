@@ -2,8 +2,20 @@
 
 #include "delegate/cpu/int8/dot_kernel_tables.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 namespace pconv::cpu::int8 {
 namespace {
+
+#if defined(__x86_64__)
+// Not every compiler's __builtin_cpu_supports knows it.
+bool SupportsAvxVnni() {
+  unsigned int eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax & (1u << 4)) != 0;
+}
+#endif
 
 std::vector<const DotKernels*> Detect() {
   std::vector<const DotKernels*> tables;
@@ -14,7 +26,10 @@ std::vector<const DotKernels*> Detect() {
       __builtin_cpu_supports("avx512vnni")) {
     tables.push_back(&kAvx512VnniDotKernels);
   }
-  if (__builtin_cpu_supports("avx2")) tables.push_back(&kAvx2DotKernels);
+  if (__builtin_cpu_supports("avx2")) {
+    if (SupportsAvxVnni()) tables.push_back(&kAvxVnniDotKernels);
+    tables.push_back(&kAvx2DotKernels);
+  }
 #endif
   tables.push_back(&kBaselineDotKernels);
   return tables;

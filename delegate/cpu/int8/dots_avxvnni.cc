@@ -1,0 +1,52 @@
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+
+#include <cstring>
+#include <type_traits>
+
+#include "delegate/cpu/int8/dot_kernel_tables.h"
+
+namespace pconv::cpu::int8 {
+namespace {
+
+#include "delegate/cpu/int8/avx2_vectors.inl"
+
+struct Simd : Avx2Vectors {
+  // vpdpbusd adds four products to 32 bits: nothing saturates, narrow or wide.
+  template <bool kIsWide>
+  class Weights {
+   public:
+    explicit Weights(const int8_t* weights) {
+      int32_t four;
+      std::memcpy(&four, weights, sizeof(four));
+      weights_ = _mm256_set1_epi32(four);
+    }
+    void AddDots(Vector inputs, Sums* sums) const {
+      *sums = _mm256_dpbusd_avx_epi32(*sums, inputs, weights_);
+    }
+
+   private:
+    __m256i weights_;
+  };
+
+  static void AddProducts(Vector inputs, const int8_t* weights, Sums* sums) {
+    const __m256i own = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(weights));
+    *sums = _mm256_dpbusd_avx_epi32(*sums, inputs, own);
+  }
+};
+
+#include "delegate/cpu/int8/dots.inl"
+#include "delegate/cpu/int8/plain.inl"
+#include "delegate/cpu/int8/rearrange.inl"
+#include "delegate/cpu/int8/row_products.inl"
+
+}  // namespace
+
+const DotKernels kAvxVnniDotKernels = {"avxvnni", Isa::kAvx2,   Simd::kLanes,
+                                       Dots,      GatherWindow, GatherQuads,
+                                       Scatter,   DenseRows,    kPlainKernels};
+
+}  // namespace pconv::cpu::int8
+
+#endif
