@@ -91,7 +91,7 @@ ENTRIES = (
     Entry(
         name="fashion_mnist_vgg16_quarter_8x",
         network="VGG-16 with batch norm and a quarter of its filters, pruned by ADMM",
-        study="fashion_mnist_vgg_short",
+        study="fashion_mnist_vgg",
         unit="admm",
         reference="dense_continued",
         seed=0,
