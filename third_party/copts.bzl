@@ -17,7 +17,7 @@ PCONV_COPTS = _WARNINGS + select({
 })
 
 def isa_copts(isa):
-    """Options for kernels of one instruction set: "avx512", "avx512vnni", "avxvnni", "avx2", "baseline", or ARM64's "float16".
+    """Options for kernels of one instruction set: "avx512", "avx512vnni", "avxvnni", "avx2", "baseline", or ARM64's "float16" and "sdot".
 
     Other processors than an instruction set's own compile the same sources, which are empty there, without them.
     """
@@ -45,14 +45,18 @@ def isa_copts(isa):
         "avx2": ["-mavx2", "-mfma", "-mf16c"],
         "baseline": [],
         "float16": [],
+        "sdot": [],
     }
-    float16 = [
-        "-march=armv8.2-a+fp16",
-        # GCC's scheduler moves loads up until the sums of a register block spill.
-        "-fno-schedule-insns",
-        "-Wno-ignored-optimization-argument",  # Clang does not know it
-    ]
+    arm64 = {
+        "float16": [
+            "-march=armv8.2-a+fp16",
+            # GCC's scheduler moves loads up until the sums of a register block spill.
+            "-fno-schedule-insns",
+            "-Wno-ignored-optimization-argument",  # Clang does not know it
+        ],
+        "sdot": ["-march=armv8.2-a+dotprod"],
+    }
     return _WARNINGS + ["-O3"] + select({
         "//third_party:x86_64": options[isa],
-        "//conditions:default": float16 if isa == "float16" else [],
+        "//conditions:default": arm64.get(isa, []),
     })

@@ -1,6 +1,7 @@
 // What vectors of 8 pixels have in common with and without dot products of AVX-VNNI.
 struct Avx2Vectors {
   static constexpr int kLanes = 8;
+  static constexpr int kStoredOffset = 128;
   using Vector = __m256i;
   using Sums = __m256i;
   using Shuffle = __m256i;

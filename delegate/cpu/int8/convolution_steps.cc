@@ -43,8 +43,9 @@ StepPtr MakeDenseConv(const StepContext& context, const Node& node, const Quanti
                       const Window& window, Activation activation, const NhwcShape& in,
                       const NhwcShape& out) {
   const DotTiling tiling = TilingFor(context.kernels);
-  const DenseDotPacking packing = {filter, window.kernel_h,       window.kernel_w,         in.c,
-                                   out.c,  tiling.rows_per_slice, tiling.filters_per_chunk};
+  const DenseDotPacking packing = {
+      filter, window.kernel_h,       window.kernel_w,          in.c,
+      out.c,  tiling.rows_per_slice, tiling.filters_per_chunk, context.kernels.stored_offset};
   return std::make_unique<DotConvStep>(
       context, node, context.cache->GetOrMake(packing, PackDenseDotWeights),
       DotLayer{window, in.c, filter.input, filter.output, activation}, in, out);

@@ -22,7 +22,7 @@ DotTiling TilingFor(const DotKernels& kernels) {
 
 DotPacking PackingFor(const FkwView& layer, const DotKernels& kernels) {
   const DotTiling tiling = TilingFor(kernels);
-  return {layer, tiling.rows_per_slice, tiling.filters_per_chunk};
+  return {layer, tiling.rows_per_slice, tiling.filters_per_chunk, kernels.stored_offset};
 }
 
 DotLayer DotLayerOf(const FkwView& layer) {

@@ -36,7 +36,7 @@ void ExpectEqualsReference(OwnedLayer* owned, const NhwcShape& in,
   ReferencePConv2D(layer, in, input.data(), out, expected.data());
   for (const DotKernels* kernels : SupportedDotKernels()) {
     const DotPacking own = PackingFor(layer, *kernels);
-    for (const DotPacking& packing : {own, {layer, 3, 7}}) {
+    for (const DotPacking& packing : {own, {layer, 3, 7, kernels->stored_offset}}) {
       const DotWeights weights = PackDotWeights(packing);
       const int64_t most = MostDotWeightBytes(packing), slack = int64_t{48} * layer.num_patterns();
       ASSERT_LE(weights.bytes(), most);

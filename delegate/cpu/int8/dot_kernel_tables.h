@@ -10,6 +10,8 @@ namespace pconv::cpu::int8 {
 extern const DotKernels kAvx512VnniDotKernels;
 extern const DotKernels kAvxVnniDotKernels;
 extern const DotKernels kAvx2DotKernels;
+#elif defined(__aarch64__)
+extern const DotKernels kSdotDotKernels;
 #endif
 extern const DotKernels kBaselineDotKernels;
 

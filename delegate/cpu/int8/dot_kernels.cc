@@ -4,6 +4,9 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
 #endif
 
 namespace pconv::cpu::int8 {
@@ -30,12 +33,14 @@ std::vector<const DotKernels*> Detect() {
     if (SupportsAvxVnni()) tables.push_back(&kAvxVnniDotKernels);
     tables.push_back(&kAvx2DotKernels);
   }
+#elif defined(__aarch64__) && defined(__linux__)
+  if ((getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0) tables.push_back(&kSdotDotKernels);
 #endif
   tables.push_back(&kBaselineDotKernels);
   return tables;
 }
 
-int Rank(Isa isa) { return isa == Isa::kAvx512 ? 2 : isa == Isa::kAvx2 ? 1 : 0; }
+int MostRank(Isa isa) { return isa == Isa::kBaseline ? 0 : isa == Isa::kAvx2 ? 1 : 2; }
 
 }  // namespace
 
@@ -46,7 +51,7 @@ const std::vector<const DotKernels*>& SupportedDotKernels() {
 
 const DotKernels& SelectDotKernels(Isa isa) {
   for (const DotKernels* table : SupportedDotKernels()) {
-    if (isa == Isa::kAuto || Rank(table->isa) <= Rank(isa)) return *table;
+    if (table->rank <= MostRank(isa)) return *table;
   }
   return kBaselineDotKernels;
 }

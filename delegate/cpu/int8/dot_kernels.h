@@ -11,8 +11,8 @@
 // - Quads (everything else): the row of a tap and four neighbouring input channels holds these
 //   four channels of the pixel that the tap reads.
 //
-// Inputs are stored as value + 128, unsigned, as the multiplications of x86 want them; whoever
-// packs weights subtracts the difference from the bias.
+// Inputs are stored as the multiplications of the processor want them: those of x86 as value + 128,
+// unsigned, others as they are. Whoever packs weights subtracts the difference from the bias.
 #ifndef PCONV_TF_DELEGATE_CPU_INT8_DOT_KERNELS_H_
 #define PCONV_TF_DELEGATE_CPU_INT8_DOT_KERNELS_H_
 
@@ -74,7 +74,7 @@ struct GatherArgs {
 
 // outputs[f] = round((bias[f] + sum of inputs[i] * weights[f * row_bytes + i]) * scale[f]),
 // clamped,
-// + zero_point. Rows have a multiple of 64 bytes; inputs are stored as value + 128.
+// + zero_point. Rows have a multiple of 64 bytes.
 struct DenseRowsArgs {
   const uint8_t* inputs;
   const int8_t* weights;
@@ -89,8 +89,9 @@ struct DenseRowsArgs {
 
 struct DotKernels {
   const char* name;
-  Isa isa;
-  int lanes;  // output pixels of a vector, a multiple of 4
+  int rank;           // of the instruction set: 0 baseline, 1 AVX2 or SDOT, 2 AVX-512
+  int lanes;          // output pixels of a vector, a multiple of 4
+  int stored_offset;  // of stored inputs: 128 or 0
   void (*dots)(const DotArgs& args);
   // 16 pixels are a window: row c is channel c. Reads no byte beyond `channels`.
   void (*gather_window)(const GatherArgs& args);

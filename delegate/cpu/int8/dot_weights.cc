@@ -315,7 +315,7 @@ DotWeights PackDotWeights(const DotPacking& packing) {
   PackChunks(by_filter, packing.rows_per_slice, packing.filters_per_chunk, &packed);
 
   const ActivationQuantization& activations = layer.quantization();
-  const auto shift = static_cast<uint32_t>(activations.input.zero_point + 128);
+  const auto shift = static_cast<uint32_t>(activations.input.zero_point + packing.stored_offset);
   for (int o = 0; o < layer.options().out_channels; ++o) {
     const auto bias = static_cast<uint32_t>(layer.int32_bias()[o]);
     packed.bias.push_back(static_cast<int32_t>(bias - shift * SumOf(by_filter[o])));
@@ -343,7 +343,7 @@ DotWeights PackDenseDotWeights(const DenseDotPacking& packing) {
         if (w[0] != 0 || w[1] != 0 || w[2] != 0 || w[3] != 0) by_filter[o].push_back(placed);
       }
     }
-    packed.bias.push_back(packing.filter.BiasFor(o, SumOf(by_filter[o]), 128));
+    packed.bias.push_back(packing.filter.BiasFor(o, SumOf(by_filter[o]), packing.stored_offset));
     packed.scale.push_back(packing.filter.ScaleOf(o));
   }
   PackChunks(by_filter, packing.rows_per_slice, packing.filters_per_chunk, &packed);

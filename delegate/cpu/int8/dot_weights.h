@@ -40,7 +40,7 @@ struct DotWeights {
   std::vector<DotRecord> records;
   std::vector<FilterRecords> filters;  // by slice, then by number of records
   std::vector<uint8_t> shuffles;       // [shuffle][16]
-  std::vector<int32_t> bias;           // in original channel order, for inputs + 128
+  std::vector<int32_t> bias;           // in original channel order, for stored inputs
   std::vector<float> scale;            // from sums to output steps, in original channel order
 
   int64_t bytes() const;
@@ -51,10 +51,11 @@ struct DotPacking {
   FkwView layer;  // valid, with int8 activations
   int rows_per_slice;
   int filters_per_chunk;
+  int stored_offset;  // of inputs (dot_kernels.h)
   template <typename Visitor>
   void Fields(const Visitor& visit) const {
-    const auto& [a, b, c] = *this;
-    visit(a, b, c);
+    const auto& [a, b, c, d] = *this;
+    visit(a, b, c, d);
   }
 };
 
@@ -66,10 +67,11 @@ struct DenseDotPacking {
   int kernel_h, kernel_w, in_channels, out_channels;
   int rows_per_slice;
   int filters_per_chunk;
+  int stored_offset;
   template <typename Visitor>
   void Fields(const Visitor& visit) const {
-    const auto& [a, b, c, d, e, f, g] = *this;
-    visit(a, b, c, d, e, f, g);
+    const auto& [a, b, c, d, e, f, g, h] = *this;
+    visit(a, b, c, d, e, f, g, h);
   }
 };
 

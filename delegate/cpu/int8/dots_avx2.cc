@@ -62,9 +62,9 @@ struct Simd : Avx2Vectors {
 
 }  // namespace
 
-const DotKernels kAvx2DotKernels = {"avx2",  Isa::kAvx2,   Simd::kLanes,
-                                    Dots,    GatherWindow, GatherQuads,
-                                    Scatter, DenseRows,    kPlainKernels};
+const DotKernels kAvx2DotKernels = {
+    "avx2",       1,           Simd::kLanes, Simd::kStoredOffset, Dots,
+    GatherWindow, GatherQuads, Scatter,      DenseRows,           kPlainKernels};
 
 }  // namespace pconv::cpu::int8
 

@@ -12,6 +12,7 @@ namespace {
 
 struct Simd {
   static constexpr int kLanes = 16;
+  static constexpr int kStoredOffset = 128;
   // Intrinsics without a mask use undefined values, of which GCC 12 warns; a full mask costs
   // nothing.
   static constexpr __mmask16 kAll = 0xffff;
@@ -75,9 +76,9 @@ struct Simd {
 
 }  // namespace
 
-const DotKernels kAvx512VnniDotKernels = {"avx512vnni", Isa::kAvx512, Simd::kLanes,
-                                          Dots,         GatherWindow, GatherQuads,
-                                          Scatter,      DenseRows,    kPlainKernels};
+const DotKernels kAvx512VnniDotKernels = {
+    "avx512vnni", 2,           Simd::kLanes, Simd::kStoredOffset, Dots,
+    GatherWindow, GatherQuads, Scatter,      DenseRows,           kPlainKernels};
 
 }  // namespace pconv::cpu::int8
 

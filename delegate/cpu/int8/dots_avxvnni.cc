@@ -43,9 +43,9 @@ struct Simd : Avx2Vectors {
 
 }  // namespace
 
-const DotKernels kAvxVnniDotKernels = {"avxvnni", Isa::kAvx2,   Simd::kLanes,
-                                       Dots,      GatherWindow, GatherQuads,
-                                       Scatter,   DenseRows,    kPlainKernels};
+const DotKernels kAvxVnniDotKernels = {
+    "avxvnni",    1,           Simd::kLanes, Simd::kStoredOffset, Dots,
+    GatherWindow, GatherQuads, Scatter,      DenseRows,           kPlainKernels};
 
 }  // namespace pconv::cpu::int8
 

@@ -1,6 +1,8 @@
 // Plain loops, for processors that have nothing better.
 #if defined(__SSE2__)
 #include <emmintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
 #endif
 
 #include <cstring>
@@ -14,13 +16,16 @@ namespace {
 
 struct Simd {
   static constexpr int kLanes = 4;
+  static constexpr int kStoredOffset = 0;
   struct Vector {
-    uint8_t bytes[16];
+    int8_t bytes[16];
   };
   struct Sums {
     uint32_t lanes[4];  // unsigned: they wrap
   };
-  using Shuffle = Vector;
+  struct Shuffle {
+    uint8_t bytes[16];
+  };
 
   template <bool kIsWide>
   class Weights {
@@ -45,12 +50,16 @@ struct Simd {
     std::memcpy(vector.bytes, row, sizeof(vector.bytes));
     return vector;
   }
-  static Shuffle LoadShuffle(const uint8_t* shuffle) { return Load(shuffle); }
+  static Shuffle LoadShuffle(const uint8_t* from) {
+    Shuffle shuffle;
+    std::memcpy(shuffle.bytes, from, sizeof(shuffle.bytes));
+    return shuffle;
+  }
   static Vector Apply(const Shuffle& shuffle, const Vector& inputs) {
     Vector taken;
     for (int i = 0; i < 16; ++i) {
       const uint8_t from = shuffle.bytes[i];
-      taken.bytes[i] = from < 16 ? inputs.bytes[from] : 0;
+      taken.bytes[i] = from < 16 ? inputs.bytes[from] : int8_t{0};
     }
     return taken;
   }
@@ -99,8 +108,8 @@ struct Simd {
 
 }  // namespace
 
-const DotKernels kBaselineDotKernels = {"baseline", Isa::kBaseline, Simd::kLanes,
-                                        Dots,       GatherWindow,   GatherQuads,
-                                        Scatter,    DenseRows,      kPlainKernels};
+const DotKernels kBaselineDotKernels = {
+    "baseline",   0,           Simd::kLanes, Simd::kStoredOffset, Dots,
+    GatherWindow, GatherQuads, Scatter,      DenseRows,           kPlainKernels};
 
 }  // namespace pconv::cpu::int8

@@ -13,10 +13,11 @@ constexpr size_t kRowAlignment = 64;  // the widest vector
 struct RowPacking {
   QuantizedFilter filter;
   int num_filters, num_inputs;
+  int stored_offset;  // of inputs (dot_kernels.h)
   template <typename Visitor>
   void Fields(const Visitor& visit) const {
-    const auto& [a, b, c] = *this;
-    visit(a, b, c);
+    const auto& [a, b, c, d] = *this;
+    visit(a, b, c, d);
   }
 };
 
@@ -24,7 +25,7 @@ struct RowPacking {
 struct PackedRows {
   size_t row_bytes = 0;
   std::vector<int8_t> weights;
-  std::vector<int32_t> bias;  // for inputs + 128
+  std::vector<int32_t> bias;  // for stored inputs
   std::vector<float> scale;
 
   int64_t bytes() const {
@@ -33,7 +34,7 @@ struct PackedRows {
 };
 
 PackedRows PackRows(const RowPacking& packing) {
-  const auto& [filter, num_filters, num_inputs] = packing;
+  const auto& [filter, num_filters, num_inputs, stored_offset] = packing;
   PackedRows packed;
   packed.row_bytes = (num_inputs + kRowAlignment - 1) / kRowAlignment * kRowAlignment;
   packed.weights.resize(num_filters * packed.row_bytes);
@@ -42,7 +43,7 @@ PackedRows PackRows(const RowPacking& packing) {
     std::memcpy(&packed.weights[o * packed.row_bytes], row, num_inputs);
     uint32_t sum = 0;
     for (int i = 0; i < num_inputs; ++i) sum += static_cast<uint32_t>(int{row[i]});
-    packed.bias.push_back(filter.BiasFor(o, sum, 128));
+    packed.bias.push_back(filter.BiasFor(o, sum, stored_offset));
     packed.scale.push_back(filter.ScaleOf(o));
   }
   return packed;
@@ -68,10 +69,11 @@ class DenseRowsStep : public Int8Step {
   void Run(const Buffers& buffers) const override {
     const auto* input = static_cast<const int8_t*>(buffers[input_]);
     auto* output = static_cast<int8_t*>(buffers[output_]);
+    const int flip = -kernels_.stored_offset;  // exclusive or with it adds the offset
     for (int64_t row = 0; row < num_rows_; ++row) {
       uint8_t* to = inputs_.data() + row * weights_->row_bytes;
       for (int i = 0; i < num_inputs_; ++i) {
-        to[i] = static_cast<uint8_t>(input[row * num_inputs_ + i] ^ -128);
+        to[i] = static_cast<uint8_t>(input[row * num_inputs_ + i] ^ flip);
       }
     }
     Share(pool_, num_filters_, num_rows_ * num_inputs_, [&](int64_t begin, int64_t end) {
@@ -98,7 +100,7 @@ class DenseRowsStep : public Int8Step {
   const Quantization to_;
   const Int8Range range_;
   const std::shared_ptr<const PackedRows> weights_;
-  mutable std::vector<uint8_t> inputs_;  // [row][row_bytes], values + 128
+  mutable std::vector<uint8_t> inputs_;  // [row][row_bytes], as stored
 };
 
 }  // namespace
@@ -108,8 +110,9 @@ StepPtr MakeStep(const StepContext& context, const Node& node, const FullyConnec
   const QuantizedFilter filter = FilterOf(context.graph, node, op.filter, op.bias);
   const int64_t rows = Elements(context.InputOf(node).shape) / shape[1];
   if (rows < kRowsOfDotKernels) {
-    return std::make_unique<DenseRowsStep>(context, node, RowPacking{filter, shape[0], shape[1]},
-                                           op.activation);
+    return std::make_unique<DenseRowsStep>(
+        context, node, RowPacking{filter, shape[0], shape[1], context.kernels.stored_offset},
+        op.activation);
   }
   // A 1x1 convolution over an image of `rows` pixels.
   return MakeDenseConv(context, node, filter, {}, op.activation,

@@ -1,0 +1,77 @@
+#if defined(__aarch64__)
+
+#include <arm_neon.h>
+
+#include <cstring>
+#include <type_traits>
+
+#include "delegate/cpu/int8/dot_kernel_tables.h"
+
+namespace pconv::cpu::int8 {
+namespace {
+
+struct Simd {
+  static constexpr int kLanes = 4;
+  static constexpr int kStoredOffset = 0;
+  using Vector = int8x16_t;
+  using Sums = int32x4_t;
+  using Shuffle = uint8x16_t;
+
+  // sdot adds four products to 32 bits: nothing saturates, narrow or wide.
+  template <bool kIsWide>
+  class Weights {
+   public:
+    explicit Weights(const int8_t* weights) {
+      int32_t four;
+      std::memcpy(&four, weights, sizeof(four));
+      weights_ = vreinterpretq_s8_s32(vdupq_n_s32(four));
+    }
+    void AddDots(Vector inputs, Sums* sums) const { *sums = vdotq_s32(*sums, inputs, weights_); }
+
+   private:
+    int8x16_t weights_;
+  };
+
+  static Vector Load(const uint8_t* row) { return vld1q_s8(reinterpret_cast<const int8_t*>(row)); }
+  static Shuffle LoadShuffle(const uint8_t* shuffle) { return vld1q_u8(shuffle); }
+  static Vector Apply(Shuffle shuffle, Vector inputs) { return vqtbl1q_s8(inputs, shuffle); }
+  static void AddProducts(Vector inputs, const int8_t* weights, Sums* sums) {
+    *sums = vdotq_s32(*sums, inputs, vld1q_s8(weights));
+  }
+  static Sums Broadcast(int32_t value) { return vdupq_n_s32(value); }
+  static Sums LoadSums(const int32_t* sums) { return vld1q_s32(sums); }
+  static void StoreSums(Sums sums, int32_t* to) { vst1q_s32(to, sums); }
+  static void Requantize(Sums sums, float scale, float lo, float hi, int zero_point, int8_t* to) {
+    float32x4_t steps = vmulq_n_f32(vcvtq_f32_s32(sums), scale);
+    steps = vminq_f32(vmaxq_f32(steps, vdupq_n_f32(lo)), vdupq_n_f32(hi));
+    // To the nearest, ties to even.
+    StoreBytes(vaddq_s32(vcvtnq_s32_f32(steps), vdupq_n_s32(zero_point)), to);
+  }
+  static Sums LoadBytes(const int8_t* bytes) {
+    int32_t four;
+    std::memcpy(&four, bytes, sizeof(four));
+    return vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(four)))));
+  }
+  // Sums that are values of int8.
+  static void StoreBytes(Sums values, int8_t* to) {
+    const int16x4_t words = vmovn_s32(values);
+    const int8x8_t bytes = vmovn_s16(vcombine_s16(words, words));
+    const int32_t four = vget_lane_s32(vreinterpret_s32_s8(bytes), 0);
+    std::memcpy(to, &four, sizeof(four));
+  }
+};
+
+#include "delegate/cpu/int8/dots.inl"
+#include "delegate/cpu/int8/plain.inl"
+#include "delegate/cpu/int8/rearrange.inl"
+#include "delegate/cpu/int8/row_products.inl"
+
+}  // namespace
+
+const DotKernels kSdotDotKernels = {
+    "sdot",       1,           Simd::kLanes, Simd::kStoredOffset, Dots,
+    GatherWindow, GatherQuads, Scatter,      DenseRows,           kPlainKernels};
+
+}  // namespace pconv::cpu::int8
+
+#endif
