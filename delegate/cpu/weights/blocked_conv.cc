@@ -227,8 +227,8 @@ int SliceChannels(const Window& window, int in_channels, int lanes) {
   constexpr int64_t kTileHeight = 4, kTileWidth = 7;
   const int64_t rows = (kTileHeight - 1) * window.stride_h + window.kernel_h;
   const int64_t columns = (kTileWidth - 1) * window.stride_w + window.kernel_w;
-  const int fit = static_cast<int>(kFirstLevelBytes /
-                                   (rows * columns * static_cast<int64_t>(sizeof(float))));
+  const int fit =
+      static_cast<int>(kFirstLevelBytes / (rows * columns * static_cast<int64_t>(sizeof(float))));
   const int slice = std::max(lanes, fit / lanes * lanes);
   // Slices of equal size, none of them short.
   const int slices = CeilDiv(std::max(1, in_channels), slice);
