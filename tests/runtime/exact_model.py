@@ -192,8 +192,8 @@ _OPERATORS: dict[int, Callable[..., Estimate]] = {
     _BUILTIN.MUL: _mul,
     _BUILTIN.RELU: _unary(lambda x: np.maximum(x, 0)),
     _BUILTIN.RELU6: _unary(lambda x: np.clip(x, 0, 6)),
-    _BUILTIN.LOGISTIC: _unary(lambda x: 1 / (1 + np.exp(-x)), roundings=2),
-    _BUILTIN.TANH: _unary(np.tanh, roundings=2),
+    _BUILTIN.LOGISTIC: _unary(lambda x: 1 / (1 + np.exp(-x)), roundings=3),
+    _BUILTIN.TANH: _unary(np.tanh, roundings=3),
     _BUILTIN.PAD: _pad,
     _BUILTIN.CONCATENATION: _concat,
 }
