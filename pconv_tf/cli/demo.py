@@ -9,6 +9,7 @@ after an interruption, it goes on from where it was.
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--epoch_images",
         type=int,
-        default=20_000,
+        default=14_000,
         metavar="N",
         help="training images in one epoch, 1280 to 60000 (default: %(default)s)",
     )
@@ -43,6 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the demo."""
+    # Without AVX-512 TensorFlow leaves oneDNN off, and trains 1.7 times as long.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     from pconv_tf.demo.run import batches
     from pconv_tf.demo.run import run as run_demo
 

@@ -10,11 +10,12 @@ from pconv_tf.demo.fashion_mnist import IMAGE_SHAPE, NUM_CLASSES
 BLOCKS = ((16, True), (64, True), (128, False), (128, True), (256, False), (256, False))
 
 
-def build(learning_rate: Any) -> Any:
+def build(learning_rate: Any, *, soft_labels: bool = False) -> Any:
     """Returns a compiled `keras.Model` for 28x28x1 images; its outputs are logits.
 
     Args:
         learning_rate: A number or a `keras.optimizers.schedules.LearningRateSchedule`.
+        soft_labels: Whether labels are probabilities [images, 10], instead of numbers.
     """
     import keras
 
@@ -33,16 +34,10 @@ def build(learning_rate: Any) -> Any:
         keras.layers.Dense(NUM_CLASSES, name="logits"),
     ]
     model = keras.Sequential(layers, name="fashion_cnn")
-    compile_for(model, learning_rate)
-    return model
-
-
-def compile_for(model: Any, learning_rate: Any) -> None:
-    """Compiles `model` with a fresh optimizer."""
-    import keras
-
+    loss = "CategoricalCrossentropy" if soft_labels else "SparseCategoricalCrossentropy"
     model.compile(
         optimizer=keras.optimizers.Adam(learning_rate),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        loss=getattr(keras.losses, loss)(from_logits=True),
         metrics=["accuracy"],
     )
+    return model

@@ -2,6 +2,8 @@
 
 The pruned network and the dense one that it is compared with start from the same dense network and
 are trained for the same number of further epochs, on the same batches, at the same learning rates.
+Half of every label of the pruned one is what the dense one makes of that image (Hinton et al.,
+"Distilling the Knowledge in a Neural Network", arXiv 1503.02531).
 """
 
 from __future__ import annotations
@@ -14,6 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 import pconv_tf
 from pconv_tf.demo import network
 from pconv_tf.demo.fashion_mnist import Split
@@ -24,11 +29,13 @@ from pconv_tf.training.data_order import epochs_of
 from pconv_tf.training.saving import save_whole
 
 BATCH = 128
-DENSE_EPOCHS = 4
+DENSE_EPOCHS = 3
 LEARNING_RATE = 2e-3
 CONTINUED_LEARNING_RATE = 5e-3
 # The hard prune fits the kept weights to what the network computes of so many training images.
 CALIBRATION_IMAGES = 512
+# Share of the dense network's opinion in the labels of the pruned one.
+DISTILLED = 0.5
 
 
 def batches_in_all(epoch_images: int, config: pconv_tf.PruningConfig) -> int:
@@ -80,7 +87,7 @@ class Trainer:
             f"pruning the same network: {self.config.admm_epochs} epochs of ADMM, "
             f"hard prune, {further - self.config.admm_epochs} of retraining"
         )
-        return dense, self._prune(weights, further)
+        return dense, self._prune(weights, dense, further)
 
     def forget(self) -> None:
         """Removes what was kept for going on."""
@@ -93,7 +100,7 @@ class Trainer:
             "epoch_images": self.epoch_images,
             "config": self.config.to_dict(),
             "seed": self.seed,
-            "training": [BATCH, DENSE_EPOCHS, LEARNING_RATE, CONTINUED_LEARNING_RATE],
+            "training": [*(BATCH, DENSE_EPOCHS, LEARNING_RATE, CONTINUED_LEARNING_RATE, DISTILLED)],
             "data": hashlib.sha256(self.train.labels.tobytes()).hexdigest(),
         }
         text = json.dumps(settings, default=str, indent=2)
@@ -123,10 +130,11 @@ class Trainer:
             self._keep(model, name, epoch + 1)
 
         keeper = keras.callbacks.LambdaCallback(on_epoch_end=keep)
-        self._fit(model, epochs, done, first=weights is None, callbacks=[keeper])
+        labels = self.train.labels
+        self._fit(model, labels, epochs, done, first=weights is None, callbacks=[keeper])
         return model
 
-    def _prune(self, weights: Any, epochs: int) -> Any:
+    def _prune(self, weights: Any, teacher: Any, epochs: int) -> Any:
         import keras
 
         name = "pruned"
@@ -134,7 +142,8 @@ class Trainer:
         if path is not None:
             self.progress.skip(done * self.steps)
             return keras.models.load_model(path)
-        model = network.build(self._decay(CONTINUED_LEARNING_RATE, epochs))
+        rate = self._decay(CONTINUED_LEARNING_RATE, epochs)
+        model = network.build(rate, soft_labels=True)
         model.set_weights(weights)
         folder = self.folder / name
         done = next_epoch(folder, self.config) if folder.is_dir() else 0
@@ -145,13 +154,15 @@ class Trainer:
             checkpoint_dir=folder,
         )
         # The callback brings model and epoch to where the checkpoint was written.
-        self._fit(model, epochs, done, first=False, callbacks=[callback], resumes=True)
+        labels = soft_labels(teacher, self.train)
+        self._fit(model, labels, epochs, done, first=False, callbacks=[callback], resumes=True)
         self._keep(model, name, epochs)
         return model
 
     def _fit(
         self,
         model: Any,
+        labels: npt.NDArray[Any],
         epochs: int,
         done: int,
         *,
@@ -163,6 +174,7 @@ class Trainer:
 
         Args:
             model: Compiled.
+            labels: Of the training images, as the model's loss takes them.
             epochs: In all.
             done: Of these.
             first: Whether this is the first training; later ones see other batches.
@@ -180,9 +192,8 @@ class Trainer:
             ),
         )
         seed = self.seed if first else self.seed + 1
-        images, labels = self.train.images, self.train.labels
         model.fit(
-            epochs_of(images, labels, BATCH, seed, done, samples=self.steps * BATCH),
+            epochs_of(self.train.images, labels, BATCH, seed, done, samples=self.steps * BATCH),
             steps_per_epoch=self.steps,
             initial_epoch=0 if resumes else done,
             epochs=epochs,
@@ -212,3 +223,13 @@ class Trainer:
         save_whole(model, self.folder / f"{name}-{epochs}.keras")
         if before is not None:
             before.unlink()
+
+
+def soft_labels(teacher: Any, train: Split) -> npt.NDArray[np.float32]:
+    """The labels mixed with the teacher's probabilities: [images, classes]."""
+    logits = teacher.predict(train.images, batch_size=500, verbose=0)
+    probabilities = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    mixed: npt.NDArray[np.float32] = DISTILLED * probabilities
+    mixed[np.arange(len(mixed)), train.labels] += 1 - DISTILLED
+    return mixed
