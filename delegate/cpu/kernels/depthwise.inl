@@ -4,6 +4,7 @@
 #ifndef PCONV_TF_DELEGATE_CPU_KERNELS_DEPTHWISE_INL_
 #define PCONV_TF_DELEGATE_CPU_KERNELS_DEPTHWISE_INL_
 
+#include "delegate/cpu/kernels/depthwise_cells.inl"
 #include "delegate/cpu/kernels/kernel_table.h"
 #include "delegate/cpu/kernels/vector.h"
 
@@ -148,6 +149,9 @@ void Depthwise(const DepthwiseArgs& a) {
     if (a.side_lanes != nullptr) tile = a.stride == 1 ? TileKernel<1, 1>(a) : TileKernel<2, 0>(a);
   }
   if (tile != nullptr) return tile(a);
+  if constexpr (kRegisters == 16) {
+    if (CopiesWindow(a)) return a.stride == 1 ? DepthwiseWindows<1>(a) : DepthwiseWindows<2>(a);
+  }
   a.stride == 1 ? Depthwise3x3<1>(a) : Depthwise3x3<2>(a);
 }
 

@@ -91,7 +91,7 @@ __attribute__((noinline)) void PackedBlock(const ConvArgs& a, int x) {
     const char* const end = records + a.stream.record_begin[filter + 1];
     for (; record < end; record += sizeof(PackedRecord)) {
       const PackedRecord* rec = reinterpret_cast<const PackedRecord*>(record);
-      __builtin_prefetch(record + 1024);
+      __builtin_prefetch(record + 3072);
       PCONV_UNROLL
       for (int t = 0; t < 4; ++t) {
         const Vec* const from = PinnedCell(window + rec->offset[t]);

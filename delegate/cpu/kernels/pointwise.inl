@@ -18,7 +18,7 @@ __attribute__((noinline)) void PointwiseBlock(const ConvArgs& a, int y, int x) {
   constexpr int kSets = R * C > 7 ? 1 : R * C > 3 ? 2 : 4;
   constexpr size_t kRecordBytes = 8;
   const size_t row = a.input_row * sizeof(float), plane = a.input_plane * sizeof(float);
-  const char* const cells =
+  const char* cells =
       reinterpret_cast<const char*>(a.input + y * a.input_row + x * a.input_column) +
       a.tap_offset[0] * sizeof(float);
   const size_t offset = y * a.output_row + x * static_cast<size_t>(kLanes);
@@ -29,8 +29,10 @@ __attribute__((noinline)) void PointwiseBlock(const ConvArgs& a, int y, int x) {
     float* const out = a.output + channel * a.output_plane + offset;
     const int behind = filter + 1 < a.group_end ? filter + 1 : filter;
     const float* const next = a.output + a.stream.filters[behind] * a.output_plane + offset;
-    __builtin_prefetch(record + 512);
-    __builtin_prefetch(record + 576);
+    // About what a filter takes: in a network the records come from the third-level cache or
+    // memory.
+    PCONV_UNROLL
+    for (int line = 0; line < 3; ++line) __builtin_prefetch(record + 3072 + 64 * line);
     Vec acc[kSets][R][C];
     PCONV_UNROLL
     for (int r = 0; r < R; ++r) {
@@ -65,10 +67,13 @@ __attribute__((noinline)) void PointwiseBlock(const ConvArgs& a, int y, int x) {
         }
       }
     }
-    const auto add = [&](Vec(&sums)[R][C], const char* at) __attribute__((always_inline)) {
-      const Record* rec = reinterpret_cast<const Record*>(at);
-      const Vec weight = Broadcast(rec->weights[0]);
-      const char* from = cells + rec->channel * plane;
+    const auto cell_of = [&](const char* at) __attribute__((always_inline)) {
+      return PinnedCell(cells + reinterpret_cast<const Record*>(at)->channel * plane);
+    };
+    const auto add = [&](Vec(&sums)[R][C], const char* at, const Vec* first)
+        __attribute__((always_inline)) {
+      const Vec weight = Broadcast(reinterpret_cast<const Record*>(at)->weights[0]);
+      const char* from = reinterpret_cast<const char*>(first);
       PCONV_UNROLL
       for (int r = 0; r < R; ++r, from += row) {
         const Vec* const cell = PinnedCell(from);
@@ -80,10 +85,23 @@ __attribute__((noinline)) void PointwiseBlock(const ConvArgs& a, int y, int x) {
     if constexpr (kSets > 1) {
       for (; record + kSets * kRecordBytes <= end; record += kSets * kRecordBytes) {
         PCONV_UNROLL
-        for (int s = 0; s < kSets; ++s) add(acc[s], record + s * kRecordBytes);
+        for (int s = 0; s < kSets; ++s) {
+          const char* const at = record + s * kRecordBytes;
+          add(acc[s], at, cell_of(at));
+        }
       }
+      for (; record < end; record += kRecordBytes) add(acc[0], record, cell_of(record));
+    } else if (record < end) {
+      // The next address is computed while an input is multiplied.
+      const Vec* cell = cell_of(record);
+      for (; record + kRecordBytes < end; record += kRecordBytes) {
+        const Vec* const next_cell = cell_of(record + kRecordBytes);
+        add(acc[0], record, cell);
+        cell = next_cell;
+      }
+      add(acc[0], record, cell);
+      record += kRecordBytes;
     }
-    for (; record < end; record += kRecordBytes) add(acc[0], record);
     PCONV_UNROLL
     for (int r = 0; r < R; ++r) {
       PCONV_UNROLL
