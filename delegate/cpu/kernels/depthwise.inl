@@ -60,30 +60,63 @@ PCONV_INLINE void DepthwiseBlock(const DepthwiseArgs& a, const float* plane, con
   }
 }
 
+// Outputs from row `y` on whose input rows all lie in the tile, where registers are few: those at
+// the tile's sides as any others, those between from memory. Returns how many rows it computed.
+template <int S>
+int DepthwiseInnerRows(const DepthwiseArgs& a, const float* plane, const Vec (&w)[9],
+                       const DepthwiseFilter& filter, int y, float* output) {
+  const int top = y * S - a.halo_top;
+  const int begin = a.halo_left, last = a.tile_columns - 3 + a.halo_left;
+  const int end = last < 0 ? 0 : last / S + 1 < a.columns ? last / S + 1 : a.columns;
+  if (top < 0 || top + 2 >= a.tile_rows || end <= begin) return 0;
+  const int count = y + 1 < a.row_end && top + S + 2 < a.tile_rows ? 2 : 1;
+  for (int r = y; r < y + count; ++r) {
+    for (int x = 0; x < begin; ++x) DepthwiseBlock<1, S>(a, plane, w, filter.bias, r, x, output);
+    for (int x = end; x < a.columns; ++x) {
+      DepthwiseBlock<1, S>(a, plane, w, filter.bias, r, x, output);
+    }
+  }
+  const float* rows[S + 3];
+  for (int r = 0; r < (count - 1) * S + 3; ++r) {
+    rows[r] = plane + a.row_offset[y * S + r] + (begin * S - a.halo_left) * kLanes;
+  }
+  float* const to = output + y * a.output_row + begin * kLanes;
+  count == 2 ? DepthwiseCellRows<2, S>(a, filter, rows, end - begin, to)
+             : DepthwiseCellRows<1, S>(a, filter, rows, end - begin, to);
+  return count;
+}
+
 template <int S>
 void Depthwise3x3(const DepthwiseArgs& a) {
   constexpr int kBlock = kRegisters == 32 && S == 1 ? 7 : 4;
   for (int channel = a.channel_begin; channel < a.channel_end; ++channel) {
     const float* const plane = a.input + channel * a.input_plane;
     float* const output = a.output + channel * a.output_plane;
-    const float bias = a.bias == nullptr ? 0.0f : a.bias[channel];
+    const DepthwiseFilter filter = FilterOf(a, channel);
     Vec w[9];
     PCONV_UNROLL
-    for (int t = 0; t < 9; ++t) w[t] = Broadcast(a.weights[t * a.channels + channel]);
+    for (int t = 0; t < 9; ++t) w[t] = Broadcast(filter.weights[t]);
     for (int y = a.row_begin; y < a.row_end; ++y) {
+      if constexpr (kRegisters == 16) {
+        const int rows = DepthwiseInnerRows<S>(a, plane, w, filter, y, output);
+        if (rows > 0) {
+          y += rows - 1;
+          continue;
+        }
+      }
       int x = 0;
       for (; x + kBlock <= a.columns; x += kBlock) {
-        DepthwiseBlock<kBlock, S>(a, plane, w, bias, y, x, output);
+        DepthwiseBlock<kBlock, S>(a, plane, w, filter.bias, y, x, output);
       }
       if (kBlock > 4 && x + 4 <= a.columns) {
-        DepthwiseBlock<4, S>(a, plane, w, bias, y, x, output);
+        DepthwiseBlock<4, S>(a, plane, w, filter.bias, y, x, output);
         x += 4;
       }
       if (x + 2 <= a.columns) {
-        DepthwiseBlock<2, S>(a, plane, w, bias, y, x, output);
+        DepthwiseBlock<2, S>(a, plane, w, filter.bias, y, x, output);
         x += 2;
       }
-      if (x < a.columns) DepthwiseBlock<1, S>(a, plane, w, bias, y, x, output);
+      if (x < a.columns) DepthwiseBlock<1, S>(a, plane, w, filter.bias, y, x, output);
     }
   }
 }
@@ -150,7 +183,7 @@ void Depthwise(const DepthwiseArgs& a) {
   }
   if (tile != nullptr) return tile(a);
   if constexpr (kRegisters == 16) {
-    if (CopiesWindow(a)) return a.stride == 1 ? DepthwiseWindows<1>(a) : DepthwiseWindows<2>(a);
+    if (CopiesWindow(a)) return DepthwiseWindows(a);
   }
   a.stride == 1 ? Depthwise3x3<1>(a) : Depthwise3x3<2>(a);
 }

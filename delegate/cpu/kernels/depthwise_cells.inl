@@ -105,30 +105,30 @@ PCONV_INLINE void CopyWindow(const DepthwiseArgs& a, const float* plane, int row
   }
 }
 
-// Small tiles: their window is copied, so that the cells around a tile are permuted once.
-template <int S>
-void DepthwiseWindows(const DepthwiseArgs& a) {
+// Small tiles, stride 1: their window is copied, so that the cells around a tile are permuted once.
+inline void DepthwiseWindows(const DepthwiseArgs& a) {
   Vec cells[kMostWindowCells];
   float* const window = reinterpret_cast<float*>(cells);
   const size_t row = a.window_columns * static_cast<size_t>(kLanes);
   for (int channel = a.channel_begin; channel < a.channel_end; ++channel) {
-    CopyWindow(a, a.input + channel * a.input_plane, (a.row_end - 1) * S + 3, window);
+    CopyWindow(a, a.input + channel * a.input_plane, a.row_end + 2, window);
     const DepthwiseFilter filter = FilterOf(a, channel);
     float* const output = a.output + channel * a.output_plane;
     for (int y = 0; y < a.row_end; y += 2) {
-      const float* rows[S + 3];
-      for (int r = 0; r < S + 3; ++r) rows[r] = window + (y * S + r) * row;
+      const float* rows[4];
+      for (int r = 0; r < 4; ++r) rows[r] = window + (y + r) * row;
       float* const to = output + y * a.output_row;
-      y + 2 <= a.row_end ? DepthwiseCellRows<2, S>(a, filter, rows, a.columns, to)
-                         : DepthwiseCellRows<1, S>(a, filter, rows, a.columns, to);
+      y + 2 <= a.row_end ? DepthwiseCellRows<2, 1>(a, filter, rows, a.columns, to)
+                         : DepthwiseCellRows<1, 1>(a, filter, rows, a.columns, to);
     }
   }
 }
 
-// Whether the window of the whole tile is small enough.
-bool CopiesWindow(const DepthwiseArgs& a) {
-  return a.side_lanes != nullptr && a.row_begin == 0 &&
-         ((a.row_end - 1) * a.stride + 3) * a.window_columns <= kMostWindowCells;
+// Whether the window of the whole tile is small enough. With stride 2 most of what is copied is
+// read too seldom.
+PCONV_INLINE bool CopiesWindow(const DepthwiseArgs& a) {
+  return a.side_lanes != nullptr && a.row_begin == 0 && a.stride == 1 &&
+         (a.row_end + 2) * a.window_columns <= kMostWindowCells;
 }
 
 }  // namespace

@@ -380,7 +380,7 @@ TEST_P(DepthwiseKernelTest, AnyTile) {
     args.cells = cells.data();
     args.lanes = table.data();
     args.masks = masks.data();
-    if (whole) {
+    if (whole || Coin()) {
       args.side_lanes = table.data();
       args.side_masks = masks.data();
     }
