@@ -68,6 +68,8 @@ class Stretch:
         border_values: how many values they have, which change their layout there.
         values: how many values its operators without weights make, by `VALUE_CLASSES`.
         tiled_values: the same with the padding that the delegate's layout adds to each map.
+        never_dense: of `layers`, those that the delegate takes as PConv2D only: their weights are
+            no constants, but unpacked by operators that it lacks, as float16 ones are.
     """
 
     layers: tuple[int, ...]
@@ -76,6 +78,7 @@ class Stretch:
     border_values: int
     values: Mapping[str, int] = field(default_factory=dict)
     tiled_values: Mapping[str, int] = field(default_factory=dict)
+    never_dense: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,12 @@ def divide(graph: Graph, layers: Mapping[int, Sequence[Any]], candidates: set[in
                 sum(math.prod(graph.shape(tensor)) for tensor in crossing),
                 _values(graph, others, math.prod),
                 _values(graph, others, tiled_size),
+                frozenset(
+                    place
+                    for place in candidates
+                    if place_groups[place] == group
+                    and not all(_is_known(graph, op) for op in _convolutions(graph, layers[place]))
+                ),
             )
         )
     outside = [op for op in computing if id(op) not in inside]
@@ -175,9 +184,16 @@ def _computing(graph: Graph) -> Iterator[Any]:
             yield operator
 
 
+def _convolutions(graph: Graph, operators: Sequence[Any]) -> list[Any]:
+    return [op for op in operators if graph.builtin(op) in CONVOLUTIONS]
+
+
 def _is_known(graph: Graph, operator: Any) -> bool:
-    known = graph.builtin(operator) in _KNOWN_CODES or is_pconv(graph, operator)
-    outputs = ids(operator.outputs)
+    code, outputs = graph.builtin(operator), ids(operator.outputs)
+    known = code in _KNOWN_CODES or is_pconv(graph, operator)
+    if code in CONVOLUTIONS:
+        # Not those that a DEQUANTIZE makes, as of files with float16 weights.
+        known = known and graph.constant(ids(operator.inputs)[1]) is not None
     return known and len(outputs) == 1 and graph.tensor(outputs[0]).type == TensorType.FLOAT32
 
 

@@ -94,3 +94,21 @@ def test_operators_that_unpack_weights_do_not_count(keras, candidates):
     division = divide(graph, {0: [operator]}, candidates)
     counted = sum(part.operators for part in division.stretches) + division.other_operators
     assert counted == 1
+
+
+def test_layers_of_float16_weights_are_taken_as_pconv_only(keras):
+    import tensorflow as tf
+
+    image = keras.Input((16, 16, 8), batch_size=1)
+    model = keras.Model(image, conv(keras)(conv(keras)(conv(keras)(image))))
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_types = [tf.float16]
+    file = model_file.read(converter.convert(), "model").model
+    graph = Graph(file, file.subgraphs[0])
+    convolutions = [op for op in graph.operators if graph.builtin(op) in CONVOLUTIONS]
+    layers = {place: [op] for place, op in enumerate(convolutions)}
+    division = divide(graph, layers, {0, 2})
+    assert [part.layers for part in division.stretches] == [(0,), (2,)]
+    assert [part.never_dense for part in division.stretches] == [{0}, {2}]
+    assert division.other_layers == (1,)
