@@ -22,7 +22,7 @@ import itertools
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,6 +40,10 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "benchmarks" / "results" / "models"
 DOCUMENT = ROOT / "docs" / "models.md"
 BASELINE, DEFAULT, ALONE = "litert", "default", "alone"
+HEADER = (
+    "| network | threads | PConv2D | dense ms | default | all layers | expected | spread | why |",
+    "|---|---:|---:|---:|---:|---:|---:|---:|---|",
+)
 SLOWEST = 0.97  # below, the default path has made a model slower than its twin
 
 
@@ -106,12 +110,31 @@ class Case(NamedTuple):
 
 def measure(model: Model, num_threads: int, filter_block: int, num_runs: int) -> dict[str, Any]:
     """Races one network; what it returns is stored."""
+    label = f"{model.name}, {num_threads} thread(s), filter block {filter_block}"
+    twin = twin_of(model, filter_block)
+    return race(label, twin, model.tolerance, num_threads=num_threads, num_runs=num_runs)
+
+
+def race(
+    label: str, twin: Path, tolerance: float, *, num_threads: int, num_runs: int
+) -> dict[str, Any]:
+    """Races the conversions of a dense file whose weights have been pruned.
+
+    Args:
+        label: What to call it in the line that is printed.
+        twin: The file.
+        tolerance: Largest difference from its output, relative to its magnitude.
+        num_threads: Of every contender.
+        num_runs: Timed runs of each, at least.
+
+    Returns:
+        The measurement as it is stored, without the name.
+    """
     from pconv_tf.comparing.comparison import run_comparison
     from pconv_tf.measuring.contender import LITERT, Contender
     from pconv_tf.measuring.inputs import inputs_of
     from pconv_tf.runtime.delegate import delegate_path
 
-    twin = twin_of(model, filter_block)
     raced, parts, shares = conversions(twin.read_bytes())
     subject: dict[str, Any] = {"shares": shares, "parts": parts}
     with scratch_folder() as folder:
@@ -131,9 +154,7 @@ def measure(model: Model, num_threads: int, filter_block: int, num_runs: int) ->
                 continue  # the twin's own operators
             options = {"delegate": delegate_path()}
             contenders.append(
-                Contender(
-                    name, LITERT, path, options, tolerance=model.tolerance, version=__version__
-                )
+                Contender(name, LITERT, path, options, tolerance=tolerance, version=__version__)
             )
         result = run_comparison(
             contenders,
@@ -149,7 +170,7 @@ def measure(model: Model, num_threads: int, filter_block: int, num_runs: int) ->
     if same and DEFAULT in rows:
         entry["contenders"] += ({**rows[DEFAULT], "name": ALONE},)
     print(
-        f"{model.name}, {num_threads} thread(s), filter block {filter_block}:",
+        f"{label}:",
         *(f"{row['name']} {row['speedup']:.2f}x" for row in entry["contenders"][1:]),
         *entry["failed"].items(),
         *entry["warnings"],
@@ -284,7 +305,7 @@ def document(entries: Entries) -> str:
         "- *spread* is the largest of the contenders', as in [benchmarking.md](benchmarking.md); "
         "where it exceeds 10 %, the machine was not quiet, and ratios are rough.",
         "",
-        _machines(entries),
+        machines(entries.values()),
     ]
     for block in sorted({case.filter_block for case in entries}):
         title = "Masks of their own" if block == 1 else f"Masks that {block} filters share"
@@ -292,12 +313,10 @@ def document(entries: Entries) -> str:
             "",
             f"## {title} (`filter_block` {block})",
             "",
-            "| network | threads | PConv2D | dense ms | default | all layers | expected | spread | "
-            "why |",
-            "|---|---:|---:|---:|---:|---:|---:|---:|---|",
+            *HEADER,
         ]
         lines += [
-            _row(case, entry) for case, entry in entries.items() if case.filter_block == block
+            row(case.model, entry) for case, entry in entries.items() if case.filter_block == block
         ]
     failed = [
         f"- {case.model}, {case.threads} thread(s), filter block {case.filter_block}, {which}: "
@@ -310,21 +329,22 @@ def document(entries: Entries) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _machines(entries: Entries) -> str:
+def machines(entries: Iterable[Mapping[str, Any]]) -> str:
+    """What they were measured on, and when."""
     found = {
-        f"{e['machine']['cpu']} ({e['machine']['instructions']}), {e['date']}"
-        for e in entries.values()
+        f"{e['machine']['cpu']} ({e['machine']['instructions']}), {e['date']}" for e in entries
     }
     return "; ".join(sorted(found)) + "."
 
 
-def _row(case: Case, entry: dict[str, Any]) -> str:
-    base = next(row for row in entry["contenders"] if row["name"] == BASELINE)
+def row(name: str, entry: dict[str, Any]) -> str:
+    """A line of the table that `HEADER` heads."""
+    base = next(r for r in entry["contenders"] if r["name"] == BASELINE)
     facts = entry["subject"][DEFAULT]
-    spread = max(row["spread"] for row in entry["contenders"])
+    spread = max(r["spread"] for r in entry["contenders"])
     cells = [
-        case.model,
-        str(case.threads),
+        name,
+        str(entry["num_threads"]),
         f"{facts['layers']} of {facts['of']}",
         f"{base['latency_ms']['median']:.3f}",
         *(_cell(entry, which) for which in (DEFAULT, ALONE)),
