@@ -118,6 +118,7 @@ def test_training_goes_on_from_the_dense_network_and_changes_it(done):
     assert not np.array_equal(dense["weight000"], continued["weight000"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", ["dense", "admm", "one_shot"])
 def test_a_killed_unit_goes_on_to_the_same_result(done, tmp_path, unit):
     calls = []

@@ -1,11 +1,8 @@
 """Fake quantisation: what it rounds, how gradients pass, and that nothing is left behind."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
+from on_jax import on_jax
 
 from pconv_tf.training import FakeQuantization, KeepZeros, prune_one_shot
 
@@ -164,14 +161,4 @@ def test_all_zero_weights_and_inputs_stay_zero(any_keras):
     assert history.history["loss"][0] == 1.0
 
 
-@pytest.mark.skipif(os.environ.get("KERAS_BACKEND") == "jax", reason="this is the inner run")
-def test_on_jax():
-    pytest.importorskip("jax")
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-x", "-k", "[keras", __file__],
-        env=os.environ | {"KERAS_BACKEND": "jax"},
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
-    assert run.returncode == 0, run.stdout[-3000:]
+test_on_jax = on_jax(__file__)

@@ -1,12 +1,8 @@
 """What `PConvCallback(calibration=...)` and averaged weights do at the hard prune."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+from on_jax import on_jax
 from trainable_models import compiled, small_cnn, small_data
 from zeros_watch import assert_zeros_hold
 
@@ -95,15 +91,4 @@ def test_unusable_calibration_is_refused_before_training(rng):
         pconv_tf.PConvCallback(CONFIG, calibration=np.zeros((0, 8, 8, 3), np.float32))
 
 
-@pytest.mark.skipif(os.environ.get("KERAS_BACKEND") == "jax", reason="this is the inner run")
-def test_on_jax():
-    pytest.importorskip("jax")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-k", "keras and not tf_keras", __file__],
-        cwd=Path(__file__).parents[2],
-        env=os.environ | {"KERAS_BACKEND": "jax"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
+test_on_jax = on_jax(__file__)

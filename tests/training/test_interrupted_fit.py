@@ -3,12 +3,10 @@
 import contextlib
 import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from on_jax import on_jax
 from trainable_models import compiled, small_cnn, small_data
 
 import pconv_tf
@@ -117,15 +115,4 @@ def test_loops_of_ones_own_keep_it_attached(keras3, rng):
     assert not model.losses
 
 
-@pytest.mark.skipif(os.environ.get("KERAS_BACKEND") == "jax", reason="this is the inner run")
-def test_on_jax():
-    pytest.importorskip("jax")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-k", "keras and not tf_keras", __file__],
-        cwd=Path(__file__).parents[2],
-        env=os.environ | {"KERAS_BACKEND": "jax"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
+test_on_jax = on_jax(__file__)

@@ -1,12 +1,8 @@
 """Least squares in place of training, on Keras 3 (TensorFlow and JAX) and on tf_keras."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+from on_jax import on_jax
 from trainable_models import small_cnn
 
 import pconv_tf
@@ -239,16 +235,4 @@ def test_what_does_not_fit_is_refused(any_keras, rng):
         pconv_tf.refit(model, copy_of(any_keras, model), x, samples=0)
 
 
-@pytest.mark.skipif(os.environ.get("KERAS_BACKEND") == "jax", reason="this is the inner run")
-def test_on_jax():
-    pytest.importorskip("jax")
-    environment = os.environ | {"KERAS_BACKEND": "jax"}
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-k", "keras and not tf_keras", __file__],
-        cwd=Path(__file__).parents[2],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
+test_on_jax = on_jax(__file__)
