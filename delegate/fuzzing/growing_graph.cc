@@ -12,14 +12,7 @@ constexpr int64_t kMostWork = 1 << 19;  // multiplications of a graph
 
 }  // namespace
 
-int GrowingGraph::AddInput(const Shape& shape) {
-  Value value;
-  value.name = "input" + std::to_string(graph_.inputs.size());
-  value.shape = shape;
-  graph_.values.push_back(value);
-  graph_.inputs.push_back(static_cast<int>(graph_.values.size()) - 1);
-  return graph_.inputs.back();
-}
+int GrowingGraph::AddInput(const Shape& shape) { return testing::AppendInput(shape, &graph_); }
 
 int GrowingGraph::PickActivation(int rank) {
   std::vector<int> values;
@@ -43,33 +36,17 @@ int GrowingGraph::Constant(const Shape& shape, float scale) {
     }
     for (const auto& constant : constants_) {
       if (constant.size() != elements) continue;
-      Value value;
-      value.name = "alias";
-      value.shape = shape;
-      value.data = constant.data();
-      graph_.values.push_back(value);
-      return static_cast<int>(graph_.values.size()) - 1;
+      return testing::AppendValue("alias", shape, constant.data(), &graph_);
     }
   }
   constants_.push_back(testing::RandomTensor(shape, &dice_.rng()));
   for (float& x : constants_.back()) x *= scale;
-  Value value;
-  value.name = "constant" + std::to_string(constants_.size());
-  value.shape = shape;
-  value.data = constants_.back().data();
-  graph_.values.push_back(value);
-  return static_cast<int>(graph_.values.size()) - 1;
+  return testing::AppendValue("constant" + std::to_string(constants_.size()), shape,
+                              constants_.back().data(), &graph_);
 }
 
 bool GrowingGraph::Add(Node node, std::vector<int> inputs, int64_t work_per_output) {
-  Value value;
-  value.name = std::string(OpName(node)) + std::to_string(graph_.nodes.size());
-  graph_.values.push_back(value);
-  node.name = value.name;
-  node.model_index = static_cast<int>(graph_.nodes.size());
-  node.inputs = std::move(inputs);
-  node.output = static_cast<int>(graph_.values.size()) - 1;
-  graph_.nodes.push_back(std::move(node));
+  testing::AppendNode(std::move(node), std::move(inputs), &graph_);
   int64_t work = 0;
   bool fits = InferShapes(&graph_).ok();
   if (fits) {

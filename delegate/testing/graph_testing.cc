@@ -275,35 +275,44 @@ Window MakeWindow(int kernel_h, int kernel_w, int stride, Padding padding, int d
   return window;
 }
 
-int GraphBuilder::Input(const Shape& shape) {
-  Value value;
-  value.name = "input" + std::to_string(graph_.inputs.size());
-  value.shape = shape;
-  graph_.values.push_back(value);
-  graph_.inputs.push_back(static_cast<int>(graph_.values.size()) - 1);
-  return graph_.inputs.back();
+int AppendInput(const Shape& shape, Graph* graph) {
+  const int value =
+      AppendValue("input" + std::to_string(graph->inputs.size()), shape, nullptr, graph);
+  graph->inputs.push_back(value);
+  return value;
 }
+
+int AppendValue(std::string name, const Shape& shape, const float* data, Graph* graph) {
+  Value value;
+  value.name = std::move(name);
+  value.shape = shape;
+  value.data = data;
+  graph->values.push_back(std::move(value));
+  return static_cast<int>(graph->values.size()) - 1;
+}
+
+void AppendNode(Node node, std::vector<int> inputs, Graph* graph) {
+  Value value;
+  value.name = std::string(OpName(node)) + std::to_string(graph->nodes.size());
+  graph->values.push_back(value);
+  node.name = value.name;
+  node.model_index = static_cast<int>(graph->nodes.size());
+  node.inputs = std::move(inputs);
+  node.output = static_cast<int>(graph->values.size()) - 1;
+  graph->nodes.push_back(std::move(node));
+}
+
+int GraphBuilder::Input(const Shape& shape) { return AppendInput(shape, &graph_); }
 
 int GraphBuilder::Constant(const Shape& shape, float scale) {
   constants_.push_back(RandomTensor(shape, &rng_));
   for (float& x : constants_.back()) x *= scale;
-  Value value;
-  value.name = "constant" + std::to_string(constants_.size());
-  value.shape = shape;
-  value.data = constants_.back().data();
-  graph_.values.push_back(value);
-  return static_cast<int>(graph_.values.size()) - 1;
+  return AppendValue("constant" + std::to_string(constants_.size()), shape,
+                     constants_.back().data(), &graph_);
 }
 
 int GraphBuilder::Add(Node node, std::vector<int> inputs) {
-  Value value;
-  value.name = std::string(OpName(node)) + std::to_string(graph_.nodes.size());
-  graph_.values.push_back(value);
-  node.name = value.name;
-  node.model_index = static_cast<int>(graph_.nodes.size());
-  node.inputs = std::move(inputs);
-  node.output = static_cast<int>(graph_.values.size()) - 1;
-  graph_.nodes.push_back(std::move(node));
+  AppendNode(std::move(node), std::move(inputs), &graph_);
   const Status status = InferShapes(&graph_);
   if (!status.ok()) {
     std::fprintf(stderr, "%s\n", status.message().c_str());

@@ -20,6 +20,12 @@ uint32_t Seed();
 Window MakeWindow(int kernel_h, int kernel_w, int stride = 1, Padding padding = Padding::kSame,
                   int dilation = 1);
 
+// Append to a graph; values give their index. `data`: of a constant, null for others.
+int AppendValue(std::string name, const Shape& shape, const float* data, Graph* graph);
+int AppendInput(const Shape& shape, Graph* graph);
+// With an output of its own, whose shape InferShapes finds.
+void AppendNode(Node node, std::vector<int> inputs, Graph* graph);
+
 // Builds a graph node by node and owns its constants. Methods return the index of the new value.
 class GraphBuilder {
  public:
