@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from pconv_tf.training.frameworks import Framework
-from pconv_tf.training.layers import Kernel, find_kernels
+from pconv_tf.training.layers import Kernel, find_kernels, walk
+from pconv_tf.training.replaced_call import replace_call
 from pconv_tf.training.while_training import WhileTraining
 
 
@@ -40,29 +40,18 @@ class FakeQuantization(WhileTraining):
         kernels: dict[int, list[Kernel]] = {}
         for kernel in find_kernels(model)[0]:
             kernels.setdefault(id(kernel.layer), []).append(kernel)
-        undo = [_replace_call(found[0].layer, found, framework) for found in kernels.values()]
+        undo = [_round_in_call(found[0].layer, found, framework) for found in kernels.values()]
         layers = framework.layers
         merging = (layers.Add, layers.Subtract, layers.Multiply)
         undo += [
-            _replace_call(layer, [], framework)
-            for layer in _all_layers(model, framework)
+            _round_in_call(layer, [], framework)
+            for _, layer in walk(framework, model)
             if isinstance(layer, merging)
         ]
         return undo
 
 
-def _all_layers(parent: Any, framework: Framework) -> Iterator[Any]:
-    seen: set[int] = set()
-    waiting = [parent]
-    while waiting:
-        for layer in framework.sublayers(waiting.pop()):
-            if id(layer) not in seen:
-                seen.add(id(layer))
-                waiting.append(layer)
-                yield layer
-
-
-def _replace_call(layer: Any, kernels: list[Kernel], framework: Framework) -> Callable[[], None]:
+def _round_in_call(layer: Any, kernels: list[Kernel], framework: Framework) -> Callable[[], None]:
     original = layer.call
     places = [(_attribute_of(layer, kernel.variable), _shared_axes(kernel)) for kernel in kernels]
 
@@ -77,13 +66,7 @@ def _replace_call(layer: Any, kernels: list[Kernel], framework: Framework) -> Ca
                 stack.enter_context(_in_place_of(layer, attribute, weights))
             return original(rounded, *args, **kwargs)
 
-    # Past the layer's own __setattr__, which would track what it is given. Whatever a model of the
-    # user put there is brought back.
-    before = vars(layer).get("call")
-    vars(layer)["call"] = framework.as_it_is(call)
-    if before is None:
-        return functools.partial(vars(layer).pop, "call", None)
-    return functools.partial(vars(layer).__setitem__, "call", before)
+    return replace_call(layer, framework.as_it_is(call))
 
 
 @contextlib.contextmanager

@@ -87,7 +87,7 @@ def find_kernels(model: Any) -> tuple[list[Kernel], list[LeftOut]]:
         ValueError: Not a Keras model, or a convolution or fully connected layer that is not built.
     """
     framework = framework_of(model)
-    found = _walk(framework, model)
+    found = walk(framework, model)
     plain_names = collections.Counter(layer.name for _, layer in found)
     kernels: list[Kernel] = []
     left_out: list[LeftOut] = []
@@ -101,7 +101,7 @@ def find_kernels(model: Any) -> tuple[list[Kernel], list[LeftOut]]:
     return kernels, left_out
 
 
-def _walk(framework: Framework, model: Any) -> list[tuple[str, Any]]:
+def walk(framework: Framework, model: Any) -> list[tuple[str, Any]]:
     """(path, layer) of every layer that holds weights of its own, each once."""
     found: list[tuple[str, Any]] = []
     seen: set[int] = set()

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pconv_tf.training.frameworks import framework_of
+from pconv_tf.training.replaced_call import replace_call
 
 Array = npt.NDArray[np.float32]
 
@@ -95,14 +96,8 @@ def _watched(layer: Any, index: int, see: Callable[[int, Any], None]) -> Iterato
         see(index, inputs)
         return original(inputs, *args, **kwargs)
 
-    # Past the layer's own __setattr__, which would track what it is given. Whatever a model of the
-    # user put there is brought back.
-    before = vars(layer).get("call")
-    vars(layer)["call"] = call
+    undo = replace_call(layer, call)
     try:
         yield
     finally:
-        if before is None:
-            vars(layer).pop("call", None)
-        else:
-            vars(layer)["call"] = before
+        undo()
