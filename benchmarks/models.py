@@ -306,6 +306,8 @@ def document(entries: Entries) -> str:
         "where it exceeds 10 %, the machine was not quiet, and ratios are rough.",
         "",
         machines(entries.values()),
+        "",
+        commits(entries),
     ]
     for block in sorted({case.filter_block for case in entries}):
         title = "Masks of their own" if block == 1 else f"Masks that {block} filters share"
@@ -335,6 +337,22 @@ def machines(entries: Iterable[Mapping[str, Any]]) -> str:
         f"{e['machine']['cpu']} ({e['machine']['instructions']}), {e['date']}" for e in entries
     }
     return "; ".join(sorted(found)) + "."
+
+
+def commits(entries: Entries) -> str:
+    """At which commits the rows were measured: engine, and costs that `convert` decides by."""
+    names: dict[str, list[str]] = {}
+    for case, entry in entries.items():
+        of_commit = names.setdefault(entry.get("commit") or "", [])
+        if case.model not in of_commit:
+            of_commit.append(case.model)
+    parts = [f"`{commit}` ({', '.join(found)})" for commit, found in names.items() if commit]
+    if "" in names:
+        parts.append(f"earlier ones ({', '.join(names[''])})")
+    return (
+        "Rows show the engine and the costs of the commit at which they were measured: "
+        f"{'; '.join(parts)}."
+    )
 
 
 def row(name: str, entry: dict[str, Any]) -> str:

@@ -129,6 +129,7 @@ def test_threads_and_filter_blocks_are_measured_once_for_each_commit(folder, mon
         "## Masks that 16 filters share (`filter_block` 16)",
     ]
     assert sum(line.startswith(f"| {name}") for line in lines) == 4
+    assert any(line.endswith(f"measured: `first` ({name}).") for line in lines)
     monkeypatch.setattr(models, "checkout_commit", lambda: "second")
     assert run(monkeypatch, *flags) == 0
     assert len(measured) == 8
