@@ -3,6 +3,7 @@
 // be the limit. So the window of a slice of input channels, as much as the first-level cache holds,
 // is copied first, and all filters read the copy. One loop serves all patterns: a record says where
 // its taps begin, and every multiplication loads its input.
+#include "delegate/cpu/kernels/begin_sums.h"
 #include "delegate/cpu/kernels/instruction_set.h"
 #include "delegate/cpu/kernels/multiply_memory.h"
 #include "delegate/cpu/kernels/vector.h"
@@ -65,29 +66,7 @@ __attribute__((noinline)) void PackedBlock(const ConvArgs& a, int x) {
         for (int s = 1; s < kSets; ++s) acc[s][r][c] = Vec{};
       }
     }
-    if (a.accumulate) {
-      PCONV_UNROLL
-      for (int r = 0; r < R; ++r) {
-        PCONV_UNROLL
-        for (int c = 0; c < C; ++c) acc[0][r][c] = Load(out + r * a.output_row + c * kLanes);
-      }
-    } else {
-      const Vec bias = Broadcast(a.stream.bias[filter]);
-      PCONV_UNROLL
-      for (int r = 0; r < R; ++r) {
-        PCONV_UNROLL
-        for (int c = 0; c < C; ++c) acc[0][r][c] = bias;
-      }
-      if (a.addend != nullptr) {
-        const float* addend = a.addend + channel * a.addend_plane + y * a.addend_row +
-                              x * static_cast<size_t>(kLanes);
-        PCONV_UNROLL
-        for (int r = 0; r < R; ++r) {
-          PCONV_UNROLL
-          for (int c = 0; c < C; ++c) acc[0][r][c] += Load(addend + r * a.addend_row + c * kLanes);
-        }
-      }
-    }
+    BeginSums(a, filter, y, x, out, acc[0]);
     const char* const end = records + a.stream.record_begin[filter + 1];
     for (; record < end; record += sizeof(PackedRecord)) {
       const PackedRecord* rec = reinterpret_cast<const PackedRecord*>(record);

@@ -4,6 +4,7 @@
 #ifndef PCONV_TF_DELEGATE_CPU_KERNELS_PATTERN_BLOCK_INL_
 #define PCONV_TF_DELEGATE_CPU_KERNELS_PATTERN_BLOCK_INL_
 
+#include "delegate/cpu/kernels/begin_sums.h"
 #include "delegate/cpu/kernels/instruction_set.h"
 #include "delegate/cpu/kernels/pattern_run.inl"
 #include "delegate/cpu/kernels/tap_weights.h"
@@ -43,29 +44,7 @@ __attribute__((noinline)) void PatternBlock(const ConvArgs& a, int x) {
       }
     }
     Vec acc[R][C];
-    if (a.accumulate) {
-      PCONV_UNROLL
-      for (int r = 0; r < R; ++r) {
-        PCONV_UNROLL
-        for (int c = 0; c < C; ++c) acc[r][c] = Load(out + r * a.output_row + c * kLanes);
-      }
-    } else {
-      const Vec bias = Broadcast(a.stream.bias[filter]);
-      PCONV_UNROLL
-      for (int r = 0; r < R; ++r) {
-        PCONV_UNROLL
-        for (int c = 0; c < C; ++c) acc[r][c] = bias;
-      }
-      if (a.addend != nullptr) {
-        const float* addend = a.addend + a.stream.filters[filter] * a.addend_plane +
-                              y * a.addend_row + x * static_cast<size_t>(kLanes);
-        PCONV_UNROLL
-        for (int r = 0; r < R; ++r) {
-          PCONV_UNROLL
-          for (int c = 0; c < C; ++c) acc[r][c] += Load(addend + r * a.addend_row + c * kLanes);
-        }
-      }
-    }
+    BeginSums(a, filter, y, x, out, acc);
     for (uint32_t i = a.stream.run_begin[filter]; i < a.stream.run_begin[filter + 1]; ++i) {
       const uint32_t count = a.stream.runs[i].count;
       switch (a.pattern_number[a.stream.runs[i].pattern]) { PCONV_EACH126(PCONV_CASE) }

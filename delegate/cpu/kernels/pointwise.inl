@@ -3,6 +3,7 @@
 #ifndef PCONV_TF_DELEGATE_CPU_KERNELS_POINTWISE_INL_
 #define PCONV_TF_DELEGATE_CPU_KERNELS_POINTWISE_INL_
 
+#include "delegate/cpu/kernels/begin_sums.h"
 #include "delegate/cpu/kernels/kernel_table.h"
 #include "delegate/cpu/kernels/multiply_memory.h"
 #include "delegate/cpu/kernels/vector.h"
@@ -44,29 +45,7 @@ __attribute__((noinline)) void PointwiseBlock(const ConvArgs& a, int y, int x) {
         for (int s = 1; s < kSets; ++s) acc[s][r][c] = Vec{};
       }
     }
-    if (a.accumulate) {
-      PCONV_UNROLL
-      for (int r = 0; r < R; ++r) {
-        PCONV_UNROLL
-        for (int c = 0; c < C; ++c) acc[0][r][c] = Load(out + r * a.output_row + c * kLanes);
-      }
-    } else {
-      const Vec bias = Broadcast(a.stream.bias[filter]);
-      PCONV_UNROLL
-      for (int r = 0; r < R; ++r) {
-        PCONV_UNROLL
-        for (int c = 0; c < C; ++c) acc[0][r][c] = bias;
-      }
-      if (a.addend != nullptr) {
-        const float* addend = a.addend + channel * a.addend_plane + y * a.addend_row +
-                              x * static_cast<size_t>(kLanes);
-        PCONV_UNROLL
-        for (int r = 0; r < R; ++r) {
-          PCONV_UNROLL
-          for (int c = 0; c < C; ++c) acc[0][r][c] += Load(addend + r * a.addend_row + c * kLanes);
-        }
-      }
-    }
+    BeginSums(a, filter, y, x, out, acc[0]);
     const auto cell_of = [&](const char* at) __attribute__((always_inline)) {
       return PinnedCell(cells + reinterpret_cast<const Record*>(at)->channel * plane);
     };

@@ -2,6 +2,7 @@
 // load ports are the limit. What a block of output vectors reads lies in the first-level cache
 // (ConvStep slices the input channels for that), and a record is fetched in as few loads as can be.
 
+#include "delegate/cpu/kernels/begin_sums.h"
 #include "delegate/cpu/kernels/filter_pairs.inl"
 #include "delegate/cpu/kernels/instruction_set.h"
 #include "delegate/cpu/kernels/one_tap.h"
@@ -20,36 +21,13 @@ void SingleBlock(const ConvArgs& a, int y, int x) {
   const size_t row = a.input_row, step = S > 0 ? S * kLanes : a.input_column;
   const float* const input = a.input + y * row + x * a.input_column;
   const size_t offset = y * a.output_row + x * static_cast<size_t>(kLanes);
-  const float* const addends =
-      a.addend == nullptr ? nullptr : a.addend + y * a.addend_row + x * static_cast<size_t>(kLanes);
   const Vec lo = Broadcast(a.lo), hi = Broadcast(a.hi);
   const char* record = a.stream.records + a.stream.record_begin[a.group_begin];
   for (int filter = a.group_begin; filter < a.group_end; ++filter) {
     const uint32_t channel = a.stream.filters[filter];
     float* const out = a.output + channel * a.output_plane + offset;
     Vec acc[kSets][R][C];
-    if (a.accumulate) {
-      PCONV_UNROLL
-      for (int r = 0; r < R; ++r) {
-        PCONV_UNROLL
-        for (int c = 0; c < C; ++c) acc[0][r][c] = Load(out + r * a.output_row + c * kLanes);
-      }
-    } else {
-      const Vec bias = Broadcast(a.stream.bias[filter]);
-      PCONV_UNROLL
-      for (int r = 0; r < R; ++r) {
-        PCONV_UNROLL
-        for (int c = 0; c < C; ++c) acc[0][r][c] = bias;
-      }
-      if (addends != nullptr) {
-        const float* addend = addends + channel * a.addend_plane;
-        PCONV_UNROLL
-        for (int r = 0; r < R; ++r) {
-          PCONV_UNROLL
-          for (int c = 0; c < C; ++c) acc[0][r][c] += Load(addend + r * a.addend_row + c * kLanes);
-        }
-      }
-    }
+    BeginSums(a, filter, y, x, out, acc[0]);
     PCONV_UNROLL
     for (int s = 1; s < kSets; ++s) {
       PCONV_UNROLL
