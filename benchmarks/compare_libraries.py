@@ -2,6 +2,7 @@
 
     python -m benchmarks.compare_libraries OLD.so NEW.so
     python -m benchmarks.compare_libraries OLD.so NEW.so --networks=vgg16_conv --seconds=20
+    python -m benchmarks.compare_libraries OLD.so NEW.so --isa=avx2
 
 Every network runs with masks of single filters (lane-tiled images) and with masks shared by 16
 (channel-blocked images), on random inputs, in one process with both libraries, which take turns run
@@ -35,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("new", type=Path)
     parser.add_argument("--networks", default=NETWORKS, help="names, separated by commas")
     parser.add_argument("--threads", default="1,2", help="numbers of threads, separated by commas")
+    parser.add_argument("--isa", default="auto", help="the delegate's option of that name")
     parser.add_argument("--seconds", type=float, default=0.0, help="of timing, for each line")
     options = parser.parse_args(arguments)
     same = True
@@ -42,7 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
         for block in FILTER_BLOCKS:
             model = network_files(name, {"filter_block": block}).pconv
             for threads in map(int, options.threads.split(",")):
-                pair = [_open(library, model, threads) for library in (options.old, options.new)]
+                choices = {"num_threads": threads, "isa": options.isa}
+                pair = [_open(library, model, choices) for library in (options.old, options.new)]
                 equal = all(_equal(pair, seed) for seed in SEEDS)
                 same = same and equal
                 text = "same bits" if equal else "OTHER BITS"
@@ -52,10 +55,10 @@ def main(arguments: list[str] | None = None) -> int:
     return 0 if same else 1
 
 
-def _open(library: Path, model: Path, threads: int) -> Any:
-    """An interpreter ready to run."""
+def _open(library: Path, model: Path, options: dict[str, Any]) -> Any:
+    """An interpreter ready to run. `options`: of the delegate."""
     module = runtime_module("litert")
-    delegate = module.load_delegate(str(library.resolve()), {"num_threads": threads})
+    delegate = module.load_delegate(str(library.resolve()), options)
     interpreter = module.Interpreter(model_path=str(model), experimental_delegates=[delegate])
     interpreter.allocate_tensors()
     return interpreter
