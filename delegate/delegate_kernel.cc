@@ -41,9 +41,11 @@ class ValueTable {
       value.data = IsConstant(tensor) ? tensor.data.f : nullptr;
       return value;
     }
-    value.type = tensor.type == kTfLiteInt8 ? ValueType::kInt8 : ValueType::kInt32;
+    value.type = tensor.type == kTfLiteInt8    ? ValueType::kInt8
+                 : tensor.type == kTfLiteUInt8 ? ValueType::kUint8
+                                               : ValueType::kInt32;
     if (!IsConstant(tensor)) {
-      value.quantization = {tensor.params.scale, tensor.params.zero_point};
+      value.quantization = QuantizationOf(tensor);
       return value;
     }
     value.integers = tensor.data.raw;

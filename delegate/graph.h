@@ -23,7 +23,13 @@ inline size_t Elements(const Shape& shape) {
   return elements;
 }
 
-enum class ValueType { kFloat32, kInt8, kInt32 };
+// uint8 is what some models take and give, whose inside is int8: QUANTIZE turns it into int8 and
+// back.
+enum class ValueType { kFloat32, kInt8, kInt32, kUint8 };
+
+inline size_t BytesEach(ValueType type) {
+  return type == ValueType::kInt8 || type == ValueType::kUint8 ? 1 : 4;
+}
 
 // An activation (neither data nor integers) or a constant. Constants stay owned by the model file.
 struct Value {
@@ -31,7 +37,8 @@ struct Value {
   Shape shape;                  // current shape; of activations updated by InferShapes()
   const float* data = nullptr;  // float32 constants
   ValueType type = ValueType::kFloat32;
-  Quantization quantization = {};  // of an int8 activation
+  // Of an int8 activation; of a uint8 one that of its values less 128.
+  Quantization quantization = {};
   // Constants of int8 layers: int8 filters, with a scale for each of their output channels or one
   // for all, and int32 biases.
   const void* integers = nullptr;
@@ -96,7 +103,7 @@ struct ReshapeNode {
 struct SoftmaxNode {
   float beta = 1.0f;
 };
-// From float32 to int8, back, or from one quantisation to another: as its two values say.
+// From float32 or uint8 to int8, back, or from one quantisation to another: as its two values say.
 struct QuantizeNode {};
 
 struct Node {

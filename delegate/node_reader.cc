@@ -433,12 +433,13 @@ Status ReadQuantize(const NodeInputs& inputs, const TfLiteTensor& output, Node* 
   PCONV_RETURN_IF_ERROR(inputs.ExpectCount(1, 1));
   const TfLiteTensor* input = inputs.tensor(0);
   if (input == nullptr) return Status::Error("input 0 is absent");
-  const auto is_either = [](const TfLiteTensor& t) {
-    return t.type == kTfLiteFloat32 || t.type == kTfLiteInt8;
+  const auto is = [](const TfLiteTensor& t, TfLiteType a, TfLiteType b) {
+    return t.type == a || t.type == b;
   };
-  if (!is_either(*input) || !is_either(output)) {
+  if (!(is(*input, kTfLiteFloat32, kTfLiteInt8) && is(output, kTfLiteFloat32, kTfLiteInt8)) &&
+      !(is(*input, kTfLiteUInt8, kTfLiteInt8) && is(output, kTfLiteUInt8, kTfLiteInt8))) {
     return Status::Error(std::string("turns ") + TypeName(input->type) + " into " +
-                         TypeName(output.type) + ", expected float32 and int8");
+                         TypeName(output.type) + ", expected float32 or uint8, and int8");
   }
   PCONV_RETURN_IF_ERROR(NodeInputs::CheckPlain(*input, "input 0"));
   PCONV_RETURN_IF_ERROR(inputs.ExpectNotConstant(0));
@@ -546,9 +547,11 @@ Status ReadBuiltin(int code, const NodeInputs& inputs, const TfLiteNode& node,
 // Whether there are int8 kernels for the node.
 Status CheckInt8(const TfLiteContext* context, const TfLiteTensor& output, const Node& node) {
   const auto port = [](const TfLiteTensor& tensor, const std::string& what, Int8Port* read) {
-    read->type = tensor.type == kTfLiteInt8 ? ValueType::kInt8 : ValueType::kFloat32;
-    return read->type == ValueType::kInt8 ? ReadQuantization(tensor, what, &read->quantization)
-                                          : Status::Ok();
+    read->type = tensor.type == kTfLiteInt8    ? ValueType::kInt8
+                 : tensor.type == kTfLiteUInt8 ? ValueType::kUint8
+                                               : ValueType::kFloat32;
+    return read->type == ValueType::kFloat32 ? Status::Ok()
+                                             : ReadQuantization(tensor, what, &read->quantization);
   };
   std::vector<Int8Port> inputs(node.inputs.size());
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -587,7 +590,9 @@ Status ReadNode(const TfLiteContext* context, const TfLiteNode& node,
   if (output == nullptr) return Status::Error("output is absent");
   result->name = output->name != nullptr ? output->name : "";
   const bool is_int8 = output->type == kTfLiteInt8;
-  PCONV_RETURN_IF_ERROR(is_int8 || IsPConv2D(registration)
+  const bool may_be_uint8 = registration.builtin_code == kTfLiteBuiltinQuantize;
+  PCONV_RETURN_IF_ERROR(is_int8 || IsPConv2D(registration) ||
+                                (may_be_uint8 && output->type == kTfLiteUInt8)
                             ? NodeInputs::CheckPlain(*output, "output")
                             : NodeInputs::CheckType(*output, kTfLiteFloat32, "output"));
   if (IsConstant(*output)) return Status::Error("output is constant");

@@ -116,6 +116,45 @@ TEST(NodeReader, ReadsFullIntegerConvolutions) {
   EXPECT_EQ(op.window.stride_w, 3);
 }
 
+// uint8 is turned into int8 of the same scale, whose values are 128 less, and back.
+TEST(NodeReader, TakesQuantizeBetweenInt8AndUint8OfTheSameSteps) {
+  FakeRuntime runtime;
+  const int uint8 = runtime.AddInt8Activation({1, 4, 4, 8}, "uint8", {0.5f, 131});
+  const int int8 = runtime.AddInt8Activation({1, 4, 4, 8}, "int8", {0.5f, 3});
+  TfLiteTensor& tensor = runtime.tensor(uint8);
+  tensor.type = kTfLiteUInt8;
+  const int in = runtime.AddBuiltinNode(kTfLiteBuiltinQuantize, {uint8}, {int8}, 0);
+  const int out = runtime.AddBuiltinNode(kTfLiteBuiltinQuantize, {int8}, {uint8}, 0);
+  const int relu = runtime.AddBuiltinNode(kTfLiteBuiltinRelu, {int8}, {uint8}, 0);
+  Taken<QuantizeNode>(&runtime, in);
+  Taken<QuantizeNode>(&runtime, out);
+  EXPECT_EQ(RefusalOf(&runtime, relu), "output is uint8, expected float32");
+  for (const int node : {in, out}) {
+    const std::string what = node == in ? "input 0" : "output";
+    tensor.params.zero_point = 256;
+    EXPECT_EQ(RefusalOf(&runtime, node), what + " has the zero point 256, expected 0 to 255");
+    tensor.params.zero_point = std::numeric_limits<int32_t>::min();
+    EXPECT_EQ(RefusalOf(&runtime, node),
+              what + " has the zero point -2147483648, expected 0 to 255");
+    tensor.params.scale = 0;
+    tensor.params.zero_point = 131;
+    EXPECT_EQ(RefusalOf(&runtime, node),
+              what + " has the scale 0.000000, expected one finite scale above 0");
+    tensor.params.scale = 0.5f;
+  }
+  tensor.params.zero_point = 130;
+  EXPECT_EQ(RefusalOf(&runtime, in),
+            "input is 0.500000 * (q - 2), expected 0.500000 * (q - 3) as the output");
+  tensor.params = {0.25f, 131};
+  EXPECT_EQ(RefusalOf(&runtime, out),
+            "input is 0.500000 * (q - 3), expected 0.250000 * (q - 3) as the output");
+  runtime.tensor(int8).type = kTfLiteFloat32;
+  EXPECT_EQ(RefusalOf(&runtime, in),
+            "turns uint8 into float32, expected float32 or uint8, and int8");
+  EXPECT_EQ(RefusalOf(&runtime, out),
+            "turns float32 into uint8, expected float32 or uint8, and int8");
+}
+
 // Every refusal names the tensor, what was found and what is expected.
 TEST(NodeReader, RefusesQuantisationsThatMakeNoSense) {
   const struct {
@@ -210,10 +249,6 @@ TEST(NodeReader, TakesInt8OperationsThatHaveKernels) {
   EXPECT_EQ(refusal(kTfLiteBuiltinQuantize, {runtime.AddActivation({1, 4, 4, 8}, "x")}, b, 0), "");
   EXPECT_EQ(refusal(kTfLiteBuiltinDequantize, {a}, runtime.AddActivation({1, 4, 4, 8}, "x"), 0),
             "");
-  const int bytes = image(half);
-  runtime.tensor(bytes).type = kTfLiteUInt8;
-  EXPECT_EQ(refusal(kTfLiteBuiltinQuantize, {bytes}, a, 0),
-            "turns uint8 into int8, expected float32 and int8");
 }
 
 TEST(NodeReader, RefusesWhatAConvolutionCannotBe) {

@@ -104,9 +104,22 @@ Status ReadPConvQuantization(const TfLiteContext* context, const TfLiteNode& nod
   return Status::Ok();
 }
 
+Quantization QuantizationOf(const TfLiteTensor& tensor) {
+  const int32_t zero_point = tensor.params.zero_point;
+  if (tensor.type != kTfLiteUInt8) return {tensor.params.scale, zero_point};
+  // Unsigned, as files hold any number.
+  const uint32_t shifted = static_cast<uint32_t>(zero_point) - 128;
+  return {tensor.params.scale, static_cast<int32_t>(shifted)};
+}
+
 Status ReadQuantization(const TfLiteTensor& tensor, const std::string& what,
                         Quantization* quantization) {
-  *quantization = {tensor.params.scale, tensor.params.zero_point};
+  const int32_t zero_point = tensor.params.zero_point;
+  if (tensor.type == kTfLiteUInt8 && (zero_point < 0 || zero_point > 255)) {
+    return Status::Error(what + " has the zero point " + std::to_string(zero_point) +
+                         ", expected 0 to 255");
+  }
+  *quantization = QuantizationOf(tensor);
   return CheckQuantization(what.c_str(), *quantization);
 }
 

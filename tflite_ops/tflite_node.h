@@ -35,7 +35,10 @@ Status ReadPConvConstants(const TfLiteContext* context, const TfLiteNode& node,
 Status ReadPConvQuantization(const TfLiteContext* context, const TfLiteNode& node, bool* is_int8,
                              PConvQuantization* quantization);
 
-// What an int8 activation stands for; the error begins with `what`.
+// What an int8 activation stands for, or a uint8 one less 128, as int8 holds it.
+Quantization QuantizationOf(const TfLiteTensor& tensor);
+
+// The same; the error begins with `what`.
 Status ReadQuantization(const TfLiteTensor& tensor, const std::string& what,
                         Quantization* quantization);
 

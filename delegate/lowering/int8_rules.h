@@ -20,7 +20,7 @@ namespace pconv {
 // An activation that a node reads or writes.
 struct Int8Port {
   ValueType type = ValueType::kInt8;
-  Quantization quantization;  // of int8
+  Quantization quantization;  // of int8 and uint8, as of a Value
 };
 
 // The error says why the node cannot run on int8 activations. All quantisations are valid
@@ -64,6 +64,9 @@ struct Int8Rescale {
   }
 };
 Int8Rescale Int8RescaleOf(const Quantization& from, const Quantization& to);
+
+// int8 to uint8 of the same steps, or back: 128 more or less.
+inline uint8_t Int8Flipped(uint8_t bits) { return bits ^ 0x80; }
 
 // What becomes of each byte, by its bits as an unsigned number.
 using Int8Table = std::array<int8_t, 256>;

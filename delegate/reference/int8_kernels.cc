@@ -258,6 +258,11 @@ void Quantize(const Value& from, const void* input, const Value& to, void* outpu
     }
     return;
   }
+  if (from.type == ValueType::kUint8 || to.type == ValueType::kUint8) {
+    const auto* bytes = static_cast<const uint8_t*>(input);
+    std::transform(bytes, bytes + elements, static_cast<uint8_t*>(output), Int8Flipped);
+    return;
+  }
   const auto* values = static_cast<const int8_t*>(input);
   const Int8Rescale rescale = Int8RescaleOf(from.quantization, to.quantization);
   for (size_t i = 0; i < elements; ++i) {

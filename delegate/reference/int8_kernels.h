@@ -43,7 +43,7 @@ void Int8Pad(const PadNode& op, const Int8Input& input, const Int8Output& output
 void Int8GlobalMean(const Int8Input& input, const Int8Output& output);
 void Int8Concat(const ConcatNode& op, const std::vector<Int8Input>& inputs,
                 const Int8Output& output);
-// Between float32 and int8, or int8 quantisations; elements are of the values' types.
+// Between float32 or uint8 and int8, or int8 quantisations; elements are of the values' types.
 void Quantize(const Value& from, const void* input, const Value& to, void* output);
 void Int8Reshape(const Int8Input& input, const Int8Output& output);
 

@@ -24,9 +24,7 @@ class ReferenceEngine : public Engine {
     buffers_.assign(graph_.values.size(), {});
     for (const Node& node : graph_.nodes) {
       const auto& output = graph_.values[node.output];
-      const bool is_int8 = output.type == ValueType::kInt8;
-      buffers_[node.output].resize(Elements(output.shape) *
-                                   (is_int8 ? sizeof(int8_t) : sizeof(float)));
+      buffers_[node.output].resize(Elements(output.shape) * BytesEach(output.type));
     }
     for (const int output : graph_.outputs) buffers_[output] = {};  // written in place
     return Status::Ok();

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -103,7 +105,8 @@ def run(flatbuffer, image, threads=1, **options):
 def image_of(types, rng):
     if types is None:
         return rng.standard_normal((1, 14, 15, 8)).astype(np.float32)
-    return rng.integers(-128, 128, (1, 14, 15, 8)).astype(np.int8)
+    info = np.iinfo(types)
+    return rng.integers(info.min, info.max + 1, (1, 14, 15, 8)).astype(types)
 
 
 @pytest.mark.parametrize("types", [None, "int8"])
@@ -118,6 +121,27 @@ def test_equals_stock(build, types, rng, delegate):
             found = run(converted, image, threads, backend=backend)
             for array, right in zip(found, expected, strict=True):
                 np.testing.assert_array_equal(array, right)
+
+
+@pytest.mark.parametrize("build", [sums, pools])
+def test_uint8_inputs_and_outputs_are_part_of_the_partition(build, rng, delegate, capfd):
+    converted, source = full_integer(build, rng, "uint8")
+    image = image_of("uint8", rng)
+    expected = outputs(Interpreter(model_content=source, num_threads=1), image)
+    for backend in ("cpu", "reference"):
+        capfd.readouterr()
+        found = run(converted, image, backend=backend, verbose=True)
+        log = capfd.readouterr().err
+        claimed, nodes = re.search(r"claims (\d+) of (\d+) nodes", log).groups()
+        assert claimed == nodes, log
+        assert log.count(f"nodes on the {backend} engine") == 1
+        for array, right in zip(found, expected, strict=True):
+            assert array.dtype == np.uint8
+            assert len(np.unique(right)) > 3
+            np.testing.assert_array_equal(array, right)
+    interpreter = pconv_tf.Interpreter(converted)
+    model = pconv_tf.CompiledModel(converted)
+    np.testing.assert_array_equal(interpreter(image)[0], model(image)[0])
 
 
 def test_hard_swish_is_within_one(rng, delegate):

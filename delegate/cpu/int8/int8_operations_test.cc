@@ -367,6 +367,45 @@ TEST_F(Int8Operations, QuantisesAndDequantises) {
   }
 }
 
+// uint8 to int8 and back, of every length of the last vector.
+TEST_F(Int8Operations, FlipsUint8) {
+  std::vector<uint8_t> values(100000);
+  for (uint8_t& value : values) value = static_cast<uint8_t>(Below(256));
+  for (int count : {1, 7, 15, 16, 31, 63, 64, 65, 130, 256, 99999}) {
+    Graph graph;
+    Value bytes;
+    bytes.shape = {count};
+    bytes.quantization = {0.1f, Pick({-128, 0, 127})};
+    bytes.type = ValueType::kUint8;
+    graph.values = {bytes, bytes, bytes};
+    graph.values[1].type = ValueType::kInt8;
+    graph.nodes = {{"int8", 0, {0}, 1, QuantizeNode{}}, {"uint8", 1, {1}, 2, QuantizeNode{}}};
+    graph.inputs = {0};
+    graph.outputs = {1, 2};
+    ASSERT_TRUE(InferShapes(&graph).ok());
+    std::vector<std::unique_ptr<Engine>> engines;
+    engines.push_back(CreateReferenceEngine(&graph, {}));
+    PackedCache cache;
+    for (const Isa isa : {Isa::kAuto, Isa::kAvx2, Isa::kBaseline}) {
+      EngineOptions options;
+      options.isa = isa;
+      options.num_threads = Pick({1, 3});
+      engines.emplace_back();
+      ASSERT_TRUE(CreateInt8Engine(&graph, options, &cache, &engines.back()).ok());
+    }
+    for (const auto& engine : engines) {
+      std::vector<int8_t> found(count);
+      std::vector<uint8_t> back(count);
+      ASSERT_TRUE(engine->Resize().ok());
+      ASSERT_TRUE(engine->Run({values.data()}, {found.data(), back.data()}).ok());
+      for (int i = 0; i < count; ++i) {
+        ASSERT_EQ(found[i], values[i] - 128) << i << " of " << count;
+        ASSERT_EQ(back[i], values[i]) << i << " of " << count;
+      }
+    }
+  }
+}
+
 // Refusals name the node and what is wrong.
 TEST_F(Int8Operations, RefusesConstantsThatDoNotFit) {
   Conv2DNode op;

@@ -202,5 +202,18 @@ void ToFloat32(const ToFloat32Args& args) {
   });
 }
 
-constexpr PlainKernels kPlainKernels = {Sum,  Product,   Largest, Average,
-                                        Mean, Depthwise, ToInt8,  ToFloat32};
+void Flip(const FlipArgs& args) {
+  typedef uint8_t Wide __attribute__((vector_size(4 * kWidth)));
+  const auto run = [&](size_t i, size_t n) {
+    Wide bytes = {};
+    __builtin_memcpy(&bytes, args.inputs + i, n);
+    bytes ^= 0x80;
+    __builtin_memcpy(args.outputs + i, &bytes, n);
+  };
+  size_t i = 0;
+  for (; i + sizeof(Wide) <= args.count; i += sizeof(Wide)) run(i, sizeof(Wide));
+  if (i < args.count) run(i, args.count - i);
+}
+
+constexpr PlainKernels kPlainKernels = {Sum,       Product, Largest,   Average, Mean,
+                                        Depthwise, ToInt8,  ToFloat32, Flip};

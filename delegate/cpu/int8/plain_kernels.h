@@ -83,6 +83,13 @@ struct ToFloat32Args {
   float* outputs;
 };
 
+// outputs[i] = inputs[i] with its highest bit turned: int8 to uint8 and back.
+struct FlipArgs {
+  const uint8_t* inputs;
+  size_t count;
+  uint8_t* outputs;
+};
+
 struct PlainKernels {
   void (*sum)(const SumArgs& args);
   void (*product)(const ProductArgs& args);
@@ -92,6 +99,7 @@ struct PlainKernels {
   void (*depthwise)(const DepthwiseArgs& args);
   void (*to_int8)(const ToInt8Args& args);
   void (*to_float32)(const ToFloat32Args& args);
+  void (*flip)(const FlipArgs& args);
 };
 
 }  // namespace pconv::cpu::int8

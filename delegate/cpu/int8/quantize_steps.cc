@@ -72,6 +72,32 @@ class ConvertStep : public Int8Step {
   const int64_t count_;
 };
 
+// int8 to uint8 of the same steps, or back.
+class FlipStep : public Int8Step {
+ public:
+  FlipStep(const StepContext& context, const Node& node)
+      : kernels_(context.kernels),
+        pool_(context.pool),
+        input_(node.inputs[0]),
+        output_(node.output),
+        count_(Elements(context.OutputOf(node).shape)) {}
+
+  void Run(const Buffers& buffers) const override {
+    const auto* input = static_cast<const uint8_t*>(buffers[input_]);
+    auto* output = static_cast<uint8_t*>(buffers[output_]);
+    Share(pool_, count_, 1, [&](int64_t begin, int64_t end) {
+      kernels_.plain.flip({input + begin, static_cast<size_t>(end - begin), output + begin});
+    });
+  }
+  std::string kernel() const override { return std::string("int8_") + kernels_.name; }
+
+ private:
+  const DotKernels& kernels_;
+  ThreadPool* const pool_;
+  const int input_, output_;
+  const int64_t count_;
+};
+
 class SoftmaxStep : public Int8Step {
  public:
   SoftmaxStep(const StepContext& context, const Node& node, const SoftmaxNode& op)
@@ -116,6 +142,9 @@ StepPtr MakeStep(const StepContext& context, const Node& node, const SoftmaxNode
 StepPtr MakeStep(const StepContext& context, const Node& node, const QuantizeNode&) {
   const Value& from = context.InputOf(node);
   const Value& to = context.OutputOf(node);
+  if (from.type == ValueType::kUint8 || to.type == ValueType::kUint8) {
+    return std::make_unique<FlipStep>(context, node);
+  }
   if (from.type != to.type) return std::make_unique<ConvertStep>(context, node);
   return std::make_unique<TableStep>(context, node,
                                      Int8RescaleTable(from.quantization, to.quantization));

@@ -19,9 +19,8 @@ ValueSlots AssignSlots(const Graph& graph) {
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
     const Node& node = graph.nodes[i];
     const Value& written = graph.values[node.output];
-    const auto element = written.type == ValueType::kInt8 ? sizeof(int8_t) : sizeof(float);
     if (outputs.count(node.output) == 0) {
-      const int64_t bytes = Elements(written.shape) * static_cast<int64_t>(element);
+      const auto bytes = static_cast<int64_t>(Elements(written.shape) * BytesEach(written.type));
       const auto is_better = [&](int a, int b) {
         const bool fits_a = slots.bytes[a] >= bytes, fits_b = slots.bytes[b] >= bytes;
         if (fits_a != fits_b) return fits_a;

@@ -20,6 +20,7 @@ TEST(AssignSlots, AChainNeedsTwo) {
   Graph graph;
   for (const int size : {1, 10, 30, 20, 5, 2}) graph.values.push_back(Int8Value({size}));
   graph.values[3].type = ValueType::kFloat32;
+  graph.values[2].type = ValueType::kUint8;
   for (int i = 0; i < 5; ++i) graph.nodes.push_back({"", i, {i}, i + 1, UnaryNode{}});
   graph.inputs = {0};
   graph.outputs = {5};
