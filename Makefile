@@ -40,7 +40,9 @@ study: setup  ## what 8.1x costs a VGG-16 on Fashion-MNIST, against dense networ
 
 test: setup lint test-cpp test-python  ## linters, C++ and Python tests: minutes
 
-test-all: test test-long test-wheel docs-site test-isa sanitize fuzz-readers test-emulated test-oclgrind test-clang  ## these, long tests, wheel, site, sanitizers, other CPUs: an hour
+STAGES := setup lint test-cpp test-python test-long test-wheel docs-site test-isa sanitize fuzz-readers test-emulated test-oclgrind test-clang
+test-all:  ## these, long tests, wheel, site, sanitizers, other CPUs: an hour; says what each took
+	@scripts/stages.sh $(STAGES)
 
 test-cpp: setup  ## C++ tests but the long ones
 	$(BAZEL) test --test_tag_filters=-long //...

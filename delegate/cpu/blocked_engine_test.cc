@@ -83,7 +83,7 @@ void Check(GraphBuilder* builder, int num_threads, int layers, int strips = -1) 
 
 TEST(BlockedPlan, PlainChain) {
   for (const int size : {1, 2, 4, 7, 14, 31, 32}) {
-    for (int threads = 1; threads <= 4; ++threads) {
+    for (const int threads : testing::ThreadCounts(4)) {
       GraphBuilder builder(Seed() + size * 10 + threads);
       int x = builder.Input({1 + threads % 2, size, size, 3});
       x = builder.Conv2D(x, 24, MakeWindow(3), Activation::kRelu);
@@ -114,7 +114,7 @@ TEST(BlockedPlan, LargeImagesInStrips) {
   for (const Shape& shape :
        {Shape{128, 130, 3, 2, 2, Padding::kSame, 1}, Shape{131, 129, 3, 2, 2, Padding::kValid, 1},
         Shape{127, 140, 5, 3, 2, Padding::kSame, 2}, Shape{129, 128, 3, 2, 3, Padding::kSame, 1}}) {
-    for (int threads = 1; threads <= 4; ++threads) {
+    for (const int threads : testing::ThreadCounts(4)) {
       SCOPED_TRACE(std::to_string(shape.height) + "x" + std::to_string(shape.width));
       GraphBuilder builder(Seed() + shape.height + threads);
       int x = builder.Input({shape.batch, shape.height, shape.width, 3});
@@ -142,7 +142,7 @@ TEST(BlockedPlan, DepthwiseInStrips) {
   for (const Shape& shape :
        {Shape{93, 96, 3, 1, Padding::kSame}, Shape{98, 91, 3, 2, Padding::kSame},
         Shape{95, 97, 3, 2, Padding::kValid}, Shape{94, 93, 5, 1, Padding::kSame}}) {
-    for (int threads = 1; threads <= 4; ++threads) {
+    for (const int threads : testing::ThreadCounts(4)) {
       SCOPED_TRACE(std::to_string(shape.height) + "x" + std::to_string(shape.width));
       GraphBuilder builder(Seed() + shape.height + threads);
       int x = builder.Input({threads % 2 + 1, shape.height, shape.width, 5});
@@ -171,7 +171,7 @@ TEST(BlockedPlan, StripsStopAtSharedValues) {
 
 TEST(BlockedPlan, ResidualsAndDepthwise) {
   for (const int size : {7, 14, 19}) {
-    for (int threads = 1; threads <= 4; ++threads) {
+    for (const int threads : testing::ThreadCounts(4)) {
       GraphBuilder builder(Seed() + size * 10 + threads);
       int x = builder.Conv2D(builder.Input({1, size, size, 5}), 32, MakeWindow(3, 2),
                              Activation::kRelu6);
@@ -192,7 +192,7 @@ TEST(BlockedPlan, ResidualsAndDepthwise) {
 }
 
 TEST(BlockedPlan, EveryOtherOperation) {
-  for (int threads = 1; threads <= 4; ++threads) {
+  for (const int threads : testing::ThreadCounts(4)) {
     GraphBuilder builder(Seed() + threads);
     const int a = builder.PConv2D(builder.Input({2, 9, 10, 20}), Shared(3, 20));
     const int b = builder.PConv2D(a, Shared(1, 20));
@@ -216,7 +216,7 @@ TEST(BlockedPlan, EveryOtherOperation) {
 
 TEST(BlockedPlan, EveryUnary) {
   for (int kind = 0; kind <= static_cast<int>(UnaryKind::kLeakyRelu); ++kind) {
-    for (int threads = 1; threads <= 3; ++threads) {
+    for (const int threads : testing::ThreadCounts(3)) {
       GraphBuilder builder(Seed() + kind * 10 + threads);
       RandomLayerSpec spec = Shared(3, 21);
       spec.activation = Activation::kNone;
@@ -260,7 +260,7 @@ TEST(BlockedPlan, EveryBinary) {
 
 // As in MobileNetV3: the gate of an image is made of its mean.
 TEST(BlockedPlan, SqueezeAndExcite) {
-  for (int threads = 1; threads <= 3; ++threads) {
+  for (const int threads : testing::ThreadCounts(3)) {
     GraphBuilder builder(Seed() + threads);
     const int x = builder.PConv2D(builder.Input({2, 9, 7, 20}), Shared(3, 40));
     const int mean = builder.Add({.op = GlobalMeanNode{true}}, {x});

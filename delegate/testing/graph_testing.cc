@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
+#include <numeric>
 
 #include "tflite_ops/core/reference.h"
 
@@ -259,6 +260,15 @@ std::vector<float> Evaluate(const Graph& graph, const Node& node, const Tensors&
 }
 
 }  // namespace
+
+bool IsSample() { return std::getenv("PCONV_TEST_SAMPLE") != nullptr; }
+
+std::vector<int> ThreadCounts(int most) {
+  if (IsSample()) return {2};
+  std::vector<int> counts(most);
+  std::iota(counts.begin(), counts.end(), 1);
+  return counts;
+}
 
 uint32_t Seed() {
   const char* text = std::getenv("PCONV_TEST_SEED");

@@ -13,6 +13,14 @@
 
 namespace pconv::testing {
 
+// Whether grids are to be sampled: PCONV_TEST_SAMPLE, which emulators of CPUs set that lack
+// instructions of this one. They look for such instructions; that every case computes right, the
+// same kernels show without an emulator.
+bool IsSample();
+
+// 1 to `most`, or two alone in a sample.
+std::vector<int> ThreadCounts(int most);
+
 // What random graphs are made from: PCONV_TEST_SEED, or one number for all.
 uint32_t Seed();
 
