@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow  # Every command starts TensorFlow.
+
 DEFINITION = """
 import keras
 

@@ -81,6 +81,7 @@ def done(tmp_path_factory):
     return found
 
 
+@pytest.mark.slow
 def test_every_unit_is_scored_and_pruned_as_told(done):
     content = json.loads((done.units.folder / "small.json").read_text())
     results = content["results"]
@@ -98,6 +99,7 @@ def test_every_unit_is_scored_and_pruned_as_told(done):
     assert comparison["seeds"] == [0]
 
 
+@pytest.mark.slow
 def test_int8_files_are_scored_without_other_networks(done):
     for unit, network in INT8_OF.items():
         arrays = stored(done, unit)
@@ -113,6 +115,7 @@ def test_int8_files_are_scored_without_other_networks(done):
     assert not np.array_equal(aware[kernel], pruned[kernel])
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_the_dense_network_and_changes_it(done):
     dense, continued = stored(done, "dense"), stored(done, "dense_continued")
     assert not np.array_equal(dense["weight000"], continued["weight000"])
@@ -147,6 +150,7 @@ def test_a_killed_unit_goes_on_to_the_same_result(done, tmp_path, unit):
         np.testing.assert_array_equal(found[name], array, err_msg=name)
 
 
+@pytest.mark.slow
 def test_what_is_done_is_not_done_again(done):
     def fail(pixels):
         pytest.fail("trained again")

@@ -46,6 +46,7 @@ def bytes_held(pruner):
     return sum(array.nbytes for array in arrays if array is not None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["update", "logs", "checkpoint"])
 def test_four_extra_copies_at_most(any_keras, rng, tmp_path, moment):
     model, pruned = many_layers(any_keras)

@@ -200,6 +200,7 @@ def test_nothing_is_left_on_the_layers(any_keras, rng):
     assert all("call" not in vars(layer) for layer in model.layers)
 
 
+@pytest.mark.slow
 def test_samples_are_streamed(any_keras, rng):
     x = images(rng)
     dense = one_of_each(any_keras)

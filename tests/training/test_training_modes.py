@@ -177,6 +177,7 @@ def test_averaged_weights_are_masked_too(keras3, rng):
     assert_pruned(callback)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("framework", "suffix"),
     [(name, suffix) for name in ("keras", "tf_keras") for suffix in (".keras", ".h5")]
