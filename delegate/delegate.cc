@@ -113,8 +113,8 @@ Status ReplaceNodes(TfLiteContext* context, const Partition& partition, TfLiteDe
   for (const auto& [index, node] : partition.nodes) {
     (partition.int8_nodes.count(index) != 0 ? int8 : float32).push_back(index);
   }
-  auto& only = int8.empty() ? float32 : int8;  // a model of both has no shape nodes
-  only.insert(only.end(), partition.shape_nodes.begin(), partition.shape_nodes.end());
+  auto& only = int8.empty() ? float32 : int8;  // a model of both has no implied nodes
+  only.insert(only.end(), partition.implied_nodes.begin(), partition.implied_nodes.end());
   PCONV_RETURN_IF_ERROR(ReplaceNodes(context, std::move(float32), delegate));
   return ReplaceNodes(context, std::move(int8), delegate);
 }
@@ -143,7 +143,7 @@ TfLiteStatus PrepareDelegate(TfLiteContext* context, TfLiteDelegate* delegate) {
       }
       return Status::Ok();
     }
-    const size_t claimed = partition.nodes.size() + partition.shape_nodes.size();
+    const size_t claimed = partition.nodes.size() + partition.implied_nodes.size();
     if (!state->options.quiet) {
       LogInfo("claims " + std::to_string(claimed) + " of " +
               std::to_string(partition.num_model_nodes) + " nodes, " +

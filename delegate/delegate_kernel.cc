@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
+#include <functional>
 #include <map>
 #include <utility>
 
@@ -18,13 +20,17 @@ namespace {
 // Gives every tensor of the model that the graph uses a value.
 class ValueTable {
  public:
-  ValueTable(const TfLiteContext* context, Graph* graph) : context_(context), graph_(graph) {}
+  // `unpacked` gives the contents of a constant that the file stores in another type, or null.
+  ValueTable(const TfLiteContext* context, std::function<const float*(int tensor)> unpacked,
+             Graph* graph)
+      : context_(context), unpacked_(std::move(unpacked)), graph_(graph) {}
 
   int IndexOf(int tensor) {
     const auto [it, is_new] = index_.emplace(tensor, static_cast<int>(graph_->values.size()));
     if (is_new) {
       const TfLiteTensor& t = *GetTensor(context_, tensor);
       graph_->values.push_back(ValueOf(t));
+      if (const float* values = unpacked_(tensor)) graph_->values.back().data = values;
     }
     return it->second;
   }
@@ -57,6 +63,7 @@ class ValueTable {
   }
 
   const TfLiteContext* context_;
+  const std::function<const float*(int tensor)> unpacked_;
   Graph* graph_;
   std::map<int, int> index_;
 };
@@ -120,7 +127,7 @@ void ReportToProfiler(const std::vector<ProfileRow>& rows, const TfLiteContext* 
 DelegateKernel::~DelegateKernel() {
   if (profile_.num_runs() == 0) return;
   try {
-    LogInfo("profile\n" + profile_.Table(engine_->arena_bytes(), engine_->weight_bytes()));
+    LogInfo("profile\n" + profile_.Table(engine_->arena_bytes(), weight_bytes()));
   } catch (const std::exception& error) {
     LogWarning(error.what());
   }
@@ -128,11 +135,15 @@ DelegateKernel::~DelegateKernel() {
 
 Status DelegateKernel::Init(const TfLiteContext* context, const TfLiteDelegateParams& params,
                             const Partition& partition) {
-  ValueTable values(context, &graph_);
+  const auto unpacked = [&](int tensor) {
+    const std::vector<float>* constant = UnpackedConstant(partition, tensor);
+    return constant != nullptr ? constant->data() : nullptr;
+  };
+  ValueTable values(context, unpacked, &graph_);
   std::map<int, bool> is_computed;  // by value index
   for (int i = 0; i < params.nodes_to_replace->size; ++i) {
     const int index = params.nodes_to_replace->data[i];
-    if (partition.shape_nodes.count(index) != 0) continue;
+    if (partition.implied_nodes.count(index) != 0) continue;
     const auto claimed = partition.nodes.find(index);
     if (claimed == partition.nodes.end()) {
       return Status::Error("node " + std::to_string(index) + " was not claimed");
@@ -156,6 +167,10 @@ Status DelegateKernel::Init(const TfLiteContext* context, const TfLiteDelegatePa
   }
   for (int i = 0; i < params.output_tensors->size; ++i) {
     const int tensor = params.output_tensors->data[i];
+    if (partition.constants.count(tensor) != 0) {  // which is an output of the model, too
+      constant_outputs_.emplace_back(tensor, UnpackedConstant(partition, tensor));
+      continue;
+    }
     const int value = GetTensor(context, tensor) == nullptr ? -1 : values.IndexOf(tensor);
     const auto computed = is_computed.find(value);
     if (computed == is_computed.end() || !computed->second) {
@@ -166,6 +181,19 @@ Status DelegateKernel::Init(const TfLiteContext* context, const TfLiteDelegatePa
     output_tensors_.push_back(tensor);
   }
   return Status::Ok();
+}
+
+const std::vector<float>* DelegateKernel::UnpackedConstant(const Partition& partition, int tensor) {
+  const auto stored = partition.constants.find(tensor);
+  if (stored == partition.constants.end()) return nullptr;
+  unpacked_.push_back(cache_->GetOrMake<std::vector<float>>(stored->second, Unpack));
+  return unpacked_.back().get();
+}
+
+size_t DelegateKernel::weight_bytes() const {
+  size_t bytes = engine_->weight_bytes();
+  for (const auto& constant : unpacked_) bytes += constant->size() * sizeof(float);
+  return bytes;
 }
 
 Status DelegateKernel::Prepare(TfLiteContext* context) {
@@ -202,7 +230,7 @@ Status DelegateKernel::MakeEngine(const TfLiteContext* context, bool profile) {
   if (options_.verbose) {
     LogInfo("partition of " + std::to_string(graph_.nodes.size()) + " nodes on the " + name +
             " engine, " + std::to_string(engine_options.num_threads) + " threads, " +
-            std::to_string(engine_->weight_bytes()) + " bytes of weights, " +
+            std::to_string(weight_bytes()) + " bytes of weights, " +
             std::to_string(engine_->arena_bytes()) + " bytes of activations");
   }
   return Status::Ok();
@@ -217,6 +245,10 @@ Status DelegateKernel::Invoke(TfLiteContext* context) {
   for (const int tensor : input_tensors_) inputs_.push_back(context->tensors[tensor].data.raw);
   outputs_.clear();
   for (const int tensor : output_tensors_) outputs_.push_back(context->tensors[tensor].data.raw);
+  for (const auto& [tensor, constant] : constant_outputs_) {
+    std::memcpy(context->tensors[tensor].data.raw, constant->data(),
+                std::min(context->tensors[tensor].bytes, constant->size() * sizeof(float)));
+  }
   const Status status = engine_->Run(inputs_, outputs_);
   if (status.ok() && options_.profile) profile_.Add(engine_->profile());
   if (status.ok() && engine_profiles_) ReportToProfiler(engine_->profile(), context);

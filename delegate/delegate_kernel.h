@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "delegate/engine.h"
@@ -32,12 +33,18 @@ class DelegateKernel {
   Status Invoke(TfLiteContext* context);
 
  private:
+  // The contents of what a DEQUANTIZE writes, kept as long as the kernel; null for other tensors.
+  const std::vector<float>* UnpackedConstant(const Partition& partition, int tensor);
   Status MakeEngine(const TfLiteContext* context, bool profile);
+  // Packed by the engine, and unpacked here.
+  size_t weight_bytes() const;
 
   const DelegateOptions options_;
   PackedCache* const cache_;
+  std::vector<std::shared_ptr<const std::vector<float>>> unpacked_;  // which graph_ refers to
   Graph graph_;
   std::vector<int> input_tensors_, output_tensors_;  // of the model, as graph_.inputs and outputs
+  std::vector<std::pair<int, const std::vector<float>*>> constant_outputs_;  // by tensor
   std::unique_ptr<Engine> engine_;
   bool engine_profiles_ = false;
   std::vector<const void*> inputs_;  // of the current run

@@ -104,6 +104,34 @@ TEST(Delegate, SplitsTypesIntoPartitionsOfTheirOwn) {
   EXPECT_LE(differences, 3);
 }
 
+// A constant that is an output of the model, too, beside a layer that reads it.
+TEST(Delegate, GivesOutAnUnpackedConstant) {
+  std::mt19937 rng(1);
+  OwnedDelegate owned;
+  FakeRuntime runtime;
+  testing::OwnedLayer layer = testing::RandomLayer({}, &rng);
+  const int in = runtime.AddActivation({1, 4, 4, 8}, "in");
+  const int middle = runtime.AddActivation({1, 4, 4, 8}, "middle");
+  const int constant = runtime.AddActivation({8}, "constant");
+  const int sum = runtime.AddActivation({1, 4, 4, 8}, "sum");
+  const std::vector<uint16_t> halves(8, 0xc100);  // -2.5
+  const int stored = runtime.AddConstant(kTfLiteFloat16, {8}, halves.data(), 16);
+  runtime.AddCustomNode("PConv2D", runtime.AddLayerInputs(in, &layer), {middle},
+                        testing::EncodeOptions(layer.options));
+  runtime.AddBuiltinNode(kTfLiteBuiltinDequantize, {stored}, {constant}, 0);
+  runtime.AddBuiltinNode(kTfLiteBuiltinAdd, {middle, constant}, {sum},
+                         TfLiteAddParams{kTfLiteActNone});
+  runtime.MakeOutput(constant);
+  ASSERT_EQ(runtime.Apply(owned.delegate), kTfLiteOk) << runtime.errors();
+  EXPECT_EQ(runtime.num_kernels(), 1);
+  ASSERT_EQ(runtime.Allocate(), kTfLiteOk) << runtime.errors();
+  ASSERT_EQ(runtime.Invoke(), kTfLiteOk) << runtime.errors();
+  EXPECT_EQ(runtime.Read(constant), std::vector<float>(8, -2.5f));
+  // The layer's bias and ours: no pixel of an empty image has anything else.
+  const std::vector<float> bias = runtime.Read(runtime.node(0).inputs->data[6]);
+  for (int c = 0; c < 8; ++c) EXPECT_EQ(runtime.Read(sum)[c], bias[c] - 2.5f);
+}
+
 TEST(Delegate, LeavesModelsWithoutPConv2D) {
   OwnedDelegate owned;
   FakeRuntime runtime;

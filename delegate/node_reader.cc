@@ -17,8 +17,9 @@ namespace {
 class NodeInputs {
  public:
   // `type` is that of the node's activations and, where it multiplies by a constant, of that.
-  NodeInputs(const TfLiteContext* context, const TfLiteNode& node, TfLiteType type)
-      : context_(context), node_(node), type_(type) {}
+  NodeInputs(const TfLiteContext* context, const TfLiteNode& node, TfLiteType type,
+             const StoredConstants& constants)
+      : context_(context), node_(node), type_(type), constants_(constants) {}
 
   int count() const { return node_.inputs->size; }
   int id(int i) const { return i < count() ? node_.inputs->data[i] : kTfLiteOptionalTensor; }
@@ -32,6 +33,8 @@ class NodeInputs {
   }
 
   bool are_int8() const { return type_ == kTfLiteInt8; }
+  bool is_stored(int i) const { return constants_.count(id(i)) != 0; }
+  bool is_constant(int i) const { return is_stored(i) || IsConstant(*tensor(i)); }
 
   // A tensor that some operation computes or the user sets.
   Status ExpectActivation(int i) const {
@@ -40,7 +43,7 @@ class NodeInputs {
   }
 
   Status ExpectNotConstant(int i) const {
-    if (!IsConstant(*tensor(i))) return Status::Ok();
+    if (!is_constant(i)) return Status::Ok();
     return Status::Error("input " + std::to_string(i) + " is constant");
   }
 
@@ -83,12 +86,17 @@ class NodeInputs {
     PCONV_RETURN_IF_ERROR(ExpectType(i, type));
     const TfLiteTensor& t = *tensor(i);
     const std::string what = "input " + std::to_string(i);
-    if (!IsConstant(t)) return Status::Error(what + " is not constant");
+    if (!is_constant(i)) return Status::Error(what + " is not constant");
     if (t.dims->size != rank) {
       return Status::Error(what + " has rank " + std::to_string(t.dims->size) + ", expected " +
                            std::to_string(rank));
     }
-    return CheckBytes(t, what);
+    return CheckBytes(i);
+  }
+
+  // Of a constant, for its shape; those of a stored one have been checked.
+  Status CheckBytes(int i) const {
+    return is_stored(i) ? Status::Ok() : CheckBytes(*tensor(i), "input " + std::to_string(i));
   }
 
   static Status CheckBytes(const TfLiteTensor& t, const std::string& what) {
@@ -146,6 +154,7 @@ class NodeInputs {
   const TfLiteContext* context_;
   const TfLiteNode& node_;
   const TfLiteType type_;
+  const StoredConstants& constants_;
 };
 
 Status ReadActivation(TfLiteFusedActivation found, Activation* activation) {
@@ -195,7 +204,7 @@ Status ReadPConv2D(const TfLiteContext* context, const NodeInputs& inputs, const
   bool is_int8 = false;
   PCONV_RETURN_IF_ERROR(ReadPConvQuantization(context, node, &is_int8, &quantization));
   PCONV_RETURN_IF_ERROR(NodeInputs::CheckPlain(*inputs.tensor(0), "input 0"));
-  if (IsConstant(*inputs.tensor(0))) return Status::Error("input 0 is constant");
+  PCONV_RETURN_IF_ERROR(inputs.ExpectNotConstant(0));
   PCONV_RETURN_IF_ERROR(ReadPConvConstants(context, node, &constants));
   PConv2DNode op;
   PCONV_RETURN_IF_ERROR(ReadLayer(
@@ -298,12 +307,9 @@ Status ReadBinary(BinaryKind kind, TfLiteFusedActivation activation, const NodeI
       continue;
     }
     PCONV_RETURN_IF_ERROR(inputs.ExpectType(i, kTfLiteFloat32));
-    if (IsConstant(*inputs.tensor(i))) {
-      PCONV_RETURN_IF_ERROR(
-          NodeInputs::CheckBytes(*inputs.tensor(i), "input " + std::to_string(i)));
-    }
+    if (inputs.is_constant(i)) PCONV_RETURN_IF_ERROR(inputs.CheckBytes(i));
   }
-  if (IsConstant(*inputs.tensor(0)) && IsConstant(*inputs.tensor(1))) {
+  if (inputs.is_constant(0) && inputs.is_constant(1)) {
     return Status::Error("both inputs are constant");
   }
   result->inputs = {inputs.id(0), inputs.id(1)};
@@ -581,7 +587,8 @@ std::string TfLiteOpName(const TfLiteRegistration& registration) {
 }
 
 Status ReadNode(const TfLiteContext* context, const TfLiteNode& node,
-                const TfLiteRegistration& registration, Node* result) {
+                const TfLiteRegistration& registration, const StoredConstants& constants,
+                Node* result) {
   if (node.outputs->size != 1) {
     return Status::Error("has " + std::to_string(node.outputs->size) + " outputs, expected 1");
   }
@@ -595,8 +602,10 @@ Status ReadNode(const TfLiteContext* context, const TfLiteNode& node,
                                 (may_be_uint8 && output->type == kTfLiteUInt8)
                             ? NodeInputs::CheckPlain(*output, "output")
                             : NodeInputs::CheckType(*output, kTfLiteFloat32, "output"));
-  if (IsConstant(*output)) return Status::Error("output is constant");
-  const NodeInputs inputs(context, node, output->type);
+  if (IsConstant(*output) || constants.count(result->output) != 0) {
+    return Status::Error("output is constant");
+  }
+  const NodeInputs inputs(context, node, output->type, constants);
   if (IsPConv2D(registration)) return ReadPConv2D(context, inputs, node, result);
   PCONV_RETURN_IF_ERROR(ReadBuiltin(registration.builtin_code, inputs, node, *output, result));
   return is_int8 || std::holds_alternative<QuantizeNode>(result->op)

@@ -18,12 +18,12 @@ namespace {
 
 using testing::FakeRuntime;
 
-Status Read(FakeRuntime* runtime, int index, Node* result) {
+Status Read(FakeRuntime* runtime, int index, Node* result, const StoredConstants& constants = {}) {
   TfLiteNode* node = nullptr;
   TfLiteRegistration* registration = nullptr;
   TfLiteContext* context = runtime->context();
   EXPECT_EQ(context->GetNodeAndRegistration(context, index, &node, &registration), kTfLiteOk);
-  return ReadNode(context, *node, *registration, result);
+  return ReadNode(context, *node, *registration, constants, result);
 }
 
 // The message of the refusal; empty if the node was taken.

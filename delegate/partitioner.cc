@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "delegate/node_reader.h"
 #include "tflite_ops/tflite_node.h"
@@ -101,18 +102,27 @@ void KeepConnected(const std::vector<ModelNode>& plan, const std::set<int>& int8
 
 using Consumers = std::map<int, std::vector<const ModelNode*>>;  // by tensor
 
-// SHAPE, STRIDED_SLICE and PACK, but those `left` to the runtime, whose results only serve claimed
-// reshapes, directly or not.
-std::set<int> ServeOnlyReshapes(const std::vector<ModelNode>& plan, const Consumers& consumers,
-                                const std::map<int, Node>& claimed, const std::set<int>& left) {
+bool ComputesShapes(const ModelNode& node) {
+  const int code = node.registration->builtin_code;
+  return code == kTfLiteBuiltinShape || code == kTfLiteBuiltinStridedSlice ||
+         code == kTfLiteBuiltinPack;
+}
+
+bool UnpacksConstant(const ModelNode& node, const StoredConstants& constants) {
+  return node.registration->builtin_code == kTfLiteBuiltinDequantize &&
+         node.node->outputs->size == 1 && constants.count(node.node->outputs->data[0]) != 0;
+}
+
+// Nodes, but those `left` to the runtime, whose results only serve claimed ones, directly or not:
+// SHAPE, STRIDED_SLICE and PACK their reshapes, DEQUANTIZE any, as constants.
+std::set<int> ServeOnlyClaimed(const std::vector<ModelNode>& plan, const Consumers& consumers,
+                               const Partition& partition, const std::set<int>& left) {
+  const std::map<int, Node>& claimed = partition.nodes;
   std::set<int> found;
   for (auto it = plan.rbegin(); it != plan.rend(); ++it) {
-    const int code = it->registration->builtin_code;
-    if (code != kTfLiteBuiltinShape && code != kTfLiteBuiltinStridedSlice &&
-        code != kTfLiteBuiltinPack) {
-      continue;
-    }
-    bool serves_only_reshapes = left.count(it->index) == 0;
+    const bool unpacks = UnpacksConstant(*it, partition.constants);
+    if (!unpacks && !ComputesShapes(*it)) continue;
+    bool serves_only_claimed = left.count(it->index) == 0;
     int num_consumers = 0;
     for (int i = 0; i < it->node->outputs->size; ++i) {
       const int output = it->node->outputs->data[i];
@@ -120,13 +130,16 @@ std::set<int> ServeOnlyReshapes(const std::vector<ModelNode>& plan, const Consum
       if (readers == consumers.end()) continue;
       for (const ModelNode* consumer : readers->second) {
         ++num_consumers;
-        const bool is_claimed_reshape =
+        const bool is_claimed = claimed.count(consumer->index) != 0;
+        const bool is_shape_of_reshape =
             consumer->registration->builtin_code == kTfLiteBuiltinReshape &&
-            claimed.count(consumer->index) != 0 && consumer->node->inputs->data[0] != output;
-        serves_only_reshapes &= is_claimed_reshape || found.count(consumer->index) != 0;
+            consumer->node->inputs->data[0] != output;
+        serves_only_claimed &=
+            unpacks ? is_claimed
+                    : (is_claimed && is_shape_of_reshape) || found.count(consumer->index) != 0;
       }
     }
-    if (serves_only_reshapes && num_consumers > 0) found.insert(it->index);
+    if (serves_only_claimed && num_consumers > 0) found.insert(it->index);
   }
   return found;
 }
@@ -134,9 +147,9 @@ std::set<int> ServeOnlyReshapes(const std::vector<ModelNode>& plan, const Consum
 // Each node's partition: the runtime and the delegate take turns, and every turn takes all nodes of
 // its kind that can run by then.
 std::map<int, int> FindTurns(const std::vector<ModelNode>& plan, const std::map<int, Node>& claimed,
-                             const std::set<int>& shape_nodes) {
+                             const std::set<int>& implied_nodes) {
   const auto is_claimed = [&](const ModelNode& node) {
-    return claimed.count(node.index) != 0 || shape_nodes.count(node.index) != 0;
+    return claimed.count(node.index) != 0 || implied_nodes.count(node.index) != 0;
   };
   std::map<int, int> turns, turn_of_tensor;
   for (const ModelNode& node : plan) {
@@ -155,9 +168,8 @@ std::map<int, int> FindTurns(const std::vector<ModelNode>& plan, const std::map<
   return turns;
 }
 
-// Shape nodes in the partition of all that they serve: nobody computes what leaves a partition.
-std::set<int> FindShapeNodes(const std::vector<ModelNode>& plan,
-                             const std::map<int, Node>& claimed) {
+// Those in the partition of all that they serve: nobody computes what leaves a partition.
+std::set<int> FindImpliedNodes(const std::vector<ModelNode>& plan, const Partition& partition) {
   Consumers consumers;
   for (const ModelNode& node : plan) {
     for (int i = 0; i < node.node->inputs->size; ++i) {
@@ -166,8 +178,8 @@ std::set<int> FindShapeNodes(const std::vector<ModelNode>& plan,
   }
   std::set<int> left;
   for (;;) {
-    const std::set<int> found = ServeOnlyReshapes(plan, consumers, claimed, left);
-    const std::map<int, int> turns = FindTurns(plan, claimed, found);
+    const std::set<int> found = ServeOnlyClaimed(plan, consumers, partition, left);
+    const std::map<int, int> turns = FindTurns(plan, partition.nodes, found);
     const size_t left_before = left.size();
     for (const ModelNode& node : plan) {
       if (found.count(node.index) == 0) continue;
@@ -181,6 +193,22 @@ std::set<int> FindShapeNodes(const std::vector<ModelNode>& plan,
   }
 }
 
+// What DEQUANTIZE nodes unpack, but for what a PConv2D reads: to that it is an activation.
+StoredConstants FindConstants(const TfLiteContext* context, const std::vector<ModelNode>& plan) {
+  StoredConstants constants;
+  for (const ModelNode& node : plan) {
+    if (node.registration->builtin_code != kTfLiteBuiltinDequantize) continue;
+    StoredConstant constant;
+    if (!ReadStoredConstant(context, *node.node, &constant).ok()) continue;
+    constants.emplace(node.node->outputs->data[0], std::move(constant));
+  }
+  for (const ModelNode& node : plan) {
+    if (!IsPConv2D(*node.registration)) continue;
+    for (int i = 0; i < node.node->inputs->size; ++i) constants.erase(node.node->inputs->data[i]);
+  }
+  return constants;
+}
+
 }  // namespace
 
 Status PartitionModel(TfLiteContext* context, Claim claim, bool stock_has_int8_tiles,
@@ -190,6 +218,7 @@ Status PartitionModel(TfLiteContext* context, Claim claim, bool stock_has_int8_t
   PCONV_RETURN_IF_ERROR(ReadPlan(context, &plan));
   partition->num_model_nodes = static_cast<int>(plan.size());
 
+  if (claim == Claim::kAll) partition->constants = FindConstants(context, plan);
   std::map<int, std::string> refusal;
   for (const ModelNode& model_node : plan) {
     if (model_node.registration->builtin_code == kTfLiteBuiltinDelegate) {
@@ -204,7 +233,12 @@ Status PartitionModel(TfLiteContext* context, Claim claim, bool stock_has_int8_t
     }
     Node node;
     node.model_index = model_node.index;
-    const Status status = ReadNode(context, *model_node.node, *model_node.registration, &node);
+    if (UnpacksConstant(model_node, partition->constants)) {
+      refusal[model_node.index] = "nodes that are not claimed, or not with it, read the constant";
+      continue;
+    }
+    const Status status =
+        ReadNode(context, *model_node.node, *model_node.registration, partition->constants, &node);
     if (status.ok() && stock_has_int8_tiles && HasWeights(node) && IsInt8(context, node)) {
       refusal[model_node.index] = "the runtime's int8 kernel is faster on a CPU with AMX";
     } else if (status.ok()) {
@@ -226,18 +260,18 @@ Status PartitionModel(TfLiteContext* context, Claim claim, bool stock_has_int8_t
     if (partition->nodes.count(node.index) == 0) partition->int8_nodes.erase(node.index);
   }
   // In a model of both types, what float32 nodes take first decides how int8 ones are split: what
-  // computes shapes is then left to the runtime.
+  // computes shapes or constants is then left to the runtime.
   const bool has_both =
       !partition->int8_nodes.empty() && partition->int8_nodes.size() < partition->nodes.size();
-  if (!has_both) partition->shape_nodes = FindShapeNodes(plan, partition->nodes);
+  if (!has_both) partition->implied_nodes = FindImpliedNodes(plan, *partition);
 
   for (const ModelNode& node : plan) {
     std::string line =
         "node " + std::to_string(node.index) + " " + TfLiteOpName(*node.registration) + ": ";
     if (partition->nodes.count(node.index) != 0) {
       line += "claimed";
-    } else if (partition->shape_nodes.count(node.index) != 0) {
-      line += "claimed (shape of a reshape)";
+    } else if (partition->implied_nodes.count(node.index) != 0) {
+      line += ComputesShapes(node) ? "claimed (shape of a reshape)" : "claimed (constant)";
     } else if (refusal.count(node.index) != 0) {
       line += "refused, " + refusal[node.index];
     } else {

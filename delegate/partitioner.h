@@ -9,6 +9,7 @@
 
 #include "delegate/graph.h"
 #include "delegate/options.h"
+#include "delegate/stored_constant.h"
 #include "tflite_ops/core/status.h"
 #include "tflite_ops/tflite_abi.h"
 
@@ -18,9 +19,11 @@ struct Partition {
   // Claimed nodes by their index in the model, with tensor indices in place of value indices.
   std::map<int, Node> nodes;
   std::set<int> int8_nodes;  // of `nodes`, those that read or write int8 activations
-  // Integer nodes that only compute the shape of claimed reshapes in their own partition; claimed
-  // and left out, because the graph infers that shape itself.
-  std::set<int> shape_nodes;
+  // Nodes that compute for claimed nodes of their own partition alone what the graph knows without
+  // them, which are claimed and left out: the shapes of reshapes, and `constants`.
+  std::set<int> implied_nodes;
+  // What claimed nodes read as constants though a DEQUANTIZE unpacks it, claimed or not.
+  StoredConstants constants;
   int num_pconv = 0;  // PConv2D among `nodes`
   int num_model_nodes = 0;
   int num_taken = 0;  // partitions among the model's nodes that other delegates took before

@@ -47,6 +47,24 @@ class PartitionerTest : public ::testing::Test {
     runtime_.AddBuiltinNode(kTfLiteBuiltinReshape, {input, shape}, {output}, 0);
     return output;
   }
+  // A depthwise layer; its filter is a constant, or what a DEQUANTIZE makes of one.
+  int Depthwise(int input, int filter) {
+    const int output = Image("depthwise");
+    runtime_.AddBuiltinNode(
+        kTfLiteBuiltinDepthwiseConv2d, {input, filter}, {output},
+        TfLiteDepthwiseConvParams{kTfLitePaddingSame, 1, 1, 1, kTfLiteActNone, 1, 1});
+    return output;
+  }
+  int Unpacked(const std::vector<int>& shape) {
+    size_t elements = 1;
+    for (const int dim : shape) elements *= dim;
+    const std::vector<uint16_t> halves(elements, 0x3c00);
+    const int stored = runtime_.AddConstant(kTfLiteFloat16, shape, halves.data(),
+                                            halves.size() * sizeof(uint16_t));
+    const int output = runtime_.AddActivation(shape, "unpacked");
+    runtime_.AddBuiltinNode(kTfLiteBuiltinDequantize, {stored}, {output}, 0);
+    return output;
+  }
   int Foreign(int input) {
     const int output = Image("foreign");
     runtime_.AddCustomNode("Foreign", {input}, {output}, {});
@@ -84,6 +102,9 @@ class PartitionerTest : public ::testing::Test {
 };
 
 const std::string kClaimed = "claimed", kShape = "claimed (shape of a reshape)",
+                  kConstant = "claimed (constant)",
+                  kOthers =
+                      "refused, nodes that are not claimed, or not with it, read the constant",
                   kApart = "refused, not connected to a PConv2D",
                   kForeign = "refused, operation is not supported";
 
@@ -171,7 +192,7 @@ TEST_F(PartitionerTest, TakesNodesThatOnlyComputeTheShapeOfAReshape) {
   const int batch = Integers(kTfLiteBuiltinStridedSlice, {shape});
   Reshape(x, Integers(kTfLiteBuiltinPack, {batch}));
   EXPECT_EQ(Fates(), (Lines{kClaimed, kShape, kShape, kShape, kClaimed}));
-  EXPECT_EQ(partition_.shape_nodes, (std::set<int>{1, 2, 3}));
+  EXPECT_EQ(partition_.implied_nodes, (std::set<int>{1, 2, 3}));
   EXPECT_EQ(partition_.nodes.count(2), 0u);
 }
 
@@ -206,6 +227,53 @@ TEST_F(PartitionerTest, TakesShapesBesideAForeignNode) {
   const int x = PConv(Foreign(in));
   Reshape(x, Integers(kTfLiteBuiltinShape, {in}));
   EXPECT_EQ(Fates(), (Lines{kForeign, kClaimed, kShape, kClaimed}));
+}
+
+TEST_F(PartitionerTest, TakesConstantsThatADequantizeUnpacks) {
+  const int x = PConv(Image("in"));
+  const int filter = Unpacked({1, 3, 3, 8});
+  Depthwise(Depthwise(x, filter), filter);
+  EXPECT_EQ(Fates(), (Lines{kClaimed, kConstant, kClaimed, kClaimed}));
+  EXPECT_EQ(partition_.implied_nodes, std::set<int>{1});
+  EXPECT_EQ(partition_.constants.count(filter), 1u);
+  EXPECT_EQ(Fates(Claim::kPConv)[1], "refused, claim is pconv");
+}
+
+// The runtime unpacks it for the others; the delegate does the same for itself.
+TEST_F(PartitionerTest, LeavesConstantsThatOthersRead) {
+  const int filter = Unpacked({1, 3, 3, 8});
+  Depthwise(PConv(Image("in")), filter);
+  Foreign(filter);
+  EXPECT_EQ(Fates(), (Lines{kOthers, kClaimed, kClaimed, kForeign}));
+  EXPECT_EQ(partition_.constants.count(filter), 1u);
+}
+
+TEST_F(PartitionerTest, LeavesConstantsThatALaterPartitionReads) {
+  const int filter = Unpacked({1, 3, 3, 8}), later = Unpacked({1, 3, 3, 8});
+  PConv(Depthwise(Foreign(Depthwise(PConv(Image("in")), filter)), later));
+  EXPECT_EQ(Fates(), (Lines{kConstant, kOthers, kClaimed, kClaimed, kForeign, kClaimed, kClaimed}));
+}
+
+TEST_F(PartitionerTest, LeavesConstantsOfNodesApart) {
+  PConv(Image("in"));
+  Depthwise(Image("apart"), Unpacked({1, 3, 3, 8}));
+  EXPECT_EQ(Fates(), (Lines{kClaimed, kOthers, kApart}));
+}
+
+// Malformed or not, a PConv2D is claimed, and to it the tensor is an activation.
+TEST_F(PartitionerTest, APConv2DReadsNoUnpackedConstants) {
+  const int x = Unpacked({1, 4, 4, 8});
+  PConv(x);
+  EXPECT_EQ(Fates(),
+            (Lines{"refused, turns float16 into float32, expected float32 and int8", kClaimed}));
+  EXPECT_TRUE(partition_.constants.empty());
+}
+
+TEST_F(PartitionerTest, AnUnpackedConstantIsNoActivation) {
+  const int x = Unpacked({1, 4, 4, 8});
+  runtime_.AddBuiltinNode(kTfLiteBuiltinAdd, {PConv(Image("in")), Builtin(kTfLiteBuiltinRelu, x)},
+                          {Image("sum")}, TfLiteAddParams{kTfLiteActNone});
+  EXPECT_EQ(Fates(), (Lines{kOthers, kClaimed, "refused, input 0 is constant", kClaimed}));
 }
 
 TEST_F(PartitionerTest, LeavesShapesOfReshapesThatItLeaves) {

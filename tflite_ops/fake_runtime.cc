@@ -5,7 +5,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <set>
 
 namespace pconv::testing {
 namespace {
@@ -130,7 +129,7 @@ TfLiteStatus FakeRuntime::Replace(const TfLiteRegistration& registration,
   }
   for (size_t r = 0; r < runs.size(); ++r) {
     const std::set<int> inside(runs[r].begin(), runs[r].end());
-    std::set<int> made, read, read_outside;
+    std::set<int> made, read, read_outside = outputs_;
     for (size_t n = 0; n < nodes_.size(); ++n) {
       const TfLiteNode& node = nodes_[n].node;
       const bool is_inside = inside.count(static_cast<int>(n)) != 0;

@@ -5,6 +5,7 @@
 
 #include <deque>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,8 @@ class FakeRuntime : public FakeTensors {
     return AddNode(code, "", inputs, outputs, &params, sizeof(params), {});
   }
 
+  // Besides what no node reads, an output of the model.
+  void MakeOutput(int tensor) { outputs_.insert(tensor); }
   // Gives every custom node of that name these functions.
   void Register(const std::string& name, const TfLiteRegistration& registration);
   TfLiteStatus Apply(TfLiteDelegate* delegate);
@@ -60,6 +63,7 @@ class FakeRuntime : public FakeTensors {
 
   std::deque<NodeEntry> nodes_;
   std::vector<int> plan_;
+  std::set<int> outputs_;
   TfLiteIntArray* plan_array_ = nullptr;
   std::string errors_;
   int num_kernels_ = 0;

@@ -6,6 +6,7 @@
 #include "delegate/node_reader.h"
 #include "tflite_ops/fake_runtime.h"
 #include "tflite_ops/fuzzing/chunks.h"
+#include "tflite_ops/tflite_node.h"
 
 namespace {
 
@@ -50,6 +51,17 @@ int AddTensor(const fuzzing::Chunk& chunk, testing::FakeRuntime* runtime) {
   return runtime->AddConstant(type, shape, chunk.data.get() + rank, chunk.bytes - rank);
 }
 
+// A constant that a DEQUANTIZE unpacks, if it can: then the tensor that this writes.
+int Unpacked(int constant, testing::FakeRuntime* runtime, StoredConstants* constants) {
+  const int output = runtime->AddActivation(ShapeOf(runtime->tensor(constant)), "unpacked");
+  const int node = runtime->AddBuiltinNode(kTfLiteBuiltinDequantize, {constant}, {output}, 0);
+  StoredConstant stored;
+  if (!ReadStoredConstant(runtime->context(), runtime->node(node), &stored).ok()) return constant;
+  if (Unpack(stored).empty()) std::abort();
+  constants->emplace(output, stored);
+  return output;
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -60,27 +72,34 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const int output = chunks[1].type != 0 ? runtime.AddInt8Activation({1, 4, 4, 4}, "output", kInt8)
                                          : runtime.AddActivation({1, 4, 4, 4}, "output");
   std::vector<int> inputs;
-  for (size_t i = 2; i < chunks.size(); ++i) inputs.push_back(AddTensor(chunks[i], &runtime));
+  StoredConstants constants;
+  for (size_t i = 2; i < chunks.size(); ++i) {
+    inputs.push_back(AddTensor(chunks[i], &runtime));
+    if (chunks[i].type & 128) inputs.back() = Unpacked(inputs.back(), &runtime, &constants);
+  }
   for (size_t i = 0; i < chunks[0].bytes && i < inputs.size(); ++i) {
     const int wired = chunks[0].data[i] % (static_cast<int>(chunks.size()) + 1) - 1;
     if (wired < static_cast<int>(chunks.size()) - 1) inputs[i] = wired;
   }
   const fuzzing::Chunk& parameters = chunks[1];
   const int operation = chunks[0].type % (kNumOperations + 1);
+  int node_index;
   if (operation == kNumOperations) {
-    runtime.AddCustomNode("PConv2D", inputs, {output},
-                          {parameters.data.get(), parameters.data.get() + parameters.bytes});
+    node_index =
+        runtime.AddCustomNode("PConv2D", inputs, {output},
+                              {parameters.data.get(), parameters.data.get() + parameters.bytes});
   } else {
     Parameters values = {};
     std::memcpy(&values, parameters.data.get(), std::min(sizeof(values), parameters.bytes));
-    runtime.AddBuiltinNode(kOperations[operation], inputs, {output}, values);
+    node_index = runtime.AddBuiltinNode(kOperations[operation], inputs, {output}, values);
   }
   TfLiteNode* node = nullptr;
   TfLiteRegistration* registration = nullptr;
   TfLiteContext* context = runtime.context();
-  if (context->GetNodeAndRegistration(context, 0, &node, &registration) != kTfLiteOk) return 0;
+  if (context->GetNodeAndRegistration(context, node_index, &node, &registration) != kTfLiteOk)
+    return 0;
   Node result;
-  const Status status = ReadNode(context, *node, *registration, &result);
+  const Status status = ReadNode(context, *node, *registration, constants, &result);
   if (!status.ok() && status.message().empty()) std::abort();
   return 0;
 }

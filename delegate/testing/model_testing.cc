@@ -34,6 +34,27 @@ TestModel AddTestModel(std::mt19937* rng, FakeRuntime* runtime) {
     for (const int dim : shape) n *= dim;
     return runtime->AddConstant(shape, Random(n, rng));
   };
+  // What a DEQUANTIZE makes of a constant.
+  const auto unpacked = [&](const std::vector<int>& shape, int stored) {
+    const int output = runtime->AddActivation(shape, "unpacked");
+    runtime->AddBuiltinNode(kTfLiteBuiltinDequantize, {stored}, {output}, 0);
+    return output;
+  };
+  const auto half_constant = [&](const std::vector<int>& shape) {
+    const int constant_of_floats = constant(shape);
+    std::vector<uint16_t> halves;
+    for (const float x : runtime->Read(constant_of_floats)) halves.push_back(FloatToHalf(x));
+    return unpacked(shape, runtime->AddConstant(kTfLiteFloat16, shape, halves.data(),
+                                                halves.size() * sizeof(uint16_t)));
+  };
+  const auto int8_constant = [&](const std::vector<int>& shape, int axis) {
+    size_t n = 1;
+    for (const int dim : shape) n *= dim;
+    std::vector<int8_t> values(n);
+    for (int8_t& v : values) v = static_cast<int8_t>((*rng)() % 255 - 127);
+    const std::vector<float> scales(shape[axis], 1.0f / 128);
+    return unpacked(shape, runtime->AddInt8Filter(shape, values, scales, axis));
+  };
   const int in = runtime->AddActivation({1, 9, 11, 3}, "in");
   const int a = AddPConv(in, 3, 8, {1, 9, 11, 8}, rng, runtime);
 
@@ -42,7 +63,7 @@ TestModel AddTestModel(std::mt19937* rng, FakeRuntime* runtime) {
                           TfLiteConvParams{kTfLitePaddingSame, 1, 1, kTfLiteActRelu, 1, 1});
   const int c = runtime->AddActivation({1, 9, 11, 8}, "depthwise");
   runtime->AddBuiltinNode(
-      kTfLiteBuiltinDepthwiseConv2d, {b, constant({1, 3, 3, 8}), constant({8})}, {c},
+      kTfLiteBuiltinDepthwiseConv2d, {b, int8_constant({1, 3, 3, 8}, 3), constant({8})}, {c},
       TfLiteDepthwiseConvParams{kTfLitePaddingSame, 1, 1, 1, kTfLiteActRelu6, 1, 1});
   const int d = runtime->AddActivation({1, 9, 11, 8}, "add");
   runtime->AddBuiltinNode(kTfLiteBuiltinAdd, {a, c}, {d}, TfLiteAddParams{kTfLiteActNone});
@@ -60,8 +81,9 @@ TestModel AddTestModel(std::mt19937* rng, FakeRuntime* runtime) {
   runtime->AddBuiltinNode(kTfLiteBuiltinReshape, {h, runtime->AddConstant({-1, 180})}, {i},
                           TfLiteReshapeParams{});
   const int j = runtime->AddActivation({1, 10}, "fully_connected");
-  runtime->AddBuiltinNode(kTfLiteBuiltinFullyConnected, {i, constant({10, 180}), constant({10})},
-                          {j}, TfLiteFullyConnectedParams{kTfLiteActNone, 0, false});
+  runtime->AddBuiltinNode(kTfLiteBuiltinFullyConnected,
+                          {i, half_constant({10, 180}), half_constant({10})}, {j},
+                          TfLiteFullyConnectedParams{kTfLiteActNone, 0, false});
   const int k = runtime->AddActivation({1, 10}, "softmax");
   runtime->AddBuiltinNode(kTfLiteBuiltinSoftmax, {j}, {k}, TfLiteSoftmaxParams{1.0f});
   return {in, k};

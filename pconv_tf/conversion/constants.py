@@ -114,6 +114,25 @@ def bias_of(graph: Graph, tensor: int, channels: int) -> np.ndarray:
     return values.reshape(-1).astype(np.float32)
 
 
+def is_constant_to_delegate(graph: Graph, tensor: int) -> bool:
+    """Whether the delegate has `tensor` as a constant: as it is, or unpacked by a DEQUANTIZE.
+
+    It unpacks float16 and symmetric int8 (delegate/stored_constant.h).
+    """
+    if graph.constant(tensor) is not None:
+        return True
+    operator = graph.producer(tensor)
+    if operator is None or graph.builtin(operator) != BuiltinOperator.DEQUANTIZE:
+        return False
+    source = ids(operator.inputs)[0]
+    values = graph.constant(source)
+    if values is None or values.dtype == np.float16:
+        return values is not None
+    quantization = graph.tensor(source).quantization
+    has_scales = quantization is not None and quantization.scale is not None
+    return values.dtype == np.int8 and has_scales and not any(ids(quantization.zeroPoint))
+
+
 def _unpacked(graph: Graph, tensor: int) -> tuple[int, list[Any]]:
     """Follows DEQUANTIZE and DENSIFY back to the stored constant."""
     operators = []

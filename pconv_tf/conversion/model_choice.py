@@ -17,9 +17,6 @@ from pconv_tf.conversion.targets import NetworkCosts
 
 # What a stretch must be expected to gain: the estimates of networks around 1x miss by a tenth.
 MINIMUM_GAIN = 1.15
-# The same of stretches in files of float16 weights, whose dense layers all stay outside: so many
-# borders cost more than is estimated (hand_landmark_lite in docs/real_files.md: 1.2x was 0.7x).
-MINIMUM_GAIN_BETWEEN_FLOAT16 = 2.0
 # A dense model that is expected to run no longer is converted as its layers say: neither file is
 # slow, and examples and tests stay what they are.
 TINY_SECONDS = 30e-6
@@ -104,8 +101,7 @@ def _left_in_stretch(
     ]
     stock = model_estimate.stretch_seconds(layers, stretch, (), costs)
     gain = stock / model_estimate.stretch_seconds(layers, stretch, best, costs)
-    minimum = MINIMUM_GAIN_BETWEEN_FLOAT16 if stretch.never_dense else MINIMUM_GAIN
-    if gain < minimum:
+    if gain < MINIMUM_GAIN:
         reason = f"expected {gain:.2f}x with the {stretch.operators} operators around it"
         return dict.fromkeys(inside, reason)
     return dict.fromkeys(

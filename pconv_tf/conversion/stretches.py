@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pconv_tf.conversion.constants import is_constant_to_delegate
 from pconv_tf.conversion.graph import BuiltinOperator, Graph, TensorType, ids
 from pconv_tf.conversion.match import CONVOLUTIONS, LEFT_DENSE
 from pconv_tf.conversion.rewrite import is_pconv
 
 # Builtin operators that the delegate knows in float32 (BuiltinNames in delegate/node_reader.cc).
-# Those that only compute shapes (PACK, SHAPE, STRIDED_SLICE) are not counted, nor are QUANTIZE and
-# DEQUANTIZE, which it takes between int8 operators only.
+# Those that only compute shapes (PACK, SHAPE, STRIDED_SLICE) or unpack constants (DEQUANTIZE) are
+# not counted, nor is QUANTIZE, which it takes between int8 operators only.
 KNOWN = (
     "ADD",
     "AVERAGE_POOL_2D",
@@ -69,7 +70,7 @@ class Stretch:
         values: how many values its operators without weights make, by `VALUE_CLASSES`.
         tiled_values: the same with the padding that the delegate's layout adds to each map.
         never_dense: of `layers`, those that the delegate takes as PConv2D only: their weights are
-            no constants, but unpacked by operators that it lacks, as float16 ones are.
+            no constants, but unpacked by operators that it lacks, as sparse ones are (DENSIFY).
     """
 
     layers: tuple[int, ...]
@@ -192,8 +193,7 @@ def _is_known(graph: Graph, operator: Any) -> bool:
     code, outputs = graph.builtin(operator), ids(operator.outputs)
     known = code in _KNOWN_CODES or is_pconv(graph, operator)
     if code in CONVOLUTIONS:
-        # Not those that a DEQUANTIZE makes, as of files with float16 weights.
-        known = known and graph.constant(ids(operator.inputs)[1]) is not None
+        known = known and is_constant_to_delegate(graph, ids(operator.inputs)[1])
     return known and len(outputs) == 1 and graph.tensor(outputs[0]).type == TensorType.FLOAT32
 
 

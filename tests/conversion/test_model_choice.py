@@ -1,11 +1,10 @@
 """What stays dense for the sake of the whole model, decided on tables alone: nothing is run."""
 
 import dataclasses
-from dataclasses import replace
 
 import pytest
 
-from pconv_tf.conversion.model_choice import MINIMUM_GAIN, TINY_SECONDS, choose_layers
+from pconv_tf.conversion.model_choice import TINY_SECONDS, choose_layers
 from pconv_tf.conversion.model_estimate import model_seconds
 from pconv_tf.conversion.report import PCONV, LayerReport
 from pconv_tf.conversion.stretches import Division, Stretch
@@ -65,18 +64,6 @@ def test_a_small_one_of_many_operators_stays_dense():
     assert choice.left[0] == f"expected {choice.refused_gain:.2f}x with the 60 operators around it"
     assert choice.gain is None
     assert choice.refused_gain < 1
-
-
-def test_layers_between_float16_ones_must_gain_more():
-    layers = [conv(1_000_000, gain=2.0) for _ in range(20)]
-    (division,) = whole(layers, 20)
-    (part,) = division.stretches
-    sure = choose_layers(layers, [division], COSTS)
-    assert sure.left == {} and MINIMUM_GAIN < sure.gain < 2
-    unsure = replace(part, never_dense=frozenset(range(20)))
-    choice = choose_layers(layers, [replace(division, stretches=(unsure,))], COSTS)
-    assert set(choice.left) == set(range(20))
-    assert choice.refused_gain == sure.gain
 
 
 def test_force_converts_it_and_says_what_is_expected():

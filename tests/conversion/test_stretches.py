@@ -96,7 +96,8 @@ def test_operators_that_unpack_weights_do_not_count(keras, candidates):
     assert counted == 1
 
 
-def test_layers_of_float16_weights_are_taken_as_pconv_only(keras):
+def float16_graph(keras):
+    """Three convolutions in a row whose weights a DEQUANTIZE unpacks, and their places."""
     import tensorflow as tf
 
     image = keras.Input((16, 16, 8), batch_size=1)
@@ -107,7 +108,22 @@ def test_layers_of_float16_weights_are_taken_as_pconv_only(keras):
     file = model_file.read(converter.convert(), "model").model
     graph = Graph(file, file.subgraphs[0])
     convolutions = [op for op in graph.operators if graph.builtin(op) in CONVOLUTIONS]
-    layers = {place: [op] for place, op in enumerate(convolutions)}
+    return graph, {place: [op] for place, op in enumerate(convolutions)}
+
+
+def test_dense_layers_of_float16_weights_are_taken(keras):
+    graph, layers = float16_graph(keras)
+    division = divide(graph, layers, {0, 2})
+    assert [part.layers for part in division.stretches] == [(0, 1, 2)]
+    assert division.stretches[0].never_dense == set()
+    assert division.other_layers == ()
+
+
+def test_layers_whose_weights_another_operator_unpacks_are_taken_as_pconv_only(keras):
+    graph, layers = float16_graph(keras)
+    for code in graph.model.operatorCodes:
+        if code.builtinCode == BuiltinOperator.DEQUANTIZE:
+            code.builtinCode = code.deprecatedBuiltinCode = BuiltinOperator.DENSIFY
     division = divide(graph, layers, {0, 2})
     assert [part.layers for part in division.stretches] == [(0,), (2,)]
     assert [part.never_dense for part in division.stretches] == [{0}, {2}]

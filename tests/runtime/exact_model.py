@@ -18,6 +18,12 @@ UNIT_ROUNDOFF = 2.0**-24
 # and without fused multiplication: most results lie within one or two.
 MOST_ERRORS = 16
 
+_TYPES = {
+    schema.TensorType.FLOAT32: np.float32,
+    schema.TensorType.FLOAT16: np.float16,
+    schema.TensorType.INT32: np.int32,
+    schema.TensorType.INT8: np.int8,
+}
 _LIMITS = {0: (-np.inf, np.inf), 1: (0, np.inf), 2: (-1, 1), 3: (0, 6)}  # of fused activations
 
 
@@ -51,9 +57,13 @@ def run(model: bytes, x: np.ndarray) -> list[Estimate]:
     for index, tensor in enumerate(graph.tensors):
         data = root.buffers[tensor.buffer].data
         if data is not None:
-            dtype = {schema.TensorType.FLOAT32: np.float32, schema.TensorType.INT32: np.int32}
-            array = np.frombuffer(bytes(data), dtype[tensor.type])
-            values[index] = _exact(array.reshape(tensor.shape))
+            array = np.frombuffer(bytes(data), _TYPES[tensor.type]).reshape(tensor.shape)
+            if tensor.quantization is not None and tensor.quantization.scale is not None:
+                scales = np.ones(array.ndim, int)
+                scales[tensor.quantization.quantizedDimension] = -1
+                # The product is rounded where it is unpacked.
+                array = array * tensor.quantization.scale.reshape(scales)
+            values[index] = _exact(array)
     for op in graph.operators:
         code = root.operatorCodes[op.opcodeIndex].builtinCode
         inputs = [values[index] for index in op.inputs]
@@ -185,6 +195,7 @@ _OPERATORS: dict[int, Callable[..., Estimate]] = {
     _BUILTIN.CONV_2D: _conv,
     _BUILTIN.DEPTHWISE_CONV_2D: _depthwise,
     _BUILTIN.FULLY_CONNECTED: _dense,
+    _BUILTIN.DEQUANTIZE: lambda _, x: x,  # of constants, which are read as what they stand for
     _BUILTIN.MAX_POOL_2D: _max_pool,
     _BUILTIN.AVERAGE_POOL_2D: _average_pool,
     _BUILTIN.MEAN: _mean,

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 from pruned_models import prune
+from tflite_models import ModelBuilder, pattern_weights
 
 import pconv_tf
+from pconv_tf.conversion import convert_with_report
 
 # Image sizes are the smallest that the networks take, MobileNetV2 also in its narrowest form.
 NETWORKS = {
@@ -69,6 +71,47 @@ def test_one_int8_partition(name, rng, capfd):
     stock.invoke()
     expected = stock.get_tensor(stock.get_output_details()[0]["index"])
     np.testing.assert_array_equal(interpreter(image), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.int8])
+def test_dense_layers_of_stored_weights_are_taken(dtype, rng, capfd):
+    """Constants that a DEQUANTIZE unpacks are the delegate's own, where nobody else reads them."""
+
+    def normal(*shape):
+        return rng.standard_normal(shape).astype(np.float32)
+
+    class Stored(ModelBuilder):
+        def constant(self, array):
+            if array.dtype == np.float32 and array.ndim > 1:
+                return self.unpacked(array, dtype)
+            return super().constant(array)
+
+    builder = Stored()
+    x = builder.input(9, 11, 8)
+    pruned = builder.conv(x, pattern_weights(rng, 16, 3, 8), normal(16))
+    narrow = builder.conv(x, pattern_weights(rng, 16, 1, 8, density=1), normal(16))
+    both = builder.depthwise(builder.binary("add", pruned, narrow), normal(1, 3, 3, 16), normal(16))
+    shifted = builder.binary("mul", both, builder.unpacked(normal(16), np.float16))
+    data = builder.finish(builder.dense(builder.mean(shifted), normal(10, 16), normal(10)))
+    skip = [layer.name for layer in convert_with_report(data, force=True).layers[1:]]
+    converted = pconv_tf.convert(
+        data, force=True, skip=[f"^{re.escape(name)}$" for name in skip], quiet=True
+    )
+    capfd.readouterr()
+    interpreter = pconv_tf.Interpreter(converted, options={"verbose": True, "backend": "cpu"})
+    log = capfd.readouterr().err
+    assert "claims 11 of 11 nodes, 1 of them PConv2D" in log, log
+    assert log.count("DEQUANTIZE: claimed (constant)") == 4
+    assert len(re.findall(r"partition of \d+ nodes on the cpu engine", log)) == 1
+    stock = Interpreter(model_content=data)
+    for batch in (1, 3):
+        images = normal(batch, 9, 11, 8)
+        stock.resize_tensor_input(stock.get_input_details()[0]["index"], images.shape)
+        stock.allocate_tensors()
+        stock.set_tensor(stock.get_input_details()[0]["index"], images)
+        stock.invoke()
+        expected = stock.get_tensor(stock.get_output_details()[0]["index"])
+        np.testing.assert_allclose(interpreter(images), expected, rtol=1e-4, atol=1e-4)
 
 
 class _Sine(keras.layers.Layer):

@@ -10,7 +10,12 @@ from ai_edge_litert import schema_py_generated as schema
 
 ACTIVATIONS = {"none": 0, "relu": 1, "relu_n1_to_1": 2, "relu6": 3}
 _PADDINGS = {"same": schema.Padding.SAME, "valid": schema.Padding.VALID}
-_TYPES = {np.dtype(np.float32): schema.TensorType.FLOAT32, np.dtype(np.int32): 2}
+_TYPES = {
+    np.dtype(np.float32): schema.TensorType.FLOAT32,
+    np.dtype(np.float16): schema.TensorType.FLOAT16,
+    np.dtype(np.int32): schema.TensorType.INT32,
+    np.dtype(np.int8): schema.TensorType.INT8,
+}
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,25 @@ class ModelBuilder:
         return self._tensor(
             "constant", array.shape, _TYPES[array.dtype], len(self._model.buffers) - 1
         )
+
+    def unpacked(self, array: np.ndarray, dtype: type) -> Value:
+        """A constant stored as float16, or as int8 with a scale for each filter, and unpacked."""
+        if dtype == np.float16:
+            stored = self.constant(array.astype(np.float16))
+        else:
+            # Filters are the last dimension of depthwise convolutions, else the first.
+            axis = array.ndim - 1 if array.ndim == 4 and array.shape[0] == 1 else 0
+            others = tuple(i for i in range(array.ndim) if i != axis)
+            scale = np.maximum(np.abs(array).max(axis=others, keepdims=True) / 127, 2.0**-20)
+            scale = scale.astype(np.float32)
+            stored = self.constant(np.clip(np.round(array / scale), -127, 127).astype(np.int8))
+            quantization = schema.QuantizationParametersT()
+            quantization.scale, quantization.zeroPoint = scale.ravel(), [0] * scale.size
+            quantization.quantizedDimension = axis
+            self._graph.tensors[stored.index].quantization = quantization
+        output = self.op("DEQUANTIZE", [stored], array.shape, schema.DequantizeOptionsT())
+        self._graph.tensors[output.index].shapeSignature = None
+        return output
 
     def input(self, *shape: int) -> Value:
         value = self._tensor("input", (1, *shape), schema.TensorType.FLOAT32, 0)
