@@ -8,6 +8,7 @@ images, which are taken from the training images.
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy.typing as npt
 
 from experiments.common import batches, run_converted
 from experiments.units import Scores, Units, cycle, fit, load
+from pconv_tf.files import write_atomically
 
 BATCH = 128
 HELD = 5000
@@ -108,7 +110,13 @@ class Study:
 
     def admm(self, seed: int) -> Any:
         """ADMM, hard prune with refit, retraining."""
-        return self._train("admm", seed, self._dense(seed), self._config.total_epochs, admm=True)
+        return self._admm("admm", seed, self._config)
+
+    def admm_per_layer(self, seed: int) -> Any:
+        """As many weights in all, but every layer at the rate that it bears, see `_rates`."""
+        layers = {name: {"rate": rate} for name, rate in self._rates(seed).items()}
+        config = pruning_config(self.recipe | {"per_layer": self.recipe["per_layer"] | layers})
+        return self._admm("admm_per_layer", seed, config)
 
     def admm_aware(self, seed: int) -> Any:
         """The pruned network, trained on with the rounding of int8: a full-integer file."""
@@ -179,9 +187,39 @@ class Study:
 
     @property
     def _config(self) -> Any:
-        import pconv_tf
+        return pruning_config(self.recipe)
 
-        return pconv_tf.PruningConfig.from_any(self.recipe)
+    def _rates(self, seed: int) -> dict[str, float]:
+        """Rates by layer for the compression that the recipe has: what the held images bear best.
+
+        A layer's cost is the loss, rather than the accuracy, which changes in steps.
+        """
+        import pconv_tf
+        from pconv_tf.training import sensitivity
+
+        file = self.units.run_folder("admm_per_layer", seed) / "rates.json"
+        if not file.exists():
+            model, samples = self._dense(seed), self._calibration()
+            measured = sensitivity.measure(
+                model, self._config, self._held_likelihood, calibration=samples
+            )
+            uniform = pconv_tf.sparsity_report(pconv_tf.prune_one_shot(model, self._config))
+            rates = measured.suggest(
+                uniform.conv_compression, highest=2 * self.recipe["connectivity_rate"]
+            )
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(file, json.dumps(rates))
+        found: dict[str, float] = json.loads(file.read_text())
+        return found
+
+    def _held_likelihood(self, model: Any) -> float:
+        logits = model.predict(self.normalise(self.data.held.pixels), batch_size=500, verbose=0)
+        logits -= logits.max(axis=1, keepdims=True)
+        right = logits[np.arange(len(logits)), self.data.held.labels]
+        return float(np.mean(right - np.log(np.exp(logits).sum(axis=1))))
+
+    def _admm(self, unit: str, seed: int, config: Any) -> Any:
+        return self._train(unit, seed, self._dense(seed), config.total_epochs, admm=config)
 
     def _new(self, seed: int) -> Any:
         import keras
@@ -202,7 +240,7 @@ class Study:
         model: Any,
         epochs: int,
         *callbacks: Any,
-        admm: bool = False,
+        admm: Any = None,
         peak: float = PEAK_RATE,
     ) -> Any:
         import keras
@@ -215,11 +253,11 @@ class Study:
         dataset = augmented(self.data.train, self.normalise, self.shift, order, BATCH)
         steps = len(dataset[0])
         pruning, flat = None, 0
-        if admm:
+        if admm is not None:
             pruning = pconv_tf.PConvCallback(
-                self._config, calibration=self._calibration(), checkpoint_dir=run
+                admm, calibration=self._calibration(), checkpoint_dir=run
             )
-            flat = self._config.admm_epochs * steps
+            flat = admm.admm_epochs * steps
         optimizer = keras.optimizers.SGD(
             cycle(peak, epochs * steps, flat_rate=ADMM_RATE, flat=flat),
             momentum=MOMENTUM,
@@ -231,6 +269,13 @@ class Study:
         model.compile(optimizer, loss, metrics=["accuracy"])
         fit(model, dataset, epochs, run, *callbacks, pruning=pruning)
         return model
+
+
+def pruning_config(recipe: dict[str, Any]) -> Any:
+    """The recipe, checked; imports pconv_tf when it is called."""
+    import pconv_tf
+
+    return pconv_tf.PruningConfig.from_any(recipe)
 
 
 def augmented(

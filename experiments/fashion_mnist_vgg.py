@@ -24,7 +24,7 @@ from pconv_tf.demo import fashion_mnist
 RECIPE = Path(__file__).parents[1] / "configs" / "fashion_mnist_vgg.yaml"
 WIDTH = 0.25
 UNITS = (
-    *("dense", "dense_continued", "refit_only", "admm", "one_shot"),
+    *("dense", "dense_continued", "refit_only", "admm", "one_shot", "admm_per_layer"),
     *("dense_int8", "admm_int8", "admm_aware"),
 )
 # What pixels are over the training images.

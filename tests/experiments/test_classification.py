@@ -86,7 +86,7 @@ def test_every_unit_is_scored_and_pruned_as_told(done):
     content = json.loads((done.units.folder / "small.json").read_text())
     results = content["results"]
     assert results["dense_seed0"]["conv_compression"] == 1
-    for unit in ("refit_only", "admm", "one_shot"):
+    for unit in ("refit_only", "admm", "one_shot", "admm_per_layer"):
         # The second layer has 576 of 648 weights, of which 128 are left.
         assert results[f"{unit}_seed0"]["conv_compression"] == pytest.approx(648 / 200, abs=1e-3)
         assert results[f"{unit}_seed0"]["mac_compression"] == pytest.approx(648 / 200, abs=1e-3)
