@@ -17,7 +17,7 @@ export PCONV_REQUIRE_OPENCL ?= 1
 
 .PHONY: help setup delegate demo study test test-all test-python test-cpp test-long test-models
 .PHONY: test-isa test-clang test-emulated test-oclgrind sanitize fuzz fuzz-readers lint
-.PHONY: format bench docs docs-site wheel test-wheel test-wheel-aarch64 compatibility clean
+.PHONY: format bench count-arm64 docs docs-site wheel test-wheel test-wheel-aarch64 compatibility clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-19s %s\n", $$1, $$2}'
@@ -114,6 +114,11 @@ format: $(VENV)/.stamp  ## reformat Python, C++ and Bazel files
 
 bench: setup  ## measure every network against its rivals; writes docs/results.md and the README table
 	$(PY) -m benchmarks.run
+
+count-arm64: setup  ## what networks execute on ARM64, counted under qemu; builds for it first, for half an hour
+	scripts/packages.sh "qemu-user:qemu-aarch64" "g++-aarch64-linux-gnu:aarch64-linux-gnu-g++"
+	$(BAZEL) build --config=aarch64 //delegate:libpconv_delegate.so
+	$(PY) -m benchmarks.count_arm64 "$$($(BAZEL) info --config=aarch64 bazel-bin)/delegate/libpconv_delegate.so"
 
 docs: $(VENV)/.stamp  ## write the tables of docs/results.md and the README anew from docs/results.json
 	$(PY) -m benchmarks.run --render
