@@ -108,6 +108,9 @@ class PruningConfig:
             "N epochs" or "N steps" (training steps, that is batches).
         retrain_epochs: Epochs of masked retraining after the hard prune. Training longer than
             `total_epochs` simply retrains longer.
+        rounds: How often ADMM, hard prune and retraining follow each other. Every round raises the
+            connectivity rate of every layer by the same factor, from 1 in the first of several
+            (patterns alone) to the whole rate in the last, and keeps the zeros of the one before.
         schedule: Optional tfmot `PruningSchedule` (or any callable from a step to
             (prune, sparsity), or a mapping {"class_name", "config"}) that drives the connectivity
             rate as 1 / (1 - sparsity) wherever `connectivity_rate` would apply.
@@ -138,6 +141,7 @@ class PruningConfig:
     epochs_per_stage: int = 10
     update_every: int | str = 1
     retrain_epochs: int = 40
+    rounds: int = 1
     schedule: Any = None
 
     def __post_init__(self) -> None:
@@ -161,6 +165,7 @@ class PruningConfig:
             ("warmup_epochs", 0),
             ("epochs_per_stage", 1),
             ("retrain_epochs", 0),
+            ("rounds", 1),
         ):
             _integer(field, getattr(self, field), least)
         self._set("rho", _rho(self.rho))
@@ -170,6 +175,16 @@ class PruningConfig:
                 f"update_every: a stage has {self.epochs_per_stage} epochs (epochs_per_stage), so "
                 f"it would hold no update; allowed: at most {self.epochs_per_stage} epochs. "
                 f"Received: {self.update_every!r}"
+            )
+        if self.rounds > 1 and self.retrain_epochs == 0:
+            raise ValueError(
+                "retrain_epochs: expected at least 1 where several rounds follow each other. "
+                "Received: 0"
+            )
+        if self.rounds > 1 and self.schedule is not None:
+            raise ValueError(
+                "rounds: expected 1 beside a schedule, which drives the rates by itself. "
+                f"Received: {self.rounds}"
             )
         if self.schedule is not None and not callable(self.schedule):
             _schedule_mapping(self.schedule)
@@ -251,13 +266,36 @@ class PruningConfig:
 
     @property
     def admm_epochs(self) -> int:
-        """Epochs from the start of training to the hard prune, warm-up included."""
+        """Epochs from the start of training to the (first) hard prune, warm-up included."""
         return self.warmup_epochs + len(self.rho) * self.epochs_per_stage
 
     @property
+    def round_epochs(self) -> int:
+        """Epochs of a round: ADMM stages and masked retraining."""
+        return len(self.rho) * self.epochs_per_stage + self.retrain_epochs
+
+    @property
+    def pruned_epochs(self) -> int:
+        """Epochs from the start of training to the last hard prune."""
+        return self.admm_epochs + (self.rounds - 1) * self.round_epochs
+
+    @property
     def total_epochs(self) -> int:
-        """Epochs of the whole schedule: warm-up, ADMM stages and masked retraining."""
-        return self.admm_epochs + self.retrain_epochs
+        """Epochs of the whole schedule: warm-up, and all rounds."""
+        return self.warmup_epochs + self.rounds * self.round_epochs
+
+    def round_of(self, epoch: int) -> tuple[int, int]:
+        """The round of an epoch of training (0 the first) and the epoch within that round.
+
+        Warm-up counts as negative epochs of the first round; the last round has no end.
+        """
+        epoch -= self.warmup_epochs
+        number = min(max(epoch // max(self.round_epochs, 1), 0), self.rounds - 1)
+        return number, epoch - number * self.round_epochs
+
+    def rate_share(self, number: int) -> float:
+        """The power to which a round takes connectivity rates: from 0, with several, to 1."""
+        return 1.0 if self.rounds == 1 else number / (self.rounds - 1)
 
     @property
     def update_period(self) -> tuple[int, Literal["epoch", "step"]]:

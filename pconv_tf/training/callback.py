@@ -28,6 +28,8 @@ from pconv_tf.training.saliency import require_samples
 class PConvCallback(keras.callbacks.Callback):
     """Prunes a Keras 3 or tf_keras model in `model.fit`: ADMM, hard prune, masked retraining.
 
+    With `rounds` in the configuration these three follow each other several times.
+
     Nothing else is needed: the penalty joins the model's loss, masks are applied by the optimizer
     after every update, and both are gone when training ends. No layer is wrapped or renamed.
 
@@ -204,19 +206,21 @@ class PConvCallback(keras.callbacks.Callback):
         self._epochs_done += 1
         step = self._step()
         rho = pruner.rho
-        admm_epochs = self._epochs_done - config.warmup_epochs
         if pruner.phase == "admm":
-            stage, in_stage = divmod(admm_epochs - 1, config.epochs_per_stage)
+            _, in_round = config.round_of(self._epochs_done - 1)
+            stage, in_stage = divmod(in_round, config.epochs_per_stage)
             if not self._updates_by_step and (in_stage + 1) % config.update_period[0] == 0:
                 pruner.update(step)
-            if self._epochs_done == config.admm_epochs:
+            if in_round + 1 == len(config.rho) * config.epochs_per_stage:
                 warn_if_unconverged(pruner.values(), config)
                 pruner.hard_prune(step)
             elif in_stage + 1 == config.epochs_per_stage:
                 self._begin_stage(pruner, stage + 1)
         elif pruner.phase == "retrain":
             pruner.measure()
-        elif admm_epochs == 0:
+            if self._round()[1] == 0:
+                self._begin_stage(pruner, 0)
+        elif self._epochs_done == config.warmup_epochs:
             self._begin_stage(pruner, 0)
         if logs is not None:
             # The epoch that ended ran with the rho from before the schedule advanced.
@@ -238,21 +242,36 @@ class PConvCallback(keras.callbacks.Callback):
         if averaged and self._calibration is not None:
             # Averages of weights come without averages of what batch normalisation has seen.
             recalibrate_with(self.model, self._calibration)
-        if pruner.phase == "retrain":
+        if pruner.masks:
             warn_when_zeros_go(self.model)
-        else:
+        done, config = self._epochs_done, self.config
+        if pruner.phase != "retrain" or self._round()[0] + 1 < config.rounds:
+            how_far = "pruned to an earlier round's rates" if pruner.masks else "not pruned"
             logging.warning(
                 "%s",
-                f"PConvCallback: training ended after {self._epochs_done} epochs, before the hard "
-                f"prune at {self.config.admm_epochs}: the model is not pruned. Call fit again with "
-                "the same callback to continue",
+                f"PConvCallback: training ended after {done} epochs, before the "
+                f"{'last ' if config.rounds > 1 else ''}hard prune at {config.pruned_epochs}: the "
+                f"model is {how_far}. Call fit again with the same callback to continue",
             )
 
     def _begin_stage(self, pruner: Pruner, stage: int) -> None:
         rho = self.config.rho
-        logging.info("PConvCallback: ADMM stage %d of %d, rho %g", stage + 1, len(rho), rho[stage])
+        number = self._round()[0]
+        of_round = f"round {number + 1} of {self.config.rounds}, " if self.config.rounds > 1 else ""
+        logging.info(
+            "PConvCallback: %sADMM stage %d of %d, rho %g",
+            of_round,
+            stage + 1,
+            len(rho),
+            rho[stage],
+        )
+        pruner.rate_share = self.config.rate_share(number)
         pruner.begin_stage(rho[stage], self._step())
         self._last_update_step = self._steps_seen
+
+    def _round(self) -> tuple[int, int]:
+        """The round of the next epoch, and that epoch's number within it."""
+        return self.config.round_of(self._epochs_done)
 
     def _resume(self, pruner: Pruner) -> int:
         """Restores the checkpoint, if there is one, and returns the epoch to start at."""
@@ -265,8 +284,10 @@ class PConvCallback(keras.callbacks.Callback):
         self._epochs_done = counters["epochs_done"]
         self._steps_seen = counters["steps_seen"]
         self._last_update_step = counters["last_update_step"]
-        stage = (self._epochs_done - self.config.warmup_epochs) // self.config.epochs_per_stage
+        number, in_round = self._round()
+        stage = in_round // self.config.epochs_per_stage
         phase = PHASES[counters["phase"]]
+        pruner.rate_share = self.config.rate_share(number)
         pruner.restore(phase, self.config.rho[stage] if phase == "admm" else 0.0, state)
         framework_of(self.model).start_at(self.model, counters["next_epoch"])
         return counters["next_epoch"]
@@ -317,13 +338,16 @@ class PConvCallback(keras.callbacks.Callback):
 
     def _require_epochs(self, first_epoch: int) -> None:
         epochs = (self.params or {}).get("epochs")
-        needed = self.config.admm_epochs - self._epochs_done
+        config = self.config
+        needed = config.pruned_epochs - self._epochs_done
         if epochs is not None and epochs - first_epoch < needed:
             raise ValueError(
-                f"epochs: the schedule needs at least {needed} epochs until the hard prune "
-                f"({self.config.warmup_epochs} of warm-up and {len(self.config.rho)} ADMM stages "
-                f"of {self.config.epochs_per_stage}, {self._epochs_done} done), "
-                f"{self.config.total_epochs} with retraining. Received: {epochs - first_epoch}"
+                f"epochs: the schedule needs at least {needed} epochs until the "
+                f"{'last ' if config.rounds > 1 else ''}hard prune ({config.warmup_epochs} of "
+                f"warm-up and {len(config.rho)} ADMM stages of {config.epochs_per_stage}"
+                f"{f' in each of {config.rounds} rounds' if config.rounds > 1 else ''}, "
+                f"{self._epochs_done} done), {config.total_epochs} with retraining. "
+                f"Received: {epochs - first_epoch}"
             )
 
     def _require_updates(self, steps_per_epoch: int | None) -> None:

@@ -16,7 +16,7 @@ def phase_schedule(
     warmup: int = 2,
     epochs: int | None = None,
 ) -> Callable[..., float]:
-    """Learning rates by epoch: steady until the hard prune, then a cycle of its own.
+    """Learning rates by epoch: steady until the hard prune, then a cycle of its own; every round.
 
     Retraining wins back more at a rate as high as that of the first training than at its last, low
     one ("Comparing Rewinding and Fine-tuning", Renda, Frankle and Carbin, arXiv 2003.02389): it
@@ -45,21 +45,24 @@ def phase_schedule(
     for name, rate in (("admm", admm), ("retrain", retrain)):
         if not 0 < rate < math.inf:
             raise ValueError(f"{name}: expected a learning rate above 0. Received: {rate!r}")
-    length = (settings.total_epochs if epochs is None else epochs) - settings.admm_epochs
-    if not 0 <= warmup < max(length, 1):
+    length = (settings.total_epochs if epochs is None else epochs) - settings.pruned_epochs
+    shortest = length if settings.rounds == 1 else min(length, settings.retrain_epochs)
+    if not 0 <= warmup < max(shortest, 1):
         raise ValueError(
-            f"warmup: retraining has {length} epochs, so between 0 and {max(length - 1, 0)} of "
+            f"warmup: retraining has {shortest} epochs, so between 0 and {max(shortest - 1, 0)} of "
             f"them can raise the rate. Received: {warmup!r}"
         )
 
     def rate_of(epoch: int, rate: float | None = None) -> float:
         del rate  # Keras hands over the present one.
-        since = epoch - settings.admm_epochs
+        number, in_round = settings.round_of(epoch)
+        since = in_round - (settings.round_epochs - settings.retrain_epochs)
         if since < 0:
             return admm
-        since = min(since, length - 1)
+        span = length if number + 1 == settings.rounds else settings.retrain_epochs
+        since = min(since, span - 1)
         if since < warmup:
             return retrain * (since + 1) / (warmup + 1)
-        return retrain * (1 + math.cos(math.pi * (since - warmup) / (length - warmup))) / 2
+        return retrain * (1 + math.cos(math.pi * (since - warmup) / (span - warmup))) / 2
 
     return rate_of

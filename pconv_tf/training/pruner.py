@@ -45,7 +45,8 @@ class Pruner:
     """Moves one model from dense to pruned, in steps that its owner times.
 
     The order is `attach`, one `begin_stage` per rho with any number of `update`s after each,
-    `hard_prune`, and `detach`. Training steps happen in between.
+    `hard_prune`, and `detach`. Training steps happen in between. Stages may follow a hard prune:
+    what it removed stays removed.
 
     Attributes:
         model: The model.
@@ -53,6 +54,7 @@ class Pruner:
         phase: "warmup" before the first stage, "admm" until the hard prune, then "retrain".
         masks: By layer name, the kept weights as bool [kh, kw, I, O]; empty before the hard prune.
         rho: The penalty weight in force.
+        rate_share: The power to which connectivity rates are taken, see `PruningConfig.rounds`.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Pruner:
         self.phase: Phase = "warmup"
         self.masks: dict[str, npt.NDArray[np.bool_]] = {}
         self.rho = 0.0
+        self.rate_share = 1.0
         self.model = model
         self._framework = framework_of(model)
         self._config = config
@@ -151,9 +154,10 @@ class Pruner:
         """Starts an ADMM stage at the current weights; mines patterns before the first one."""
         if self.phase == "warmup":
             self.plan = bind(self.plan, self._config, self._scales())
-            self.phase = "admm"
+        self.phase = "admm"
         for layer in self.plan.layers:
-            rate = self._rate(layer, step) if self._is_scheduled(layer) else None
+            changes = self._is_scheduled(layer) or layer.constraint.rate > 1
+            rate = self._rate(layer, step) if changes else None
             self._admm[layer.name] = LayerAdmm.start(layer.constraint, layer.kernel.read(), rate)
         self.rho = rho
         self._push()
@@ -178,7 +182,7 @@ class Pruner:
             support = layer.constraint.project(
                 salient(layer.kernel, layer.kernel.read(), scales), self._rate(layer, step)
             )
-            self.masks[layer.name] = layer.constraint.expand(support)
+            self.masks[layer.name] = layer.constraint.expand(support) & self._mask(layer)
         self.phase = "retrain"
         self.rho = 0.0
         self._admm = {}
@@ -273,9 +277,9 @@ class Pruner:
                 order=state.get(f"layer{i}.order"),
             )
             layers.append(dataclasses.replace(layer, constraint=constraint))
-            if phase == "retrain":
+            if phase == "retrain" or f"layer{i}.mask" in state:
                 self.masks[layer.name] = state[f"layer{i}.mask"]
-            elif phase == "admm":
+            if phase == "admm":
                 self._admm[layer.name] = LayerAdmm(_splittings(constraint, f"layer{i}", state))
         self.plan = dataclasses.replace(self.plan, layers=tuple(layers))
         self.phase = phase
@@ -348,7 +352,7 @@ class Pruner:
     def _rate(self, layer: LayerPlan, step: int) -> float:
         if self._is_scheduled(layer):
             return scheduled_rate(self._schedule, step)
-        return layer.constraint.rate
+        return float(layer.constraint.rate**self.rate_share)
 
 
 def _splittings(
