@@ -1,12 +1,14 @@
-"""How near the NEON pattern kernels come to the FMA limit, by llvm-mca's models of ARM cores.
+"""How near the NEON kernels come to the cores' limits, by llvm-mca's models of ARM cores.
 
     python -m benchmarks.neon_throughput
 
 Compiles the register blocks of delegate/cpu/kernels for ARM64, takes the inner loop of each of the
 126 patterns of 4 of 9 taps (one kernel times one block of output vectors) and asks llvm-mca for
-its cycles when the data is in L1. LLVM's model of cortex-a76 is that of
-Cortex-A57, which starts one 128-bit FMLA a cycle; neoverse-n1, the server version of the same core,
-has a model of its own with two. Needs Debian's g++-aarch64-linux-gnu and llvm-19.
+its cycles when the data is in L1. Then the same for the int8 kernels' loops over records with SDOT
+(delegate/cpu/int8/dots.inl), one for each kind of row and number of vectors. LLVM's model of
+cortex-a76 is that of Cortex-A57, which starts one 128-bit FMLA a cycle and has no SDOT;
+neoverse-n1, the server version of the same core, has a model of its own with two. Needs Debian's
+g++-aarch64-linux-gnu and llvm-19.
 """
 
 from __future__ import annotations
@@ -31,8 +33,13 @@ SOURCES: tuple[tuple[str, str, list[str]], ...] = (
 )
 
 
+SDOT = "-march=armv8.2-a+dotprod"
+SDOT_PER_CYCLE = {"neoverse-n1": 2, "neoverse-n2": 2, "neoverse-v2": 4}
+MACS = 16  # of an SDOT
+
+
 def main() -> None:
-    """Prints the table."""
+    """Prints the tables."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.neon_throughput",
         description=__doc__,
@@ -69,16 +76,35 @@ def main() -> None:
                 f"| {min(shares):.1%} | {statistics.median(shares):.1%} "
                 f"| {sum(share >= 0.85 for share in shares)} |"
             )
+    print("\n| model | rows | vectors | loads | cycles a record | MACs a cycle | of all SDOT |")
+    print("|---|---|---:|---:|---:|---:|---:|")
+    for cpu, peak in SDOT_PER_CYCLE.items():
+        for (rows, vectors), body in sorted(record_loops(args.compiler).items(), reverse=True):
+            found = cycles(args.llvm_mca, cpu, body)
+            print(
+                f"| {cpu} | {rows} | {vectors} | {loads(body)} | {found:.2f} "
+                f"| {vectors * MACS / found:.1f} | {vectors / peak / found:.0%} |"
+            )
+
+
+def record_loops(compiler: str, *, fewest: int = 4) -> dict[tuple[str, int], str]:
+    """Instructions of the loops over records, by kind of row and vectors, `fewest` and more."""
+    text = assembly_of(compiler, "int8/dots_sdot.cc", [SDOT])
+    bodies = {}
+    # What lies between a label and the branch to it, without another label or branch.
+    for match in re.finditer(
+        r"^(\.L\d+):\n((?:\t(?!b[. ]|cb|tbn?z).*\n)+)\tb\S*\t\1\n", text, re.M
+    ):
+        body = match[2]
+        vectors = body.count("sdot")
+        if vectors >= fewest and re.search(r"\bldrh\b", body):
+            bodies["windows" if "tbl" in body else "quads", vectors] = body
+    return bodies
 
 
 def inner_loops(compiler: str, source: str, options: list[str]) -> dict[tuple[str, str], str]:
     """Instructions of each inner loop, by (mask, block); the closing branch is left out."""
-    with tempfile.TemporaryDirectory() as folder:
-        assembly = Path(folder, "kernels.s")
-        command = [compiler, "-std=c++17", "-O3", "-fPIC", "-DPCONV_MCA_MARKERS", f"-I{ROOT}"]
-        path = ROOT / "delegate/cpu/kernels" / source
-        subprocess.run([*command, *options, "-S", "-o", assembly, path], check=True)
-        text = assembly.read_text()
+    text = assembly_of(compiler, f"kernels/{source}", options)
     marked = re.findall(
         r"# LLVM-MCA-BEGIN mask(\d+)_(\d+x\d+)\n(.*?)# LLVM-MCA-END", text, re.DOTALL
     )
@@ -90,6 +116,16 @@ def inner_loops(compiler: str, source: str, options: list[str]) -> dict[tuple[st
         )
         for mask, block, body in marked
     }
+
+
+def assembly_of(compiler: str, source: str, options: list[str]) -> str:
+    """Of a file in delegate/cpu."""
+    with tempfile.TemporaryDirectory() as folder:
+        assembly = Path(folder, "kernels.s")
+        command = [compiler, "-std=c++17", "-O3", "-fPIC", "-DPCONV_MCA_MARKERS", f"-I{ROOT}"]
+        path = ROOT / "delegate/cpu" / source
+        subprocess.run([*command, *options, "-S", "-o", assembly, path], check=True)
+        return assembly.read_text()
 
 
 def loads(body: str) -> int:
