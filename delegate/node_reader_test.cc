@@ -240,7 +240,15 @@ TEST(NodeReader, TakesInt8OperationsThatHaveKernels) {
   EXPECT_EQ(refusal(kTfLiteBuiltinTanh, {a}, image(half), 0),
             "output is 0.500000 * (q - 0), expected 0.007812 * (q - 0)");
   EXPECT_EQ(refusal(kTfLiteBuiltinLogistic, {a}, image(probability), 0), "");
-  EXPECT_EQ(refusal(kTfLiteBuiltinRelu, {a}, image(half), 0), "Relu has no int8 kernel");
+  EXPECT_EQ(refusal(kTfLiteBuiltinRelu, {a}, image(probability), 0),
+            "a step of its inputs is 128.000000 of its output's, expected 2^-8 to 2^7");
+  EXPECT_EQ(refusal(kTfLiteBuiltinRelu6, {a}, image(half), 0), "");
+  EXPECT_EQ(refusal(kTfLiteBuiltinLeakyRelu, {a}, image(half), TfLiteLeakyReluParams{-0.25f}), "");
+  EXPECT_EQ(refusal(kTfLiteBuiltinLeakyRelu, {a}, image(half), TfLiteLeakyReluParams{0.001f}),
+            "a step of its inputs is 0.001000 of its output's, expected 2^-8 to 2^7");
+  EXPECT_EQ(
+      refusal(kTfLiteBuiltinLeakyRelu, {a}, image(half), TfLiteLeakyReluParams{std::nanf("")}),
+      "a step of its inputs is nan of its output's, expected 2^-8 to 2^7");
   const TfLitePoolParams pool = {kTfLitePaddingSame, 1, 1, 2, 2, kTfLiteActNone};
   EXPECT_EQ(refusal(kTfLiteBuiltinMaxPool2d, {a}, image(half), pool), "");
   EXPECT_EQ(refusal(kTfLiteBuiltinMaxPool2d, {a}, image(probability), pool),

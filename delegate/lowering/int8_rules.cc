@@ -51,8 +51,11 @@ class Checker {
       case UnaryKind::kRelu:
       case UnaryKind::kReluN1To1:
       case UnaryKind::kRelu6:
+        return ExpectRatio(Quantum(0) / Quantum(), -8, 7);
       case UnaryKind::kLeakyRelu:
-        break;
+        PCONV_RETURN_IF_ERROR(ExpectRatio(Quantum(0) / Quantum(), -8, 7));
+        // Beyond this XNNPACK leaves the node to the builtin kernel, which rounds otherwise.
+        return ExpectRatio(std::abs(Quantum(0) / Quantum() * op.alpha), -8, 7);
     }
     return NoKernel(node_);
   }
@@ -251,19 +254,63 @@ Int8Sum Int8SumOf(BinaryKind kind, const Quantization& a, const Quantization& b,
   return sum;
 }
 
-Int8Rescale Int8RescaleOf(const Quantization& from, const Quantization& to) {
-  const auto factor = static_cast<int32_t>(std::lrint(256.0f * (from.scale / to.scale)));
-  return {factor, to.zero_point * 256 - factor * from.zero_point + 128};
-}
-
-Int8Table Int8RescaleTable(const Quantization& from, const Quantization& to) {
-  const Int8Rescale rescale = Int8RescaleOf(from, to);
-  Int8Table table;
-  for (int q = -128; q < 128; ++q) table[static_cast<uint8_t>(q)] = rescale(static_cast<int8_t>(q));
-  return table;
+Int8Rescale Int8RescaleOf(const Quantization& from, const Quantization& to, float alpha) {
+  const float ratio = from.scale / to.scale;
+  return {from.zero_point, static_cast<int32_t>(std::lrint(256.0f * ratio)),
+          static_cast<int32_t>(std::lrint(256.0f * (ratio * alpha))), to.zero_point};
 }
 
 namespace {
+
+// The builtin kernels' product of steps and a ratio of scales: a multiplier of 31 bits, which
+// rounds halves up, then a shift, which rounds them away from 0.
+class BuiltinRatio {
+ public:
+  explicit BuiltinRatio(double ratio) {
+    int exponent = 0;
+    multiplier_ = std::llround(std::ldexp(std::frexp(ratio, &exponent), 31));
+    left_ = std::max(exponent, 0);
+    right_ = std::max(-exponent, 0);
+  }
+  // Of steps and ratios whose product 32 bits hold.
+  int32_t Times(int32_t steps) const {
+    const int64_t shifted = int64_t{steps} * (int64_t{1} << left_);
+    const int64_t product = (shifted * multiplier_ + (int64_t{1} << 30)) >> 31;
+    if (right_ == 0) return static_cast<int32_t>(product);
+    const int64_t magnitude = (std::abs(product) + (int64_t{1} << (right_ - 1))) >> right_;
+    return static_cast<int32_t>(product < 0 ? -magnitude : magnitude);
+  }
+
+ private:
+  int64_t multiplier_;  // from 2^30, below 2^31
+  int left_, right_;
+};
+
+ActivationRange BoundsOf(UnaryKind kind) {
+  if (kind == UnaryKind::kRelu) return RangeOf(Activation::kRelu);
+  return RangeOf(kind == UnaryKind::kRelu6 ? Activation::kRelu6 : Activation::kReluN1To1);
+}
+
+// The builtin kernels' RELU, RELU6 and RELU_N1_TO_1.
+Int8Table BoundsTable(const ActivationRange& bounds, const Quantization& from,
+                      const Quantization& to) {
+  const BuiltinRatio ratio(from.scale / to.scale);  // float32, as theirs
+  const auto bound = [&](float value) {
+    const float steps = std::round(value / to.scale) + static_cast<float>(to.zero_point);
+    return static_cast<int32_t>(std::clamp(steps, -128.0f, 127.0f));
+  };
+  Int8Table table;
+  for (int q = -128; q < 128; ++q) {
+    const int32_t steps = ratio.Times(q - from.zero_point) + to.zero_point;
+    table[static_cast<uint8_t>(q)] =
+        static_cast<int8_t>(std::clamp(steps, bound(bounds.lo), bound(bounds.hi)));
+  }
+  return table;
+}
+
+bool IsBounds(UnaryKind kind) {
+  return kind == UnaryKind::kRelu || kind == UnaryKind::kReluN1To1 || kind == UnaryKind::kRelu6;
+}
 
 double Evaluate(UnaryKind kind, double x) {
   // exp of long double: that of double needs glibc 2.29.
@@ -275,6 +322,7 @@ double Evaluate(UnaryKind kind, double x) {
 }  // namespace
 
 Int8Table Int8TableOf(const UnaryNode& op, const Quantization& from, const Quantization& to) {
+  if (IsBounds(op.kind)) return BoundsTable(BoundsOf(op.kind), from, to);
   Int8Table table;
   for (int q = -128; q < 128; ++q) {
     const float x = from.scale * static_cast<float>(q - from.zero_point);

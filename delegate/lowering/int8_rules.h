@@ -56,22 +56,24 @@ inline int8_t Int8FromFloat(float value, float inverse_scale, int32_t zero_point
   return static_cast<int8_t>(static_cast<int32_t>(std::nearbyint(steps)) + zero_point);
 }
 
-// int8 to another quantisation: (value * factor + bias) >> 8, clamped.
+// int8 to another quantisation: XNNPACK's rounding of QUANTIZE and LEAKY_RELU, whose factors are of
+// 256ths. A factor for inputs at and above the zero point, another for those below.
 struct Int8Rescale {
-  int32_t factor, bias;
+  int32_t input_zero_point, factor, negative_factor, zero_point;
   int8_t operator()(int8_t value) const {
-    return static_cast<int8_t>(std::clamp((value * factor + bias) >> 8, -128, 127));
+    const int32_t steps = value - input_zero_point;
+    const int32_t product = steps * (steps < 0 ? negative_factor : factor);
+    return static_cast<int8_t>(std::clamp(((product + 128) >> 8) + zero_point, -128, 127));
   }
 };
-Int8Rescale Int8RescaleOf(const Quantization& from, const Quantization& to);
+Int8Rescale Int8RescaleOf(const Quantization& from, const Quantization& to, float alpha = 1.0f);
 
 // int8 to uint8 of the same steps, or back: 128 more or less.
 inline uint8_t Int8Flipped(uint8_t bits) { return bits ^ 0x80; }
 
 // What becomes of each byte, by its bits as an unsigned number.
 using Int8Table = std::array<int8_t, 256>;
-Int8Table Int8RescaleTable(const Quantization& from, const Quantization& to);
-// Logistic, Tanh, HardSwish.
+// Every UnaryKind but kLeakyRelu, which Int8RescaleOf computes.
 Int8Table Int8TableOf(const UnaryNode& op, const Quantization& from, const Quantization& to);
 
 // Softmax in steps of 1/256 above -128. The table holds exp(-beta * scale * d) for differences d.

@@ -129,6 +129,11 @@ void Int8FullyConnected(const FullyConnectedNode& op, const Int8Input& input,
 }
 
 void Int8Unary(const UnaryNode& op, const Int8Input& input, const Int8Output& output) {
+  if (op.kind == UnaryKind::kLeakyRelu) {
+    std::transform(input.data, input.data + Elements(input.value.shape), output.data,
+                   Int8RescaleOf(input.value.quantization, output.value.quantization, op.alpha));
+    return;
+  }
   const Int8Table table = Int8TableOf(op, input.value.quantization, output.value.quantization);
   for (size_t i = 0; i < Elements(input.value.shape); ++i) {
     output.data[i] = table[static_cast<uint8_t>(input.data[i])];

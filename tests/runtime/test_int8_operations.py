@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 from pruned_models import prune
+from tflite_models import ModelBuilder, schema
 
 import pconv_tf
 
@@ -142,6 +143,58 @@ def test_uint8_inputs_and_outputs_are_part_of_the_partition(build, rng, delegate
     interpreter = pconv_tf.Interpreter(converted)
     model = pconv_tf.CompiledModel(converted)
     np.testing.assert_array_equal(interpreter(image)[0], model(image)[0])
+
+
+def activations(zero_point, rng):
+    """Activations of all int8 values, and QUANTIZE, behind layers that only change the scale.
+
+    Ratios of scales are random, powers of two, whose products may be halves, and at both ends of
+    what XNNPACK takes.
+    """
+    builder = ModelBuilder()
+    x = builder.quantized(builder.input(16, 16, 1), np.int8, 1.0, zero_point)
+    leaky = []
+    for alpha in (0.1, -0.3, 1.4):
+        leaky.append(schema.LeakyReluOptionsT())
+        leaky[-1].alpha = alpha
+    results = []
+    for scale in (0.0625, *rng.uniform(0.01, 0.2, 2)):
+        weights = builder.quantized(
+            builder.constant(np.full((1, 1, 1, 1), 127, np.int8)), np.int8, scale / 127
+        )
+        bias = builder.constant(np.zeros(1, np.int32))
+        options = schema.Conv2DOptionsT()
+        options.strideH = options.strideW = 1
+        options.dilationHFactor = options.dilationWFactor = 1
+        steps = builder.op("CONV_2D", [x, weights, bias], (1, 16, 16, 1), options, version=3)
+        builder.quantized(steps, np.int8, scale, zero_point)
+        for ratio in (0.005, 0.25, 1, 2, 100, *rng.uniform(0.2, 4, 3)):
+            operations = [("RELU", None, 2), ("RELU6", None, 2), ("RELU_N1_TO_1", None, 1)]
+            operations += [
+                ("LEAKY_RELU", options, 2)
+                for options in leaky
+                if 1 / 256 <= abs(options.alpha) * ratio < 128
+            ]
+            operations.append(("QUANTIZE", None, 2))
+            for name, options, version in operations:
+                result = builder.op(name, [steps], steps.shape, options, version=version)
+                offset = int(rng.choice([zero_point, -128, -7, 0, 127]))
+                results.append(builder.quantized(result, np.int8, scale / ratio, offset))
+    return builder.finish(*results)
+
+
+@pytest.mark.parametrize("zero_point", [-128, -3, 0, 127])
+def test_activations_of_all_values_equal_stock(zero_point, rng, delegate, capfd):
+    source = activations(zero_point, rng)
+    converted = pconv_tf.convert(source, force=True, quiet=True)
+    image = np.arange(-128, 128).astype(np.int8).reshape(1, 16, 16, 1)
+    expected = outputs(Interpreter(model_content=source), image)
+    assert len(expected) == 3 * (8 * 4 + 6 * 3 + 2 + 1)
+    capfd.readouterr()
+    found = run(converted, image, verbose=True)
+    claimed, nodes = re.search(r"claims (\d+) of (\d+) nodes", capfd.readouterr().err).groups()
+    assert claimed == nodes
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_hard_swish_is_within_one(rng, delegate):

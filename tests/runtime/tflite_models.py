@@ -15,6 +15,7 @@ _TYPES = {
     np.dtype(np.float16): schema.TensorType.FLOAT16,
     np.dtype(np.int32): schema.TensorType.INT32,
     np.dtype(np.int8): schema.TensorType.INT8,
+    np.dtype(np.uint8): schema.TensorType.UINT8,
 }
 
 
@@ -120,12 +121,13 @@ class ModelBuilder:
         shape: tuple[int, ...],
         options: object = None,
         type_: int = schema.TensorType.FLOAT32,
+        version: int = 1,
     ) -> Value:
         """Adds builtin operator `name` with one output of `shape`."""
         code = schema.OperatorCodeT()
         code.builtinCode = getattr(schema.BuiltinOperator, name)
         code.deprecatedBuiltinCode = min(code.builtinCode, 127)
-        code.version = 1
+        code.version = version
         self._model.operatorCodes.append(code)
         output = self._tensor(name.lower(), shape, type_, 0)
         operator = schema.OperatorT()
@@ -138,6 +140,18 @@ class ModelBuilder:
             operator.builtinOptions = options
         self._graph.operators.append(operator)
         return output
+
+    def quantized(
+        self, x: Value, dtype: type, scale: float | np.ndarray, zero_point: int = 0
+    ) -> Value:
+        """Makes `x` a tensor of that type; several scales are of dimension 0."""
+        tensor = self._graph.tensors[x.index]
+        tensor.type = _TYPES[np.dtype(dtype)]
+        tensor.quantization = schema.QuantizationParametersT()
+        scales = np.atleast_1d(np.float32(scale))
+        tensor.quantization.scale = list(scales)
+        tensor.quantization.zeroPoint = [zero_point] * len(scales)
+        return x
 
     def _window(
         self, x: Value, kernel: int, stride: int, dilation: int, padding: str

@@ -318,6 +318,12 @@ TEST_F(Int8Operations, TablesAndSoftmax) {
       op.kind = kind;
       Check(GraphOf(op, {shape}, {AnyQuantization(), to}));
     }
+    UnaryNode op;
+    op.kind = static_cast<UnaryKind>(
+        Pick({static_cast<int>(UnaryKind::kRelu), static_cast<int>(UnaryKind::kReluN1To1),
+              static_cast<int>(UnaryKind::kRelu6), static_cast<int>(UnaryKind::kLeakyRelu)}));
+    op.alpha = std::uniform_real_distribution<float>(0.2f, 1.5f)(rng_) * (Below(2) == 0 ? 1 : -1);
+    Check(GraphOf(op, {shape}, {AnyQuantization(), AnyQuantization()}));
     Check(GraphOf(SoftmaxNode{Below(2) == 0 ? 1.0f : 0.5f}, {shape},
                   {AnyQuantization(), {1.0f / 256, -128}}));
     Check(GraphOf(QuantizeNode{}, {shape}, {AnyQuantization(), AnyQuantization()}));

@@ -202,6 +202,16 @@ void ToFloat32(const ToFloat32Args& args) {
   });
 }
 
+void Rescale(const RescaleArgs& args) {
+  const Int32s factors = Int32s{} + args.factor;
+  const Int32s negative_factors = Int32s{} + args.negative_factor;
+  ForRuns(args.count, [&](size_t i, auto n) {
+    const Int32s steps = LoadBytes32(args.inputs + i, n) - args.input_zero_point;
+    const Int32s product = steps * (steps < 0 ? negative_factors : factors);
+    StoreBytes32(Clamped(((product + 128) >> 8) + args.zero_point, -128, 127), args.outputs + i, n);
+  });
+}
+
 void Flip(const FlipArgs& args) {
   typedef uint8_t Wide __attribute__((vector_size(4 * kWidth)));
   const auto run = [&](size_t i, size_t n) {
@@ -216,4 +226,4 @@ void Flip(const FlipArgs& args) {
 }
 
 constexpr PlainKernels kPlainKernels = {Sum,       Product, Largest,   Average, Mean,
-                                        Depthwise, ToInt8,  ToFloat32, Flip};
+                                        Depthwise, ToInt8,  ToFloat32, Rescale, Flip};

@@ -83,6 +83,15 @@ struct ToFloat32Args {
   float* outputs;
 };
 
+// outputs[i] = (x * (x < 0 ? negative_factor : factor) + 128) >> 8, + zero_point, clamped to int8,
+// with x = inputs[i] - input_zero_point. Factors have at most 16 bits.
+struct RescaleArgs {
+  const int8_t* inputs;
+  size_t count;
+  int8_t* outputs;
+  int32_t input_zero_point, factor, negative_factor, zero_point;
+};
+
 // outputs[i] = inputs[i] with its highest bit turned: int8 to uint8 and back.
 struct FlipArgs {
   const uint8_t* inputs;
@@ -99,6 +108,7 @@ struct PlainKernels {
   void (*depthwise)(const DepthwiseArgs& args);
   void (*to_int8)(const ToInt8Args& args);
   void (*to_float32)(const ToFloat32Args& args);
+  void (*rescale)(const RescaleArgs& args);
   void (*flip)(const FlipArgs& args);
 };
 

@@ -72,6 +72,36 @@ class ConvertStep : public Int8Step {
   const int64_t count_;
 };
 
+// int8 to another quantisation, perhaps with another factor below 0.
+class RescaleStep : public Int8Step {
+ public:
+  RescaleStep(const StepContext& context, const Node& node, const Int8Rescale& rescale)
+      : kernels_(context.kernels),
+        pool_(context.pool),
+        rescale_(rescale),
+        input_(node.inputs[0]),
+        output_(node.output),
+        count_(Elements(context.OutputOf(node).shape)) {}
+
+  void Run(const Buffers& buffers) const override {
+    const auto* input = static_cast<const int8_t*>(buffers[input_]);
+    auto* output = static_cast<int8_t*>(buffers[output_]);
+    Share(pool_, count_, 1, [&](int64_t begin, int64_t end) {
+      kernels_.plain.rescale({input + begin, static_cast<size_t>(end - begin), output + begin,
+                              rescale_.input_zero_point, rescale_.factor, rescale_.negative_factor,
+                              rescale_.zero_point});
+    });
+  }
+  std::string kernel() const override { return std::string("int8_") + kernels_.name; }
+
+ private:
+  const DotKernels& kernels_;
+  ThreadPool* const pool_;
+  const Int8Rescale rescale_;
+  const int input_, output_;
+  const int64_t count_;
+};
+
 // int8 to uint8 of the same steps, or back.
 class FlipStep : public Int8Step {
  public:
@@ -130,9 +160,12 @@ class SoftmaxStep : public Int8Step {
 }  // namespace
 
 StepPtr MakeStep(const StepContext& context, const Node& node, const UnaryNode& op) {
-  return std::make_unique<TableStep>(
-      context, node,
-      Int8TableOf(op, context.InputOf(node).quantization, context.OutputOf(node).quantization));
+  const Quantization& from = context.InputOf(node).quantization;
+  const Quantization& to = context.OutputOf(node).quantization;
+  if (op.kind == UnaryKind::kLeakyRelu) {
+    return std::make_unique<RescaleStep>(context, node, Int8RescaleOf(from, to, op.alpha));
+  }
+  return std::make_unique<TableStep>(context, node, Int8TableOf(op, from, to));
 }
 
 StepPtr MakeStep(const StepContext& context, const Node& node, const SoftmaxNode& op) {
@@ -146,8 +179,8 @@ StepPtr MakeStep(const StepContext& context, const Node& node, const QuantizeNod
     return std::make_unique<FlipStep>(context, node);
   }
   if (from.type != to.type) return std::make_unique<ConvertStep>(context, node);
-  return std::make_unique<TableStep>(context, node,
-                                     Int8RescaleTable(from.quantization, to.quantization));
+  return std::make_unique<RescaleStep>(context, node,
+                                       Int8RescaleOf(from.quantization, to.quantization));
 }
 
 }  // namespace pconv::cpu::int8
