@@ -30,9 +30,11 @@ void ConvPackedPattern3x3(const ConvArgs& args);
 // Small tiles of 3x3 patterns with four taps, AVX-512 only: pattern_tile.cc.
 void PatternTile(const PatternTileArgs& args);
 
-// Convolution in the blocked layout: blocked/conv.cc.
-bool HasBlockedTile(int height, int width);
-double BlockedTileCost(int height, int width);
+// Convolution in the blocked layout: blocked/conv.cc. Groups have up to 16 filters, as many as
+// share their masks in most files, and as vectors that registers are enough for.
+constexpr int kBlockedVectors = PCONV_LANES == 16 ? 1 : kRegisters == 16 ? 2 : 4;
+bool HasBlockedTile(int vectors, int height, int width);
+double BlockedTileCost(int vectors, int height, int width);
 void BlockedConv(const BlockedConvArgs& args, IndexRange tiles, IndexRange groups);
 
 }  // namespace PCONV_ISA

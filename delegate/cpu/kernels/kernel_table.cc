@@ -35,6 +35,7 @@ namespace {
 constexpr BlockedKernelTable MakeBlockedTable() {
   BlockedKernelTable table = {};
   table.lanes = kLanes;
+  table.most_vectors = kBlockedVectors;
   table.has_tile = HasBlockedTile;
   table.tile_cost = BlockedTileCost;
   table.conv = BlockedConv;

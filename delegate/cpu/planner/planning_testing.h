@@ -65,6 +65,7 @@ struct Decisions {
     blocked::Kernels kernels{};
     kernels.name = "wide";
     kernels.lanes = 16;
+    kernels.most_vectors = 1;
     return kernels;
   }
 

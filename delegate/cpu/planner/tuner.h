@@ -20,7 +20,7 @@ std::string CpuModel();
 class Tuner {
  public:
   // Raised whenever kernels or candidates change: older results are ignored then.
-  static constexpr int kVersion = 7;
+  static constexpr int kVersion = 8;
 
   // `machine`: CPU and instruction set. Results lie in options.cache_dir/cpu.
   Tuner(const EngineOptions& options, std::string machine);

@@ -196,7 +196,7 @@ BlockedConvStep::BlockedConvStep(const blocked::Kernels& kernels, const Convolut
 
 Status BlockedConvStep::Prepare(Plan* plan, int num_threads) {
   const ImageShape& out = output_.shape;
-  tiles_ = blocked::CutIntoTiles(kernels_, out.h, out.w, choice_.tile_rows);
+  tiles_ = blocked::CutIntoTiles(kernels_, weights_->vectors, out.h, out.w, choice_.tile_rows);
   const size_t partial = blocked::PartialFloats(*weights_, tiles_.size());
   if (partial > 0) {
     partial_ = plan->AddScratch(partial);
@@ -212,7 +212,8 @@ Status BlockedConvStep::Prepare(Plan* plan, int num_threads) {
 Status BlockedConvStep::PrepareRows(const BlockedBand& band) {
   row_tiles_.assign(1, {});
   for (int rows = 1; rows <= band.max_rows; ++rows) {
-    row_tiles_.push_back(blocked::CutIntoTiles(kernels_, rows, output_.shape.w, choice_.tile_rows));
+    row_tiles_.push_back(blocked::CutIntoTiles(kernels_, weights_->vectors, rows, output_.shape.w,
+                                               choice_.tile_rows));
     row_scratch_floats_ =
         std::max(row_scratch_floats_, blocked::PartialFloats(*weights_, row_tiles_.back().size()));
   }

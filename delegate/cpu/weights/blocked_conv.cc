@@ -16,7 +16,7 @@ namespace {
 // One kept weight of one filter. The key orders by input channel, then tap.
 struct Entry {
   int64_t key;
-  int lane;
+  int filter;  // of the group
   float weight;
 };
 
@@ -132,12 +132,14 @@ class Pairing {
 // Collects the kept weights of one group of filters after another into the lists of PackedConv.
 class Packer {
  public:
-  Packer(int out_channels, int in_channels, const Window& window, int lanes, int slice_channels)
+  Packer(int out_channels, int in_channels, const Window& window, int lanes, int vectors,
+         int slice_channels)
       : window_(window), pairing_(window), slice_channels_(std::max(1, slice_channels)) {
     packed_.lanes = lanes;
+    packed_.vectors = vectors;
     packed_.in_channels = in_channels;
     packed_.out_channels = out_channels;
-    packed_.groups = CeilDiv(out_channels, lanes);
+    packed_.groups = CeilDiv(out_channels, packed_.filters());
     packed_.slices = std::max(1, CeilDiv(in_channels, slice_channels_));
     lists_.resize(static_cast<size_t>(packed_.groups) * packed_.slices);
   }
@@ -149,9 +151,9 @@ class Packer {
   // Takes the weights of group g, any order.
   void AddGroup(int g, std::vector<Entry>* entries) {
     std::sort(entries->begin(), entries->end(), [](const Entry& a, const Entry& b) {
-      return a.key != b.key ? a.key < b.key : a.lane < b.lane;
+      return a.key != b.key ? a.key < b.key : a.filter < b.filter;
     });
-    const int taps = window_.kernel_h * window_.kernel_w;
+    const int taps = window_.kernel_h * window_.kernel_w, filters = packed_.filters();
     size_t i = 0;
     while (i < entries->size()) {
       // One input channel: its distinct taps and their weights.
@@ -163,17 +165,17 @@ class Packer {
         const int tap = static_cast<int>(e.key % taps);
         if (kept.empty() || kept.back() != tap) {
           kept.push_back(tap);
-          weights.resize(weights.size() + packed_.lanes);
+          weights.resize(weights.size() + filters);
         }
-        weights[weights.size() - packed_.lanes + e.lane] += e.weight;
+        weights[weights.size() - filters + e.filter] += e.weight;
       }
       List& list = lists_[static_cast<size_t>(channel / slice_channels_) * packed_.groups + g];
       for (const Placed& p : pairing_.Of(kept)) {
         Records& records = list[p.kind];
         records.positions.push_back({channel, static_cast<int16_t>(kept[p.tap] / window_.kernel_w),
                                      static_cast<int16_t>(kept[p.tap] % window_.kernel_w)});
-        records.weights.insert(records.weights.end(), weights.begin() + p.tap * packed_.lanes,
-                               weights.begin() + (p.tap + 1) * packed_.lanes);
+        records.weights.insert(records.weights.end(), weights.begin() + p.tap * filters,
+                               weights.begin() + (p.tap + 1) * filters);
       }
     }
   }
@@ -187,7 +189,7 @@ class Packer {
         packed_.begin.push_back(static_cast<int64_t>(records));
       }
     }
-    packed_.weights = AlignedFloats(records * packed_.lanes);
+    packed_.weights = AlignedFloats(records * packed_.filters());
     packed_.positions.reserve(records);
     float* out = packed_.weights.data();
     for (List& list : lists_) {
@@ -198,7 +200,7 @@ class Packer {
         kind = Records();
       }
     }
-    packed_.bias = PackBias(bias, packed_.out_channels, packed_.lanes);
+    packed_.bias = PackBias(bias, packed_.out_channels, packed_.filters());
     return std::move(packed_);
   }
 
@@ -235,29 +237,73 @@ int SliceChannels(const Window& window, int in_channels, int lanes) {
   return CeilDiv(CeilDiv(std::max(1, in_channels), slices), lanes) * lanes;
 }
 
-PackedConv PackFkw(const FkwView& layer, int lanes, int slice_channels) {
+namespace {
+
+// Where each filter lies: FKR stores groups of filter_block filters in any order.
+std::vector<int> StoredPositions(const FkwView& layer) {
+  std::vector<int> position(layer.options().out_channels);
+  for (int i = 0; i < layer.options().out_channels; ++i) position[layer.FilterAt(i)] = i;
+  return position;
+}
+
+// Whether groups of so many vectors end where the output's blocks do.
+bool FillsBlocks(int out_channels, int lanes, int vectors) {
+  return CeilDiv(out_channels, lanes) % vectors == 0;
+}
+
+}  // namespace
+
+int FkwVectors(const FkwView& layer, int lanes, int most) {
+  const std::vector<int> position = StoredPositions(layer);
+  const int out_channels = layer.options().out_channels, block = layer.options().filter_block;
+  const auto share_masks = [&](int filters) {
+    for (int first = 0; first < out_channels; first += filters) {
+      for (int i = first; i < std::min(first + filters, out_channels); ++i) {
+        if (position[i] / block != position[first] / block) return false;
+      }
+    }
+    return true;
+  };
+  int vectors = most;
+  while (vectors > 1 &&
+         !(FillsBlocks(out_channels, lanes, vectors) && share_masks(vectors * lanes))) {
+    vectors /= 2;
+  }
+  return vectors;
+}
+
+int DenseVectors(int out_channels, int conv_groups, int lanes, int most) {
+  int vectors = most;
+  while (vectors > 1 &&
+         !(FillsBlocks(out_channels, lanes, vectors) &&
+           (conv_groups == 1 || out_channels / conv_groups % (vectors * lanes) == 0))) {
+    vectors /= 2;
+  }
+  return vectors;
+}
+
+PackedConv PackFkw(const FkwView& layer, int lanes, int vectors, int slice_channels) {
   const PConv2DOptions& options = layer.options();
-  Packer packer(options.out_channels, options.in_channels, options.window, lanes, slice_channels);
-  const int groups = CeilDiv(options.out_channels, lanes);
+  Packer packer(options.out_channels, options.in_channels, options.window, lanes, vectors,
+                slice_channels);
+  const int filters = lanes * vectors, groups = CeilDiv(options.out_channels, filters);
   std::vector<std::vector<int>> taps;
   for (const uint64_t mask : options.patterns) taps.push_back(TapsOf(mask));
-  // Where each filter lies: FKR stores groups of filter_block filters in any order.
-  std::vector<int> position(options.out_channels);
-  for (int i = 0; i < options.out_channels; ++i) position[layer.FilterAt(i)] = i;
+  const std::vector<int> position = StoredPositions(layer);
 
   std::vector<Entry> entries;
   for (int g = 0; g < groups; ++g) {
     entries.clear();
-    for (int lane = 0; lane < lanes && g * lanes + lane < options.out_channels; ++lane) {
-      const int filter = g * lanes + lane;
+    for (int i = 0; i < filters && g * filters + i < options.out_channels; ++i) {
+      const int filter = g * filters + i;
       const int stored_group = position[filter] / options.filter_block;
       const int b = position[filter] % options.filter_block;
       for (int p = 0; p < layer.num_patterns(); ++p) {
         for (size_t k = layer.KernelBegin(stored_group, p);
              k < layer.KernelBegin(stored_group, p + 1); ++k) {
           for (int t = 0; t < layer.num_taps(); ++t) {
-            entries.push_back({packer.Key(static_cast<int>(layer.InputChannel(k)), taps[p][t]),
-                               lane, layer.Weight(k, t, b, filter)});
+            entries.push_back({packer.Key(static_cast<int>(layer.InputChannel(k)), taps[p][t]), i,
+                               layer.Weight(k, t, b, filter)});
           }
         }
       }
@@ -268,19 +314,21 @@ PackedConv PackFkw(const FkwView& layer, int lanes, int slice_channels) {
 }
 
 PackedConv PackDense(const float* filter, const float* bias, int out_channels, int in_channels,
-                     int conv_groups, const Window& window, int lanes, int slice_channels) {
-  Packer packer(out_channels, in_channels, window, lanes, slice_channels);
+                     int conv_groups, const Window& window, int lanes, int vectors,
+                     int slice_channels) {
+  Packer packer(out_channels, in_channels, window, lanes, vectors, slice_channels);
+  const int filters = lanes * vectors;
   const int taps = window.kernel_h * window.kernel_w;
   const int group_in = in_channels / conv_groups, group_out = out_channels / conv_groups;
   std::vector<Entry> entries;
-  for (int g = 0; g < CeilDiv(out_channels, lanes); ++g) {
+  for (int g = 0; g < CeilDiv(out_channels, filters); ++g) {
     entries.clear();
-    for (int lane = 0; lane < lanes && g * lanes + lane < out_channels; ++lane) {
-      const int o = g * lanes + lane;
+    for (int f = 0; f < filters && g * filters + f < out_channels; ++f) {
+      const int o = g * filters + f;
       const int first_channel = o / group_out * group_in;
       for (int t = 0; t < taps; ++t) {
         for (int i = 0; i < group_in; ++i) {
-          entries.push_back({packer.Key(first_channel + i, t), lane,
+          entries.push_back({packer.Key(first_channel + i, t), f,
                              filter[(static_cast<size_t>(o) * taps + t) * group_in + i]});
         }
       }
@@ -308,7 +356,8 @@ AlignedFloats PackBias(const float* bias, int channels, int lanes) {
   return packed;
 }
 
-std::vector<Tile> CutIntoTiles(const Kernels& kernels, int height, int width, int max_rows) {
+std::vector<Tile> CutIntoTiles(const Kernels& kernels, int vectors, int height, int width,
+                               int max_rows) {
   constexpr int kMaxWidth = 16;
   // Fewest cycles for a strip of `rows` rows and every width up to `width`, by dynamic programming;
   // then the same over heights. previous[n] is the last piece of the best cut of length n.
@@ -342,8 +391,8 @@ std::vector<Tile> CutIntoTiles(const Kernels& kernels, int height, int width, in
   std::vector<Cut> strips(max_rows + 1);
   for (int rows = 1; rows <= std::min(max_rows, height); ++rows) {
     strips[rows] = best_cut(width, kMaxWidth, [&](int columns) {
-      return kernels.has_tile(rows, columns) ? kernels.tile_cost(rows, columns)
-                                             : std::numeric_limits<double>::infinity();
+      return kernels.has_tile(vectors, rows, columns) ? kernels.tile_cost(vectors, rows, columns)
+                                                      : std::numeric_limits<double>::infinity();
     });
   }
   const Cut rows_cut = best_cut(height, std::min(max_rows, height),
@@ -366,6 +415,7 @@ Conv MakeConv(const PackedConv& packed, const Window& window, const std::vector<
   Conv conv;
   conv.tiles = tiles.data();
   conv.num_tiles = static_cast<int>(tiles.size());
+  conv.vectors = packed.vectors;
   conv.groups = packed.groups;
   conv.slices = packed.slices;
   conv.begin = packed.begin.data();

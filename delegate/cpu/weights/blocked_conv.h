@@ -15,22 +15,23 @@
 namespace pconv::blocked {
 
 // Kept weights of all (slice, group) lists. Output channels stay in their original order: group g
-// computes channels [g * lanes, (g + 1) * lanes). Where the filters of a group do not share their
-// masks the list holds the union, with zeros for the filters that lack a weight: right for every
-// layer, fast when filter_block is a multiple of `lanes`.
+// computes the filters() channels from g * filters() on. Where the filters of a group do not share
+// their masks the list holds the union, with zeros for the filters that lack a weight: right for
+// every layer, fast when filter_block is a multiple of `lanes`.
 struct PackedConv {
   struct Position {
     int32_t channel;
     int16_t tap_y, tap_x;
   };
-  int lanes = 0;
+  int lanes = 0, vectors = 1;  // of BlockedConvArgs
   int in_channels = 0, out_channels = 0;
   int groups = 0, slices = 0;
   std::vector<int64_t> begin;       // [slices * groups * kRecordKinds + 1]
   std::vector<Position> positions;  // [records]
-  AlignedFloats weights;            // [records][lanes]
-  AlignedFloats bias;               // [groups * lanes]
+  AlignedFloats weights;            // [records][filters()]
+  AlignedFloats bias;               // [groups * filters()]
 
+  int filters() const { return vectors * lanes; }  // of a group
   int64_t bytes() const;
 };
 
@@ -38,10 +39,16 @@ struct PackedConv {
 // with the stream of weights.
 int SliceChannels(const Window& window, int in_channels, int lanes);
 
-PackedConv PackFkw(const FkwView& layer, int lanes, int slice_channels);
+// The most vectors of `lanes` filters, up to `most`, that groups of a layer can have: they end
+// where the blocks of its output do, and add no zeros to those that groups of one vector have.
+int FkwVectors(const FkwView& layer, int lanes, int most);
+int DenseVectors(int out_channels, int conv_groups, int lanes, int most);
+
+PackedConv PackFkw(const FkwView& layer, int lanes, int vectors, int slice_channels);
 // filter: [O, kh, kw, I / groups] dense; bias may be null.
 PackedConv PackDense(const float* filter, const float* bias, int out_channels, int in_channels,
-                     int conv_groups, const Window& window, int lanes, int slice_channels);
+                     int conv_groups, const Window& window, int lanes, int vectors,
+                     int slice_channels);
 // filter: [kh, kw, C]; see Depthwise in kernels/blocked/kernels.h. Rounds C up to whole blocks with
 // zeros.
 AlignedFloats PackDepthwise(const float* filter, int channels, int taps, int lanes);
@@ -59,8 +66,8 @@ AlignedFloats PackBias(const float* bias, int channels, int lanes);
 // The rows of the tallest tile.
 inline constexpr int kMaxTileRows = 4;
 // Cuts height x width output pixels into the tiles of up to `max_rows` rows that cost least; they
-// neither overlap nor leave the image.
-std::vector<Tile> CutIntoTiles(const Kernels& kernels, int height, int width,
+// neither overlap nor leave the image. `vectors`: of the groups that compute them.
+std::vector<Tile> CutIntoTiles(const Kernels& kernels, int vectors, int height, int width,
                                int max_rows = kMaxTileRows);
 
 // The members of Conv that follow from the weights and the window; `offsets` as resolved for

@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <numeric>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "delegate/cpu/kernels/blocked/kernel_args.h"
@@ -41,9 +43,9 @@ std::vector<float> Decode(const PackedConv& packed, const Window& window, int sl
       const size_t place = (static_cast<size_t>(group) * taps + tap) * channels + at.channel;
       EXPECT_FALSE(is_seen[place]) << "group " << group << ", tap " << tap << " twice";
       is_seen[place] = true;
-      for (int lane = 0; lane < packed.lanes; ++lane) {
-        const int filter_index = group * packed.lanes + lane;
-        const float weight = packed.weights.data()[r * packed.lanes + lane];
+      for (int i = 0; i < packed.filters(); ++i) {
+        const int filter_index = group * packed.filters() + i;
+        const float weight = packed.weights.data()[r * packed.filters() + i];
         if (filter_index >= packed.out_channels) {
           EXPECT_EQ(weight, 0.0f) << "of a filter that there is not";
           continue;
@@ -65,6 +67,7 @@ TEST(BlockedConv, RecordsAreTheKeptWeights) {
         for (const int dilation : {1, 2}) {
           for (const int filter_block : {1, 4, 16}) {
             for (const int slice_channels : {lanes, 3 * lanes, 1000}) {
+              const int vectors = slice_channels == lanes ? 1 : 16 / lanes;
               testing::RandomLayerSpec spec;
               spec.window = {kernel, kernel, stride, stride, dilation, dilation};
               spec.num_taps = kernel == 1 ? 1 : 4;
@@ -73,15 +76,15 @@ TEST(BlockedConv, RecordsAreTheKeptWeights) {
               spec.filter_block = filter_block;
               testing::OwnedLayer owned = testing::RandomLayer(spec, &rng);
               const FkwView layer = owned.View();
-              const PackedConv packed = PackFkw(layer, lanes, slice_channels);
+              const PackedConv packed = PackFkw(layer, lanes, vectors, slice_channels);
               EXPECT_EQ(Decode(packed, spec.window, slice_channels), testing::DenseFilter(layer));
-              for (int o = 0; o < packed.groups * lanes; ++o) {
+              for (int o = 0; o < packed.groups * packed.filters(); ++o) {
                 EXPECT_EQ(packed.bias.data()[o], o < spec.out_channels ? layer.bias()[o] : 0.0f);
               }
               ASSERT_FALSE(HasFailure())
-                  << lanes << " lanes, kernel " << kernel << ", stride " << stride << ", dilation "
-                  << dilation << ", filter_block " << filter_block << ", " << slice_channels
-                  << " channels a slice";
+                  << vectors << " vectors of " << lanes << " lanes, kernel " << kernel
+                  << ", stride " << stride << ", dilation " << dilation << ", filter_block "
+                  << filter_block << ", " << slice_channels << " channels a slice";
             }
           }
         }
@@ -90,13 +93,42 @@ TEST(BlockedConv, RecordsAreTheKeptWeights) {
   }
 }
 
+TEST(BlockedConv, VectorsOfGroupsThatShareMasks) {
+  std::mt19937 rng(12);
+  const auto vectors_of = [&](int filter_block, int out_channels, bool in_order) {
+    testing::RandomLayerSpec spec;
+    spec.filter_block = filter_block;
+    spec.out_channels = out_channels;
+    testing::OwnedLayer owned = testing::RandomLayer(spec, &rng);
+    std::iota(owned.reorder.begin(), owned.reorder.end(), 0);
+    // Two filters of different groups change places.
+    if (!in_order) std::swap(owned.reorder.front(), owned.reorder.back());
+    return FkwVectors(owned.View(), 4, 4);
+  };
+  EXPECT_EQ(vectors_of(16, 64, true), 4);
+  EXPECT_EQ(vectors_of(16, 64, false), 1);
+  EXPECT_EQ(vectors_of(8, 64, true), 2);
+  EXPECT_EQ(vectors_of(4, 64, true), 1);
+  EXPECT_EQ(vectors_of(1, 64, true), 1);
+  EXPECT_EQ(vectors_of(16, 24, true), 2);  // 6 blocks of channels
+  EXPECT_EQ(vectors_of(16, 30, true), 4);  // 8, the last with two channels
+  EXPECT_EQ(vectors_of(16, 20, true), 1);  // 5
+}
+
+TEST(BlockedConv, VectorsOfDenseGroups) {
+  EXPECT_EQ(DenseVectors(64, 1, 8, 2), 2);
+  EXPECT_EQ(DenseVectors(24, 1, 8, 2), 1);
+  EXPECT_EQ(DenseVectors(64, 2, 8, 2), 2);
+  EXPECT_EQ(DenseVectors(64, 8, 8, 2), 1);  // filters of one vector share their inputs, of two not
+}
+
 TEST(BlockedConv, RecordsOfGroupedDenseWeights) {
   constexpr int kGroups = 3, kIn = 12, kOut = 21, kLanes = 8;
   const Window window{3, 3};
   std::vector<float> grouped(static_cast<size_t>(kOut) * 9 * (kIn / kGroups));
   for (size_t i = 0; i < grouped.size(); ++i) grouped[i] = static_cast<float>(i + 1);
   const PackedConv packed =
-      PackDense(grouped.data(), nullptr, kOut, kIn, kGroups, window, kLanes, 8);
+      PackDense(grouped.data(), nullptr, kOut, kIn, kGroups, window, kLanes, 1, 8);
   const std::vector<float> found = Decode(packed, window, 8);
   for (int o = 0; o < kOut; ++o) {
     const int first = o / (kOut / kGroups) * (kIn / kGroups);

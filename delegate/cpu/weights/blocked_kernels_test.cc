@@ -109,12 +109,20 @@ class BlockedKernels : public cpu::SeededTest<Kernels> {
     return w;
   }
 
+  // Of groups that end where blocks of `out_channels` do.
+  int RandomVectors(int out_channels) {
+    int vectors = kernels().most_vectors;
+    while (vectors > 1 &&
+           (CeilDiv(out_channels, kernels().lanes) % vectors != 0 || Draw(0, 3) == 0))
+      vectors /= 2;
+    return vectors;
+  }
   // Runs a packed convolution and returns NHWC. `addend`: empty, or added before the activation.
   std::vector<float> RunConv(const PackedConv& packed, const Window& window, const Tensor& input,
                              const std::vector<float>& addend, ActivationRange range) {
     const int out_h = ResolveHeight(window, input.height).out;
     const int out_w = ResolveWidth(window, input.width).out;
-    const std::vector<Tile> tiles = CutIntoTiles(kernels(), out_h, out_w);
+    const std::vector<Tile> tiles = CutIntoTiles(kernels(), packed.vectors, out_h, out_w);
     std::vector<int32_t> offsets;
     EXPECT_TRUE(ResolveOffsets(packed, window, input, &offsets).ok());
     OwnedTensor output(packed.out_channels, out_h, out_w, Draw(0, 2), kernels().lanes);
@@ -188,16 +196,19 @@ TEST_P(BlockedKernels, LayoutRoundTrip) {
 }
 
 TEST_P(BlockedKernels, TilesCoverEveryPixelOnce) {
-  for (int h = 1; h <= 33; ++h) {
-    for (int w : {1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 14, 15, 28, 31}) {
-      std::vector<int> count(h * w);
-      for (const Tile& tile : CutIntoTiles(kernels(), h, w)) {
-        ASSERT_TRUE(kernels().has_tile(tile.height, tile.width));
-        for (int y = 0; y < tile.height; ++y) {
-          for (int x = 0; x < tile.width; ++x) ++count[(tile.y + y) * w + tile.x + x];
+  for (int vectors = 1; vectors <= kernels().most_vectors; vectors *= 2) {
+    for (int h = 1; h <= 33; ++h) {
+      for (int w : {1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 14, 15, 28, 31}) {
+        std::vector<int> count(h * w);
+        for (const Tile& tile : CutIntoTiles(kernels(), vectors, h, w)) {
+          ASSERT_TRUE(kernels().has_tile(vectors, tile.height, tile.width));
+          ASSERT_LE(vectors * tile.height * tile.width, kMaxTile);
+          for (int y = 0; y < tile.height; ++y) {
+            for (int x = 0; x < tile.width; ++x) ++count[(tile.y + y) * w + tile.x + x];
+          }
         }
+        ASSERT_EQ(count, std::vector<int>(h * w, 1)) << h << "x" << w << ", " << vectors;
       }
-      ASSERT_EQ(count, std::vector<int>(h * w, 1)) << h << "x" << w;
     }
   }
 }
@@ -235,7 +246,7 @@ TEST_P(BlockedKernels, PatternConvolution) {
     const int lanes = kernels().lanes;
     const int slice =
         Coin() ? SliceChannels(spec.window, spec.in_channels, lanes) : Draw(1, 3) * lanes;
-    const PackedConv packed = PackFkw(layer, lanes, slice);
+    const PackedConv packed = PackFkw(layer, lanes, RandomVectors(spec.out_channels), slice);
     const OwnedTensor in =
         FromNhwc(input, shape.h, shape.w, shape.c,
                  cpu::RequiredMargin(spec.window, shape.h, shape.w) + Draw(0, 1));
@@ -263,7 +274,7 @@ TEST_P(BlockedKernels, EveryPattern) {
     const std::vector<float> input = Random(shape.size());
     std::vector<float> expected(out_shape.size());
     ReferencePConv2D(layer, shape, input.data(), out_shape, expected.data());
-    const PackedConv packed = PackFkw(layer, kernels().lanes, 16);
+    const PackedConv packed = PackFkw(layer, kernels().lanes, RandomVectors(spec.out_channels), 16);
     const OwnedTensor in = FromNhwc(input, shape.h, shape.w, shape.c, 1);
     ExpectNear(RunConv(packed, spec.window, in.view, {}, RangeOf(Activation::kNone)), expected);
     ASSERT_FALSE(HasFailure()) << "mask " << mask;
@@ -284,7 +295,7 @@ TEST_P(BlockedKernels, LargeImage) {
   const std::vector<float> input = Random(shape.size());
   std::vector<float> expected(out_shape.size());
   ReferencePConv2D(layer, shape, input.data(), out_shape, expected.data());
-  const PackedConv packed = PackFkw(layer, kernels().lanes, 16);
+  const PackedConv packed = PackFkw(layer, kernels().lanes, kernels().most_vectors, 16);
   const OwnedTensor in = FromNhwc(input, shape.h, shape.w, shape.c, 1);
   ExpectNear(RunConv(packed, spec.window, in.view, {}, RangeOf(Activation::kNone)), expected);
 }
@@ -298,9 +309,11 @@ TEST_P(BlockedKernels, SharedMasksPackWithoutPadding) {
   testing::OwnedLayer owned = testing::RandomLayer(spec, &rng_);
   std::iota(owned.reorder.begin(), owned.reorder.end(), 0);  // groups of neighbours
   const FkwView layer = owned.View();
-  const PackedConv packed = PackFkw(layer, kernels().lanes, 64);
+  const int lanes = kernels().lanes, vectors = FkwVectors(layer, lanes, kernels().most_vectors);
+  EXPECT_EQ(vectors, kernels().most_vectors);
+  const PackedConv packed = PackFkw(layer, lanes, vectors, 64);
   EXPECT_EQ(packed.positions.size(),
-            layer.num_kernels() * layer.num_taps() * (16 / kernels().lanes));
+            layer.num_kernels() * layer.num_taps() * (16 / packed.filters()));
 }
 
 TEST_P(BlockedKernels, DenseConvolution) {
@@ -320,7 +333,7 @@ TEST_P(BlockedKernels, DenseConvolution) {
     const int lanes = kernels().lanes, margin = cpu::RequiredMargin(window, h, w);
     const PackedConv packed =
         PackDense(filter.data(), bias.data(), out_channels, in_channels, groups, window, lanes,
-                  Coin() ? in_channels : Draw(1, 2) * lanes);
+                  RandomVectors(out_channels), Coin() ? in_channels : Draw(1, 2) * lanes);
     const OwnedTensor in = FromNhwc(input, h, w, in_channels, margin);
     ExpectNear(RunConv(packed, window, in.view, {}, range), expected);
     // The same from a planar image.
@@ -478,7 +491,7 @@ INSTANTIATE_TEST_SUITE_P(InstructionSets, BlockedKernels, ::testing::ValuesIn(Ru
 
 TEST(ResolveOffsets, RefusesImagesBeyond32Bits) {
   const std::vector<float> filter(16, 1.0f);
-  const PackedConv packed = PackDense(filter.data(), nullptr, 16, 1, 1, Window{}, 16, 16);
+  const PackedConv packed = PackDense(filter.data(), nullptr, 16, 1, 1, Window{}, 16, 1, 16);
   Tensor input;
   input.channels = 1;
   input.height = input.width = 20000;

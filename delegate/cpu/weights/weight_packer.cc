@@ -71,23 +71,27 @@ SlicedMatrix Pack(const MatrixPacking& packing) {
 struct BlockedPacking {
   FilterSource filters;
   Window window;
-  int lanes, slice_channels;
+  int lanes, most_vectors, slice_channels;
 
   template <typename Visitor>
   void Fields(const Visitor& visit) const {
-    const auto& [a, b, c, d] = *this;
-    visit(a, b, c, d);
+    const auto& [a, b, c, d, e] = *this;
+    visit(a, b, c, d, e);
   }
 };
 
 blocked::PackedConv PackFrom(const FkwView& layer, const BlockedPacking& packing) {
-  return blocked::PackFkw(layer, packing.lanes, packing.slice_channels);
+  const int vectors = blocked::FkwVectors(layer, packing.lanes, packing.most_vectors);
+  return blocked::PackFkw(layer, packing.lanes, vectors, packing.slice_channels);
 }
 
 blocked::PackedConv PackFrom(const DenseFilters& filters, const BlockedPacking& packing) {
+  const int conv_groups = filters.in_channels / filters.shape[3];
+  const int vectors =
+      blocked::DenseVectors(filters.shape[0], conv_groups, packing.lanes, packing.most_vectors);
   return blocked::PackDense(filters.weights.data, filters.bias.data, filters.shape[0],
-                            filters.in_channels, filters.in_channels / filters.shape[3],
-                            packing.window, packing.lanes, packing.slice_channels);
+                            filters.in_channels, conv_groups, packing.window, packing.lanes,
+                            vectors, packing.slice_channels);
 }
 
 // Packs them as filters [O, kh, kw, 1], one group per input channel.
@@ -101,8 +105,11 @@ blocked::PackedConv PackFrom(const DepthwiseFilters& filters, const BlockedPacki
           filters.weights.data[static_cast<size_t>(t) * out_channels + o];
     }
   }
+  const int vectors =
+      blocked::DenseVectors(out_channels, in_channels, packing.lanes, packing.most_vectors);
   return blocked::PackDense(weights.data(), filters.bias.data, out_channels, in_channels,
-                            in_channels, packing.window, packing.lanes, packing.slice_channels);
+                            in_channels, packing.window, packing.lanes, vectors,
+                            packing.slice_channels);
 }
 
 blocked::PackedConv Pack(const BlockedPacking& packing) {
@@ -158,19 +165,22 @@ std::shared_ptr<const SlicedMatrix> WeightPacker::PackSparseMatrix(const PConv2D
 
 std::shared_ptr<const blocked::PackedConv> WeightPacker::PackBlockedConv(
     const FilterSource& filters, const Window& window, int slice_channels) {
-  return Packed<blocked::PackedConv>(
-      BlockedPacking{filters, window, blocked_lanes_, slice_channels}, Pack);
+  return Packed<blocked::PackedConv>(BlockedPacking{filters, window, blocked_kernels_.lanes,
+                                                    blocked_kernels_.most_vectors, slice_channels},
+                                     Pack);
 }
 
 blocked::PackedConv WeightPacker::MakeBlockedConv(const FilterSource& filters, const Window& window,
                                                   int slice_channels) const {
-  return Pack(BlockedPacking{filters, window, blocked_lanes_, slice_channels});
+  return Pack(BlockedPacking{filters, window, blocked_kernels_.lanes, blocked_kernels_.most_vectors,
+                             slice_channels});
 }
 
 std::shared_ptr<const blocked::DepthwiseWeights> WeightPacker::PackBlockedDepthwise(
     const Node& node) {
   const auto filters = std::get<DepthwiseFilters>(FiltersOf(graph_, node, 0));
-  return Packed<blocked::DepthwiseWeights>(BlockedDepthwisePacking{filters, blocked_lanes_}, Pack);
+  return Packed<blocked::DepthwiseWeights>(BlockedDepthwisePacking{filters, blocked_kernels_.lanes},
+                                           Pack);
 }
 
 std::string WeightPacker::Describe(const Node& node, int in_channels) const {
@@ -190,7 +200,8 @@ std::string WeightPacker::Describe(const Node& node, int in_channels) const {
 
 std::string WeightPacker::DescribeBlocked(const Node& node, int in_channels) const {
   std::string text = std::string("blocked ") + OpName(node) + " lanes " +
-                     std::to_string(blocked_lanes_) + " inputs " + std::to_string(in_channels);
+                     std::to_string(blocked_kernels_.lanes) + " inputs " +
+                     std::to_string(in_channels);
   if (const auto* op = std::get_if<PConv2DNode>(&node.op)) {
     text +=
         " kernels " + std::to_string(op->layer.num_kernels()) + PatternText(op->layer.options());

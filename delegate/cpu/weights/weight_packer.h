@@ -22,7 +22,7 @@ namespace pconv::cpu {
 class WeightPacker {
  public:
   WeightPacker(const Graph& graph, const blocked::Kernels& blocked_kernels, PackedCache& cache)
-      : graph_(graph), blocked_lanes_(blocked_kernels.lanes), cache_(cache) {}
+      : graph_(graph), blocked_kernels_(blocked_kernels), cache_(cache) {}
 
   std::shared_ptr<const PackedConv> PackConv(const FilterSource& filters,
                                              const ConvProblem& problem, const ConvChoice& choice);
@@ -61,7 +61,7 @@ class WeightPacker {
   }
 
   const Graph& graph_;
-  int blocked_lanes_;
+  const blocked::Kernels& blocked_kernels_;
   PackedCache& cache_;
   int64_t bytes_ = 0;
 };

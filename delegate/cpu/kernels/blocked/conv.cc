@@ -9,70 +9,89 @@ namespace {
 
 using ConvTileFn = void (*)(const TileJob&);
 
-template <int kHeight, int kWidth>
+template <int kVectors, int kHeight, int kWidth>
 ConvTileFn PickStep(ptrdiff_t step) {
-  if constexpr (kHeight * kWidth > kMaxAccumulators) {
+  if constexpr (kVectors * kHeight * kWidth > kMaxAccumulators) {
     return nullptr;
   } else {
     switch (step) {
       case kLanes:
-        return ConvTile<kHeight, kWidth, kLanes>;
+        return ConvTile<kVectors, kHeight, kWidth, kLanes>;
       case 2 * kLanes:
-        return ConvTile<kHeight, kWidth, 2 * kLanes>;
+        return ConvTile<kVectors, kHeight, kWidth, 2 * kLanes>;
       case 1:
-        return ConvTile<kHeight, kWidth, 1>;
+        return ConvTile<kVectors, kHeight, kWidth, 1>;
       case 2:
-        return ConvTile<kHeight, kWidth, 2>;
+        return ConvTile<kVectors, kHeight, kWidth, 2>;
       default:
-        return ConvTile<kHeight, kWidth, 0>;
+        return ConvTile<kVectors, kHeight, kWidth, 0>;
     }
   }
 }
 
-template <int kHeight>
+template <int kVectors, int kHeight>
 ConvTileFn PickWidth(int width, ptrdiff_t step) {
   switch (width) {
     case 1:
-      return PickStep<kHeight, 1>(step);
+      return PickStep<kVectors, kHeight, 1>(step);
     case 2:
-      return PickStep<kHeight, 2>(step);
+      return PickStep<kVectors, kHeight, 2>(step);
     case 4:
-      return PickStep<kHeight, 4>(step);
-    case 7:
-      return PickStep<kHeight, 7>(step);
-    case 8:
-      return PickStep<kHeight, 8>(step);
+      return PickStep<kVectors, kHeight, 4>(step);
+    default:
+      break;
+  }
+  if constexpr (kVectors == 1) {
+    return width == 7   ? PickStep<1, kHeight, 7>(step)
+           : width == 8 ? PickStep<1, kHeight, 8>(step)
+                        : nullptr;
+  } else {
+    return width == 3   ? PickStep<kVectors, kHeight, 3>(step)
+           : width == 5 ? PickStep<kVectors, kHeight, 5>(step)
+           : width == 6 ? PickStep<kVectors, kHeight, 6>(step)
+                        : nullptr;
+  }
+}
+
+template <int kVectors>
+ConvTileFn PickHeight(int height, int width, ptrdiff_t step) {
+  switch (height) {
+    case 1:
+      return PickWidth<kVectors, 1>(width, step);
+    case 2:
+      return PickWidth<kVectors, 2>(width, step);
+    case 3:
+      return PickWidth<kVectors, 3>(width, step);
+    case 4:
+      return PickWidth<kVectors, 4>(width, step);
     default:
       return nullptr;
   }
 }
 
-ConvTileFn PickTile(int height, int width, ptrdiff_t step) {
-  switch (height) {
-    case 1:
-      return PickWidth<1>(width, step);
-    case 2:
-      return PickWidth<2>(width, step);
-    case 3:
-      return PickWidth<3>(width, step);
-    case 4:
-      return PickWidth<4>(width, step);
-    default:
-      return nullptr;
+ConvTileFn PickTile(int vectors, int height, int width, ptrdiff_t step) {
+  if constexpr (PCONV_ISA::kBlockedVectors >= 4) {
+    if (vectors == 4) return PickHeight<4>(height, width, step);
   }
+  if constexpr (PCONV_ISA::kBlockedVectors >= 2) {
+    if (vectors == 2) return PickHeight<2>(height, width, step);
+  }
+  return PickHeight<1>(height, width, step);
 }
 
 }  // namespace
 
 namespace PCONV_ISA {
 
-bool HasBlockedTile(int height, int width) { return PickTile(height, width, kLanes) != nullptr; }
+bool HasBlockedTile(int vectors, int height, int width) {
+  return PickTile(vectors, height, width, kLanes) != nullptr;
+}
 
-// Per record: the load ports (two loads a cycle: the weights and a broadcast per pixel), and a
-// share for the sums' way in and out of the registers.
-double BlockedTileCost(int height, int width) {
-  const int pixels = height * width;
-  return 0.5 * (pixels + 1) + 0.02 * pixels + 0.5;
+// Per record: the load ports (two loads a cycle: the weights and a broadcast per pixel) or the
+// units that multiply (as many), and a share for the sums' way in and out of the registers.
+double BlockedTileCost(int vectors, int height, int width) {
+  const int pixels = height * width, sums = vectors * pixels;
+  return 0.5 * (pixels + vectors > sums ? pixels + vectors : sums) + 0.02 * sums + 0.5;
 }
 
 void BlockedConv(const BlockedConvArgs& conv, IndexRange tiles, IndexRange groups) {
@@ -100,7 +119,7 @@ void BlockedConv(const BlockedConvArgs& conv, IndexRange tiles, IndexRange group
       job.output = out.At(0, tile.y, tile.x);
       job.addend = conv.addend.data != nullptr ? conv.addend.At(0, tile.y, tile.x) : nullptr;
       job.partial = conv.partial + ptrdiff_t{t} * conv.groups * kMaxTile * kLanes;
-      PickTile(tile.height, tile.width, job.input_step)(job);
+      PickTile(conv.vectors, tile.height, tile.width, job.input_step)(job);
     }
   }
 }

@@ -33,27 +33,28 @@ inline constexpr TapDisplacement kTapPairs[kTapPairKinds] = {
     {0, 1}, {1, 0}, {1, 1}, {1, -1}, {0, 2}};
 inline constexpr int kRecordKinds = kTapPairKinds + 1;  // and single taps, the last kind
 
-// A convolution over any kept weights, as the kernel sees it: per block of L filters a list of
-// records {offset of the input pixel, L weights}; one record is one kept (input channel, tap). The
-// lists are cut into slices of input channels so that the window of a tile stays in the L1 cache;
-// sums pass from slice to slice through `partial`.
+// A convolution over any kept weights, as the kernel sees it: per group of F = `vectors` * L
+// filters a list of records {offset of the input pixel, F weights}; one record is one kept (input
+// channel, tap). The lists are cut into slices of input channels so that the window of a tile stays
+// in the L1 cache; sums pass from slice to slice through `partial`.
 struct BlockedConvArgs {
   const OutputTile* tiles = nullptr;
   int num_tiles = 0;
-  int groups = 0;  // blocks of L filters
+  int vectors = 1;  // of L filters, in a group; groups do not reach beyond the output's blocks
+  int groups = 0;
   int slices = 1;
   // [slices * groups * kRecordKinds + 1] first record of each kind; a pair takes two records.
   const int64_t* begin = nullptr;
   const int32_t* offsets = nullptr;  // [records] floats from the input pixel of an output pixel
-  const float* weights = nullptr;    // [records][L]
-  const float* bias = nullptr;       // [groups * L]
+  const float* weights = nullptr;    // [records][F]
+  const float* bias = nullptr;       // [groups * F]
   float* partial = nullptr;          // [num_tiles * groups][kMaxTile][L] when slices > 1
   BlockedTensor input, output;
   BlockedTensor addend;  // added before the activation; data == nullptr: none
   int stride_h = 1, stride_w = 1;
   ActivationRange range{0, 0};
 };
-inline constexpr int kMaxTile = 28;
+inline constexpr int kMaxTile = 28;  // the most sums of a tile, in vectors
 
 // An operation that slides a window over every channel by itself.
 struct BlockedWindowArgs {
@@ -85,10 +86,11 @@ struct SparseFullyConnectedArgs {
 struct BlockedKernelTable {
   const char* name;  // instruction set
   int lanes;         // floats per vector
-  // Whether a tile of this shape can be computed at this stride and input layout.
-  bool (*has_tile)(int height, int width);
+  int most_vectors;  // of BlockedConvArgs, which are 1 or a power of two up to this
+  // Whether there is a kernel for a tile of this shape and groups of so many vectors.
+  bool (*has_tile)(int vectors, int height, int width);
   // Cycles per record of a tile, the planner's cost.
-  double (*tile_cost)(int height, int width);
+  double (*tile_cost)(int vectors, int height, int width);
   void (*conv)(const BlockedConvArgs&, IndexRange tiles, IndexRange groups);
   // Rows of all blocks are numbered block * height + y.
   void (*depthwise)(const BlockedDepthwiseArgs&, IndexRange block_rows);
