@@ -23,17 +23,26 @@ class NormalEquations:
     Attributes:
         gram: float64 [groups, n, n], the sum of x x^T over positions.
         wanted: float64 [groups, n, O / groups], the sum of x y^T.
+        inputs: float64 [groups, n, 1], the sum of x.
+        outputs: float64 [groups, 1, O / groups], the sum of y.
         positions: How many output positions were summed.
     """
 
     gram: Sums
     wanted: Sums
+    inputs: Sums
+    outputs: Sums
     positions: int = 0
 
     @classmethod
     def empty(cls, groups: int, unknowns: int, filters: int) -> NormalEquations:
         """Sums of nothing, for `filters` filters per group."""
-        return cls(np.zeros((groups, unknowns, unknowns)), np.zeros((groups, unknowns, filters)))
+        return cls(
+            np.zeros((groups, unknowns, unknowns)),
+            np.zeros((groups, unknowns, filters)),
+            np.zeros((groups, unknowns, 1)),
+            np.zeros((groups, 1, filters)),
+        )
 
     def add(self, inputs: Array, outputs: Array) -> None:
         """Adds positions: float32 [groups, positions, n] and [groups, positions, O / groups]."""
@@ -43,7 +52,26 @@ class NormalEquations:
             transposed = np.ascontiguousarray(x.transpose(0, 2, 1))
             self.gram += transposed @ x
             self.wanted += transposed @ y
+            self.inputs += x.sum(axis=1, dtype=np.float64)[..., None]
+            self.outputs += y.sum(axis=1, dtype=np.float64)[:, None]
         self.positions += inputs.shape[1]
+
+    def centred(self) -> NormalEquations:
+        """The sums of x and y less their means: what is left to weights beside a free constant."""
+        mean = self.inputs / self.positions
+        transposed = self.inputs.transpose(0, 2, 1)
+        return NormalEquations(
+            self.gram - mean @ transposed,
+            self.wanted - mean @ self.outputs,
+            np.zeros_like(self.inputs),
+            np.zeros_like(self.outputs),
+            self.positions,
+        )
+
+    def constant(self, weights: Array) -> Array:
+        """The constant that fits best beside weights: float32 [groups, 1, O / groups]."""
+        rest = self.outputs - self.inputs.transpose(0, 2, 1) @ weights
+        return np.asarray(rest / self.positions, np.float32)
 
     def solve(self, weights: Array, kept: npt.NDArray[np.bool_], ridge: float = RIDGE) -> Array:
         """The kept weights that bring the outputs nearest to the wanted ones.

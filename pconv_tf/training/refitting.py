@@ -4,8 +4,9 @@ For every pruned layer, in the order in which they run, the kept weights S of ea
 the squared distance between the layer's outputs before activation, on the inputs that the pruned
 network gives it, and those of the dense network. With G the sum of x x^T over output positions and
 C that of x y^T, this is G_SS w = C_S (known from AdaPrune and Optimal Brain Compression,
-arXiv 2208.11580). Batch normalisation statistics follow layer by layer, so that every fit sees the
-inputs that the finished network will give it.
+arXiv 2208.11580). A layer's bias is fitted with them: the sums are then of x and y less their
+means, and what the weights leave of the mean of y is the bias. Batch normalisation statistics
+follow layer by layer, so that every fit sees the inputs that the finished network will give it.
 """
 
 from __future__ import annotations
@@ -43,9 +44,10 @@ def refit(
 ) -> Model:
     """Fits the weights that pruning left to what the dense network computes, without training.
 
-    Zeros stay zero, so patterns and connectivity are kept. No filter's squared error on the samples
-    rises. Layers without a zero stay as they are, but for the statistics of batch normalisation,
-    which are set anew in all layers as by `pconv_tf.training.recalibrate`.
+    Biases are fitted with them. Zeros stay zero, so patterns and connectivity are kept. No filter's
+    squared error on the samples rises. Layers without a zero stay as they are, but for the
+    statistics of batch normalisation, which are set anew in all layers as by
+    `pconv_tf.training.recalibrate`.
 
     Memory: one batch of samples with what one layer reads of it, the sums of one layer (8 n^2 bytes
     for n = kh * kw * I weights per filter, three times), and nothing that grows with the number of
@@ -138,11 +140,20 @@ class _Reference:
         """For each call of kernel `index`, its outputs [groups, positions, O / groups]."""
         kernel = self._kernels[index]
         with self._dense():
-            weights, bias = by_group(kernel, kernel.read()), bias_of(kernel)
+            weights, bias = by_group(kernel, kernel.read()), self._bias(kernel)
             found = []
             for inputs in self._watcher.inputs_of(kernel.layer, calls, batch):
                 found.append(patches(kernel, inputs, rows, seed) @ weights + bias)
         return found
+
+    @staticmethod
+    def _bias(kernel: Kernel) -> Array | float:
+        """As [groups, 1, O / groups]; 0 if there is none."""
+        bias = bias_of(kernel)
+        if bias is None:
+            return 0.0
+        values = kernel.framework.read(bias).astype(np.float32)
+        return values.reshape(kernel.groups, 1, -1)
 
 
 class _Refit:
@@ -175,17 +186,20 @@ class _Refit:
         kernel = self._kernels[index]
         start = by_group(kernel, weights)
         groups, unknowns, filters = start.shape
-        bias = bias_of(kernel)
         wanted = max(_POSITIONS, _POSITIONS_PER_UNKNOWN * unknowns)
         rows = -(-wanted // (batches * calls))
+        bias = bias_of(kernel)
         sums = NormalEquations.empty(groups, unknowns, filters)
         for seed, batch in enumerate(self._calibration.batches()):
             outputs = self._reference.outputs(index, calls, batch, rows, seed)
             inputs = self._watcher.inputs_of(kernel.layer, calls, batch)
             for read, output in zip(inputs, outputs, strict=True):
-                sums.add(patches(kernel, read, rows, seed), output - bias)
-        fitted = sums.solve(start, by_group(kernel, kept))
+                sums.add(patches(kernel, read, rows, seed), output)
+        equations = sums if bias is None else sums.centred()
+        fitted = equations.solve(start, by_group(kernel, kept))
         kernel.write(from_groups(kernel, fitted))
+        if bias is not None:
+            kernel.framework.assign(bias, sums.constant(fitted).reshape(-1))
 
 
 def by_group(kernel: Kernel, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -199,13 +213,11 @@ def from_groups(kernel: Kernel, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.ascontiguousarray(array.transpose(1, 0, 2)).reshape(kernel.shape)
 
 
-def bias_of(kernel: Kernel) -> Array:
-    """The bias that joins the kernel's outputs, float32 [groups, 1, O / groups]; zeros if none."""
-    bias = getattr(kernel.layer, "bias", None)
-    if bias is None or (kernel.kind == "depthwise" and hasattr(kernel.layer, "pointwise_kernel")):
-        return np.zeros((kernel.groups, 1, kernel.shape[3] // kernel.groups), np.float32)
-    value = kernel.framework.read(bias).astype(np.float32)
-    return value.reshape(kernel.groups, 1, -1)
+def bias_of(kernel: Kernel) -> Any:
+    """The variable [O] that joins the kernel's outputs, or None."""
+    if kernel.kind == "depthwise" and hasattr(kernel.layer, "pointwise_kernel"):
+        return None
+    return getattr(kernel.layer, "bias", None)
 
 
 def _shapes(kernels: list[Kernel]) -> str:

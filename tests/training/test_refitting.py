@@ -60,6 +60,14 @@ def outputs_before_activation(model, name, x):
     return patches(kernel, inputs, None, 0) @ by_group(kernel, kernel.read())
 
 
+def biases(kernel, model=None):
+    """Of a kernel's layer, in another model if given: [groups, 1, O/g]; 0 if it has none."""
+    layer = kernel.layer if model is None else model.get_layer(kernel.layer.name)
+    if kernel.name.endswith("/depthwise") or not getattr(layer, "use_bias", False):
+        return 0.0
+    return np.asarray(layer.bias).reshape(kernel.groups, 1, -1)
+
+
 def test_patches_times_weights_are_the_layers_own_outputs(any_keras, rng):
     model = one_of_each(any_keras)
     x = images(rng, 4)
@@ -84,11 +92,13 @@ def test_no_layer_gets_worse_and_every_zero_stays(any_keras, rng):
     pruned = {kernel.name: kernel.read() for kernel in find_kernels(model)[0]}
     pconv_tf.refit(model, dense, x)
     for kernel in find_kernels(model)[0]:
-        wanted = outputs_before_activation(dense, kernel.name, x)
-        fitted = outputs_before_activation(model, kernel.name, x)
+        bias = biases(kernel)
+        wanted = outputs_before_activation(dense, kernel.name, x) + biases(kernel, dense)
+        fitted = outputs_before_activation(model, kernel.name, x) + bias
         weights = kernel.read()
         kernel.write(pruned[kernel.name])
-        unfitted = outputs_before_activation(model, kernel.name, x)
+        # Pruning leaves the biases as the dense network has them.
+        unfitted = outputs_before_activation(model, kernel.name, x) + biases(kernel, dense)
         kernel.write(weights)
         np.testing.assert_array_equal(weights == 0, pruned[kernel.name] == 0, kernel.name)
         before = np.square(unfitted - wanted).sum(axis=1)
@@ -111,10 +121,12 @@ def test_equals_the_normal_equations(any_keras, rng):
     read = patches(kernel, x, None, 0)[0].astype(np.float64)
     pconv_tf.refit(model, dense, x)
     fitted = kernel.read().reshape(72, 6)
+    bias = model.get_layer("conv").get_weights()[1]
     for i in range(6):
         at = kept[:, i]
-        exact = np.linalg.solve(read[:, at].T @ read[:, at], read[:, at].T @ wanted[:, i])
-        np.testing.assert_allclose(fitted[at, i], exact, atol=2e-4)
+        columns = np.column_stack([read[:, at], np.ones(len(read))])
+        exact = np.linalg.solve(columns.T @ columns, columns.T @ wanted[:, i])
+        np.testing.assert_allclose([*fitted[at, i], bias[i]], exact, atol=2e-4)
 
 
 def test_directions_that_no_sample_shows_stay(keras3, rng):
