@@ -128,8 +128,9 @@ class Study:
         way, _, size = unit.partition("_")
         model = self.published(seed)
         if size in RATES:
-            config = self.recipe | {"connectivity_rate": RATES[size]}
             calibration = None if way == "magnitude" else self.calibration()
+            saliency = "magnitude" if calibration is None else "activation"
+            config = self.recipe | {"connectivity_rate": RATES[size], "saliency": saliency}
             model = pconv_tf.prune_one_shot(model, config, calibration=calibration)
         return self.tuned(unit, seed, model) if "tuned" in unit else model
 
