@@ -40,8 +40,8 @@ study: setup  ## what 8.1x costs a VGG-16 on Fashion-MNIST, against dense networ
 
 test: setup lint test-cpp test-python  ## linters, C++ and Python tests: minutes
 
-STAGES := setup lint test-cpp test-python test-long test-wheel docs-site test-isa sanitize fuzz-readers test-emulated test-oclgrind test-clang
-test-all:  ## these, long tests, wheel, site, sanitizers, other CPUs: an hour; says what each took
+STAGES := setup lint test-cpp test-python test-long docs-site test-isa sanitize fuzz-readers test-emulated test-wheel-aarch64 test-oclgrind test-clang
+test-all:  ## these, long tests, site, sanitizers, other CPUs, wheels: an hour; says what each took
 	@scripts/stages.sh $(STAGES)
 
 test-cpp: setup  ## C++ tests but the long ones
@@ -138,7 +138,7 @@ wheel: setup  ## a wheel with the delegate inside, in dist/
 test-wheel: wheel  ## that wheel in an environment of its own: auditwheel, self-test, the files of zoo/
 	scripts/wheel_test.sh "$(PYTHON)" dist/*.whl
 
-test-wheel-aarch64: wheel  ## and one for ARM64 under qemu, with LiteRT's own wheel; its build takes long
+test-wheel-aarch64: wheel  ## the same, and one for ARM64 under qemu, with LiteRT's own wheel
 	scripts/packages.sh "qemu-user-static:qemu-aarch64-static" "g++-aarch64-linux-gnu:aarch64-linux-gnu-g++"
 	$(BAZEL) build --config=aarch64 //delegate:libpconv_delegate.so
 	scripts/wheel.sh "$(PY)" "$$($(BAZEL) info --config=aarch64 bazel-bin)/delegate/libpconv_delegate.so" manylinux_2_28_aarch64
