@@ -17,7 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments import demosaic_bsds, fashion_mnist_vgg
+import numpy as np
+import numpy.typing as npt
+
+from experiments import classification, demosaic_bsds, fashion_mnist_vgg
 from experiments.units import RESULTS, load, unit_name
 from pconv_tf.files import write_atomically
 
@@ -46,6 +49,8 @@ class Entry:
         input: What the file reads, in words.
         output: What it computes, in words.
         metric: Key of the score in the study's results.
+        calibration: Gives inputs, [N, ...], to quantise a full-integer file with; None for
+            a float32 one.
     """
 
     name: str
@@ -60,6 +65,31 @@ class Entry:
     input: str
     output: str
     metric: str
+    calibration: Callable[[], npt.NDArray[np.float32]] | None = None
+
+
+def _vgg_entry(name: str, unit: str, reference: str, how: str, **fields: Any) -> Entry:
+    return Entry(
+        name=name,
+        network=f"VGG-16 with batch norm and a quarter of its filters, pruned by ADMM{how}",
+        study="fashion_mnist_vgg",
+        unit=unit,
+        reference=reference,
+        seed=0,
+        build=lambda shape: fashion_mnist_vgg.build(),
+        input_shape=(28, 28, 1),
+        data="Fashion-MNIST: 55,000 training images; scored on the 10,000 test images",
+        input=f"(pixel / 255 - {fashion_mnist_vgg.MEAN}) / {fashion_mnist_vgg.DEVIATION}",
+        output="10 logits",
+        metric="accuracy",
+        **fields,
+    )
+
+
+def _vgg_calibration() -> npt.NDArray[np.float32]:
+    pixels = fashion_mnist_vgg.load().train.pixels[: classification.CALIBRATION]
+    inputs: npt.NDArray[np.float32] = fashion_mnist_vgg.normalise(pixels)
+    return inputs
 
 
 def _demosaicnet(shape: tuple[int, int, int]) -> Any:
@@ -88,19 +118,13 @@ def _demosaic_entry(name: str, unit: str, reference: str, how: str) -> Entry:
 
 
 ENTRIES = (
-    Entry(
-        name="fashion_mnist_vgg16_quarter_8x",
-        network="VGG-16 with batch norm and a quarter of its filters, pruned by ADMM",
-        study="fashion_mnist_vgg",
-        unit="admm",
-        reference="dense_continued",
-        seed=0,
-        build=lambda shape: fashion_mnist_vgg.build(),
-        input_shape=(28, 28, 1),
-        data="Fashion-MNIST: 55,000 training images; scored on the 10,000 test images",
-        input=f"(pixel / 255 - {fashion_mnist_vgg.MEAN}) / {fashion_mnist_vgg.DEVIATION}",
-        output="10 logits",
-        metric="accuracy",
+    _vgg_entry("fashion_mnist_vgg16_quarter_8x", "admm", "dense_continued", ""),
+    _vgg_entry(
+        "fashion_mnist_vgg16_quarter_8x_int8",
+        "admm_aware",
+        "dense_int8",
+        ", then trained with the rounding of int8: full-integer, but for the input and the logits",
+        calibration=_vgg_calibration,
     ),
     _demosaic_entry("demosaicnet_4x", "refit_4x", "dense", "pruned with refit, not trained"),
     _demosaic_entry("demosaicnet_8x", "refit_8x", "dense", "pruned with refit, not trained"),
@@ -142,10 +166,15 @@ def make(entry: Entry, results: Path, output: Path) -> None:
     network = results / entry.study / f"{unit_name(entry.unit, entry.seed)}.npz"
     model = load(entry.build(entry.input_shape), network)
     path = output / f"{entry.name}.tflite"
-    pconv_tf.convert(model, output=path, quiet=True)
+    conversion: dict[str, Any] = {}
+    if entry.calibration is not None:
+        inputs = entry.calibration()
+        conversion["quantize"] = "int8"
+        conversion["representative_dataset"] = lambda: ([one[None]] for one in inputs)
+    pconv_tf.convert(model, output=path, quiet=True, **conversion)
     with tempfile.TemporaryDirectory() as folder:
         twin = Path(folder, "twin.tflite")
-        pconv_tf.convert_dense(model, output=twin)
+        pconv_tf.convert_dense(model, output=twin, **conversion)
         twin_bytes = twin.stat().st_size
         latency = timed(path, twin)
     card = {
