@@ -5,7 +5,10 @@
 
 #include "delegate/cpu/kernels/kernel_table.h"
 #include "delegate/cpu/kernels/one_tap.h"
+#include "delegate/cpu/kernels/unscheduled.h"
 #include "delegate/cpu/kernels/vector.h"
+
+PCONV_UNSCHEDULED
 
 namespace pconv::cpu {
 namespace {

@@ -7,7 +7,10 @@
 #include "delegate/cpu/kernels/instruction_set.h"
 #include "delegate/cpu/kernels/one_tap.h"
 #include "delegate/cpu/kernels/pointwise.inl"
+#include "delegate/cpu/kernels/unscheduled.h"
 #include "delegate/cpu/kernels/vector.h"
+
+PCONV_UNSCHEDULED
 
 namespace pconv::cpu {
 namespace {

@@ -11,7 +11,10 @@
 #define PCONV_TF_DELEGATE_CPU_KERNELS_BLOCKED_CONV_TILE_INL_
 
 #include "delegate/cpu/kernels/blocked/kernel_args.h"
+#include "delegate/cpu/kernels/unscheduled.h"
 #include "delegate/cpu/kernels/vector.h"
+
+PCONV_UNSCHEDULED
 
 namespace pconv::cpu {
 namespace {
