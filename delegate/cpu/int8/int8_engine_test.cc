@@ -109,11 +109,13 @@ TEST(Int8Engine, SharesPackedWeights) {
 TEST(Int8Engine, NamesWhatItHasNoKernelsFor) {
   std::mt19937 rng(1);
   Chain chain(&rng);
-  chain.graph.nodes[1].op = UnaryNode{};
+  ConcatNode concat;
+  concat.activation = Activation::kRelu;
+  chain.graph.nodes[1].op = concat;
   PackedCache cache;
   std::unique_ptr<Engine> engine;
   EXPECT_EQ(CreateInt8Engine(&chain.graph, {}, &cache, &engine).message(),
-            "Relu 'out': Relu has no int8 kernel");
+            "Concat 'out': Concat with an activation has no int8 kernel");
 }
 
 }  // namespace
