@@ -59,16 +59,42 @@ inline void Transpose16x16(Bytes16 rows[16]) {
   }
 }
 
-// The first `count` bytes of 16, none beyond them.
+// `Word` from bytes that need not be aligned.
+template <typename Word>
+inline uint64_t LoadWord(const int8_t* bytes) {
+  Word word;
+  std::memcpy(&word, bytes, sizeof(word));
+  return word;
+}
+
+// The first `count` bytes of 8, none beyond them, others 0. Loads may overlap: all say the same.
+inline uint64_t LoadBytes8(const int8_t* bytes, int count) {
+  if (count >= 8) return LoadWord<uint64_t>(bytes);
+  if (count >= 4) {
+    return LoadWord<uint32_t>(bytes) | LoadWord<uint32_t>(bytes + count - 4) << (8 * (count - 4));
+  }
+  if (count == 0) return 0;
+  return LoadWord<uint8_t>(bytes) | LoadWord<uint8_t>(bytes + count / 2) << (count / 2 * 8) |
+         LoadWord<uint8_t>(bytes + count - 1) << (8 * (count - 1));
+}
+
+// The first `count` bytes of 16, at least one, none beyond them.
 inline Bytes16 LoadBytes(const int8_t* bytes, int count) {
   if (count >= 16) return Load16(bytes);
-  alignas(16) int8_t copy[16] = {};
-  std::memcpy(copy, bytes, count);
-  return Load16(copy);
+  const uint64_t words[2] = {LoadBytes8(bytes, count),
+                             count > 8 ? LoadBytes8(bytes + 8, count - 8) : 0};
+  return Load16(words);
+}
+
+// Where a block of 16 of `count` channels begins: the last one where it is whole, so that some
+// channels come twice, if that is a multiple of `step`.
+inline int BlockBegin(int at, int count, int step) {
+  return count >= 16 && at > count - 16 && count % step == 0 ? count - 16 : at;
 }
 
 void GatherWindow(const GatherArgs& args) {
-  for (int c = 0; c < args.channels; c += 16) {
+  for (int at = 0; at < args.channels; at += 16) {
+    const int c = BlockBegin(at, args.channels, 1);
     const int count = args.channels - c < 16 ? args.channels - c : 16;
     Bytes16 rows[16];
 #pragma GCC unroll 16
@@ -82,7 +108,8 @@ void GatherWindow(const GatherArgs& args) {
 }
 
 void GatherQuads(const GatherArgs& args) {
-  for (int c = 0; c < args.channels; c += 16) {
+  for (int at = 0; at < args.channels; at += 16) {
+    const int c = BlockBegin(at, args.channels, 4);
     const int count = args.channels - c < 16 ? args.channels - c : 16;
     Bytes16 rows[4];
 #pragma GCC unroll 4
@@ -103,7 +130,8 @@ void GatherQuads(const GatherArgs& args) {
 }
 
 void Scatter(const int8_t* outputs, size_t row_bytes, int filters, int8_t* const* pixels) {
-  for (int f = 0; f < filters; f += 16) {
+  for (int at = 0; at < filters; at += 16) {
+    const int f = BlockBegin(at, filters, 1);
     const int count = filters - f < 16 ? filters - f : 16;
     Bytes16 rows[16];
     for (int i = 0; i < 16; ++i) {
