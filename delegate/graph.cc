@@ -208,6 +208,23 @@ Status InferReshape(const ReshapeNode& op, const Shape& input, Shape* output) {
   return ElementsFrom(*output, 0) == elements ? Status::Ok() : Status::Error(error);
 }
 
+Status InferDepthToSpace(const DepthToSpaceNode& op, const Shape& input, Shape* output) {
+  PCONV_RETURN_IF_ERROR(ExpectRank4(input));
+  const int64_t pixels = int64_t{op.block} * op.block;
+  if (op.block < 1 || input[3] % pixels != 0) {
+    return Status::Error("input has " + std::to_string(input[3]) +
+                         " channels, expected a multiple of " + std::to_string(pixels));
+  }
+  // A block is at most the root of the channels, and both are dimensions.
+  const int64_t height = int64_t{input[1]} * op.block, width = int64_t{input[2]} * op.block;
+  if (std::max(height, width) > std::numeric_limits<int>::max()) {
+    return Status::Error("output is too large");
+  }
+  *output = {input[0], static_cast<int>(height), static_cast<int>(width),
+             static_cast<int>(input[3] / pixels)};
+  return Status::Ok();
+}
+
 Status InferNode(const Graph& graph, const Node& node, Shape* output) {
   std::vector<const Shape*> inputs;
   for (const int i : node.inputs) inputs.push_back(&graph.values[i].shape);
@@ -225,9 +242,12 @@ Status InferNode(const Graph& graph, const Node& node, Shape* output) {
             PCONV_RETURN_IF_ERROR(ExpectRank4(input));
             return ResolveWindow(op.window, input, input[3], output);
           },
-          [&](const BinaryNode&) {
+          [&](const BinaryNode& op) {
             if (inputs.size() != 2) return Status::Error("expected two inputs");
-            return InferBinary(input, *inputs[1], output);
+            PCONV_RETURN_IF_ERROR(InferBinary(input, *inputs[1], output));
+            if (op.kind != BinaryKind::kPrelu || *output == input) return Status::Ok();
+            return Status::Error("slopes " + ToString(*inputs[1]) + " do not fit input " +
+                                 ToString(input));
           },
           [&](const UnaryNode&) {
             *output = input;
@@ -241,6 +261,7 @@ Status InferNode(const Graph& graph, const Node& node, Shape* output) {
           },
           [&](const ConcatNode& op) { return InferConcat(op, inputs, output); },
           [&](const ReshapeNode& op) { return InferReshape(op, input, output); },
+          [&](const DepthToSpaceNode& op) { return InferDepthToSpace(op, input, output); },
           [&](const SoftmaxNode&) {
             *output = input;
             return Status::Ok();
@@ -265,19 +286,21 @@ const char* OpName(const Node& node) {
                           return op.kind == PoolKind::kMax ? "MaxPool2D" : "AveragePool2D";
                         },
                         [](const BinaryNode& op) {
-                          constexpr const char* kNames[] = {"Add", "Sub", "Mul"};
+                          constexpr const char* kNames[] = {"Add", "Sub", "Mul", "Prelu"};
                           return kNames[static_cast<int>(op.kind)];
                         },
                         [](const UnaryNode& op) {
-                          constexpr const char* kNames[] = {"Relu",     "ReluN1To1", "Relu6",
-                                                            "Logistic", "Tanh",      "HardSwish",
-                                                            "LeakyRelu"};
+                          constexpr const char* kNames[] = {"Relu",      "ReluN1To1", "Relu6",
+                                                            "Logistic",  "Tanh",      "HardSwish",
+                                                            "LeakyRelu", "Gelu",      "TanhGelu"};
+                          static_assert(sizeof(kNames) / sizeof(kNames[0]) == kNumUnaryKinds);
                           return kNames[static_cast<int>(op.kind)];
                         },
                         [](const PadNode&) { return "Pad"; },
                         [](const GlobalMeanNode&) { return "GlobalMean"; },
                         [](const ConcatNode&) { return "Concat"; },
                         [](const ReshapeNode&) { return "Reshape"; },
+                        [](const DepthToSpaceNode&) { return "DepthToSpace"; },
                         [](const SoftmaxNode&) { return "Softmax"; },
                         [](const QuantizeNode&) { return "Quantize"; },
                     },

@@ -73,13 +73,27 @@ struct Pool2DNode {
   Window window;
   Activation activation = Activation::kNone;
 };
-enum class BinaryKind { kAdd, kSub, kMul };
+// kPrelu: the first input where it is not negative, else times the second, which stretches no
+// dimension of it.
+enum class BinaryKind { kAdd, kSub, kMul, kPrelu };
+constexpr int kNumBinaryKinds = static_cast<int>(BinaryKind::kPrelu) + 1;
 // Both inputs may be activations or constants; NumPy broadcasting.
 struct BinaryNode {
   BinaryKind kind = BinaryKind::kAdd;
   Activation activation = Activation::kNone;
 };
-enum class UnaryKind { kRelu, kReluN1To1, kRelu6, kLogistic, kTanh, kHardSwish, kLeakyRelu };
+enum class UnaryKind {
+  kRelu,
+  kReluN1To1,
+  kRelu6,
+  kLogistic,
+  kTanh,
+  kHardSwish,
+  kLeakyRelu,
+  kGelu,      // x times the normal distribution's share below x
+  kTanhGelu,  // the same by TFLite's approximation with tanh
+};
+constexpr int kNumUnaryKinds = static_cast<int>(UnaryKind::kTanhGelu) + 1;
 struct UnaryNode {
   UnaryKind kind = UnaryKind::kRelu;
   float alpha = 0.0f;  // kLeakyRelu
@@ -100,6 +114,11 @@ struct ConcatNode {
 struct ReshapeNode {
   Shape shape;
 };
+// Each `block` x `block` neighbours of the output's pixels are of one input pixel, whose channels
+// they share out in their order.
+struct DepthToSpaceNode {
+  int block = 1;
+};
 struct SoftmaxNode {
   float beta = 1.0f;
 };
@@ -112,8 +131,8 @@ struct Node {
   std::vector<int> inputs;  // activations (or constants of BinaryNode); indices into Graph::values
   int output = -1;
   std::variant<PConv2DNode, Conv2DNode, DepthwiseConv2DNode, FullyConnectedNode, Pool2DNode,
-               BinaryNode, UnaryNode, PadNode, GlobalMeanNode, ConcatNode, ReshapeNode, SoftmaxNode,
-               QuantizeNode>
+               BinaryNode, UnaryNode, PadNode, GlobalMeanNode, ConcatNode, ReshapeNode,
+               DepthToSpaceNode, SoftmaxNode, QuantizeNode>
       op;
 };
 

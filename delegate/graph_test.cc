@@ -102,6 +102,28 @@ TEST(InferShapes, ReshapeFollowsBatch) {
   EXPECT_FALSE(InferShapes(&reshape.graph).ok());
 }
 
+TEST(InferShapes, DepthToSpace) {
+  OneNode spread({2, 3, 5, 12}, DepthToSpaceNode{2});
+  EXPECT_EQ(spread.Infer(), (Shape{2, 6, 10, 3}));
+  auto& block = std::get<DepthToSpaceNode>(spread.node().op).block;
+  block = 3;
+  EXPECT_EQ(spread.Refusal(),
+            "DepthToSpace 'out': input has 12 channels, expected a multiple of 9");
+  block = 1 << 30;
+  EXPECT_FALSE(InferShapes(&spread.graph).ok());
+  block = 0;
+  EXPECT_FALSE(InferShapes(&spread.graph).ok());
+}
+
+TEST(InferShapes, SlopesStretchNoImage) {
+  OneNode prelu({2, 3, 5, 1}, BinaryNode{BinaryKind::kPrelu});
+  prelu.graph.values.push_back({"slopes", {4}});
+  prelu.node().inputs = {0, static_cast<int>(prelu.graph.values.size()) - 1};
+  EXPECT_EQ(prelu.Refusal(), "Prelu 'out': slopes [4] do not fit input [2,3,5,1]");
+  prelu.graph.values.back().shape = {1};
+  EXPECT_EQ(prelu.Infer(), (Shape{2, 3, 5, 1}));
+}
+
 TEST(InferShapes, RefusesEmptyAndHugeInputs) {
   OneNode unary({1, 0, 4, 4}, UnaryNode{});
   EXPECT_EQ(unary.Refusal(), "input 'in': shape [1,0,4,4] has an empty dimension");

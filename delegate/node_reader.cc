@@ -325,6 +325,24 @@ Status ReadUnary(UnaryNode op, const NodeInputs& inputs, Node* result) {
   return Status::Ok();
 }
 
+// The slopes below 0 may be any activation, but are one constant for each channel where they come
+// from a trained model.
+Status ReadPrelu(const NodeInputs& inputs, Node* result) {
+  PCONV_RETURN_IF_ERROR(ReadBinary(BinaryKind::kPrelu, kTfLiteActNone, inputs, result));
+  return inputs.ExpectNotConstant(0);
+}
+
+Status ReadDepthToSpace(const NodeInputs& inputs, const TfLiteNode& node, Node* result) {
+  PCONV_RETURN_IF_ERROR(inputs.ExpectCount(1, 1));
+  PCONV_RETURN_IF_ERROR(inputs.ExpectActivation(0));
+  PCONV_RETURN_IF_ERROR(inputs.ExpectRank(0, 4));
+  const int block = static_cast<const TfLiteDepthToSpaceParams*>(node.builtin_data)->block_size;
+  if (block < 1) return Status::Error("block size " + std::to_string(block) + " is out of range");
+  result->inputs = {inputs.id(0)};
+  result->op = DepthToSpaceNode{block};
+  return Status::Ok();
+}
+
 Status ReadPad(const NodeInputs& inputs, Node* result) {
   PCONV_RETURN_IF_ERROR(inputs.ExpectCount(2, 2));
   PCONV_RETURN_IF_ERROR(inputs.ExpectActivation(0));
@@ -460,9 +478,11 @@ const std::map<int, const char*>& BuiltinNames() {
       {kTfLiteBuiltinAveragePool2d, "AVERAGE_POOL_2D"},
       {kTfLiteBuiltinConcatenation, "CONCATENATION"},
       {kTfLiteBuiltinConv2d, "CONV_2D"},
+      {kTfLiteBuiltinDepthToSpace, "DEPTH_TO_SPACE"},
       {kTfLiteBuiltinDepthwiseConv2d, "DEPTHWISE_CONV_2D"},
       {kTfLiteBuiltinDequantize, "DEQUANTIZE"},
       {kTfLiteBuiltinFullyConnected, "FULLY_CONNECTED"},
+      {kTfLiteBuiltinGelu, "GELU"},
       {kTfLiteBuiltinHardSwish, "HARD_SWISH"},
       {kTfLiteBuiltinLeakyRelu, "LEAKY_RELU"},
       {kTfLiteBuiltinLogistic, "LOGISTIC"},
@@ -471,6 +491,7 @@ const std::map<int, const char*>& BuiltinNames() {
       {kTfLiteBuiltinMul, "MUL"},
       {kTfLiteBuiltinPack, "PACK"},
       {kTfLiteBuiltinPad, "PAD"},
+      {kTfLiteBuiltinPrelu, "PRELU"},
       {kTfLiteBuiltinQuantize, "QUANTIZE"},
       {kTfLiteBuiltinRelu, "RELU"},
       {kTfLiteBuiltinRelu6, "RELU6"},
@@ -500,6 +521,8 @@ Status ReadBuiltin(int code, const NodeInputs& inputs, const TfLiteNode& node,
       return ReadUnary({UnaryKind::kTanh}, inputs, result);
     case kTfLiteBuiltinHardSwish:
       return ReadUnary({UnaryKind::kHardSwish}, inputs, result);
+    case kTfLiteBuiltinPrelu:
+      return ReadPrelu(inputs, result);
     case kTfLiteBuiltinPad:
       return ReadPad(inputs, result);
     case kTfLiteBuiltinReshape:
@@ -539,6 +562,13 @@ Status ReadBuiltin(int code, const NodeInputs& inputs, const TfLiteNode& node,
       return ReadUnary({UnaryKind::kLeakyRelu,
                         static_cast<const TfLiteLeakyReluParams*>(node.builtin_data)->alpha},
                        inputs, result);
+    case kTfLiteBuiltinGelu:
+      return ReadUnary({static_cast<const TfLiteGeluParams*>(node.builtin_data)->approximate
+                            ? UnaryKind::kTanhGelu
+                            : UnaryKind::kGelu},
+                       inputs, result);
+    case kTfLiteBuiltinDepthToSpace:
+      return ReadDepthToSpace(inputs, node, result);
     case kTfLiteBuiltinMean:
       return ReadMean(inputs, node, result);
     case kTfLiteBuiltinConcatenation:

@@ -91,6 +91,30 @@ TEST(NodeReader, BiasMayBeAbsent) {
   EXPECT_EQ(Taken<Conv2DNode>(&model.runtime, optional).bias, -1);
 }
 
+TEST(NodeReader, ReadsSlopesGeluAndDepthToSpace) {
+  Model model;
+  FakeRuntime& runtime = model.runtime;
+  const int slopes = runtime.AddConstant({1, 1, 4}, Zeros(4));
+  const auto prelu = [&](int a, int b) {
+    return runtime.AddBuiltinNode(kTfLiteBuiltinPrelu, {a, b}, {model.out}, 0);
+  };
+  EXPECT_EQ(Taken<BinaryNode>(&runtime, prelu(model.in, slopes)).kind, BinaryKind::kPrelu);
+  EXPECT_EQ(RefusalOf(&runtime, prelu(slopes, model.in)), "input 0 is constant");
+  EXPECT_EQ(RefusalOf(&runtime, prelu(slopes, slopes)), "both inputs are constant");
+  for (const bool approximate : {false, true}) {
+    const int gelu = runtime.AddBuiltinNode(kTfLiteBuiltinGelu, {model.in}, {model.out},
+                                            TfLiteGeluParams{approximate});
+    EXPECT_EQ(Taken<UnaryNode>(&runtime, gelu).kind,
+              approximate ? UnaryKind::kTanhGelu : UnaryKind::kGelu);
+  }
+  const auto spread = [&](int block) {
+    return runtime.AddBuiltinNode(kTfLiteBuiltinDepthToSpace, {model.in}, {model.out},
+                                  TfLiteDepthToSpaceParams{block});
+  };
+  EXPECT_EQ(Taken<DepthToSpaceNode>(&runtime, spread(2)).block, 2);
+  EXPECT_EQ(RefusalOf(&runtime, spread(0)), "block size 0 is out of range");
+}
+
 // A full-integer convolution with a scale for each filter, and its bias.
 struct Int8Model {
   Int8Model() {

@@ -218,6 +218,7 @@ typedef enum {
   kTfLiteBuiltinConcatenation = 2,
   kTfLiteBuiltinConv2d = 3,
   kTfLiteBuiltinDepthwiseConv2d = 4,
+  kTfLiteBuiltinDepthToSpace = 5,
   kTfLiteBuiltinDequantize = 6,
   kTfLiteBuiltinFullyConnected = 9,
   kTfLiteBuiltinLogistic = 14,
@@ -235,11 +236,13 @@ typedef enum {
   kTfLiteBuiltinSub = 41,
   kTfLiteBuiltinStridedSlice = 45,
   kTfLiteBuiltinDelegate = 51,  // a partition that a delegate has taken
+  kTfLiteBuiltinPrelu = 54,
   kTfLiteBuiltinShape = 77,
   kTfLiteBuiltinPack = 83,
   kTfLiteBuiltinLeakyRelu = 98,
   kTfLiteBuiltinQuantize = 114,
   kTfLiteBuiltinHardSwish = 117,
+  kTfLiteBuiltinGelu = 150,
 } TfLiteBuiltinOperator;
 
 // Parameters of those operations, up to the last member that is used here.
@@ -312,6 +315,14 @@ typedef struct {
 typedef struct {
   float alpha;
 } TfLiteLeakyReluParams;
+
+typedef struct {
+  bool approximate;
+} TfLiteGeluParams;
+
+typedef struct {
+  int block_size;
+} TfLiteDepthToSpaceParams;
 
 typedef struct {
   bool keep_dims;

@@ -215,7 +215,7 @@ TEST(BlockedPlan, EveryOtherOperation) {
 }
 
 TEST(BlockedPlan, EveryUnary) {
-  for (int kind = 0; kind <= static_cast<int>(UnaryKind::kLeakyRelu); ++kind) {
+  for (int kind = 0; kind < kNumUnaryKinds; ++kind) {
     for (const int threads : testing::ThreadCounts(3)) {
       GraphBuilder builder(Seed() + kind * 10 + threads);
       RandomLayerSpec spec = Shared(3, 21);
@@ -232,8 +232,10 @@ TEST(BlockedPlan, EveryUnary) {
 }
 
 TEST(BlockedPlan, EveryBinary) {
-  for (const BinaryKind kind : {BinaryKind::kAdd, BinaryKind::kSub, BinaryKind::kMul}) {
+  for (const BinaryKind kind :
+       {BinaryKind::kAdd, BinaryKind::kSub, BinaryKind::kMul, BinaryKind::kPrelu}) {
     for (const bool swap : {false, true}) {
+      if (swap && kind == BinaryKind::kPrelu) continue;  // whose second operand is the smaller
       for (const bool constant : {false, true}) {
         for (const Shape& other : std::vector<Shape>{{1, 1, 1, 21}, {2, 1, 1, 21}, {21}, {1}}) {
           SCOPED_TRACE(std::to_string(other.size()) + " dimensions");

@@ -22,7 +22,7 @@ RandomGraph::RandomGraph(uint32_t seed) : dice_(seed) {
 
 void RandomGraph::AddNode() {
   for (int attempt = 0; attempt < 20; ++attempt) {
-    switch (dice_.Below(18)) {
+    switch (dice_.Below(19)) {
       case 0:
       case 1:
       case 2:
@@ -61,6 +61,9 @@ void RandomGraph::AddNode() {
         break;
       case 16:
         if (AddReshape()) return;
+        break;
+      case 17:
+        if (AddDepthToSpace()) return;
         break;
       default:
         if (AddSoftmax()) return;
@@ -144,7 +147,8 @@ bool RandomGraph::AddBinary() {
   const int a = graph_.PickActivation(dice_.OneIn(4) ? 0 : 4);
   if (a < 0) return false;
   BinaryNode op;
-  op.kind = dice_.OneIn(2) ? BinaryKind::kAdd : static_cast<BinaryKind>(dice_.Below(3));
+  op.kind =
+      dice_.OneIn(2) ? BinaryKind::kAdd : static_cast<BinaryKind>(dice_.Below(kNumBinaryKinds));
   op.activation = dice_.PickActivation();
   Shape shape = graph_.ShapeOf(a);
   int b = -1;
@@ -176,7 +180,7 @@ bool RandomGraph::AddBinary() {
 bool RandomGraph::AddUnary() {
   const int input = graph_.PickActivation(0);
   UnaryNode op;
-  op.kind = static_cast<UnaryKind>(dice_.Below(7));
+  op.kind = static_cast<UnaryKind>(dice_.Below(kNumUnaryKinds));
   op.alpha = 0.25f;
   return graph_.Add({.op = op}, {input}, 1);
 }
@@ -241,6 +245,12 @@ bool RandomGraph::AddReshape() {
   }
   if (dice_.OneIn(3)) op.shape[dice_.Below(static_cast<int>(op.shape.size()))] = -1;
   return graph_.Add({.op = op}, {input}, 1);
+}
+
+bool RandomGraph::AddDepthToSpace() {
+  const int input = graph_.PickActivation(4);
+  return input >= 0 &&
+         graph_.Add({.op = DepthToSpaceNode{dice_.OneIn(2) ? 2 : 1 + dice_.Below(4)}}, {input}, 1);
 }
 
 bool RandomGraph::AddSoftmax() {

@@ -36,6 +36,7 @@ class RandomGraph {
   bool AddMean();
   bool AddConcat();
   bool AddReshape();
+  bool AddDepthToSpace();
   bool AddSoftmax();
 
   Dice dice_;

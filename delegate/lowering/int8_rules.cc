@@ -56,6 +56,9 @@ class Checker {
         PCONV_RETURN_IF_ERROR(ExpectRatio(Quantum(0) / Quantum(), -8, 7));
         // Beyond this XNNPACK leaves the node to the builtin kernel, which rounds otherwise.
         return ExpectRatio(std::abs(Quantum(0) / Quantum() * op.alpha), -8, 7);
+      case UnaryKind::kGelu:
+      case UnaryKind::kTanhGelu:
+        break;
     }
     return NoKernel(node_);
   }
@@ -72,6 +75,7 @@ class Checker {
     return from == to ? ExpectRatio(Quantum(0) / Quantum(), -8, 7) : Status::Ok();
   }
 
+  Status operator()(const DepthToSpaceNode&) const { return NoKernel(node_); }
   Status operator()(const Pool2DNode&) const { return ExpectSame(); }
   Status operator()(const PadNode&) const { return ExpectSame(); }
   Status operator()(const ReshapeNode&) const { return ExpectSame(); }
@@ -88,6 +92,7 @@ class Checker {
 
   Status operator()(const BinaryNode& op) const {
     PCONV_RETURN_IF_ERROR(ExpectInt8());
+    if (op.kind == BinaryKind::kPrelu) return NoKernel(node_);
     if (op.kind == BinaryKind::kMul) return ExpectRatio(Quantum(0) * Quantum(1) / Quantum(), -16);
     return ExpectRatio(std::max(Quantum(0), Quantum(1)) / Quantum(), -10);
   }
@@ -164,6 +169,7 @@ class ConstantsChecker {
   Status operator()(const GlobalMeanNode&) const { return Status::Ok(); }
   Status operator()(const ConcatNode&) const { return Status::Ok(); }
   Status operator()(const ReshapeNode&) const { return Status::Ok(); }
+  Status operator()(const DepthToSpaceNode&) const { return Status::Ok(); }
   Status operator()(const SoftmaxNode&) const { return Status::Ok(); }
   Status operator()(const QuantizeNode&) const { return Status::Ok(); }
 

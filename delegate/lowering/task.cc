@@ -76,6 +76,8 @@ std::optional<Activation> ClampOf(UnaryKind kind) {
     case UnaryKind::kTanh:
     case UnaryKind::kHardSwish:
     case UnaryKind::kLeakyRelu:
+    case UnaryKind::kGelu:
+    case UnaryKind::kTanhGelu:
       return std::nullopt;
   }
   return std::nullopt;

@@ -19,6 +19,16 @@ std::vector<int> BroadcastIndex(const Shape& shape, const Shape& out) {
   return index;
 }
 
+// Every element of the output is the input's of that index, or 0 for -1.
+Status Gather(const Task& task, const std::vector<int>& table, PlanBuilder* builder) {
+  Activations input;
+  PCONV_RETURN_IF_ERROR(builder->Rows(task.inputs[0], &input));
+  std::shared_ptr<const Buffer> buffer;
+  PCONV_RETURN_IF_ERROR(builder->constants().UploadTable(table, &buffer));
+  const Activations output = builder->NewRows(task.output);
+  return builder->EmitFlat("gather", {table.size(), 1, 1}, {input, output, buffer});
+}
+
 }  // namespace
 
 Status PlanOperation(const Task& task, const BinaryNode& op, PlanBuilder* builder) {
@@ -84,12 +94,20 @@ Status PlanOperation(const Task& task, const PadNode& op, PlanBuilder* builder) 
     }
     table[i] = inside ? static_cast<int>(index) : -1;
   }
-  Activations input;
-  PCONV_RETURN_IF_ERROR(builder->Rows(task.inputs[0], &input));
-  std::shared_ptr<const Buffer> buffer;
-  PCONV_RETURN_IF_ERROR(builder->constants().UploadTable(table, &buffer));
-  const Activations output = builder->NewRows(task.output);
-  return builder->EmitFlat("gather", {table.size(), 1, 1}, {input, output, buffer});
+  return Gather(task, table, builder);
+}
+
+Status PlanOperation(const Task& task, const DepthToSpaceNode& op, PlanBuilder* builder) {
+  const Shape& in = builder->ShapeOf(task.inputs[0]);
+  const Shape& out = builder->ShapeOf(task.output);
+  std::vector<int> table(Elements(out));
+  for (size_t i = 0; i < table.size(); ++i) {
+    const size_t c = i % out[3], x = i / out[3] % out[2], y = i / out[3] / out[2];  // of all images
+    const size_t part = y % op.block * op.block + x % op.block;
+    const size_t pixel = y / op.block * in[2] + x / op.block;
+    table[i] = static_cast<int>(pixel * in[3] + part * out[3] + c);
+  }
+  return Gather(task, table, builder);
 }
 
 Status PlanOperation(const Task& task, const GlobalMeanNode&, PlanBuilder* builder) {

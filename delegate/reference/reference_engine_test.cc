@@ -88,6 +88,8 @@ TEST(ReferenceEngine, BinaryBroadcasts) {
   EXPECT_EQ(RunOne(BinaryNode{BinaryKind::kAdd}, {a, {{2}, {10, 20}}}), (Floats{11, 22, 13, 24}));
   EXPECT_EQ(RunOne(BinaryNode{BinaryKind::kMul}, {a, {{2, 1, 1}, {10, 20}}}),
             (Floats{10, 20, 60, 80}));
+  EXPECT_EQ(RunOne(BinaryNode{BinaryKind::kPrelu}, {{{2, 2}, {-1, 2, 3, -4}}, {{2}, {10, 20}}}),
+            (Floats{-10, 2, 3, -80}));
   EXPECT_EQ(RunOne(BinaryNode{BinaryKind::kSub, Activation::kRelu}, {a, {{}, {2}}}),
             (Floats{0, 0, 1, 2}));
 }
@@ -103,6 +105,9 @@ TEST(ReferenceEngine, Unary) {
   EXPECT_FLOAT_EQ(run(UnaryKind::kTanh, 1), 0.7615942f);
   EXPECT_FLOAT_EQ(run(UnaryKind::kHardSwish, 1), 4.0f / 6.0f);
   EXPECT_EQ(run(UnaryKind::kLeakyRelu, -4), -2);
+  EXPECT_FLOAT_EQ(run(UnaryKind::kGelu, 1), 0.8413447f);
+  EXPECT_NEAR(run(UnaryKind::kGelu, -2), -0.0455003f, 1e-7f);
+  EXPECT_FLOAT_EQ(run(UnaryKind::kTanhGelu, 1), 0.8411920f);
   EXPECT_TRUE(std::isnan(run(UnaryKind::kRelu6, NAN)));
 }
 

@@ -67,6 +67,8 @@ float Apply(BinaryKind kind, float a, float b) {
       return a - b;
     case BinaryKind::kMul:
       return a * b;
+    case BinaryKind::kPrelu:
+      return a < 0.0f ? a * b : a;
   }
   return 0.0f;
 }
@@ -87,6 +89,10 @@ float Apply(const UnaryNode& op, float x) {
       return x * Clamp(x + 3.0f, Activation::kRelu6) / 6.0f;
     case UnaryKind::kLeakyRelu:
       return x < 0.0f ? x * op.alpha : x;
+    case UnaryKind::kGelu:
+      return 0.5f * x * std::erfc(-x * 0.707106781f);
+    case UnaryKind::kTanhGelu:
+      return x / (1.0f + std::exp(-1.59576912f * x * (1.0f + 0.044715f * x * x)));
   }
   return 0.0f;
 }
@@ -236,6 +242,15 @@ void Concat(const ConcatNode& op, const std::vector<ConstTensor>& inputs, const 
 
 void Reshape(const ConstTensor& input, const Tensor& output) {
   std::copy_n(input.data, Elements(input.shape), output.data);
+}
+
+void DepthToSpace(const DepthToSpaceNode& op, const ConstTensor& input, const Tensor& output) {
+  ForEachPixel(output.shape, [&](int n, int y, int x) {
+    const int part = y % op.block * op.block + x % op.block;  // of the input pixel's channels
+    const float* from = input.data + PixelOffset(input.shape, n, y / op.block, x / op.block) +
+                        static_cast<size_t>(part) * output.shape[3];
+    std::copy_n(from, output.shape[3], output.data + PixelOffset(output.shape, n, y, x));
+  });
 }
 
 void Softmax(const SoftmaxNode& op, const ConstTensor& input, const Tensor& output) {

@@ -148,7 +148,8 @@ class Evaluator {
       const double b = values_[node_.inputs[1]][BroadcastIndex(b_shape, out_, i)];
       output_[i] = Activate(op.kind == BinaryKind::kAdd   ? a + b
                             : op.kind == BinaryKind::kSub ? a - b
-                                                          : a * b,
+                            : op.kind == BinaryKind::kMul ? a * b
+                                                          : (a < 0 ? a * b : a),
                             op.activation);
     }
   }
@@ -177,6 +178,13 @@ class Evaluator {
           break;
         case UnaryKind::kLeakyRelu:
           output_[i] = static_cast<float>(x < 0 ? x * op.alpha : x);
+          break;
+        case UnaryKind::kGelu:
+          output_[i] = static_cast<float>(x / 2 * std::erfc(-x / std::sqrt(2.0)));
+          break;
+        case UnaryKind::kTanhGelu:
+          output_[i] = static_cast<float>(
+              x / 2 * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x))));
           break;
       }
     }
@@ -237,6 +245,16 @@ class Evaluator {
   }
 
   void operator()(const ReshapeNode&) { output_ = input_; }
+
+  void operator()(const DepthToSpaceNode& op) {
+    ForPixels(out_, [&](int n, int y, int x, size_t pixel) {
+      const int part = y % op.block * op.block + x % op.block;  // of the input pixel's channels
+      const size_t from = (static_cast<size_t>(n) * in_[1] + y / op.block) * in_[2] + x / op.block;
+      for (int c = 0; c < out_[3]; ++c) {
+        output_[pixel * out_[3] + c] = input_[from * in_[3] + part * out_[3] + c];
+      }
+    });
+  }
 
   void operator()(const QuantizeNode&) { std::abort(); }  // the oracle is one of float32 graphs
 

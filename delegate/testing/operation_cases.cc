@@ -32,7 +32,8 @@ void Pools(CaseCollector* cases) {
 
 void BinaryBroadcasts(CaseCollector* cases) {
   uint32_t seed = Seed();
-  for (const BinaryKind kind : {BinaryKind::kAdd, BinaryKind::kSub, BinaryKind::kMul}) {
+  for (const BinaryKind kind :
+       {BinaryKind::kAdd, BinaryKind::kSub, BinaryKind::kMul, BinaryKind::kPrelu}) {
     for (const bool constant : {false, true}) {
       for (const bool swap : {false, true}) {
         for (const Shape& other : std::vector<Shape>{{2, 9, 10, 6},
@@ -44,6 +45,8 @@ void BinaryBroadcasts(CaseCollector* cases) {
                                                      {2, 9, 10, 1},
                                                      {9, 1, 6}}) {
           if (other.empty() && !constant) continue;
+          // Whose second operand is the smaller one.
+          if (kind == BinaryKind::kPrelu && swap && other != Shape{2, 9, 10, 6}) continue;
           for (const bool behind_conv : {false, true}) {
             GraphBuilder builder(++seed);
             int a = builder.Input({2, 9, 10, 6});
@@ -63,7 +66,7 @@ void BinaryBroadcasts(CaseCollector* cases) {
 }
 
 void Unary(CaseCollector* cases) {
-  for (int kind = 0; kind <= static_cast<int>(UnaryKind::kLeakyRelu); ++kind) {
+  for (int kind = 0; kind < kNumUnaryKinds; ++kind) {
     for (const bool between_convs : {false, true}) {
       GraphBuilder builder(Seed() + kind);
       int a = builder.Input({1, 9, 10, 6});
@@ -90,9 +93,13 @@ void PadConcatReshapeMeanSoftmax(CaseCollector* cases) {
     const int mean = builder.Add({.op = GlobalMeanNode{}}, {a});
     const int kept = builder.Add({.op = GlobalMeanNode{true}}, {a});
     const int flat = builder.Add({.op = ReshapeNode{{2, -1}}}, {a});
+    const int spread = builder.Add({.op = DepthToSpaceNode{2}},
+                                   {builder.Conv2D(a, 12, MakeWindow(3, 3), Activation::kNone)});
+    const int behind = builder.Conv2D(spread, 5, MakeWindow(3, 3), Activation::kNone);
     const int dense = builder.FullyConnected(flat, 10, Activation::kRelu);
     const int softmax = builder.Add({.op = SoftmaxNode{1.5f}}, {dense});
-    for (const int v : {padded, all_padded, channels, rows, mean, kept, flat, softmax, a, a}) {
+    for (const int v :
+         {padded, all_padded, channels, rows, mean, kept, flat, spread, behind, softmax, a, a}) {
       builder.Output(v);
     }
     cases->Add(&builder, behind_conv ? "behind a convolution" : "of the input", 2);

@@ -103,14 +103,46 @@ def test_dense_layers_of_stored_weights_are_taken(dtype, rng, capfd):
     assert "claims 11 of 11 nodes, 1 of them PConv2D" in log, log
     assert log.count("DEQUANTIZE: claimed (constant)") == 4
     assert len(re.findall(r"partition of \d+ nodes on the cpu engine", log)) == 1
-    stock = Interpreter(model_content=data)
     for batch in (1, 3):
         images = normal(batch, 9, 11, 8)
-        stock.resize_tensor_input(stock.get_input_details()[0]["index"], images.shape)
-        stock.allocate_tensors()
-        stock.set_tensor(stock.get_input_details()[0]["index"], images)
-        stock.invoke()
-        expected = stock.get_tensor(stock.get_output_details()[0]["index"])
+        expected = _run_stock(data, images)
+        np.testing.assert_allclose(interpreter(images), expected, rtol=1e-4, atol=1e-4)
+
+
+def _run_stock(model, images):
+    stock = Interpreter(model_content=model)
+    stock.resize_tensor_input(stock.get_input_details()[0]["index"], images.shape)
+    stock.allocate_tensors()
+    stock.set_tensor(stock.get_input_details()[0]["index"], images)
+    stock.invoke()
+    return stock.get_tensor(stock.get_output_details()[0]["index"])
+
+
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+@pytest.mark.parametrize("block", [1, 16])
+def test_slopes_gelu_and_depth_to_space_are_taken(block, backend, rng, capfd):
+    def normal(*shape):
+        return rng.standard_normal(shape).astype(np.float32)
+
+    def pruned(x, filters):
+        weights = pattern_weights(rng, filters, 3, x.shape[3], block=block)
+        return builder.conv(x, weights / 8, normal(filters))
+
+    builder = ModelBuilder()
+    x = pruned(builder.input(9, 11, 8), 16)
+    x = builder.op("PRELU", [x, builder.constant(normal(1, 1, 16))], x.shape)
+    x = builder.gelu(pruned(x, 32), approximate=False)
+    x = builder.gelu(pruned(x, 16), approximate=True)
+    x = pruned(builder.depth_to_space(x, 2), 16)
+    data = builder.finish(builder.depth_to_space(x, 2))
+    converted = pconv_tf.convert(data, force=True, quiet=True)
+    capfd.readouterr()
+    interpreter = pconv_tf.Interpreter(converted, options={"verbose": True, "backend": backend})
+    assert "claims 9 of 9 nodes, 4 of them PConv2D" in capfd.readouterr().err
+    for batch in (1, 3):
+        images = normal(batch, 9, 11, 8)
+        expected = _run_stock(data, images)
+        assert expected.shape == (batch, 36, 44, 4)
         np.testing.assert_allclose(interpreter(images), expected, rtol=1e-4, atol=1e-4)
 
 

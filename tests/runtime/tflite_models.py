@@ -264,6 +264,18 @@ class ModelBuilder:
     def unary(self, kind: str, x: Value, options: object = None) -> Value:
         return self.op(kind.upper(), [x], x.shape, options)
 
+    def gelu(self, x: Value, *, approximate: bool) -> Value:
+        options = schema.GeluOptionsT()
+        options.approximate = approximate
+        return self.op("GELU", [x], x.shape, options)
+
+    def depth_to_space(self, x: Value, block: int) -> Value:
+        options = schema.DepthToSpaceOptionsT()
+        options.blockSize = block
+        batch, h, w, c = x.shape
+        shape = (batch, h * block, w * block, c // block**2)
+        return self.op("DEPTH_TO_SPACE", [x], shape, options)
+
     def finish(self, *outputs: Value) -> bytes:
         self._graph.outputs = [v.index for v in outputs]
         builder = flatbuffers.Builder(1024)

@@ -27,6 +27,13 @@ struct MulOp {
   }
 };
 
+struct PreluOp {
+  template <typename T>
+  PCONV_INLINE T Do(T a, T b) {
+    return a < T{} ? a * b : a;
+  }
+};
+
 template <typename Op, bool kSwap>
 void BinaryRows(const BinaryArgs& args) {
   for (int p = 0; p < args.planes; ++p) {

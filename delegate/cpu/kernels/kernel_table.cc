@@ -89,11 +89,14 @@ constexpr KernelTable MakeTable() {
   table.add = Binary<AddOp>;
   table.sub = Binary<SubOp>;
   table.mul = Binary<MulOp>;
+  table.prelu = Binary<PreluOp>;
   table.clamp = Unary<ClampOp>;
   table.leaky_relu = Unary<LeakyReluOp>;
   table.hard_swish = Unary<HardSwishOp>;
   table.logistic = Unary<LogisticOp>;
   table.tanh = Unary<TanhOp>;
+  table.gelu = Unary<GeluOp>;
+  table.tanh_gelu = Unary<TanhGeluOp>;
   table.softmax = Softmax;
   table.border = Border;
   table.gather = Gather;

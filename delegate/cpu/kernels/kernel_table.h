@@ -388,8 +388,8 @@ struct KernelTable {
   PatternTileKernel pattern_tile;  // or null
   DepthwiseKernel depthwise;
   PoolKernel max_pool, sum_pool;
-  BinaryKernel add, sub, mul;
-  UnaryKernel clamp, leaky_relu, hard_swish, logistic, tanh;
+  BinaryKernel add, sub, mul, prelu;
+  UnaryKernel clamp, leaky_relu, hard_swish, logistic, tanh, gelu, tanh_gelu;
   SoftmaxKernel softmax;
   BorderKernel border;
   GatherKernel gather;

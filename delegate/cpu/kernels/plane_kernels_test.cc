@@ -53,7 +53,7 @@ TEST_P(PlaneKernelTest, Pools) {
 }
 
 TEST_P(PlaneKernelTest, Binary) {
-  const BinaryKernel operations[] = {kernels().add, kernels().sub, kernels().mul};
+  const BinaryKernel operations[] = {kernels().add, kernels().sub, kernels().mul, kernels().prelu};
   for (int i = 0; i < 60; ++i) {
     const int planes = Draw(1, 4), rows = Draw(1, 4), columns = Draw(1, 5);
     Planes a = RandomPlanes(planes, rows, columns), b = RandomPlanes(planes, rows, columns);
@@ -70,7 +70,7 @@ TEST_P(PlaneKernelTest, Binary) {
     args.planes = planes;
     args.rows = rows;
     args.row_floats = static_cast<size_t>(columns) * lanes();
-    operations[i % 3](args);
+    operations[i % 4](args);
     for (int p = 0; p < planes; ++p) {
       for (int y = 0; y < rows; ++y) {
         for (int j = 0; j < columns * lanes(); ++j) {
@@ -79,7 +79,8 @@ TEST_P(PlaneKernelTest, Binary) {
                      : args.b_is == BinaryOperand::kPlaneVector ? *(b.Cell(p, 0, 0) + j % lanes())
                                                                 : *(b.Cell(p, y, 0) + j);
           if (args.swap) std::swap(x, z);
-          const double result = i % 3 == 0 ? x + z : i % 3 == 1 ? x - z : x * z;
+          const double results[] = {x + z, x - z, x * z, x < 0 ? x * z : x};
+          const double result = results[i % 4];
           ExpectNear(Clamped(result, args), *(output.Cell(p, y, 0) + j), 1);
           if (HasFatalFailure()) return;
         }

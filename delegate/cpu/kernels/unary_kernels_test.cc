@@ -99,6 +99,27 @@ TEST_P(UnaryKernelTest, HardSwishIsWithinThreeUlps) {
   ExpectAccurate(kernels().hard_swish, HardSwish, 3);
 }
 
+double Gelu(double x) { return x * 0.5 * std::erfc(-x / std::sqrt(2.0)); }
+
+TEST_P(UnaryKernelTest, GeluIsWithinTenUlps) {
+  ExpectAccurate(kernels().gelu, Gelu, 10, 14 * 2.4e-38);
+}
+
+// The approximation, against its own formula: in the tail an exponent's rounding is the result's.
+TEST_P(UnaryKernelTest, TanhGeluFollowsItsFormula) {
+  const Floats in = Grid();
+  Floats out(in.size());
+  kernels().tanh_gelu(Row(in, &out));
+  for (size_t i = 0; i < in.size(); ++i) {
+    const double x = in[i];
+    const double argument = 2 * std::sqrt(2 / std::acos(-1.0)) * x * (1 + 0.044715 * x * x);
+    const double expected = x * Logistic(argument);
+    if (out[i] == 0 && std::abs(expected) <= 1e-36) continue;
+    const double ulps = 4 + (argument < 0 ? -3 * argument : 0);
+    ASSERT_LE(UlpsApart(expected, out[i]), ulps) << kernels().name << " at " << in[i];
+  }
+}
+
 TEST_P(UnaryKernelTest, SpecialValues) {
   const Floats in = {0.0f, -0.0f, kInfinity, -kInfinity, kDenormal, -kDenormal, 20.0f, -20.0f};
   Floats out(in.size());
@@ -111,6 +132,12 @@ TEST_P(UnaryKernelTest, SpecialValues) {
   EXPECT_EQ(Floats(out.begin(), out.begin() + 3), Floats({0, 0, kInfinity}));
   EXPECT_TRUE(std::isnan(out[3]));  // as 0 times infinity is in TFLite
   EXPECT_EQ(Floats(out.begin() + 6, out.end()), Floats({20, 0}));
+  for (const UnaryKernel kernel : {kernels().gelu, kernels().tanh_gelu}) {
+    kernel(Row(in, &out));
+    EXPECT_EQ(Floats(out.begin(), out.begin() + 3), Floats({0, 0, kInfinity}));
+    EXPECT_TRUE(std::isnan(out[3]));
+    EXPECT_EQ(Floats(out.begin() + 6, out.end()), Floats({20, 0}));
+  }
 }
 
 TEST_P(UnaryKernelTest, ClampAndLeakyRelu) {

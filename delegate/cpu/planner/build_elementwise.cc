@@ -115,6 +115,16 @@ Status BuildTask(const BuildContext& context, const PlannedStep& step, const Res
   return Status::Ok();
 }
 
+Status BuildTask(const BuildContext& context, const PlannedStep& step, const DepthToSpaceNode& node,
+                 BuiltStep* built) {
+  if (context.DecisionOf(step).family != Family::kNhwc) return context.NotComputed(step);
+  *built = {
+      std::make_unique<DepthToSpaceStep>(
+          node.block, context.ShapeOf(context.TaskOf(step).inputs[0]), step.reads[0], step.writes),
+      "nhwc"};
+  return Status::Ok();
+}
+
 Status BuildTask(const BuildContext& context, const PlannedStep& step, const SoftmaxNode& node,
                  BuiltStep* built) {
   if (context.DecisionOf(step).family != Family::kNhwc) return context.NotComputed(step);

@@ -105,6 +105,8 @@ Status BuildTask(const BuildContext& context, const PlannedStep& step, const Con
                  BuiltStep* built);
 Status BuildTask(const BuildContext& context, const PlannedStep& step, const ReshapeNode& node,
                  BuiltStep* built);
+Status BuildTask(const BuildContext& context, const PlannedStep& step, const DepthToSpaceNode& node,
+                 BuiltStep* built);
 Status BuildTask(const BuildContext& context, const PlannedStep& step, const SoftmaxNode& node,
                  BuiltStep* built);
 // Int8 graphs have an engine of their own (delegate/cpu/int8).

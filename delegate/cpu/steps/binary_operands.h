@@ -32,6 +32,8 @@ inline BinaryKernel BinaryKernelOf(const KernelTable& kernels, BinaryKind kind) 
       return kernels.sub;
     case BinaryKind::kMul:
       return kernels.mul;
+    case BinaryKind::kPrelu:
+      return kernels.prelu;
   }
   return nullptr;
 }

@@ -247,6 +247,30 @@ void ConcatStep::Run(const RunContext& context) const {
   });
 }
 
+DepthToSpaceStep::DepthToSpaceStep(int block, const Shape& input_shape, int input, int output)
+    : block_(block),
+      image_rows_(input_shape[0] * input_shape[1]),
+      columns_(input_shape[2]),
+      run_(static_cast<size_t>(input_shape[3]) / block) {
+  reads = {input};
+  writes = output;
+}
+
+void DepthToSpaceStep::Run(const RunContext& context) const {
+  const size_t row = columns_ * run_;  // of the output; an input's row has `block_` times as many
+  context.pool->ParallelFor(image_rows_, [&](int begin, int end) {
+    for (int y = begin; y < end; ++y) {
+      const float* from = context.data[reads[0]] + y * row * block_;
+      for (int i = 0; i < block_; ++i) {
+        float* to = context.data[writes] + (static_cast<size_t>(y) * block_ + i) * row;
+        for (size_t x = 0; x < columns_; ++x) {
+          std::memcpy(to + x * run_, from + (x * block_ + i) * run_, run_ * sizeof(float));
+        }
+      }
+    }
+  });
+}
+
 PadStep::PadStep(const PadNode& node, const Shape& input_shape, const Shape& output_shape,
                  int input, int output)
     : node_(node), input_shape_(input_shape), output_shape_(output_shape) {

@@ -116,6 +116,16 @@ class ConcatStep : public Step {
   std::vector<size_t> inner_;  // floats per outer index, per input
 };
 
+class DepthToSpaceStep : public Step {
+ public:
+  DepthToSpaceStep(int block, const Shape& input_shape, int input, int output);
+  void Run(const RunContext& context) const override;
+
+ private:
+  int block_, image_rows_;  // rows of all input images
+  size_t columns_, run_;    // of the input; floats of a pixel that stay together
+};
+
 class PadStep : public Step {
  public:
   PadStep(const PadNode& node, const Shape& input_shape, const Shape& output_shape, int input,

@@ -19,6 +19,10 @@ UnaryKernel KernelOf(const KernelTable& kernels, UnaryKind kind) {
       return kernels.hard_swish;
     case UnaryKind::kLeakyRelu:
       return kernels.leaky_relu;
+    case UnaryKind::kGelu:
+      return kernels.gelu;
+    case UnaryKind::kTanhGelu:
+      return kernels.tanh_gelu;
   }
   return nullptr;
 }

@@ -67,7 +67,8 @@ __kernel void copy_rows(__global const float* restrict input, __global float* re
 #define SUB 1
 #define MUL 2
 float binary(float a, float b, int kind) {
-  return kind == ADD ? a + b : kind == SUB ? a - b : a * b;
+  if (kind <= SUB) return kind == ADD ? a + b : a - b;
+  return kind == MUL || a < 0.0f ? a * b : a;
 }
 
 __kernel void binary_rows(__global const float* restrict a, __global const float* restrict b,
@@ -93,6 +94,10 @@ float unary(float x, int kind, float alpha) {
       return tanh(x);
     case 5:
       return x * CLAMP(x + 3.0f, 0.0f, 6.0f) / 6.0f;
+    case 7:
+      return 0.5f * x * (1.0f + erf(x * 0.707106781f));
+    case 8:
+      return 0.5f * x * (1.0f + tanh(0.797884561f * (x + 0.044715f * x * x * x)));
     default:
       return x < 0.0f ? x * alpha : x;
   }

@@ -5,7 +5,10 @@ __kernel void binary_planes(__global const STORAGE* restrict a, __global const S
   RETURN_BEYOND(extent);
   const size_t i = get_global_id(0);
   const VEC x = LOAD(a, i), y = LOAD(b, i);
-  const VEC z = kind == 0 ? x + y : kind == 1 ? x - y : x * y;
+  const VEC z = kind == 0   ? x + y
+                : kind == 1 ? x - y
+                : kind == 2 ? x * y
+                            : (x < (VEC)(0.0f) ? x * y : x);
   STORE(CLAMP(z, (VEC)(low), (VEC)(high)), i, output);
 }
 
@@ -31,6 +34,13 @@ __kernel void unary_planes(__global const STORAGE* restrict input,
       break;
     case 5:
       y = x * CLAMP(x + (VEC)(3.0f), (VEC)(0.0f), (VEC)(6.0f)) * (VEC)(1.0f / 6.0f);
+      break;
+    case 7:
+      y = x * (VEC)(0.5f) * ((VEC)(1.0f) + erf(x * (VEC)(0.707106781f)));
+      break;
+    case 8:
+      y = x + (VEC)(0.044715f) * x * x * x;
+      y = x * (VEC)(0.5f) * ((VEC)(1.0f) + tanh((VEC)(0.797884561f) * y));
       break;
     default:
       y = x < (VEC)(0.0f) ? x * (VEC)(alpha) : x;
