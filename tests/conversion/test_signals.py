@@ -17,7 +17,7 @@ CONFIG = {
 }
 
 
-@pytest.fixture(params=["keras", "tf_keras"])
+@pytest.fixture(params=["keras", pytest.param("tf_keras", marks=pytest.mark.slow)])
 def family(request):
     """Keras 3 and tf_keras."""
     module = pytest.importorskip(request.param)

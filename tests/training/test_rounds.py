@@ -75,6 +75,7 @@ def test_every_round_removes_more_and_gives_nothing_back(any_keras, rng):
         assert not layer.kernel.read()[~last[layer.name]].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed", [4, 6])
 def test_goes_on_within_a_later_round(keras3, rng, tmp_path, killed):
     data = small_data(rng)
