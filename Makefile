@@ -22,14 +22,25 @@ export PCONV_REQUIRE_OPENCL ?= 1
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-19s %s\n", $$1, $$2}'
 
-setup: $(VENV)/.stamp delegate  ## system packages, .venv from the lock file, the delegate
+# Targets run one after another, whatever -j says, but for the two halves of `setup`: one downloads, one compiles.
+ifeq ($(MAKELEVEL),0)
+.NOTPARALLEL:
+endif
+
+setup: $(VENV)/.packages  ## system packages, .venv from the lock file, the delegate
+	@$(MAKE) --no-print-directory -j2 $(VENV)/.stamp delegate
+
+$(VENV)/.packages: scripts/system_packages.sh
+	scripts/system_packages.sh "$(PYTHON)"
+	@mkdir -p $(VENV)
+	@touch $@
 
 # The stamp is newer than what it was made from: a repeated `make setup` does nothing.
-$(VENV)/.stamp: requirements.lock pyproject.toml scripts/setup.sh
+$(VENV)/.stamp: $(VENV)/.packages requirements.lock pyproject.toml scripts/setup.sh
 	scripts/setup.sh "$(PYTHON)" "$(VENV)"
 	@touch $@
 
-delegate: $(VENV)/.stamp  ## build libpconv_delegate.so with Bazel, offline
+delegate: $(VENV)/.packages  ## build libpconv_delegate.so with Bazel, offline
 	$(BAZEL) build //delegate:libpconv_delegate.so
 
 demo: setup  ## train, prune, convert and run a CNN on Fashion-MNIST; prints a table, draws a picture

@@ -63,7 +63,10 @@ def train(keras, data, folder, *, build=build, kill_in_epoch=None):
     return model, callback, epochs
 
 
-@pytest.mark.parametrize("killed", [0, 2, 4, 6])
+@pytest.mark.parametrize(
+    "killed",
+    [0, 4, pytest.param(2, marks=pytest.mark.slow), pytest.param(6, marks=pytest.mark.slow)],
+)
 def test_resumed_run_ends_with_the_same_masks(any_keras, rng, tmp_path, killed):
     data = small_data(rng)
     _, whole, _ = train(any_keras, data, tmp_path / "whole")
