@@ -16,7 +16,7 @@ OPENCL_TESTS := //delegate/opencl:opencl_engine_test //delegate/opencl:opencl_ti
 export PCONV_REQUIRE_OPENCL ?= 1
 
 .PHONY: help setup delegate demo study test test-all test-python test-cpp test-long test-models
-.PHONY: test-isa test-clang test-emulated test-oclgrind sanitize fuzz fuzz-readers lint
+.PHONY: test-isa test-clang test-emulated test-arm64 test-oclgrind sanitize fuzz fuzz-readers lint
 .PHONY: format bench count-arm64 docs docs-site wheel test-wheel test-wheel-aarch64 compatibility clean
 
 help:  ## list the targets
@@ -100,6 +100,10 @@ test-emulated: setup  ## C++ tests under qemu: ARM64 with and without float16, x
 	$(BAZEL) test --config=nehalem --test_tag_filters= "--test_arg=--gtest_filter=*OnCpus:*cpu_fp32" $(OPENCL_TESTS)
 	$(BAZEL) test --config=aarch64 //delegate/... //tflite_ops/...
 	$(BAZEL) test --config=aarch64 --config=cortex-a72 //delegate/cpu/...
+
+test-arm64: setup  ## the ARM64 part of these, with whole grids: before a release
+	scripts/packages.sh "qemu-user-static:qemu-aarch64-static" "g++-aarch64-linux-gnu:aarch64-linux-gnu-g++"
+	$(BAZEL) test --config=aarch64 --test_env=PCONV_TEST_SAMPLE= //delegate/... //tflite_ops/...
 
 test-clang: setup  ## that the delegate compiles with clang, which Android's NDK is
 	scripts/packages.sh clang:clang

@@ -279,7 +279,10 @@ std::vector<float> Evaluate(const Graph& graph, const Node& node, const Tensors&
 
 }  // namespace
 
-bool IsSample() { return std::getenv("PCONV_TEST_SAMPLE") != nullptr; }
+bool IsSample() {
+  const char* text = std::getenv("PCONV_TEST_SAMPLE");
+  return text != nullptr && *text != '\0';
+}
 
 std::vector<int> ThreadCounts(int most) {
   if (IsSample()) return {2};

@@ -13,9 +13,10 @@
 
 namespace pconv::testing {
 
-// Whether grids are to be sampled: PCONV_TEST_SAMPLE, which emulators of CPUs set that lack
-// instructions of this one. They look for such instructions; that every case computes right, the
-// same kernels show without an emulator.
+// Whether grids of whole engines are to be sampled: PCONV_TEST_SAMPLE, unless empty. Emulators set
+// it: on CPUs that lack instructions of this one they look for such instructions, while the same
+// kernels show without an emulator that every case computes right; whole grids on ARM64 are a
+// command of their own (make test-arm64).
 bool IsSample();
 
 // 1 to `most`, or two alone in a sample.
