@@ -65,8 +65,8 @@ test-long: setup  ## C++ and Python tests that take long
 # The delegate's options are taken from the environment where a test gives none. C++ tests run every
 # instruction set of the CPU anyway, and those of lesser CPUs in test-emulated.
 LESSER_CPU := PCONV_TEST_CPU_FLAGS="avx avx2 fma" $(shell grep -qw avx2 /proc/cpuinfo && echo PCONV_ISA=avx2)
-test-isa: setup  ## Python tests as on lesser CPUs: without AVX-512, and the runtime's without any of AVX
-	$(LESSER_CPU) $(PY) -m pytest -n auto -m "not slow and not models" --ignore=tests/training --ignore=tests/experiments tests
+test-isa: setup  ## Python tests that run or convert, as on CPUs without AVX-512, and the runtime's without AVX
+	$(LESSER_CPU) $(PY) -m pytest -n auto -m "not slow and not models" $(addprefix tests/,runtime conversion comparing measuring benchmarks)
 	PCONV_ISA=baseline $(PY) -m pytest -n auto -m "not slow and not models" tests/runtime
 
 sanitize: setup  ## C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer, threads under ThreadSanitizer
