@@ -28,6 +28,6 @@ def killed_training(folder: Path, kills: int) -> dict[str, object]:
 
 @pytest.mark.slow
 def test_killed_training_ends_as_if_it_never_was(tmp_path):
-    result = killed_training(tmp_path, kills=25)
+    result = killed_training(tmp_path, kills=8)
     assert result["problems"] == []
     assert result["ended"] >= 1
