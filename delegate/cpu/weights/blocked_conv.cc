@@ -246,9 +246,16 @@ std::vector<int> StoredPositions(const FkwView& layer) {
   return position;
 }
 
-// Whether groups of so many vectors end where the output's blocks do.
-bool FillsBlocks(int out_channels, int lanes, int vectors) {
-  return CeilDiv(out_channels, lanes) % vectors == 0;
+// The most vectors, halved from `most`, whose groups end where the output's blocks do and whose
+// filters are fit for one group.
+template <typename Fit>
+int MostVectors(int out_channels, int lanes, int most, const Fit& are_fit) {
+  int vectors = most;
+  while (vectors > 1 &&
+         !(CeilDiv(out_channels, lanes) % vectors == 0 && are_fit(vectors * lanes))) {
+    vectors /= 2;
+  }
+  return vectors;
 }
 
 }  // namespace
@@ -256,30 +263,20 @@ bool FillsBlocks(int out_channels, int lanes, int vectors) {
 int FkwVectors(const FkwView& layer, int lanes, int most) {
   const std::vector<int> position = StoredPositions(layer);
   const int out_channels = layer.options().out_channels, block = layer.options().filter_block;
-  const auto share_masks = [&](int filters) {
+  return MostVectors(out_channels, lanes, most, [&](int filters) {
     for (int first = 0; first < out_channels; first += filters) {
       for (int i = first; i < std::min(first + filters, out_channels); ++i) {
         if (position[i] / block != position[first] / block) return false;
       }
     }
     return true;
-  };
-  int vectors = most;
-  while (vectors > 1 &&
-         !(FillsBlocks(out_channels, lanes, vectors) && share_masks(vectors * lanes))) {
-    vectors /= 2;
-  }
-  return vectors;
+  });
 }
 
 int DenseVectors(int out_channels, int conv_groups, int lanes, int most) {
-  int vectors = most;
-  while (vectors > 1 &&
-         !(FillsBlocks(out_channels, lanes, vectors) &&
-           (conv_groups == 1 || out_channels / conv_groups % (vectors * lanes) == 0))) {
-    vectors /= 2;
-  }
-  return vectors;
+  return MostVectors(out_channels, lanes, most, [&](int filters) {
+    return conv_groups == 1 || out_channels / conv_groups % filters == 0;
+  });
 }
 
 PackedConv PackFkw(const FkwView& layer, int lanes, int vectors, int slice_channels) {
