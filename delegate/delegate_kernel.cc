@@ -186,13 +186,16 @@ Status DelegateKernel::Init(const TfLiteContext* context, const TfLiteDelegatePa
 const std::vector<float>* DelegateKernel::UnpackedConstant(const Partition& partition, int tensor) {
   const auto stored = partition.constants.find(tensor);
   if (stored == partition.constants.end()) return nullptr;
-  unpacked_.push_back(cache_->GetOrMake<std::vector<float>>(stored->second, Unpack));
-  return unpacked_.back().get();
+  auto& constant = unpacked_[tensor];
+  if (constant == nullptr) {
+    constant = cache_->GetOrMake<std::vector<float>>(stored->second, Unpack);
+  }
+  return constant.get();
 }
 
 size_t DelegateKernel::weight_bytes() const {
   size_t bytes = engine_->weight_bytes();
-  for (const auto& constant : unpacked_) bytes += constant->size() * sizeof(float);
+  for (const auto& [tensor, constant] : unpacked_) bytes += constant->size() * sizeof(float);
   return bytes;
 }
 

@@ -2,6 +2,7 @@
 #ifndef PCONV_TF_DELEGATE_DELEGATE_KERNEL_H_
 #define PCONV_TF_DELEGATE_DELEGATE_KERNEL_H_
 
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -41,7 +42,8 @@ class DelegateKernel {
 
   const DelegateOptions options_;
   PackedCache* const cache_;
-  std::vector<std::shared_ptr<const std::vector<float>>> unpacked_;  // which graph_ refers to
+  // Constants that graph_ refers to, by tensor.
+  std::map<int, std::shared_ptr<const std::vector<float>>> unpacked_;
   Graph graph_;
   std::vector<int> input_tensors_, output_tensors_;  // of the model, as graph_.inputs and outputs
   std::vector<std::pair<int, const std::vector<float>*>> constant_outputs_;  // by tensor
