@@ -33,8 +33,8 @@ void Pad(const PadNode& op, const ConstTensor& input, const Tensor& output);
 void GlobalMean(const ConstTensor& input, const Tensor& output);
 void Concat(const ConcatNode& op, const std::vector<ConstTensor>& inputs, const Tensor& output);
 void Reshape(const ConstTensor& input, const Tensor& output);
-// Over the last dimension.
 void DepthToSpace(const DepthToSpaceNode& op, const ConstTensor& input, const Tensor& output);
+// Over the last dimension.
 void Softmax(const SoftmaxNode& op, const ConstTensor& input, const Tensor& output);
 
 }  // namespace pconv::reference
