@@ -36,11 +36,7 @@ for wheel in "$@"; do
     root=${PCONV_AARCH64_ROOT:-${XDG_CACHE_HOME:-$HOME/.cache}/pconv_tf/aarch64_root}
     scripts/aarch64_root.sh "$root"
     site=$folder/site
-    # The newest release of each dependency that has a wheel for Debian's Python.
-    "$python" "${pip[@]}" --target "$site" --only-binary=:all: \
-      --implementation cp --python-version 3.11 --abi cp311 --abi abi3 --abi none \
-      --platform manylinux_2_28_aarch64 --platform manylinux_2_27_aarch64 \
-      --platform manylinux_2_17_aarch64 --platform manylinux2014_aarch64 "$wheel"
+    PYTHON=$python scripts/aarch64_site.sh "$site" "$wheel"
     # Compiled modules ask for libpython's symbols, which the interpreter has.
     run=(qemu-aarch64-static -cpu cortex-a76 -L "$root" -E PYTHONPATH="$site" -E PYTHONHOME="$root/usr"
       "$root/usr/bin/python3.11")
