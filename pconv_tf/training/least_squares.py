@@ -56,17 +56,11 @@ class NormalEquations:
             self.outputs += y.sum(axis=1, dtype=np.float64)[:, None]
         self.positions += inputs.shape[1]
 
-    def centred(self) -> NormalEquations:
-        """The sums of x and y less their means: what is left to weights beside a free constant."""
+    def centre(self) -> None:
+        """Makes the products those of x and y less their means, for weights beside a constant."""
         mean = self.inputs / self.positions
-        transposed = self.inputs.transpose(0, 2, 1)
-        return NormalEquations(
-            self.gram - mean @ transposed,
-            self.wanted - mean @ self.outputs,
-            np.zeros_like(self.inputs),
-            np.zeros_like(self.outputs),
-            self.positions,
-        )
+        self.gram -= mean @ self.inputs.transpose(0, 2, 1)
+        self.wanted -= mean @ self.outputs
 
     def constant(self, weights: Array) -> Array:
         """The constant that fits best beside weights: float32 [groups, 1, O / groups]."""

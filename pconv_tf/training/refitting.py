@@ -195,8 +195,9 @@ class _Refit:
             inputs = self._watcher.inputs_of(kernel.layer, calls, batch)
             for read, output in zip(inputs, outputs, strict=True):
                 sums.add(patches(kernel, read, rows, seed), output)
-        equations = sums if bias is None else sums.centred()
-        fitted = equations.solve(start, by_group(kernel, kept))
+        if bias is not None:
+            sums.centre()
+        fitted = sums.solve(start, by_group(kernel, kept))
         kernel.write(from_groups(kernel, fitted))
         if bias is not None:
             kernel.framework.assign(bias, sums.constant(fitted).reshape(-1))
