@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+from tflite_models import TYPES
 
 # The rounding of one float32 operation, relative to its result.
 UNIT_ROUNDOFF = 2.0**-24
@@ -18,12 +19,7 @@ UNIT_ROUNDOFF = 2.0**-24
 # and without fused multiplication: most results lie within one or two.
 MOST_ERRORS = 16
 
-_TYPES = {
-    schema.TensorType.FLOAT32: np.float32,
-    schema.TensorType.FLOAT16: np.float16,
-    schema.TensorType.INT32: np.int32,
-    schema.TensorType.INT8: np.int8,
-}
+_DTYPES = {type_: dtype for dtype, type_ in TYPES.items()}
 _LIMITS = {0: (-np.inf, np.inf), 1: (0, np.inf), 2: (-1, 1), 3: (0, 6)}  # of fused activations
 
 
@@ -57,7 +53,7 @@ def run(model: bytes, x: np.ndarray) -> list[Estimate]:
     for index, tensor in enumerate(graph.tensors):
         data = root.buffers[tensor.buffer].data
         if data is not None:
-            array = np.frombuffer(bytes(data), _TYPES[tensor.type]).reshape(tensor.shape)
+            array = np.frombuffer(bytes(data), _DTYPES[tensor.type]).reshape(tensor.shape)
             if tensor.quantization is not None and tensor.quantization.scale is not None:
                 scales = np.ones(array.ndim, int)
                 scales[tensor.quantization.quantizedDimension] = -1

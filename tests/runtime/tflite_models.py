@@ -10,7 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 ACTIVATIONS = {"none": 0, "relu": 1, "relu_n1_to_1": 2, "relu6": 3}
 _PADDINGS = {"same": schema.Padding.SAME, "valid": schema.Padding.VALID}
-_TYPES = {
+TYPES = {
     np.dtype(np.float32): schema.TensorType.FLOAT32,
     np.dtype(np.float16): schema.TensorType.FLOAT16,
     np.dtype(np.int32): schema.TensorType.INT32,
@@ -87,7 +87,7 @@ class ModelBuilder:
         buffer.data = np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
         self._model.buffers.append(buffer)
         return self._tensor(
-            "constant", array.shape, _TYPES[array.dtype], len(self._model.buffers) - 1
+            "constant", array.shape, TYPES[array.dtype], len(self._model.buffers) - 1
         )
 
     def unpacked(self, array: np.ndarray, dtype: type) -> Value:
@@ -101,10 +101,7 @@ class ModelBuilder:
             scale = np.maximum(np.abs(array).max(axis=others, keepdims=True) / 127, 2.0**-20)
             scale = scale.astype(np.float32)
             stored = self.constant(np.clip(np.round(array / scale), -127, 127).astype(np.int8))
-            quantization = schema.QuantizationParametersT()
-            quantization.scale, quantization.zeroPoint = scale.ravel(), [0] * scale.size
-            quantization.quantizedDimension = axis
-            self._graph.tensors[stored.index].quantization = quantization
+            self.quantized(stored, np.int8, scale.ravel(), axis=axis)
         output = self.op("DEQUANTIZE", [stored], array.shape, schema.DequantizeOptionsT())
         self._graph.tensors[output.index].shapeSignature = None
         return output
@@ -142,15 +139,22 @@ class ModelBuilder:
         return output
 
     def quantized(
-        self, x: Value, dtype: type, scale: float | np.ndarray, zero_point: int = 0
+        self,
+        x: Value,
+        dtype: type,
+        scale: float | np.ndarray,
+        zero_point: int = 0,
+        *,
+        axis: int = 0,
     ) -> Value:
-        """Makes `x` a tensor of that type; several scales are of dimension 0."""
+        """Makes `x` a tensor of that type; several scales are of dimension `axis`."""
         tensor = self._graph.tensors[x.index]
-        tensor.type = _TYPES[np.dtype(dtype)]
+        tensor.type = TYPES[np.dtype(dtype)]
         tensor.quantization = schema.QuantizationParametersT()
         scales = np.atleast_1d(np.float32(scale))
         tensor.quantization.scale = list(scales)
         tensor.quantization.zeroPoint = [zero_point] * len(scales)
+        tensor.quantization.quantizedDimension = axis
         return x
 
     def _window(
