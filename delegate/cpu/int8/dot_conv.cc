@@ -64,10 +64,10 @@ void DotConv::Resize(const NhwcShape& input, const NhwcShape& output) {
   const size_t pixels = size_t(vectors_) * kernels_.lanes;
   const size_t slice_rows = std::min(weights_.rows.count, weights_.rows.per_slice);
   for (Scratch& scratch : scratch_) {
-    scratch.rows.resize(slice_rows * pixels * kGroup);
-    scratch.sums.resize(pixels * weights_.chunks[0].num_filters);
+    scratch.rows = AlignedArray<uint8_t>(slice_rows * pixels * kGroup);
+    scratch.sums = AlignedArray<int32_t>(pixels * weights_.chunks[0].num_filters);
     // The last loads of 16 pixels may reach beyond the last filter's.
-    scratch.outputs.resize(pixels * weights_.chunks[0].num_filters + 16);
+    scratch.outputs = AlignedArray<int8_t>(pixels * weights_.chunks[0].num_filters + 16);
     if (weights_.rows.are_windows) {
       scratch.inputs.resize(pixels / kGroup * 16);
     } else {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "delegate/cpu/int8/dot_weights.h"
+#include "delegate/cpu/plan/aligned_array.h"
 #include "delegate/cpu/plan/thread_pool.h"
 #include "tflite_ops/core/reference.h"
 
@@ -54,9 +55,9 @@ class DotConv {
 
   // What one thread works in.
   struct Scratch {
-    std::vector<uint8_t> rows;
-    std::vector<int32_t> sums;
-    std::vector<int8_t> outputs;
+    AlignedArray<uint8_t> rows;
+    AlignedArray<int32_t> sums;
+    AlignedArray<int8_t> outputs;
     std::vector<const int8_t*> inputs;  // of a block's windows, 16 per group of four outputs
     std::vector<Place> places;          // of a block's quads, by output
     std::vector<int8_t*> pixels;        // 4 per group; null: outside of the image

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "delegate/cpu/kernels/blocked/kernels.h"
-#include "delegate/cpu/weights/aligned_floats.h"
+#include "delegate/cpu/plan/aligned_array.h"
 #include "tflite_ops/core/fkw_view.h"
 #include "tflite_ops/core/status.h"
 

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "delegate/cpu/weights/aligned_floats.h"
+#include "delegate/cpu/plan/aligned_array.h"
 #include "delegate/cpu/weights/stream.h"
 #include "delegate/lowering/sparse_filters.h"
 
