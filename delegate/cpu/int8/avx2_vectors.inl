@@ -22,11 +22,40 @@ struct Avx2Vectors {
   static void StoreSums(Sums sums, int32_t* to) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), sums);
   }
-  static void Requantize(Sums sums, float scale, float lo, float hi, int zero_point, int8_t* to) {
-    __m256 steps = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), _mm256_set1_ps(scale));
-    steps = _mm256_min_ps(_mm256_max_ps(steps, _mm256_set1_ps(lo)), _mm256_set1_ps(hi));
-    const __m256i whole = _mm256_cvtps_epi32(steps);  // to the nearest, ties to even
-    StoreBytes(_mm256_add_epi32(whole, _mm256_set1_epi32(zero_point)), to);
+  struct Bounds {
+    Bounds(float lo, float hi, int zero_point)
+        : highs(_mm256_set1_ps(hi)),
+          zero_points(_mm256_set1_epi16(static_cast<int16_t>(zero_point))),
+          lows(_mm256_set1_epi8(static_cast<char>(static_cast<int>(lo) + zero_point))) {}
+    __m256 highs;
+    __m256i zero_points, lows;
+  };
+  // Four vectors to one of bytes: what is below int8 saturates, as XNNPACK's does.
+  template <int kVectors>
+  static void Requantize(const Sums* sums, float scale, const Bounds& bounds, int8_t* to) {
+    const __m256 scales = _mm256_set1_ps(scale);
+    const auto steps = [&](int v) {
+      const __m256 steps =
+          _mm256_mul_ps(_mm256_cvtepi32_ps(sums[v < kVectors ? v : kVectors - 1]), scales);
+      return _mm256_cvtps_epi32(_mm256_min_ps(steps, bounds.highs));  // nearest, ties to even
+    };
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; v += 4) {
+      const __m256i low = _mm256_packs_epi32(steps(v), steps(v + 1));
+      const __m256i high = v + 2 < kVectors ? _mm256_packs_epi32(steps(v + 2), steps(v + 3)) : low;
+      __m256i bytes = _mm256_packs_epi16(_mm256_adds_epi16(low, bounds.zero_points),
+                                         _mm256_adds_epi16(high, bounds.zero_points));
+      bytes = _mm256_max_epi8(bytes, bounds.lows);
+      // A lane of 128 bits has four bytes of each vector.
+      bytes = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+      alignas(32) int8_t copy[4 * kLanes];
+      if (kVectors - v >= 4) {
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + v * kLanes), bytes);
+      } else {
+        _mm256_store_si256(reinterpret_cast<__m256i*>(copy), bytes);
+        std::memcpy(to + v * kLanes, copy, (kVectors - v) * kLanes);
+      }
+    }
   }
   static Sums LoadBytes(const int8_t* bytes) {
     return _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(bytes)));

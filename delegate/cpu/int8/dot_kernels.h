@@ -28,7 +28,7 @@ namespace pconv::cpu::int8 {
 // Four weights of a filter and the inputs that they meet.
 struct DotRecord {
   uint16_t row;      // within the slice
-  uint16_t shuffle;  // of the row's windows; unused with quads
+  uint16_t shuffle;  // of the row's windows: its first byte; unused with quads
   int8_t weights[4];
 };
 
@@ -50,7 +50,7 @@ struct DotArgs {
   int num_filters;
   // The filter that `sums` and `outputs` begin with.
   uint32_t first_filter;
-  const uint8_t* shuffles;  // [shuffle][16]: byte of the window, 0x80 for a 0; null with quads
+  const uint8_t* shuffles;  // 16 bytes each: byte of the window, 0x80 for a 0; null with quads
   // Sums of the slices before, [filter][vectors * lanes]; the first slice starts with the bias, the
   // last one writes outputs in place of sums.
   bool is_first, is_last;

@@ -84,10 +84,10 @@ class WindowPacker {
     return record;
   }
 
-  // The number of the shuffle that brings these taps (-1 for none) of each pixel of a tile.
+  // Where the shuffle begins that brings these taps (-1 for none) of each pixel of a tile. There
+  // are at most nine for each of 255 masks: 16 bits are enough.
   uint16_t ShuffleOf(const std::array<int, kFour>& taps) {
-    const auto [found, is_new] =
-        numbers_.emplace(taps, static_cast<uint16_t>(shuffles_.size() / 16));
+    const auto [found, is_new] = places_.emplace(taps, static_cast<uint16_t>(shuffles_.size()));
     if (is_new) {
       for (int pixel = 0; pixel < kFour; ++pixel) {
         for (const int tap : taps) {
@@ -101,7 +101,7 @@ class WindowPacker {
 
   const FkwView& layer_;
   std::vector<std::vector<int>> taps_;
-  std::map<std::array<int, kFour>, uint16_t> numbers_;
+  std::map<std::array<int, kFour>, uint16_t> places_;
   std::vector<uint8_t> shuffles_;
 };
 

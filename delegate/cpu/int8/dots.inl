@@ -1,11 +1,17 @@
 // The loop over filters and records, for the `Simd` of the instruction set that includes this file:
 //   Vector: 4 bytes of each of kLanes pixels.   Sums: an int32 of each.   Shuffle, Weights.
+//   Requantize<n>: n of Sums to outputs, which Bounds clamp.
 // Everything lies in an unnamed namespace: objects of different instruction sets must not share it.
 
 // kVectors sums stay in registers over all records of a filter.
 template <int kVectors, bool kShuffles>
 void DotBlock(const DotArgs& args) {
   constexpr size_t kVectorBytes = 4 * Simd::kLanes;
+  // Opaque to the compiler, which would multiply by shifts and additions: three instructions on the
+  // ports that the dot products need, where a multiplication has one of its own.
+  size_t row_bytes = kVectors * kVectorBytes;
+  __asm__("" : "+r"(row_bytes));
+  const Simd::Bounds bounds(args.lo, args.hi, args.zero_point);
   for (int i = 0; i < args.num_filters; ++i) {
     const FilterRecords& filter = args.filters[i];
     const size_t place = size_t{filter.filter - args.first_filter} * kVectors * Simd::kLanes;
@@ -16,10 +22,10 @@ void DotBlock(const DotArgs& args) {
                               : Simd::LoadSums(stored + v * Simd::kLanes);
     }
     const auto add = [&](const DotRecord& record, auto is_wide) {
-      const uint8_t* row = args.rows + record.row * (kVectors * kVectorBytes);
+      const uint8_t* row = args.rows + record.row * row_bytes;
       const Simd::Weights<decltype(is_wide)::value> weights(record.weights);
       Simd::Shuffle shuffle;
-      if constexpr (kShuffles) shuffle = Simd::LoadShuffle(args.shuffles + 16 * record.shuffle);
+      if constexpr (kShuffles) shuffle = Simd::LoadShuffle(args.shuffles + record.shuffle);
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) {
         Simd::Vector inputs = Simd::Load(row + v * kVectorBytes);
@@ -38,11 +44,7 @@ void DotBlock(const DotArgs& args) {
       for (int v = 0; v < kVectors; ++v) Simd::StoreSums(sums[v], stored + v * Simd::kLanes);
       continue;
     }
-    int8_t* outputs = args.outputs + place;
-    for (int v = 0; v < kVectors; ++v) {
-      Simd::Requantize(sums[v], args.scale[filter.filter], args.lo, args.hi, args.zero_point,
-                       outputs + v * Simd::kLanes);
-    }
+    Simd::Requantize<kVectors>(sums, args.scale[filter.filter], bounds, args.outputs + place);
   }
 }
 

@@ -51,12 +51,42 @@ struct Simd {
   static Sums Broadcast(int32_t value) { return _mm512_set1_epi32(value); }
   static Sums LoadSums(const int32_t* sums) { return _mm512_loadu_si512(sums); }
   static void StoreSums(Sums sums, int32_t* to) { _mm512_storeu_si512(to, sums); }
-  static void Requantize(Sums sums, float scale, float lo, float hi, int zero_point, int8_t* to) {
-    __m512 steps = _mm512_mul_ps(_mm512_maskz_cvtepi32_ps(kAll, sums), _mm512_set1_ps(scale));
-    steps = _mm512_maskz_max_ps(kAll, steps, _mm512_set1_ps(lo));
-    steps = _mm512_maskz_min_ps(kAll, steps, _mm512_set1_ps(hi));
-    const __m512i whole = _mm512_maskz_cvtps_epi32(kAll, steps);  // to the nearest, ties to even
-    StoreBytes(_mm512_add_epi32(whole, _mm512_set1_epi32(zero_point)), to);
+  struct Bounds {
+    Bounds(float lo, float hi, int zero_point)
+        : highs(_mm512_set1_ps(hi)),
+          zero_points(_mm512_set1_epi16(static_cast<int16_t>(zero_point))),
+          lows(_mm512_set1_epi8(static_cast<char>(static_cast<int>(lo) + zero_point))) {}
+    __m512 highs;
+    __m512i zero_points, lows;
+  };
+  // Four vectors to one of bytes: what is below int8 saturates, as XNNPACK's does.
+  template <int kVectors>
+  static void Requantize(const Sums* sums, float scale, const Bounds& bounds, int8_t* to) {
+    const __m512 scales = _mm512_set1_ps(scale);
+    const auto steps = [&](int v) {
+      const __m512 steps = _mm512_mul_ps(
+          _mm512_maskz_cvtepi32_ps(kAll, sums[v < kVectors ? v : kVectors - 1]), scales);
+      // To the nearest, ties to even.
+      return _mm512_maskz_cvtps_epi32(kAll, _mm512_maskz_min_ps(kAll, steps, bounds.highs));
+    };
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; v += 4) {
+      const __m512i low = _mm512_packs_epi32(steps(v), steps(v + 1));
+      const __m512i high = v + 2 < kVectors ? _mm512_packs_epi32(steps(v + 2), steps(v + 3)) : low;
+      __m512i bytes = _mm512_packs_epi16(_mm512_adds_epi16(low, bounds.zero_points),
+                                         _mm512_adds_epi16(high, bounds.zero_points));
+      bytes = _mm512_max_epi8(bytes, bounds.lows);
+      // A lane of 128 bits has four bytes of each vector.
+      bytes = _mm512_maskz_permutexvar_epi32(
+          kAll, _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), bytes);
+      const auto stored =
+          static_cast<__mmask16>(kVectors - v >= 4 ? 0xffff : (1 << 4 * (kVectors - v)) - 1);
+      if (stored == 0xffff) {
+        _mm512_storeu_si512(to + v * kLanes, bytes);
+      } else {
+        _mm512_mask_storeu_epi32(to + v * kLanes, stored, bytes);
+      }
+    }
   }
   static Sums LoadBytes(const int8_t* bytes) {
     const __m128i narrow = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes));

@@ -90,13 +90,19 @@ struct Simd {
   static void StoreBytes(const Sums& values, int8_t* to) {
     for (int lane = 0; lane < 4; ++lane) to[lane] = static_cast<int8_t>(values.lanes[lane]);
   }
-  static void Requantize(const Sums& sums, float scale, float lo, float hi, int zero_point,
-                         int8_t* to) {
-    const Int8Range range{static_cast<int8_t>(static_cast<int>(lo) + zero_point),
-                          static_cast<int8_t>(static_cast<int>(hi) + zero_point)};
-    for (int lane = 0; lane < 4; ++lane) {
-      to[lane] =
-          pconv::Requantize(static_cast<int32_t>(sums.lanes[lane]), scale, zero_point, range);
+  struct Bounds {
+    Bounds(float lo, float hi, int zero_point)
+        : zero_point(zero_point),
+          range{static_cast<int8_t>(static_cast<int>(lo) + zero_point),
+                static_cast<int8_t>(static_cast<int>(hi) + zero_point)} {}
+    int zero_point;
+    Int8Range range;
+  };
+  template <int kVectors>
+  static void Requantize(const Sums* sums, float scale, const Bounds& bounds, int8_t* to) {
+    for (int i = 0; i < kVectors * kLanes; ++i) {
+      const auto sum = static_cast<int32_t>(sums[i / kLanes].lanes[i % kLanes]);
+      to[i] = pconv::Requantize(sum, scale, bounds.zero_point, bounds.range);
     }
   }
 };

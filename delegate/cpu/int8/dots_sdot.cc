@@ -41,11 +41,20 @@ struct Simd {
   static Sums Broadcast(int32_t value) { return vdupq_n_s32(value); }
   static Sums LoadSums(const int32_t* sums) { return vld1q_s32(sums); }
   static void StoreSums(Sums sums, int32_t* to) { vst1q_s32(to, sums); }
-  static void Requantize(Sums sums, float scale, float lo, float hi, int zero_point, int8_t* to) {
-    float32x4_t steps = vmulq_n_f32(vcvtq_f32_s32(sums), scale);
-    steps = vminq_f32(vmaxq_f32(steps, vdupq_n_f32(lo)), vdupq_n_f32(hi));
-    // To the nearest, ties to even.
-    StoreBytes(vaddq_s32(vcvtnq_s32_f32(steps), vdupq_n_s32(zero_point)), to);
+  struct Bounds {
+    Bounds(float lo, float hi, int zero_point)
+        : lows(vdupq_n_f32(lo)), highs(vdupq_n_f32(hi)), zero_points(vdupq_n_s32(zero_point)) {}
+    float32x4_t lows, highs;
+    int32x4_t zero_points;
+  };
+  template <int kVectors>
+  static void Requantize(const Sums* sums, float scale, const Bounds& bounds, int8_t* to) {
+    for (int v = 0; v < kVectors; ++v) {
+      float32x4_t steps = vmulq_n_f32(vcvtq_f32_s32(sums[v]), scale);
+      steps = vminq_f32(vmaxq_f32(steps, bounds.lows), bounds.highs);
+      // To the nearest, ties to even.
+      StoreBytes(vaddq_s32(vcvtnq_s32_f32(steps), bounds.zero_points), to + v * kLanes);
+    }
   }
   static Sums LoadBytes(const int8_t* bytes) {
     int32_t four;
