@@ -173,7 +173,8 @@ def _document(entries: stored.Entries) -> str:
         "[benchmarks/results](../benchmarks/results); do not edit. How it is measured: "
         "[benchmarking.md](benchmarking.md). The first contender, stock LiteRT with XNNPACK on the "
         "dense twin, is 1.0; all run the same pruned weights. *Spread* is the 10th to 90th "
-        "percentile of the medians of a contender's bursts, relative to its median.",
+        "percentile of the medians of a contender's bursts, relative to its median. *First "
+        "result*: from opening the file, in a fresh process; *again*: once more in that process.",
     ]
     for case, threads, entry in _in_order(entries):
         parts += ["", f"## {case.key}, {threads} thread{'s' if threads > 1 else ''}", ""]
@@ -201,11 +202,34 @@ def _section(case: Case, threads: int, entry: dict[str, Any]) -> list[str]:
             f"{latency['p90']:.3f} | {row['speedup']:.2f}x | {row['spread']:.0%} | "
             f"{row['max_abs_diff']:.0e} | {row['remark']} |"
         )
+    lines += _start_table(entry)
     notes = [f"- {name}: {why.splitlines()[0]}" for name, why in entry["failed"].items()]
     notes += [f"- Note: {warning}" for warning in entry["warnings"]]
     if notes:
         lines += ["", *notes]
     return [*lines, "", f"`{_command(case, threads, entry)}`"]
+
+
+def _start_table(entry: dict[str, Any]) -> list[str]:
+    """Start and memory of the contenders, which measurements before these have not."""
+    rows = [row for row in entry["contenders"] if row.get("start")]
+    if not rows:
+        return []
+    base = rows[0]["start"]
+    lines = [
+        "",
+        "| contender | first result ms | ratio | again ms | ratio | peak MB |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for row in rows:
+        start = row["start"]
+        name = f"**{row['name']}**" if row["name"] == "pconv" else row["name"]
+        lines.append(
+            f"| {name} | {start['first_ms']:.1f} | {base['first_ms'] / start['first_ms']:.2f}x | "
+            f"{start['again_ms']:.1f} | {base['again_ms'] / start['again_ms']:.2f}x | "
+            f"{start['peak_mb']:.1f} |"
+        )
+    return lines
 
 
 def _command(case: Case, threads: int, entry: dict[str, Any]) -> str:

@@ -1,8 +1,9 @@
 """Times a pruned network against its dense twin and other runtimes.
 
 All contenders run the same pruned weights. Each has a process of its own; its
-output is checked against stock LiteRT's first. Then they take turns in short
-bursts. Stock LiteRT with XNNPACK on the dense twin is always first and 1.0.
+output is checked against stock LiteRT's first. Then they take turns, at
+starting in fresh processes and in short bursts of inferences. Stock LiteRT with
+XNNPACK on the dense twin is always first and 1.0.
 
   pconv-tf compare --network=vgg16_conv
   pconv-tf compare --network=resnet50 --num_threads=2 --peers=all
@@ -87,6 +88,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how = parser.add_argument_group("how to measure")
     how.add_argument("--num_threads", type=int, default=1, metavar="N", help="of each (1)")
     how.add_argument("--num_runs", type=int, default=50, metavar="N", help="at least (50)")
+    how.add_argument(
+        "--num_starts",
+        type=int,
+        default=3,
+        metavar="N",
+        help="fresh processes to time the start in; 0: none (3)",
+    )
     how.add_argument("--external_delegate_path", metavar="LIB", help="default: this project's")
     how.add_argument(
         "--external_delegate_options",
@@ -124,6 +132,7 @@ def run(args: argparse.Namespace) -> int:
             precision=args.precision,
             num_threads=args.num_threads,
             num_runs=args.num_runs,
+            num_starts=args.num_starts,
             peers=args.peers,
             external_delegate_path=args.external_delegate_path,
             external_delegate_options=[
@@ -168,6 +177,31 @@ def _rows(result: Comparison) -> list[tuple[str, ...]]:
     ] + [(name, "failed", *("-" for _ in _COLUMNS[2:])) for name in result.failed]
 
 
+_START_COLUMNS = ("contender", "first result", "speedup", "again", "speedup", "peak MB")
+
+
+def _start_rows(result: Comparison) -> list[tuple[str, ...]]:
+    """Times in ms, memory in MB. No rows if no start was measured."""
+    base = result.contenders[0].start
+    return [
+        (
+            item.name,
+            tables.milliseconds(item.start.first_ms),
+            tables.ratio(base.first_ms / item.start.first_ms),
+            tables.milliseconds(item.start.again_ms),
+            tables.ratio(base.again_ms / item.start.again_ms),
+            f"{item.start.peak_mb:.1f}",
+        )
+        for item in result.contenders
+        if item.start and base
+    ]
+
+
+def _start_title(result: Comparison) -> str:
+    processes = f"{result.num_starts} fresh process{'es' if result.num_starts > 1 else ''}"
+    return f"Start, from opening the file to the first result: medians of {processes}"
+
+
 def _subject(result: Comparison) -> str:
     subject = result.subject
     size = subject["bytes"]
@@ -199,6 +233,9 @@ def _print(result: Comparison) -> None:
     tables.print_table(_COLUMNS, _rows(result), text_columns=("version",))
     for line in _remarks(result):
         print(line)
+    if rows := _start_rows(result):
+        print(f"\n{_start_title(result)}")
+        tables.print_table(_START_COLUMNS, rows)
 
 
 def _markdown(result: Comparison) -> str:
@@ -211,6 +248,15 @@ def _markdown(result: Comparison) -> str:
         *(f"- {line}" for line in _remarks(result)),
         *(f"- {name}: {reason.splitlines()[0]}" for name, reason in result.failed.items()),
     ]
+    if starts := _start_rows(result):
+        lines += [
+            "",
+            f"{_start_title(result)}.",
+            "",
+            f"| {' | '.join(_START_COLUMNS)} |",
+            f"|---|{'---:|' * (len(_START_COLUMNS) - 1)}",
+            *(f"| {' | '.join(row)} |" for row in starts),
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -228,10 +274,13 @@ def _csv(result: Comparison) -> str:
             "speedup",
             "max_abs_diff",
             "failed",
+            "first_result_ms",
+            "again_ms",
+            "peak_mb",
         )
     )
     for item in result.contenders:
-        latency = item.latency_ms
+        latency, start = item.latency_ms, item.start
         writer.writerow(
             (
                 item.name,
@@ -243,8 +292,9 @@ def _csv(result: Comparison) -> str:
                 item.speedup,
                 item.max_abs_diff,
                 "",
+                *((start.first_ms, start.again_ms, start.peak_mb) if start else ("", "", "")),
             )
         )
     for name, reason in result.failed.items():
-        writer.writerow((name, "", result.num_threads, *[""] * 5, reason))
+        writer.writerow((name, "", result.num_threads, *[""] * 5, reason, "", "", ""))
     return out.getvalue()

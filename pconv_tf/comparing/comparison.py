@@ -12,11 +12,12 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from pconv_tf.measuring.contender import Contender, ContenderError, ContenderProcess
+from pconv_tf.measuring.contender import Contender, ContenderError, ContenderProcess, Start
 from pconv_tf.measuring.machine import Machine, OtherLoad, cpus_to_pin, describe_machine
 from pconv_tf.measuring.timing import percentile
 
@@ -51,8 +52,9 @@ class Result:
         relative_diff: The same over the largest magnitude in the baseline's output.
         runs: Number of timed runs.
         spread: 10th to 90th percentile of its bursts' medians, relative to its median.
-        load_ms: Time to load the model.
+        load_ms: Time to load the model, whose runtime is loaded already.
         remark: What is special about it.
+        start: Its start, medians over fresh processes; None if that was not measured.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Result:
     spread: float
     load_ms: float
     remark: str = ""
+    start: Start | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,7 @@ class Comparison:
         other_load: Fraction of the machine's processor time that others took; None if unknown.
         warnings: Why the figures may not be trusted, if so.
         seed: Of the random input.
+        num_starts: Fresh processes of every contender in which its start was measured.
     """
 
     subject: dict[str, Any]
@@ -94,6 +98,7 @@ class Comparison:
     other_load: float | None = None
     warnings: tuple[str, ...] = ()
     seed: int = 0
+    num_starts: int = 0
 
     def __getitem__(self, name: str) -> Result:
         """The row of the contender called `name`."""
@@ -112,6 +117,7 @@ class _Running:
     burst: int = 0
     warmup: int = 0
     bursts: list[list[float]] = field(default_factory=list)
+    starts: list[Start] = field(default_factory=list)
 
     def set_burst(self, probe_ms: float) -> None:
         slow = probe_ms > _SLOW_MS
@@ -136,11 +142,12 @@ def run_comparison(
     subject: dict[str, Any],
     num_threads: int,
     num_runs: int,
+    num_starts: int = 0,
     seed: int = 0,
     failed: Mapping[str, str] | None = None,
     progress: Progress = lambda text, done, total: None,
 ) -> Comparison:
-    """Loads and checks every contender, then times them in turns.
+    """Loads and checks every contender, then times them in turns: starts, then inferences.
 
     Args:
         contenders: The baseline, whose output is the reference, then the others.
@@ -148,6 +155,7 @@ def run_comparison(
         subject: Stored in the result.
         num_threads: Threads of every contender.
         num_runs: Timed runs of each, at least, unless that takes more than a minute.
+        num_starts: Fresh processes of each in which its start is measured.
         seed: Stored in the result.
         failed: Reasons for contenders that did not get this far.
         progress: Called with a text, steps done and steps in all.
@@ -158,6 +166,8 @@ def run_comparison(
     for name, value in (("num_threads", num_threads), ("num_runs", num_runs)):
         if value < 1:
             raise ValueError(f"{name}: received {value}, expected at least 1")
+    if num_starts < 0:
+        raise ValueError(f"num_starts: received {num_starts}, expected at least 0")
     cpus = cpus_to_pin(num_threads)
     load = OtherLoad()
     failed = dict(failed or {})
@@ -178,6 +188,8 @@ def run_comparison(
                     raise ValueError(f"baseline {contender.name}: {error}") from error
                 failed[contender.name] = str(error)
                 process.close()
+        start = partial(_start_of, inputs=inputs, num_threads=num_threads, cpus=cpus)
+        _time_starts(running, start, num_starts, failed, progress)
         _time(running, num_runs, failed, progress)
     other_load = load.fraction()
     results = _results(running, num_threads)
@@ -191,6 +203,7 @@ def run_comparison(
         other_load=other_load,
         warnings=tuple(_warnings(results, other_load)),
         seed=seed,
+        num_starts=num_starts,
     )
 
 
@@ -218,22 +231,54 @@ def _difference(
     return absolute, relative
 
 
+def _start_of(
+    contender: Contender, inputs: Sequence[np.ndarray], num_threads: int, cpus: list[int] | None
+) -> Start:
+    with ContenderProcess(contender, num_threads, cpus) as process:
+        return process.start(inputs)
+
+
+def _time_starts(
+    running: list[_Running],
+    start: Callable[[Contender], Start],
+    num_starts: int,
+    failed: dict[str, str],
+    progress: Progress,
+) -> None:
+    total = num_starts * len(running)
+    done = 0
+    for _ in range(num_starts):
+        for item in list(running):
+            progress(f"starting {item.process.contender.name}", done, total)
+            done += 1
+            try:
+                item.starts.append(start(item.process.contender))
+            except ContenderError as error:
+                _drop(item, running, failed, error)
+
+
+def _drop(
+    item: _Running, running: list[_Running], failed: dict[str, str], error: ContenderError
+) -> None:
+    """Goes on without a contender that failed; without the baseline there is no going on."""
+    name = item.process.contender.name
+    if item is running[0]:
+        raise ValueError(f"baseline {name}: failed while it was timed: {error}") from error
+    failed[name] = f"failed while it was timed: {error}"
+    running.remove(item)
+
+
 def _time(
     running: list[_Running], num_runs: int, failed: dict[str, str], progress: Progress
 ) -> None:
     def burst(item: _Running, warmup: int, runs: int) -> list[float]:
         """Times of one burst; none if the contender fails, which is its last turn then."""
-        name = item.process.contender.name
         try:
             return item.process.burst(warmup=warmup, runs=runs)
         except ContenderError as error:
-            if item is baseline:
-                raise ValueError(f"baseline {name}: failed while it was timed: {error}") from error
-            failed[name] = f"failed while it was timed: {error}"
-            running.remove(item)
+            _drop(item, running, failed, error)
             return []
 
-    baseline = running[0]
     for item in list(running):
         if probe := burst(item, warmup=0, runs=2):
             item.set_burst(min(probe))
@@ -275,9 +320,20 @@ def _results(running: Sequence[_Running], num_threads: int) -> list[Result]:
                 spread=_spread(rounds, median),
                 load_ms=item.load_ms,
                 remark=item.process.contender.remark,
+                start=_median_start(item.starts),
             )
         )
     return results
+
+
+def _median_start(starts: Sequence[Start]) -> Start | None:
+    if not starts:
+        return None
+    return Start(
+        first_ms=statistics.median(start.first_ms for start in starts),
+        again_ms=statistics.median(start.again_ms for start in starts),
+        peak_mb=statistics.median(start.peak_mb for start in starts),
+    )
 
 
 def _spread(rounds: Sequence[float], median: float) -> float:

@@ -32,6 +32,7 @@ def compare(
     precision: str = "float32",
     num_threads: int = 1,
     num_runs: int = 50,
+    num_starts: int = 3,
     peers: str | Sequence[str] = (),
     external_delegate_path: str | None = None,
     external_delegate_options: Sequence[Mapping[str, Any]] = ({},),
@@ -53,6 +54,7 @@ def compare(
             by what quantisation loses.
         num_threads: Threads of every contender.
         num_runs: Timed runs of every contender, at least, unless that takes more than a minute.
+        num_starts: Fresh processes of every contender in which its start is measured, or 0.
         peers: Names of other runtimes ("all" for every one), as a sequence or joined with commas.
         external_delegate_path: The delegate; by default this project's.
         external_delegate_options: One contender for each set of options.
@@ -106,6 +108,7 @@ def compare(
             subject=subject,
             num_threads=num_threads,
             num_runs=num_runs,
+            num_starts=num_starts,
             seed=seed,
             failed=missing,
             progress=progress,

@@ -98,7 +98,7 @@ def benchmark(
         ValueError: A limit is out of range, or the runtime refuses the file, the delegate, an
             option or a shape.
     """
-    from pconv_tf.runtime.session import Session
+    from pconv_tf.runtime.session import Session, load_libraries
 
     _check_limits(
         num_threads, num_runs, min_secs, max_secs, warmup_runs, warmup_min_secs, run_delay
@@ -111,6 +111,7 @@ def benchmark(
         "delegate_options": dict(external_delegate_options or {}),
         "input_shapes": input_shapes,
     }
+    load_libraries(options)
     reset_peak()
     memory_before = resident_mb()
     start = time.perf_counter()

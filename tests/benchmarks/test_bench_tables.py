@@ -75,6 +75,19 @@ def test_tables_are_written_from_the_json(folder, monkeypatch, rival_ms, faster)
     assert "`pconv-tf compare --network=vgg16_conv --peers=openvino,mnn`" in readme
 
 
+def test_starts_have_a_table_where_they_were_measured(folder, monkeypatch):
+    entry = _entry(5.0)
+    for row, first in zip(entry["contenders"][:2], (40.0, 20.0), strict=True):
+        row["start"] = {"first_ms": first, "again_ms": 30.0, "peak_mb": first / 4}
+    stored.write("resnet50", 1, entry)
+    stored.write("resnet50", 2, {**_entry(5.0), "num_threads": 2})
+    assert _run(monkeypatch, "--render") == 0
+    document = bench.DOCUMENT.read_text()
+    assert document.count("| contender | first result ms |") == 1
+    assert "| litert | 40.0 | 1.00x | 30.0 | 1.00x | 10.0 |\n" in document
+    assert "| **pconv** | 20.0 | 2.00x | 30.0 | 1.00x | 5.0 |\n" in document
+
+
 def test_what_has_no_flag_is_measured_again_by_name(folder, monkeypatch):
     case = next(case for case in bench.CASES if "per_layer" in case.pruning)
     stored.write(case.key, 1, _entry(5.0))
@@ -105,6 +118,7 @@ def test_measuring_replaces_one_entry(folder, monkeypatch, dense_tflite):
             graph=dense_tflite,
             baseline=dense_tflite,
             num_runs=1,
+            num_starts=0,
             external_delegate_path="none",
             num_threads=arguments["num_threads"],
         )

@@ -16,7 +16,7 @@ from interruptible import interruptible
 from pconv_tf import compare
 from pconv_tf.comparing import comparison
 from pconv_tf.comparing.comparison import run_comparison
-from pconv_tf.measuring.contender import LITERT, Contender, ContenderError, ContenderProcess
+from pconv_tf.measuring.contender import LITERT, Contender, ContenderError, ContenderProcess, Start
 from pconv_tf.measuring.inputs import inputs_of
 
 
@@ -63,6 +63,13 @@ def test_an_error_of_the_runtime_is_passed_on(dense_tflite, tmp_path):
         process.load(inputs_of(dense_tflite, seed=1))
 
 
+def test_a_start_is_timed_cold_and_warm(dense_tflite):
+    with ContenderProcess(Contender("x", LITERT, dense_tflite), 1) as process:
+        start = process.start(inputs_of(dense_tflite, seed=1))
+    assert start.first_ms > 0 and start.again_ms > 0
+    assert 0 < start.peak_mb < 1000
+
+
 def test_compares_two_stock_files(dense_tflite):
     steps = []
     result = compare(
@@ -78,17 +85,23 @@ def test_compares_two_stock_files(dense_tflite):
     assert second.speedup == pytest.approx(first.latency_ms.median / second.latency_ms.median)
     assert second.max_abs_diff == 0
     assert result["pconv"] is second
+    assert result.num_starts == 3 and min(first.start.first_ms, second.start.again_ms) > 0
     assert steps[-1][1] == steps[-1][2] > 0
     stored = json.loads(json.dumps(dataclasses.asdict(result), allow_nan=False))
     for row in stored["contenders"]:
         contract = {"name", "version", "num_threads", "latency_ms", "speedup", "max_abs_diff"}
         assert contract <= set(row)
         assert set(row["latency_ms"]) == {"median", "min", "p90"}
+        assert set(row["start"]) == {"first_ms", "again_ms", "peak_mb"}
 
 
 def test_wrong_output_is_never_timed(dense_tflite, other_tflite):
     result = compare(
-        graph=other_tflite, baseline=dense_tflite, num_runs=1, external_delegate_path="none"
+        graph=other_tflite,
+        baseline=dense_tflite,
+        num_runs=1,
+        num_starts=0,
+        external_delegate_path="none",
     )
     assert [row.name for row in result.contenders] == ["litert"]
     assert "wrong output: it differs from the baseline's by" in result.failed["pconv"]
@@ -102,6 +115,7 @@ def test_a_missing_peer_is_named_with_the_command_that_installs_it(
         graph=dense_tflite,
         baseline=dense_tflite,
         num_runs=1,
+        num_starts=0,
         peers="openvino",
         external_delegate_path="none",
     )
@@ -138,7 +152,7 @@ class _Fake:
 
     contender: Contender
     log: list
-    fails: tuple = ()  # (name, burst): the probe is burst 1
+    fails: tuple = ()  # (name, burst): the probe is burst 1, a start is burst 0
 
     def __enter__(self):
         return self
@@ -148,6 +162,13 @@ class _Fake:
 
     def load(self, inputs):
         return {"version": "1", "load_ms": 1.0}, [np.ones(3, np.float32)]
+
+    def start(self, inputs):
+        if (self.contender.name, 0) == self.fails:
+            raise ContenderError("its process ended")
+        self.log.append((self.contender.name, 0))
+        number = sum(1 for name, _ in self.log if name == self.contender.name)
+        return Start(first_ms=10.0**number, again_ms=5.0, peak_mb=2.0)
 
     def burst(self, *, warmup, runs):
         self.log.append((self.contender.name, runs))
@@ -172,14 +193,28 @@ def test_contenders_take_turns_and_drift_cancels(monkeypatch):
     assert [row.runs for row in result.contenders] == [250, 250, 250]
 
 
+def test_starts_take_turns_before_the_bursts(monkeypatch):
+    log = []
+    monkeypatch.setattr(comparison, "ContenderProcess", lambda c, *args: _Fake(c, log))
+    contenders = [Contender(str(n), LITERT, Path("x")) for n in range(2)]
+    result = run_comparison(
+        contenders, [np.zeros(1)], subject={}, num_threads=1, num_runs=1, num_starts=3
+    )
+    assert log[:6] == [("0", 0), ("1", 0)] * 3
+    assert [row.start for row in result.contenders] == [Start(100.0, 5.0, 2.0)] * 2
+    assert result.num_starts == 3
+
+
 def _run_fakes(monkeypatch, names, fails):
     log = []
     monkeypatch.setattr(comparison, "ContenderProcess", lambda c, *args: _Fake(c, log, fails))
     contenders = [Contender(name, LITERT, Path("x")) for name in names]
-    return run_comparison(contenders, [np.zeros(1)], subject={}, num_threads=1, num_runs=1)
+    return run_comparison(
+        contenders, [np.zeros(1)], subject={}, num_threads=1, num_runs=1, num_starts=fails[1] == 0
+    )
 
 
-@pytest.mark.parametrize("burst", [1, 2, 4], ids=["probe", "first round", "third round"])
+@pytest.mark.parametrize("burst", [0, 1, 2, 4], ids=["start", "probe", "round 1", "round 3"])
 def test_a_contender_that_fails_takes_nobody_along(monkeypatch, burst):
     result = _run_fakes(monkeypatch, "012", fails=("1", burst))
     assert [row.name for row in result.contenders] == ["0", "2"]
@@ -188,7 +223,7 @@ def test_a_contender_that_fails_takes_nobody_along(monkeypatch, burst):
 
 
 @pytest.mark.parametrize("names", ["0", "012"])
-@pytest.mark.parametrize("burst", [1, 2, 4], ids=["probe", "first round", "third round"])
+@pytest.mark.parametrize("burst", [0, 1, 2, 4], ids=["start", "probe", "round 1", "round 3"])
 def test_a_baseline_that_fails_is_an_error(monkeypatch, names, burst):
     with pytest.raises(ValueError, match="baseline 0: failed while it was timed: its process end"):
         _run_fakes(monkeypatch, names, fails=("0", burst))
@@ -251,13 +286,13 @@ def test_int8_network_beside_float32(delegate, tmp_path, monkeypatch):
 def test_converted_network_is_checked_and_timed(delegate, tmp_path, monkeypatch):
     """From a name to a table: build, prune, convert, run with the delegate."""
     monkeypatch.setenv("PCONV_CACHE_DIR", str(tmp_path))
-    result = compare("resnet20_cifar", num_runs=1, external_delegate_path=delegate)
+    result = compare("resnet20_cifar", num_runs=1, num_starts=0, external_delegate_path=delegate)
     assert not result.failed
     assert result["pconv"].relative_diff < 1e-4
     assert result.subject["bytes"]["pconv"] < result.subject["bytes"]["dense"] / 2
     assert result.subject["conv_weights_kept"] == pytest.approx(0.23, abs=0.01)
     made = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.tflite")}
     assert len(made) == 2
-    again = compare("resnet20_cifar", num_runs=1, external_delegate_path=delegate)
+    again = compare("resnet20_cifar", num_runs=1, num_starts=0, external_delegate_path=delegate)
     assert again.subject == result.subject
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.tflite")} == made
