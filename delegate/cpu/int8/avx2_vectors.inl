@@ -67,3 +67,28 @@ struct Avx2Vectors {
     _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_packs_epi16(words, words));
   }
 };
+
+struct Lanes {
+  static constexpr int kCount = 2;
+  using Bytes = __m256i;
+
+  template <typename Part>
+  static Bytes Join(const Part& part) {
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(part(0)), part(1), 1);
+  }
+  static Bytes Load(const int8_t* bytes) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes));
+  }
+  static void Store(Bytes bytes, uint8_t* to) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), bytes);
+  }
+  static Bytes Flipped(Bytes x, uint8_t bits) {
+    return _mm256_xor_si256(x, _mm256_set1_epi8(static_cast<char>(bits)));
+  }
+  static Bytes MixBytesLow(Bytes a, Bytes b) { return _mm256_unpacklo_epi8(a, b); }
+  static Bytes MixBytesHigh(Bytes a, Bytes b) { return _mm256_unpackhi_epi8(a, b); }
+  static Bytes MixQuadsLow(Bytes a, Bytes b) { return _mm256_unpacklo_epi32(a, b); }
+  static Bytes MixQuadsHigh(Bytes a, Bytes b) { return _mm256_unpackhi_epi32(a, b); }
+  static Bytes LowHalves(Bytes a, Bytes b) { return _mm256_unpacklo_epi64(a, b); }
+  static Bytes HighHalves(Bytes a, Bytes b) { return _mm256_unpackhi_epi64(a, b); }
+};

@@ -8,8 +8,7 @@
 namespace pconv::cpu::int8 {
 namespace {
 
-constexpr int kGroup = 4;        // output pixels of 16 bytes of a row
-constexpr int kGroupBytes = 16;  // of a row
+constexpr int kGroup = 4;  // output pixels of 16 bytes of a row, and bytes of each
 constexpr int kRowsBytes = 28 << 10;
 constexpr int kFiltersPerChunk = 2048;
 
@@ -66,14 +65,14 @@ void DotConv::Resize(const NhwcShape& input, const NhwcShape& output) {
   for (Scratch& scratch : scratch_) {
     scratch.rows = AlignedArray<uint8_t>(slice_rows * pixels * kGroup);
     scratch.sums = AlignedArray<int32_t>(pixels * weights_.chunks[0].num_filters);
-    // The last loads of 16 pixels may reach beyond the last filter's.
-    scratch.outputs = AlignedArray<int8_t>(pixels * weights_.chunks[0].num_filters + 16);
+    scratch.outputs = AlignedArray<int8_t>(pixels * weights_.chunks[0].num_filters + 64);
     if (weights_.rows.are_windows) {
       scratch.inputs.resize(pixels / kGroup * 16);
     } else {
       scratch.places.resize(pixels);
     }
-    scratch.pixels.resize((pixels + 15) / 16 * 16);
+    scratch.pixels.resize((pixels + 63) / 64 * 64);
+    scratch.to.resize(scratch.pixels.size());
   }
 }
 
@@ -82,7 +81,7 @@ int64_t DotConv::scratch_bytes() const {
   for (const Scratch& scratch : scratch_) {
     bytes += static_cast<int64_t>(
         scratch.rows.size() + scratch.sums.size() * sizeof(int32_t) + scratch.outputs.size() +
-        (scratch.inputs.size() + scratch.pixels.size()) * sizeof(int8_t*) +
+        (scratch.inputs.size() + 2 * scratch.pixels.size()) * sizeof(int8_t*) +
         scratch.places.size() * sizeof(Place));
   }
   return bytes;
@@ -109,14 +108,11 @@ void DotConv::RunBlock(const int8_t* input, int8_t* output, int block, Scratch* 
   const size_t pixels = size_t(vectors_) * kernels_.lanes;
   for (const DotChunk& chunk : weights_.chunks) {
     RunChunk(input, chunk, scratch);
-    for (size_t p = 0; p < pixels; p += 16) {
-      int8_t* to[16];
-      for (int i = 0; i < 16; ++i) {
-        int8_t* pixel = scratch->pixels[p + i];
-        to[i] = pixel == nullptr ? nullptr : pixel + chunk.first_filter;
-      }
-      kernels_.scatter(scratch->outputs.data() + p, pixels, chunk.num_filters, to);
+    for (size_t i = 0; i < scratch->to.size(); ++i) {
+      int8_t* pixel = scratch->pixels[i];
+      scratch->to[i] = pixel == nullptr ? nullptr : pixel + chunk.first_filter;
     }
+    kernels_.scatter({scratch->outputs.data(), pixels, chunk.num_filters, scratch->to.data()});
   }
 }
 
@@ -191,21 +187,17 @@ void DotConv::RunChunk(const int8_t* input, const DotChunk& chunk, Scratch* scra
 
 void DotConv::Gather(const int8_t* input, int first, int count, Scratch* scratch) const {
   if (!weights_.rows.are_windows) return GatherQuads(input, first, count, scratch);
-  const int groups = vectors_ * kernels_.lanes / kGroup;
-  const size_t row_bytes = size_t(groups) * kGroupBytes;
-  for (int i = 0; i < groups; ++i) {
-    const int8_t* pixels[16];
-    for (int j = 0; j < 16; ++j) pixels[j] = scratch->inputs[size_t(i) * 16 + j] + first;
-    kernels_.gather_window(
-        {pixels, count, scratch->rows.data() + size_t(i) * kGroupBytes, row_bytes});
+  const size_t vector_bytes = size_t(kernels_.lanes) * kGroup;
+  for (int v = 0; v < vectors_; ++v) {
+    kernels_.gather_windows({&scratch->inputs[v * vector_bytes], first, count,
+                             scratch->rows.data() + v * vector_bytes, vectors_ * vector_bytes});
   }
 }
 
 void DotConv::GatherQuads(const int8_t* input, int first, int count, Scratch* scratch) const {
   const DotRows& rows = weights_.rows;
   const Window& window = layer_.window;
-  const int groups = vectors_ * kernels_.lanes / kGroup;
-  const size_t row_bytes = size_t(groups) * kGroupBytes;
+  const size_t vector_bytes = size_t(kernels_.lanes) * kGroup;
   for (int row = first; row < first + count;) {
     const int tap = rows.taps[row / rows.quads], quad = row % rows.quads;
     const int quads = std::min(rows.quads - quad, first + count - row);
@@ -213,19 +205,18 @@ void DotConv::GatherQuads(const int8_t* input, int first, int count, Scratch* sc
     const int channels = std::min(quads * kGroup, input_.c - channel);
     const int64_t tap_y = int64_t{tap / window.kernel_w} * window.dilation_h;
     const int64_t tap_x = int64_t{tap % window.kernel_w} * window.dilation_w;
-    for (int i = 0; i < groups; ++i) {
-      const int8_t* pixels[kGroup];
-      for (int p = 0; p < kGroup; ++p) {
-        const Place& place = scratch->places[size_t(i) * kGroup + p];
+    uint8_t* to = scratch->rows.data() + size_t(row - first) * vectors_ * vector_bytes;
+    for (int v = 0; v < vectors_; ++v) {
+      const int8_t* pixels[kMaxLanes];
+      for (int p = 0; p < kernels_.lanes; ++p) {
+        const Place& place = scratch->places[size_t(v) * kernels_.lanes + p];
         const int64_t y = place.y + tap_y, x = place.x + tap_x;
         const bool is_inside = y >= 0 && y < input_.h && x >= 0 && x < input_.w;
-        pixels[p] = (is_inside ? input + ((place.first_row + y) * input_.w + x) * input_.c
-                               : border_.data()) +
-                    channel;
+        pixels[p] =
+            is_inside ? input + ((place.first_row + y) * input_.w + x) * input_.c : border_.data();
       }
-      uint8_t* to =
-          scratch->rows.data() + size_t(row - first) * row_bytes + size_t(i) * kGroupBytes;
-      kernels_.gather_quads({pixels, channels, to, row_bytes});
+      kernels_.gather_quads(
+          {pixels, channel, channels, to + v * vector_bytes, vectors_ * vector_bytes});
     }
     row += quads;
   }

@@ -61,6 +61,7 @@ class DotConv {
     std::vector<const int8_t*> inputs;  // of a block's windows, 16 per group of four outputs
     std::vector<Place> places;          // of a block's quads, by output
     std::vector<int8_t*> pixels;        // 4 per group; null: outside of the image
+    std::vector<int8_t*> to;            // the same, of a chunk's first filter
   };
 
   void RunBlock(const int8_t* input, int8_t* output, int block, Scratch* scratch) const;

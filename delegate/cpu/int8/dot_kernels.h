@@ -63,13 +63,22 @@ struct DotArgs {
   int zero_point;
 };
 
-// 16 pixels, each with `channels` neighbouring bytes of its input channels. Writes row after row,
-// `row_bytes` apart, what one window or four quads' pixels need of each: 16 bytes.
+// Pixels, each with `channels` neighbouring bytes of its input channels from `first` on. Writes row
+// after row, `row_bytes` apart, what a vector of output pixels needs of each: 4 bytes for each.
 struct GatherArgs {
   const int8_t* const* pixels;
-  int channels;
+  int first, channels;
   uint8_t* rows;
   size_t row_bytes;
+};
+
+// Outputs [filter][row_bytes pixels] to pixels[pixel][filter]. Pixels that are null are skipped;
+// there are a multiple of 64 of them, and 64 bytes may be read beyond the outputs.
+struct ScatterArgs {
+  const int8_t* outputs;
+  size_t row_bytes;
+  int filters;
+  int8_t* const* pixels;
 };
 
 // outputs[f] = round((bias[f] + sum of inputs[i] * weights[f * row_bytes + i]) * scale[f]),
@@ -93,18 +102,18 @@ struct DotKernels {
   int lanes;          // output pixels of a vector, a multiple of 4
   int stored_offset;  // of stored inputs: 128 or 0
   void (*dots)(const DotArgs& args);
-  // 16 pixels are a window: row c is channel c. Reads no byte beyond `channels`.
-  void (*gather_window)(const GatherArgs& args);
-  // 4 pixels: row q is channels 4q to 4q + 3, missing ones are anything.
+  // 16 pixels for each four lanes, their window: row c is channel c. Reads no byte beyond
+  // `channels`.
+  void (*gather_windows)(const GatherArgs& args);
+  // A pixel for each lane: row q is channels 4q to 4q + 3, missing ones are anything.
   void (*gather_quads)(const GatherArgs& args);
-  // outputs[filter][pixel], rows `row_bytes` apart, to pixels[pixel][filter] for 16 pixels; those
-  // that are null are skipped.
-  void (*scatter)(const int8_t* outputs, size_t row_bytes, int filters, int8_t* const* pixels);
+  void (*scatter)(const ScatterArgs& args);
   void (*dense_rows)(const DenseRowsArgs& args);
   PlainKernels plain;
 };
 
 inline constexpr int kMaxVectors = 7;
+inline constexpr int kMaxLanes = 16;
 
 // All that this CPU runs, the fastest first.
 const std::vector<const DotKernels*>& SupportedDotKernels();

@@ -3,6 +3,8 @@
 //   Requantize<n>: n of Sums to outputs, which Bounds clamp.
 // Everything lies in an unnamed namespace: objects of different instruction sets must not share it.
 
+constexpr uint32_t kLineRecords = 64 / sizeof(DotRecord), kRecordsAhead = 3072 / sizeof(DotRecord);
+
 // kVectors sums stay in registers over all records of a filter.
 template <int kVectors, bool kShuffles>
 void DotBlock(const DotArgs& args) {
@@ -33,6 +35,10 @@ void DotBlock(const DotArgs& args) {
         weights.AddDots(inputs, &sums[v]);
       }
     };
+    // In a network, records come from memory, and processors' own prefetchers stop at a page's end.
+    for (uint32_t r = filter.begin; r < filter.end; r += kLineRecords) {
+      __builtin_prefetch(args.records + r + kRecordsAhead);
+    }
     const DotRecord* record = args.records + filter.begin;
     for (const DotRecord* end = args.records + filter.wide_begin; record < end; ++record) {
       add(*record, std::false_type());

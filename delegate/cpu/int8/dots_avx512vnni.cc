@@ -99,6 +99,35 @@ struct Simd {
   }
 };
 
+struct Lanes {
+  static constexpr int kCount = 4;
+  using Bytes = __m512i;
+
+  template <typename Part>
+  static Bytes Join(const Part& part) {
+    Bytes bytes = _mm512_zextsi128_si512(part(0));
+    bytes = _mm512_maskz_inserti32x4(Simd::kAll, bytes, part(1), 1);
+    bytes = _mm512_maskz_inserti32x4(Simd::kAll, bytes, part(2), 2);
+    return _mm512_maskz_inserti32x4(Simd::kAll, bytes, part(3), 3);
+  }
+  static Bytes Load(const int8_t* bytes) { return _mm512_loadu_si512(bytes); }
+  static void Store(Bytes bytes, uint8_t* to) { _mm512_storeu_si512(to, bytes); }
+  static Bytes Flipped(Bytes x, uint8_t bits) {
+    return _mm512_xor_si512(x, _mm512_set1_epi8(static_cast<char>(bits)));
+  }
+  static Bytes MixBytesLow(Bytes a, Bytes b) { return _mm512_unpacklo_epi8(a, b); }
+  static Bytes MixBytesHigh(Bytes a, Bytes b) { return _mm512_unpackhi_epi8(a, b); }
+  static Bytes MixQuadsLow(Bytes a, Bytes b) {
+    return _mm512_maskz_unpacklo_epi32(Simd::kAll, a, b);
+  }
+  static Bytes MixQuadsHigh(Bytes a, Bytes b) {
+    return _mm512_maskz_unpackhi_epi32(Simd::kAll, a, b);
+  }
+  static Bytes LowHalves(Bytes a, Bytes b) { return _mm512_maskz_unpacklo_epi64(0xff, a, b); }
+  static Bytes HighHalves(Bytes a, Bytes b) { return _mm512_maskz_unpackhi_epi64(0xff, a, b); }
+};
+
+#include "delegate/cpu/int8/bytes16.inl"
 #include "delegate/cpu/int8/dots.inl"
 #include "delegate/cpu/int8/plain.inl"
 #include "delegate/cpu/int8/rearrange.inl"
@@ -107,8 +136,8 @@ struct Simd {
 }  // namespace
 
 const DotKernels kAvx512VnniDotKernels = {
-    "avx512vnni", 2,           Simd::kLanes, Simd::kStoredOffset, Dots,
-    GatherWindow, GatherQuads, Scatter,      DenseRows,           kPlainKernels};
+    "avx512vnni",  2,           Simd::kLanes, Simd::kStoredOffset, Dots,
+    GatherWindows, GatherQuads, Scatter,      DenseRows,           kPlainKernels};
 
 }  // namespace pconv::cpu::int8
 

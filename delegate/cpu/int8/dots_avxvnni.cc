@@ -36,6 +36,7 @@ struct Simd : Avx2Vectors {
   }
 };
 
+#include "delegate/cpu/int8/bytes16.inl"
 #include "delegate/cpu/int8/dots.inl"
 #include "delegate/cpu/int8/plain.inl"
 #include "delegate/cpu/int8/rearrange.inl"
@@ -44,8 +45,8 @@ struct Simd : Avx2Vectors {
 }  // namespace
 
 const DotKernels kAvxVnniDotKernels = {
-    "avxvnni",    1,           Simd::kLanes, Simd::kStoredOffset, Dots,
-    GatherWindow, GatherQuads, Scatter,      DenseRows,           kPlainKernels};
+    "avxvnni",     1,           Simd::kLanes, Simd::kStoredOffset, Dots,
+    GatherWindows, GatherQuads, Scatter,      DenseRows,           kPlainKernels};
 
 }  // namespace pconv::cpu::int8
 

@@ -107,7 +107,9 @@ struct Simd {
   }
 };
 
+#include "delegate/cpu/int8/bytes16.inl"
 #include "delegate/cpu/int8/dots.inl"
+#include "delegate/cpu/int8/lanes16.inl"
 #include "delegate/cpu/int8/plain.inl"
 #include "delegate/cpu/int8/rearrange.inl"
 #include "delegate/cpu/int8/row_products.inl"
@@ -115,7 +117,7 @@ struct Simd {
 }  // namespace
 
 const DotKernels kBaselineDotKernels = {
-    "baseline",   0,           Simd::kLanes, Simd::kStoredOffset, Dots,
-    GatherWindow, GatherQuads, Scatter,      DenseRows,           kPlainKernels};
+    "baseline",    0,           Simd::kLanes, Simd::kStoredOffset, Dots,
+    GatherWindows, GatherQuads, Scatter,      DenseRows,           kPlainKernels};
 
 }  // namespace pconv::cpu::int8

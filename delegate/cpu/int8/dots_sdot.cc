@@ -70,7 +70,9 @@ struct Simd {
   }
 };
 
+#include "delegate/cpu/int8/bytes16.inl"
 #include "delegate/cpu/int8/dots.inl"
+#include "delegate/cpu/int8/lanes16.inl"
 #include "delegate/cpu/int8/plain.inl"
 #include "delegate/cpu/int8/rearrange.inl"
 #include "delegate/cpu/int8/row_products.inl"
@@ -78,8 +80,8 @@ struct Simd {
 }  // namespace
 
 const DotKernels kSdotDotKernels = {
-    "sdot",       1,           Simd::kLanes, Simd::kStoredOffset, Dots,
-    GatherWindow, GatherQuads, Scatter,      DenseRows,           kPlainKernels};
+    "sdot",        1,           Simd::kLanes, Simd::kStoredOffset, Dots,
+    GatherWindows, GatherQuads, Scatter,      DenseRows,           kPlainKernels};
 
 }  // namespace pconv::cpu::int8
 

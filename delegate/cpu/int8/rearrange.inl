@@ -1,58 +1,23 @@
-// Between NHWC and the rows of dot_kernels.h: transposes of bytes and dwords.
+// Between NHWC and the rows of dot_kernels.h: transposes of bytes and dwords, in each 16 bytes of a
+// vector by itself. `Lanes` are these vectors of the instruction set that includes this file:
+//   Join(part): kCount times the 16 bytes of part(i).
 
 // Exclusive or with it adds the stored offset, 128 or 0.
 constexpr auto kFlip = static_cast<uint8_t>(Simd::kStoredOffset);
 
 #if defined(__SSE2__) || defined(__ARM_NEON)
 
-#if defined(__SSE2__)
-
-using Bytes16 = __m128i;
-inline Bytes16 Load16(const void* bytes) {
-  return _mm_loadu_si128(static_cast<const __m128i*>(bytes));
-}
-inline void Store16(Bytes16 from, void* to) { _mm_storeu_si128(static_cast<__m128i*>(to), from); }
-inline Bytes16 Flipped(Bytes16 x) {
-  return _mm_xor_si128(x, _mm_set1_epi8(static_cast<char>(kFlip)));
-}
-inline Bytes16 MixBytesLow(Bytes16 a, Bytes16 b) { return _mm_unpacklo_epi8(a, b); }
-inline Bytes16 MixBytesHigh(Bytes16 a, Bytes16 b) { return _mm_unpackhi_epi8(a, b); }
-inline Bytes16 MixQuadsLow(Bytes16 a, Bytes16 b) { return _mm_unpacklo_epi32(a, b); }
-inline Bytes16 MixQuadsHigh(Bytes16 a, Bytes16 b) { return _mm_unpackhi_epi32(a, b); }
-inline Bytes16 LowHalves(Bytes16 a, Bytes16 b) { return _mm_unpacklo_epi64(a, b); }
-inline Bytes16 HighHalves(Bytes16 a, Bytes16 b) { return _mm_unpackhi_epi64(a, b); }
-
-#else
-
-using Bytes16 = uint8x16_t;
-inline Bytes16 Load16(const void* bytes) { return vld1q_u8(static_cast<const uint8_t*>(bytes)); }
-inline void Store16(Bytes16 from, void* to) { vst1q_u8(static_cast<uint8_t*>(to), from); }
-inline Bytes16 Flipped(Bytes16 x) { return veorq_u8(x, vdupq_n_u8(kFlip)); }
-inline Bytes16 MixBytesLow(Bytes16 a, Bytes16 b) { return vzip1q_u8(a, b); }
-inline Bytes16 MixBytesHigh(Bytes16 a, Bytes16 b) { return vzip2q_u8(a, b); }
-inline Bytes16 MixQuadsLow(Bytes16 a, Bytes16 b) {
-  return vreinterpretq_u8_u32(vzip1q_u32(vreinterpretq_u32_u8(a), vreinterpretq_u32_u8(b)));
-}
-inline Bytes16 MixQuadsHigh(Bytes16 a, Bytes16 b) {
-  return vreinterpretq_u8_u32(vzip2q_u32(vreinterpretq_u32_u8(a), vreinterpretq_u32_u8(b)));
-}
-inline Bytes16 LowHalves(Bytes16 a, Bytes16 b) {
-  return vreinterpretq_u8_u64(vzip1q_u64(vreinterpretq_u64_u8(a), vreinterpretq_u64_u8(b)));
-}
-inline Bytes16 HighHalves(Bytes16 a, Bytes16 b) {
-  return vreinterpretq_u8_u64(vzip2q_u64(vreinterpretq_u64_u8(a), vreinterpretq_u64_u8(b)));
-}
-
-#endif
+static_assert(4 * Lanes::kCount == Simd::kLanes);
+using Bytes = Lanes::Bytes;
 
 // 16 rows of 16 bytes, transposed in place: every round interleaves the rows of both halves.
-inline void Transpose16x16(Bytes16 rows[16]) {
+inline void Transpose16x16(Bytes rows[16]) {
   for (int round = 0; round < 4; ++round) {
-    Bytes16 mixed[16];
+    Bytes mixed[16];
 #pragma GCC unroll 8
     for (int i = 0; i < 8; ++i) {
-      mixed[2 * i] = MixBytesLow(rows[i], rows[i + 8]);
-      mixed[2 * i + 1] = MixBytesHigh(rows[i], rows[i + 8]);
+      mixed[2 * i] = Lanes::MixBytesLow(rows[i], rows[i + 8]);
+      mixed[2 * i + 1] = Lanes::MixBytesHigh(rows[i], rows[i + 8]);
     }
 #pragma GCC unroll 16
     for (int i = 0; i < 16; ++i) rows[i] = mixed[i];
@@ -78,9 +43,8 @@ inline uint64_t LoadBytes8(const int8_t* bytes, int count) {
          LoadWord<uint8_t>(bytes + count - 1) << (8 * (count - 1));
 }
 
-// The first `count` bytes of 16, at least one, none beyond them.
-inline Bytes16 LoadBytes(const int8_t* bytes, int count) {
-  if (count >= 16) return Load16(bytes);
+// The first `count` bytes of 16, at least one, none beyond them. Seldom needed, and long.
+__attribute__((noinline)) Bytes16 LoadBytes(const int8_t* bytes, int count) {
   const uint64_t words[2] = {LoadBytes8(bytes, count),
                              count > 8 ? LoadBytes8(bytes + 8, count - 8) : 0};
   return Load16(words);
@@ -92,61 +56,78 @@ inline int BlockBegin(int at, int count, int step) {
   return count >= 16 && at > count - 16 && count % step == 0 ? count - 16 : at;
 }
 
-void GatherWindow(const GatherArgs& args) {
+// Calls block(channel, count, load) for blocks of up to 16 channels of the pixels; load(i) is those
+// of pixel i.
+template <typename Block>
+inline void ForEachBlock(const GatherArgs& args, int step, const Block& block) {
   for (int at = 0; at < args.channels; at += 16) {
-    const int c = BlockBegin(at, args.channels, 1);
-    const int count = args.channels - c < 16 ? args.channels - c : 16;
-    Bytes16 rows[16];
+    const int c = BlockBegin(at, args.channels, step);
+    if (args.channels - c >= 16) {
+      block(c, 16, [&](int i) { return Load16(args.pixels[i] + args.first + c); });
+    } else {
+      const int count = args.channels - c;
+      block(c, count, [&](int i) { return LoadBytes(args.pixels[i] + args.first + c, count); });
+    }
+  }
+}
+
+void GatherWindows(const GatherArgs& args) {
+  ForEachBlock(args, 1, [&](int c, int count, const auto& load) {
+    Bytes rows[16];
 #pragma GCC unroll 16
-    for (int i = 0; i < 16; ++i) rows[i] = LoadBytes(args.pixels[i] + c, count);
+    for (int i = 0; i < 16; ++i) rows[i] = Lanes::Join([&](int k) { return load(16 * k + i); });
     Transpose16x16(rows);
     uint8_t* to = args.rows + c * args.row_bytes;
     for (int i = 0; i < count; ++i) {
-      Store16(Flipped(rows[i]), to + i * args.row_bytes);
+      Lanes::Store(Lanes::Flipped(rows[i], kFlip), to + i * args.row_bytes);
     }
-  }
+  });
 }
 
 void GatherQuads(const GatherArgs& args) {
-  for (int at = 0; at < args.channels; at += 16) {
-    const int c = BlockBegin(at, args.channels, 4);
-    const int count = args.channels - c < 16 ? args.channels - c : 16;
-    Bytes16 rows[4];
+  ForEachBlock(args, 4, [&](int c, int count, const auto& load) {
+    Bytes rows[4];
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) {
-      rows[i] = Flipped(LoadBytes(args.pixels[i] + c, count));
+      rows[i] = Lanes::Flipped(Lanes::Join([&](int k) { return load(4 * k + i); }), kFlip);
     }
-    const Bytes16 low01 = MixQuadsLow(rows[0], rows[1]);
-    const Bytes16 low23 = MixQuadsLow(rows[2], rows[3]);
-    const Bytes16 high01 = MixQuadsHigh(rows[0], rows[1]);
-    const Bytes16 high23 = MixQuadsHigh(rows[2], rows[3]);
-    const Bytes16 quads[4] = {LowHalves(low01, low23), HighHalves(low01, low23),
-                              LowHalves(high01, high23), HighHalves(high01, high23)};
+    const Bytes low01 = Lanes::MixQuadsLow(rows[0], rows[1]);
+    const Bytes low23 = Lanes::MixQuadsLow(rows[2], rows[3]);
+    const Bytes high01 = Lanes::MixQuadsHigh(rows[0], rows[1]);
+    const Bytes high23 = Lanes::MixQuadsHigh(rows[2], rows[3]);
+    const Bytes quads[4] = {Lanes::LowHalves(low01, low23), Lanes::HighHalves(low01, low23),
+                            Lanes::LowHalves(high01, high23), Lanes::HighHalves(high01, high23)};
     uint8_t* to = args.rows + c / 4 * args.row_bytes;
-    for (int q = 0; q < (count + 3) / 4; ++q) {
-      Store16(quads[q], to + q * args.row_bytes);
-    }
-  }
+    for (int q = 0; q < (count + 3) / 4; ++q) Lanes::Store(quads[q], to + q * args.row_bytes);
+  });
 }
 
-void Scatter(const int8_t* outputs, size_t row_bytes, int filters, int8_t* const* pixels) {
-  for (int at = 0; at < filters; at += 16) {
-    const int f = BlockBegin(at, filters, 1);
-    const int count = filters - f < 16 ? filters - f : 16;
-    Bytes16 rows[16];
-    for (int i = 0; i < 16; ++i) {
-      const int8_t* row = outputs + (f + (i < count ? i : 0)) * row_bytes;
-      rows[i] = Load16(row);
-    }
-    Transpose16x16(rows);
-    for (int i = 0; i < 16; ++i) {
-      if (pixels[i] == nullptr) continue;
-      if (count == 16) {
-        Store16(rows[i], pixels[i] + f);
-      } else {
-        alignas(16) int8_t copy[16];
-        Store16(rows[i], copy);
-        std::memcpy(pixels[i] + f, copy, count);
+void Scatter(const ScatterArgs& args) {
+  int8_t* const* const pixels = args.pixels;
+  for (int at = 0; at < args.filters; at += 16) {
+    const int f = BlockBegin(at, args.filters, 1);
+    const int count = args.filters - f < 16 ? args.filters - f : 16;
+    for (size_t p = 0; p < args.row_bytes; p += 16 * Lanes::kCount) {
+      Bytes rows[16];
+      const int8_t* row = args.outputs + f * args.row_bytes + p;
+#pragma GCC unroll 16
+      for (int i = 0; i < 16; ++i) {
+        rows[i] = Lanes::Load(row);
+        row += i + 1 < count ? args.row_bytes : 0;
+      }
+      Transpose16x16(rows);
+      alignas(64) int8_t filters[16][16 * Lanes::kCount];  // [pixel of a lane][lane][filter]
+#pragma GCC unroll 16
+      for (int i = 0; i < 16; ++i) Lanes::Store(rows[i], reinterpret_cast<uint8_t*>(filters[i]));
+      for (int i = 0; i < 16 * Lanes::kCount; ++i) {
+        int8_t* pixel = pixels[p + i];
+        if (pixel == nullptr) continue;
+        const int8_t* from = &filters[i % 16][i / 16 * 16];
+        if (count == 16) {
+          Store16(Load16(from), pixel + f);
+        } else {
+          std::memcpy(pixel + f, from, count);
+        }
       }
     }
   }
@@ -154,10 +135,12 @@ void Scatter(const int8_t* outputs, size_t row_bytes, int filters, int8_t* const
 
 #else
 
-void GatherWindow(const GatherArgs& args) {
+void GatherWindows(const GatherArgs& args) {
   for (int c = 0; c < args.channels; ++c) {
     uint8_t* row = args.rows + c * args.row_bytes;
-    for (int i = 0; i < 16; ++i) row[i] = static_cast<uint8_t>(args.pixels[i][c]) ^ kFlip;
+    for (int i = 0; i < 16; ++i) {
+      row[i] = static_cast<uint8_t>(args.pixels[i][args.first + c]) ^ kFlip;
+    }
   }
 }
 
@@ -167,17 +150,20 @@ void GatherQuads(const GatherArgs& args) {
     for (int i = 0; i < 4; ++i) {
       for (int c = 0; c < 4; ++c) {
         const int channel = 4 * q + c;
-        const int8_t value = channel < args.channels ? args.pixels[i][channel] : int8_t{0};
+        const int8_t value =
+            channel < args.channels ? args.pixels[i][args.first + channel] : int8_t{0};
         row[4 * i + c] = static_cast<uint8_t>(value) ^ kFlip;
       }
     }
   }
 }
 
-void Scatter(const int8_t* outputs, size_t row_bytes, int filters, int8_t* const* pixels) {
-  for (int i = 0; i < 16; ++i) {
-    if (pixels[i] == nullptr) continue;
-    for (int f = 0; f < filters; ++f) pixels[i][f] = outputs[f * row_bytes + i];
+void Scatter(const ScatterArgs& args) {
+  for (size_t i = 0; i < args.row_bytes; ++i) {
+    if (args.pixels[i] == nullptr) continue;
+    for (int f = 0; f < args.filters; ++f) {
+      args.pixels[i][f] = args.outputs[f * args.row_bytes + i];
+    }
   }
 }
 
