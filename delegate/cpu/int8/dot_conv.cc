@@ -98,11 +98,6 @@ void DotConv::Run(const int8_t* input, int8_t* output) const {
   });
 }
 
-const int8_t* DotConv::InputPixel(const int8_t* input, int n, int64_t y, int64_t x) const {
-  if (y < 0 || y >= input_.h || x < 0 || x >= input_.w) return border_.data();
-  return input + ((size_t(n) * input_.h + y) * input_.w + x) * input_.c;
-}
-
 void DotConv::RunBlock(const int8_t* input, int8_t* output, int block, Scratch* scratch) const {
   FindPixels(input, output, block, scratch);
   const size_t pixels = size_t(vectors_) * kernels_.lanes;
@@ -133,9 +128,20 @@ void DotConv::FindPixels(const int8_t* input, int8_t* output, int block, Scratch
       if (y >= output_.h || x >= output_.w) continue;
       pixels[p] = output + ((size_t(n) * output_.h + y) * output_.w + x) * output_.c;
     }
-    for (int j = 0; j < 16; ++j) {
-      scratch->inputs[size_t(i) * 16 + j] = InputPixel(
-          input, n, int64_t{top} - rows_.before + j / 4, int64_t{left} - columns_.before + j % 4);
+    const int64_t y = int64_t{top} - rows_.before, x = int64_t{left} - columns_.before;
+    FindWindow(input + size_t(n) * input_.h * input_.w * input_.c, y, x,
+               &scratch->inputs[size_t(i) * 16]);
+  }
+}
+
+void DotConv::FindWindow(const int8_t* image, int64_t y, int64_t x, const int8_t** pixels) const {
+  const bool is_inner = y >= 0 && y + 4 <= input_.h && x >= 0 && x + 4 <= input_.w;
+  for (int i = 0; i < 4; ++i) {
+    const int64_t row = ((y + i) * input_.w + x) * input_.c;
+    const bool is_row_inside = y + i >= 0 && y + i < input_.h;
+    for (int j = 0; j < 4; ++j) {
+      const bool is_inside = is_inner || (is_row_inside && x + j >= 0 && x + j < input_.w);
+      pixels[4 * i + j] = is_inside ? image + row + int64_t{j} * input_.c : border_.data();
     }
   }
 }

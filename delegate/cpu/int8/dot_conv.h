@@ -72,8 +72,8 @@ class DotConv {
   // Rows [first, first + count) of the block.
   void Gather(const int8_t* input, int first, int count, Scratch* scratch) const;
   void GatherQuads(const int8_t* input, int first, int count, Scratch* scratch) const;
-  // The pixel of the input, or zero points outside of the image.
-  const int8_t* InputPixel(const int8_t* input, int n, int64_t y, int64_t x) const;
+  // The 4x4 pixels from there on; outside of the image, zero points.
+  void FindWindow(const int8_t* image, int64_t y, int64_t x, const int8_t** pixels) const;
 
   const DotLayer layer_;
   const DotWeights& weights_;
