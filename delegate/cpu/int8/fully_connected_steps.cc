@@ -3,6 +3,7 @@
 #include "delegate/cpu/int8/convolution_steps.h"
 #include "delegate/cpu/int8/int8_step.h"
 #include "delegate/cpu/int8/quantized_filter.h"
+#include "delegate/cpu/plan/aligned_array.h"
 
 namespace pconv::cpu::int8 {
 namespace {
@@ -24,7 +25,7 @@ struct RowPacking {
 // Weights filter by filter, each filled up with zeros to whole vectors.
 struct PackedRows {
   size_t row_bytes = 0;
-  std::vector<int8_t> weights;
+  AlignedArray<int8_t> weights;
   std::vector<int32_t> bias;  // for stored inputs
   std::vector<float> scale;
 
@@ -37,10 +38,10 @@ PackedRows PackRows(const RowPacking& packing) {
   const auto& [filter, num_filters, num_inputs, stored_offset] = packing;
   PackedRows packed;
   packed.row_bytes = (num_inputs + kRowAlignment - 1) / kRowAlignment * kRowAlignment;
-  packed.weights.resize(num_filters * packed.row_bytes);
+  packed.weights = AlignedArray<int8_t>(num_filters * packed.row_bytes);
   for (int o = 0; o < num_filters; ++o) {
     const int8_t* row = filter.weights() + size_t(o) * num_inputs;
-    std::memcpy(&packed.weights[o * packed.row_bytes], row, num_inputs);
+    std::memcpy(packed.weights.data() + o * packed.row_bytes, row, num_inputs);
     uint32_t sum = 0;
     for (int i = 0; i < num_inputs; ++i) sum += static_cast<uint32_t>(int{row[i]});
     packed.bias.push_back(filter.BiasFor(o, sum, stored_offset));
@@ -100,7 +101,7 @@ class DenseRowsStep : public Int8Step {
   const Quantization to_;
   const Int8Range range_;
   const std::shared_ptr<const PackedRows> weights_;
-  mutable std::vector<uint8_t> inputs_;  // [row][row_bytes], as stored
+  mutable AlignedArray<uint8_t> inputs_;  // [row][row_bytes], as stored
 };
 
 }  // namespace

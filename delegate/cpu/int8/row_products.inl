@@ -14,9 +14,14 @@ void DenseRows(const DenseRowsArgs& args) {
         rows[k] = args.weights + (first + filter) * args.row_bytes;
         sums[k] = Simd::Broadcast(0);
       }
+      // In a network weights come from memory: the rows of the next filters are fetched meanwhile.
+      const size_t ahead = kAtOnce * args.row_bytes;
       for (size_t i = 0; i < args.row_bytes; i += kBytes) {
         const Simd::Vector inputs = Simd::Load(args.inputs + i);
-        for (int k = 0; k < kAtOnce; ++k) Simd::AddProducts(inputs, rows[k] + i, &sums[k]);
+        for (int k = 0; k < kAtOnce; ++k) {
+          __builtin_prefetch(rows[k] + i + ahead);
+          Simd::AddProducts(inputs, rows[k] + i, &sums[k]);
+        }
       }
       for (int k = 0; k < kAtOnce && f + k < filters; ++k) {
         int32_t lanes[kLanes];
