@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "delegate/cpu/int8/depthwise3x3_step.h"
 #include "delegate/cpu/int8/int8_step.h"
 #include "delegate/cpu/int8/quantized_filter.h"
 #include "tflite_ops/core/conv_geometry.h"
@@ -171,6 +172,7 @@ class DepthwiseStep : public Int8Step {
 }  // namespace
 
 StepPtr MakeStep(const StepContext& context, const Node& node, const DepthwiseConv2DNode& op) {
+  if (StepPtr step = MakeDepthwise3x3(context, node, op)) return step;
   return std::make_unique<DepthwiseStep>(context, node, op);
 }
 

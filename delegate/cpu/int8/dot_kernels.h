@@ -96,6 +96,42 @@ struct DenseRowsArgs {
   int8_t* outputs;
 };
 
+// A row of outputs of a depthwise 3x3 convolution, of one block of neighbouring channels.
+struct Depthwise3x3Args {
+  // The rows of inputs under the kernel: their pixels at column 0, and from one to the next.
+  const int8_t* rows[3];
+  int64_t steps[3];
+  const int8_t* border;  // zero points, the pixel of all columns outside of the image
+  int width;             // columns of the image
+  int before, stride;    // padding columns on the left; from an output to the next
+  int num_pixels;        // of outputs
+  int64_t pixel_bytes;   // from an output to the next
+  int channels;          // of the block
+  // By DepthwisePlace of the channel; bias and scale as in DotArgs.
+  const uint8_t* weights;
+  const int32_t* bias;
+  const float* scale;
+  float lo, hi;
+  int zero_point;
+  int8_t* outputs;
+};
+
+// Where a channel of a block lies between interleaving and packs within 16 bytes
+// (depthwise3x3.inl).
+inline int DepthwisePlace(int channel, int block_channels) {
+  const int sixteen = channel / 16, quarter = channel % 16 / 4;
+  return quarter * (block_channels / 4) + sixteen * 4 + channel % 4;
+}
+
+struct DepthwiseKernel {
+  void (*run)(const Depthwise3x3Args& args);  // null: there is none
+  int block_channels[2];                      // the kinds of blocks, larger first; 0: no other
+  // Weights are, column by column of the kernel and quarter by quarter of the block, those of rows
+  // 0 to 2 and a 0 for every channel, in bytes; or in words those of rows 0 and 2 for every
+  // channel, then those of row 1 and a 0.
+  bool has_word_weights;
+};
+
 struct DotKernels {
   const char* name;
   int rank;           // of the instruction set: 0 baseline, 1 AVX2 or SDOT, 2 AVX-512
@@ -109,6 +145,7 @@ struct DotKernels {
   void (*gather_quads)(const GatherArgs& args);
   void (*scatter)(const ScatterArgs& args);
   void (*dense_rows)(const DenseRowsArgs& args);
+  DepthwiseKernel depthwise3x3;
   PlainKernels plain;
 };
 

@@ -10,6 +10,7 @@
 namespace pconv::cpu::int8 {
 namespace {
 
+#include "delegate/cpu/int8/avx2_channels.inl"
 #include "delegate/cpu/int8/avx2_vectors.inl"
 
 struct Simd : Avx2Vectors {
@@ -55,7 +56,27 @@ struct Simd : Avx2Vectors {
   }
 };
 
+// Two products of 16 bits each, which vpmaddubsw would saturate: rows 0 and 2, row 1 and a 0.
+struct Channels : Avx2Channels {
+  struct Part {
+    __m256i even, odd;
+  };
+  using Weights = Part;
+  static Part PartOf(Bytes dwords) {
+    return {_mm256_and_si256(dwords, _mm256_set1_epi16(0xff)), _mm256_srli_epi16(dwords, 8)};
+  }
+  static Weights LoadWeights(const uint8_t* from) {
+    const auto* vectors = reinterpret_cast<const __m256i*>(from);
+    return {_mm256_loadu_si256(vectors), _mm256_loadu_si256(vectors + 1)};
+  }
+  static void AddDots(const Part& inputs, const Weights& weights, Sums* sums) {
+    *sums = _mm256_add_epi32(*sums, _mm256_madd_epi16(inputs.even, weights.even));
+    *sums = _mm256_add_epi32(*sums, _mm256_madd_epi16(inputs.odd, weights.odd));
+  }
+};
+
 #include "delegate/cpu/int8/bytes16.inl"
+#include "delegate/cpu/int8/depthwise3x3.inl"
 #include "delegate/cpu/int8/dots.inl"
 #include "delegate/cpu/int8/plain.inl"
 #include "delegate/cpu/int8/rearrange.inl"
@@ -63,9 +84,12 @@ struct Simd : Avx2Vectors {
 
 }  // namespace
 
-const DotKernels kAvx2DotKernels = {
-    "avx2",        1,           Simd::kLanes, Simd::kStoredOffset, Dots,
-    GatherWindows, GatherQuads, Scatter,      DenseRows,           kPlainKernels};
+const DotKernels kAvx2DotKernels = {"avx2",       1,
+                                    Simd::kLanes, Simd::kStoredOffset,
+                                    Dots,         GatherWindows,
+                                    GatherQuads,  Scatter,
+                                    DenseRows,    {DepthwiseChannels<Channels>, {32, 0}, true},
+                                    kPlainKernels};
 
 }  // namespace pconv::cpu::int8
 

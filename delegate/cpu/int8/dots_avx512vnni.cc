@@ -127,17 +127,80 @@ struct Lanes {
   static Bytes HighHalves(Bytes a, Bytes b) { return _mm512_maskz_unpackhi_epi64(0xff, a, b); }
 };
 
+#include "delegate/cpu/int8/avx2_channels.inl"
+
+// vpdpbusd adds four products to 32 bits.
+struct HalfChannels : Avx2Channels {
+  using Part = __m256i;
+  using Weights = __m256i;
+  static Part PartOf(Bytes dwords) { return dwords; }
+  static Weights LoadWeights(const uint8_t* from) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+  }
+  static void AddDots(Part inputs, Weights weights, Sums* sums) {
+    *sums = _mm256_dpbusd_epi32(*sums, inputs, weights);
+  }
+};
+
+struct Channels {
+  static constexpr int kChannels = 64;
+  static constexpr __mmask16 kAll = Simd::kAll;
+  using Bytes = __m512i;
+  using Part = __m512i;
+  using Weights = __m512i;
+  using Sums = __m512i;
+  using Floats = __m512;
+
+  // Stored as value + 128.
+  static Bytes Load(const int8_t* from) {
+    return _mm512_xor_si512(_mm512_loadu_si512(from), _mm512_set1_epi8(static_cast<char>(0x80)));
+  }
+  static Bytes Zero() { return _mm512_setzero_si512(); }
+  static Bytes MixBytesLow(Bytes a, Bytes b) { return _mm512_unpacklo_epi8(a, b); }
+  static Bytes MixBytesHigh(Bytes a, Bytes b) { return _mm512_unpackhi_epi8(a, b); }
+  static Bytes MixWordsLow(Bytes a, Bytes b) { return _mm512_unpacklo_epi16(a, b); }
+  static Bytes MixWordsHigh(Bytes a, Bytes b) { return _mm512_unpackhi_epi16(a, b); }
+  static Part PartOf(Bytes dwords) { return dwords; }
+  static Weights LoadWeights(const uint8_t* from) { return _mm512_loadu_si512(from); }
+  static Sums LoadSums(const int32_t* from) { return _mm512_loadu_si512(from); }
+  static Floats LoadFloats(const float* from) { return _mm512_loadu_ps(from); }
+  static void AddDots(Part inputs, Weights weights, Sums* sums) {
+    *sums = _mm512_dpbusd_epi32(*sums, inputs, weights);
+  }
+  // As Avx2Channels does.
+  static Sums Steps(Sums sums, Floats scale, float hi) {
+    const __m512 steps = _mm512_mul_ps(_mm512_maskz_cvtepi32_ps(kAll, sums), scale);
+    return _mm512_maskz_cvtps_epi32(kAll, _mm512_maskz_min_ps(kAll, steps, _mm512_set1_ps(hi)));
+  }
+  static void StoreSteps(const Sums* steps, int zero_point, int8_t lo, int8_t* to) {
+    const __m512i zero = _mm512_set1_epi16(static_cast<int16_t>(zero_point));
+    const __m512i low = _mm512_adds_epi16(_mm512_packs_epi32(steps[0], steps[1]), zero);
+    const __m512i high = _mm512_adds_epi16(_mm512_packs_epi32(steps[2], steps[3]), zero);
+    _mm512_storeu_si512(to, _mm512_max_epi8(_mm512_packs_epi16(low, high), _mm512_set1_epi8(lo)));
+  }
+};
+
 #include "delegate/cpu/int8/bytes16.inl"
+#include "delegate/cpu/int8/depthwise3x3.inl"
 #include "delegate/cpu/int8/dots.inl"
 #include "delegate/cpu/int8/plain.inl"
 #include "delegate/cpu/int8/rearrange.inl"
 #include "delegate/cpu/int8/row_products.inl"
 
+void Depthwise3x3(const Depthwise3x3Args& args) {
+  if (args.channels == Channels::kChannels) {
+    DepthwiseChannels<Channels>(args);
+  } else {
+    DepthwiseChannels<HalfChannels>(args);
+  }
+}
+
 }  // namespace
 
 const DotKernels kAvx512VnniDotKernels = {
     "avx512vnni",  2,           Simd::kLanes, Simd::kStoredOffset, Dots,
-    GatherWindows, GatherQuads, Scatter,      DenseRows,           kPlainKernels};
+    GatherWindows, GatherQuads, Scatter,      DenseRows,           {Depthwise3x3, {64, 32}, false},
+    kPlainKernels};
 
 }  // namespace pconv::cpu::int8
 

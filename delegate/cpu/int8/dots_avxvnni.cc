@@ -10,6 +10,7 @@
 namespace pconv::cpu::int8 {
 namespace {
 
+#include "delegate/cpu/int8/avx2_channels.inl"
 #include "delegate/cpu/int8/avx2_vectors.inl"
 
 struct Simd : Avx2Vectors {
@@ -36,7 +37,21 @@ struct Simd : Avx2Vectors {
   }
 };
 
+// vpdpbusd adds four products to 32 bits.
+struct Channels : Avx2Channels {
+  using Part = __m256i;
+  using Weights = __m256i;
+  static Part PartOf(Bytes dwords) { return dwords; }
+  static Weights LoadWeights(const uint8_t* from) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+  }
+  static void AddDots(Part inputs, Weights weights, Sums* sums) {
+    *sums = _mm256_dpbusd_avx_epi32(*sums, inputs, weights);
+  }
+};
+
 #include "delegate/cpu/int8/bytes16.inl"
+#include "delegate/cpu/int8/depthwise3x3.inl"
 #include "delegate/cpu/int8/dots.inl"
 #include "delegate/cpu/int8/plain.inl"
 #include "delegate/cpu/int8/rearrange.inl"
@@ -44,9 +59,12 @@ struct Simd : Avx2Vectors {
 
 }  // namespace
 
-const DotKernels kAvxVnniDotKernels = {
-    "avxvnni",     1,           Simd::kLanes, Simd::kStoredOffset, Dots,
-    GatherWindows, GatherQuads, Scatter,      DenseRows,           kPlainKernels};
+const DotKernels kAvxVnniDotKernels = {"avxvnni",    1,
+                                       Simd::kLanes, Simd::kStoredOffset,
+                                       Dots,         GatherWindows,
+                                       GatherQuads,  Scatter,
+                                       DenseRows,    {DepthwiseChannels<Channels>, {32, 0}, false},
+                                       kPlainKernels};
 
 }  // namespace pconv::cpu::int8
 

@@ -117,7 +117,7 @@ struct Simd {
 }  // namespace
 
 const DotKernels kBaselineDotKernels = {
-    "baseline",    0,           Simd::kLanes, Simd::kStoredOffset, Dots,
-    GatherWindows, GatherQuads, Scatter,      DenseRows,           kPlainKernels};
+    "baseline",  0,       Simd::kLanes, Simd::kStoredOffset,      Dots,         GatherWindows,
+    GatherQuads, Scatter, DenseRows,    {nullptr, {0, 0}, false}, kPlainKernels};
 
 }  // namespace pconv::cpu::int8

@@ -70,7 +70,49 @@ struct Simd {
   }
 };
 
+struct Channels {
+  static constexpr int kChannels = 16;
+  using Bytes = int8x16_t;
+  using Part = int8x16_t;
+  using Weights = int8x16_t;
+  using Sums = int32x4_t;
+  using Floats = float32x4_t;
+
+  static Bytes Load(const int8_t* from) { return vld1q_s8(from); }
+  static Bytes Zero() { return vdupq_n_s8(0); }
+  static Bytes MixBytesLow(Bytes a, Bytes b) { return vzip1q_s8(a, b); }
+  static Bytes MixBytesHigh(Bytes a, Bytes b) { return vzip2q_s8(a, b); }
+  static Bytes MixWordsLow(Bytes a, Bytes b) {
+    return vreinterpretq_s8_s16(vzip1q_s16(vreinterpretq_s16_s8(a), vreinterpretq_s16_s8(b)));
+  }
+  static Bytes MixWordsHigh(Bytes a, Bytes b) {
+    return vreinterpretq_s8_s16(vzip2q_s16(vreinterpretq_s16_s8(a), vreinterpretq_s16_s8(b)));
+  }
+  static Part PartOf(Bytes dwords) { return dwords; }
+  static Weights LoadWeights(const uint8_t* from) {
+    return vld1q_s8(reinterpret_cast<const int8_t*>(from));
+  }
+  static Sums LoadSums(const int32_t* from) { return vld1q_s32(from); }
+  static Floats LoadFloats(const float* from) { return vld1q_f32(from); }
+  static void AddDots(Part inputs, Weights weights, Sums* sums) {
+    *sums = vdotq_s32(*sums, inputs, weights);
+  }
+  // To the nearest, ties to even; saturates.
+  static Sums Steps(Sums sums, Floats scale, float hi) {
+    return vcvtnq_s32_f32(vminq_f32(vmulq_f32(vcvtq_f32_s32(sums), scale), vdupq_n_f32(hi)));
+  }
+  static void StoreSteps(const Sums* steps, int zero_point, int8_t lo, int8_t* to) {
+    const int16x8_t zero = vdupq_n_s16(static_cast<int16_t>(zero_point));
+    const int16x8_t low = vcombine_s16(vqmovn_s32(steps[0]), vqmovn_s32(steps[1]));
+    const int16x8_t high = vcombine_s16(vqmovn_s32(steps[2]), vqmovn_s32(steps[3]));
+    const int8x16_t bytes =
+        vcombine_s8(vqmovn_s16(vqaddq_s16(low, zero)), vqmovn_s16(vqaddq_s16(high, zero)));
+    vst1q_s8(to, vmaxq_s8(bytes, vdupq_n_s8(lo)));
+  }
+};
+
 #include "delegate/cpu/int8/bytes16.inl"
+#include "delegate/cpu/int8/depthwise3x3.inl"
 #include "delegate/cpu/int8/dots.inl"
 #include "delegate/cpu/int8/lanes16.inl"
 #include "delegate/cpu/int8/plain.inl"
@@ -79,9 +121,12 @@ struct Simd {
 
 }  // namespace
 
-const DotKernels kSdotDotKernels = {
-    "sdot",        1,           Simd::kLanes, Simd::kStoredOffset, Dots,
-    GatherWindows, GatherQuads, Scatter,      DenseRows,           kPlainKernels};
+const DotKernels kSdotDotKernels = {"sdot",       1,
+                                    Simd::kLanes, Simd::kStoredOffset,
+                                    Dots,         GatherWindows,
+                                    GatherQuads,  Scatter,
+                                    DenseRows,    {DepthwiseChannels<Channels>, {16, 0}, false},
+                                    kPlainKernels};
 
 }  // namespace pconv::cpu::int8
 
