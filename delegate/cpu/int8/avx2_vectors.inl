@@ -16,6 +16,7 @@ struct Avx2Vectors {
     return _mm256_shuffle_epi8(inputs, shuffle);
   }
   static Sums Broadcast(int32_t value) { return _mm256_set1_epi32(value); }
+  static Sums Plus(Sums a, Sums b) { return _mm256_add_epi32(a, b); }
   static Sums LoadSums(const int32_t* sums) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(sums));
   }

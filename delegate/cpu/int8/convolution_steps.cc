@@ -42,7 +42,8 @@ class DotConvStep : public Int8Step {
 StepPtr MakeDenseConv(const StepContext& context, const Node& node, const QuantizedFilter& filter,
                       const Window& window, Activation activation, const NhwcShape& in,
                       const NhwcShape& out) {
-  const DotTiling tiling = TilingFor(context.kernels);
+  const DotBlocks blocks = BlocksFor(context.kernels, false, out, context.pool->num_threads());
+  const DotTiling tiling = TilingFor(context.kernels, blocks.vectors);
   const DenseDotPacking packing = {
       filter, window.kernel_h,       window.kernel_w,          in.c,
       out.c,  tiling.rows_per_slice, tiling.filters_per_chunk, context.kernels.stored_offset};
@@ -52,11 +53,13 @@ StepPtr MakeDenseConv(const StepContext& context, const Node& node, const Quanti
 }
 
 StepPtr MakeStep(const StepContext& context, const Node& node, const PConv2DNode& op) {
+  const NhwcShape out = AsNhwc(context.OutputOf(node).shape);
+  const DotBlocks blocks = BlocksFor(context.kernels, HasWindows(op.layer.options().window), out,
+                                     context.pool->num_threads());
+  const DotPacking packing = PackingFor(op.layer, context.kernels, blocks.vectors);
   return std::make_unique<DotConvStep>(
-      context, node,
-      context.cache->GetOrMake(PackingFor(op.layer, context.kernels), PackDotWeights),
-      DotLayerOf(op.layer), AsNhwc(context.InputOf(node).shape),
-      AsNhwc(context.OutputOf(node).shape));
+      context, node, context.cache->GetOrMake(packing, PackDotWeights), DotLayerOf(op.layer),
+      AsNhwc(context.InputOf(node).shape), out);
 }
 
 StepPtr MakeStep(const StepContext& context, const Node& node, const Conv2DNode& op) {

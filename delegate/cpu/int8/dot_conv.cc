@@ -12,16 +12,32 @@ constexpr int kGroup = 4;  // output pixels of 16 bytes of a row, and bytes of e
 constexpr int kRowsBytes = 28 << 10;
 constexpr int kFiltersPerChunk = 2048;
 
-}  // namespace
-
-DotTiling TilingFor(const DotKernels& kernels) {
-  const int row_bytes = kMaxVectors * kGroup * kernels.lanes;
-  return {kRowsBytes / row_bytes, kFiltersPerChunk};
+// Groups of four output pixels: 2x2 tiles, or four that follow one another in NHWC.
+int64_t GroupsOf(bool are_windows, const NhwcShape& output) {
+  if (are_windows) return int64_t{output.n} * CeilDiv(output.h, 2) * CeilDiv(output.w, 2);
+  return (int64_t{output.n} * output.h * output.w + kGroup - 1) / kGroup;
 }
 
-DotPacking PackingFor(const FkwView& layer, const DotKernels& kernels) {
-  const DotTiling tiling = TilingFor(kernels);
+}  // namespace
+
+DotTiling TilingFor(const DotKernels& kernels, int vectors) {
+  return {kRowsBytes / (vectors * kGroup * kernels.lanes), kFiltersPerChunk};
+}
+
+DotPacking PackingFor(const FkwView& layer, const DotKernels& kernels, int vectors) {
+  const DotTiling tiling = TilingFor(kernels, vectors);
   return {layer, tiling.rows_per_slice, tiling.filters_per_chunk, kernels.stored_offset};
+}
+
+DotBlocks BlocksFor(const DotKernels& kernels, bool are_windows, const NhwcShape& output,
+                    int threads) {
+  const int64_t groups_per_vector = kernels.lanes / kGroup;
+  const int64_t vectors =
+      (GroupsOf(are_windows, output) + groups_per_vector - 1) / groups_per_vector;
+  const int64_t blocks =
+      std::max((vectors + kMaxVectors - 1) / kMaxVectors, std::min<int64_t>(vectors, threads));
+  const int64_t of_each = (vectors + blocks - 1) / blocks;
+  return {static_cast<int>(of_each), static_cast<int>((vectors + of_each - 1) / of_each)};
 }
 
 DotLayer DotLayerOf(const FkwView& layer) {
@@ -45,20 +61,13 @@ void DotConv::Resize(const NhwcShape& input, const NhwcShape& output) {
   output_ = output;
   rows_ = ResolveHeight(layer_.window, input.h);
   columns_ = ResolveWidth(layer_.window, input.w);
-  if (weights_.rows.are_windows) {
-    tile_rows_ = CeilDiv(output.h, 2);
-    tile_columns_ = CeilDiv(output.w, 2);
-    num_groups_ = int64_t{output.n} * tile_rows_ * tile_columns_;
-  } else {
-    num_groups_ = (int64_t{output.n} * output.h * output.w + kGroup - 1) / kGroup;
-  }
-  // As few blocks as there can be, but one for each thread, and all of one size.
-  const int64_t groups_per_vector = kernels_.lanes / kGroup;
-  const int64_t vectors = (num_groups_ + groups_per_vector - 1) / groups_per_vector;
-  const int64_t blocks = std::max((vectors + kMaxVectors - 1) / kMaxVectors,
-                                  std::min<int64_t>(vectors, pool_->num_threads()));
-  vectors_ = static_cast<int>((vectors + blocks - 1) / blocks);
-  num_blocks_ = static_cast<int>((vectors + vectors_ - 1) / vectors_);
+  num_groups_ = GroupsOf(weights_.rows.are_windows, output);
+  tile_rows_ = CeilDiv(output.h, 2);
+  tile_columns_ = CeilDiv(output.w, 2);
+  const DotBlocks blocks =
+      BlocksFor(kernels_, weights_.rows.are_windows, output, pool_->num_threads());
+  vectors_ = blocks.vectors;
+  num_blocks_ = blocks.count;
 
   const size_t pixels = size_t(vectors_) * kernels_.lanes;
   const size_t slice_rows = std::min(weights_.rows.count, weights_.rows.per_slice);

@@ -18,8 +18,18 @@ namespace pconv::cpu::int8 {
 struct DotTiling {
   int rows_per_slice, filters_per_chunk;
 };
-DotTiling TilingFor(const DotKernels& kernels);
-DotPacking PackingFor(const FkwView& layer, const DotKernels& kernels);
+// `vectors`: of a block, at most; more of them leave room for fewer rows.
+DotTiling TilingFor(const DotKernels& kernels, int vectors);
+DotPacking PackingFor(const FkwView& layer, const DotKernels& kernels, int vectors);
+
+// How output pixels are cut into blocks, which threads share: as few as there can be, but one for
+// each thread, and all of one size.
+struct DotBlocks {
+  int vectors;  // of each block
+  int count;
+};
+DotBlocks BlocksFor(const DotKernels& kernels, bool are_windows, const NhwcShape& output,
+                    int threads);
 
 // What a convolution is beside its weights.
 struct DotLayer {
@@ -84,9 +94,8 @@ class DotConv {
 
   NhwcShape input_, output_;
   AxisGeometry rows_, columns_;
-  // Groups of four output pixels: 2x2 tiles, or four that follow one another in NHWC.
-  int tile_rows_ = 0, tile_columns_ = 0;
   int64_t num_groups_ = 0;
+  int tile_rows_ = 0, tile_columns_ = 0;  // where groups are 2x2 tiles
   int vectors_ = 1, num_blocks_ = 0;
   mutable std::vector<Scratch> scratch_;  // by thread
 };

@@ -35,7 +35,8 @@ void ExpectEqualsReference(OwnedLayer* owned, const NhwcShape& in,
   std::vector<int8_t> expected(out.size());
   ReferencePConv2D(layer, in, input.data(), out, expected.data());
   for (const DotKernels* kernels : SupportedDotKernels()) {
-    const DotPacking own = PackingFor(layer, *kernels);
+    const DotBlocks blocks = BlocksFor(*kernels, HasWindows(layer.options().window), out, 1);
+    const DotPacking own = PackingFor(layer, *kernels, blocks.vectors);
     for (const DotPacking& packing : {own, {layer, 3, 7, kernels->stored_offset}}) {
       const DotWeights weights = PackDotWeights(packing);
       const int64_t most = MostDotWeightBytes(packing), slack = int64_t{48} * layer.num_patterns();
@@ -159,7 +160,7 @@ TEST(DotConv, ResizesToOtherShapes) {
   OwnedLayer owned = testing::RandomLayer(spec, &rng);
   const FkwView layer = owned.View();
   const DotKernels& kernels = SelectDotKernels(Isa::kAuto);
-  const DotWeights weights = PackDotWeights(PackingFor(layer, kernels));
+  const DotWeights weights = PackDotWeights(PackingFor(layer, kernels, kMaxVectors));
   ThreadPool pool(2);
   DotConv conv(DotLayerOf(layer), weights, kernels, &pool);
   for (const int size : {20, 3, 33}) {

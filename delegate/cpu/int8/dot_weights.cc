@@ -28,12 +28,6 @@ struct PlacedRecord {
   DotRecord record;
 };
 
-// Windows are for what a 2x2 tile of outputs reads of 4x4 inputs.
-bool HasWindows(const Window& window) {
-  return window.kernel_h == 3 && window.kernel_w == 3 && window.stride_h == 1 &&
-         window.stride_w == 1 && window.dilation_h == 1 && window.dilation_w == 1;
-}
-
 // The layer's kernels, for the filter at a position of the reorder array.
 template <typename Visit>
 void ForEachKernel(const FkwView& layer, int group, const Visit& visit) {
@@ -174,6 +168,11 @@ DotRows ChooseRows(const FkwView& layer, int rows_per_slice) {
 }
 
 }  // namespace
+
+bool HasWindows(const Window& window) {
+  return window.kernel_h == 3 && window.kernel_w == 3 && window.stride_h == 1 &&
+         window.stride_w == 1 && window.dilation_h == 1 && window.dilation_w == 1;
+}
 
 int64_t DotWeights::bytes() const {
   return static_cast<int64_t>(records.size() * sizeof(DotRecord) +

@@ -59,6 +59,9 @@ struct DotPacking {
   }
 };
 
+// Whether rows are windows: of 3x3 kernels that a 2x2 tile of outputs reads 4x4 inputs of.
+bool HasWindows(const Window& window);
+
 DotWeights PackDotWeights(const DotPacking& packing);
 
 // What PackDenseDotWeights works with: a filter [out][kernel_h][kernel_w][in].

@@ -5,9 +5,11 @@
 
 constexpr uint32_t kLineRecords = 64 / sizeof(DotRecord), kRecordsAhead = 3072 / sizeof(DotRecord);
 
-// kVectors sums stay in registers over all records of a filter.
+// kVectors sums stay in registers over all records of a filter. A dot product takes five cycles,
+// and the next one of the same sums waits for it: a single vector is summed up in several chains.
 template <int kVectors, bool kShuffles>
 void DotBlock(const DotArgs& args) {
+  constexpr int kChains = kVectors == 1 ? 6 : 1;
   constexpr size_t kVectorBytes = 4 * Simd::kLanes;
   // Opaque to the compiler, which would multiply by shifts and additions: three instructions on the
   // ports that the dot products need, where a multiplication has one of its own.
@@ -18,12 +20,13 @@ void DotBlock(const DotArgs& args) {
     const FilterRecords& filter = args.filters[i];
     const size_t place = size_t{filter.filter - args.first_filter} * kVectors * Simd::kLanes;
     int32_t* stored = args.sums + place;
-    Simd::Sums sums[kVectors];
+    Simd::Sums sums[kChains][kVectors];
     for (int v = 0; v < kVectors; ++v) {
-      sums[v] = args.is_first ? Simd::Broadcast(args.bias[filter.filter])
-                              : Simd::LoadSums(stored + v * Simd::kLanes);
+      sums[0][v] = args.is_first ? Simd::Broadcast(args.bias[filter.filter])
+                                 : Simd::LoadSums(stored + v * Simd::kLanes);
+      for (int c = 1; c < kChains; ++c) sums[c][v] = Simd::Broadcast(0);
     }
-    const auto add = [&](const DotRecord& record, auto is_wide) {
+    const auto add = [&](const DotRecord& record, int chain, auto is_wide) {
       const uint8_t* row = args.rows + record.row * row_bytes;
       const Simd::Weights<decltype(is_wide)::value> weights(record.weights);
       Simd::Shuffle shuffle;
@@ -32,7 +35,7 @@ void DotBlock(const DotArgs& args) {
       for (int v = 0; v < kVectors; ++v) {
         Simd::Vector inputs = Simd::Load(row + v * kVectorBytes);
         if constexpr (kShuffles) inputs = Simd::Apply(shuffle, inputs);
-        weights.AddDots(inputs, &sums[v]);
+        weights.AddDots(inputs, &sums[chain][v]);
       }
     };
     // In a network, records come from memory, and processors' own prefetchers stop at a page's end.
@@ -40,17 +43,23 @@ void DotBlock(const DotArgs& args) {
       __builtin_prefetch(args.records + r + kRecordsAhead);
     }
     const DotRecord* record = args.records + filter.begin;
-    for (const DotRecord* end = args.records + filter.wide_begin; record < end; ++record) {
-      add(*record, std::false_type());
+    const DotRecord* end = args.records + filter.wide_begin;
+    for (; kChains > 1 && record + kChains <= end; record += kChains) {
+#pragma GCC unroll 8
+      for (int c = 0; c < kChains; ++c) add(record[c], c, std::false_type());
     }
-    for (const DotRecord* end = args.records + filter.end; record < end; ++record) {
-      add(*record, std::true_type());
+    for (; record < end; ++record) add(*record, 0, std::false_type());
+    for (end = args.records + filter.end; record < end; ++record) {
+      add(*record, 0, std::true_type());
+    }
+    for (int c = 1; c < kChains; ++c) {
+      for (int v = 0; v < kVectors; ++v) sums[0][v] = Simd::Plus(sums[0][v], sums[c][v]);
     }
     if (!args.is_last) {
-      for (int v = 0; v < kVectors; ++v) Simd::StoreSums(sums[v], stored + v * Simd::kLanes);
+      for (int v = 0; v < kVectors; ++v) Simd::StoreSums(sums[0][v], stored + v * Simd::kLanes);
       continue;
     }
-    Simd::Requantize<kVectors>(sums, args.scale[filter.filter], bounds, args.outputs + place);
+    Simd::Requantize<kVectors>(sums[0], args.scale[filter.filter], bounds, args.outputs + place);
   }
 }
 

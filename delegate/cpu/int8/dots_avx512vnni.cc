@@ -49,6 +49,7 @@ struct Simd {
     *sums = _mm512_dpbusd_epi32(*sums, inputs, _mm512_loadu_si512(weights));
   }
   static Sums Broadcast(int32_t value) { return _mm512_set1_epi32(value); }
+  static Sums Plus(Sums a, Sums b) { return _mm512_add_epi32(a, b); }
   static Sums LoadSums(const int32_t* sums) { return _mm512_loadu_si512(sums); }
   static void StoreSums(Sums sums, int32_t* to) { _mm512_storeu_si512(to, sums); }
   struct Bounds {

@@ -74,6 +74,10 @@ struct Simd {
     const auto lane = static_cast<uint32_t>(value);
     return {{lane, lane, lane, lane}};
   }
+  static Sums Plus(Sums a, const Sums& b) {
+    for (int lane = 0; lane < kLanes; ++lane) a.lanes[lane] += b.lanes[lane];
+    return a;
+  }
   static Sums LoadSums(const int32_t* from) {
     Sums sums;
     std::memcpy(sums.lanes, from, sizeof(sums.lanes));

@@ -39,6 +39,7 @@ struct Simd {
     *sums = vdotq_s32(*sums, inputs, vld1q_s8(weights));
   }
   static Sums Broadcast(int32_t value) { return vdupq_n_s32(value); }
+  static Sums Plus(Sums a, Sums b) { return vaddq_s32(a, b); }
   static Sums LoadSums(const int32_t* sums) { return vld1q_s32(sums); }
   static void StoreSums(Sums sums, int32_t* to) { vst1q_s32(to, sums); }
   struct Bounds {

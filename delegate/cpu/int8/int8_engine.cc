@@ -130,12 +130,13 @@ Status CreateInt8Engine(Graph* graph, const EngineOptions& options, PackedCache*
   int64_t most = 0, budget = kAllowance;
   for (const Node& node : graph->nodes) {
     if (const auto* op = std::get_if<PConv2DNode>(&node.op)) {
-      most += int8::MostDotWeightBytes(int8::PackingFor(op->layer, kernels));
+      most += int8::MostDotWeightBytes(int8::PackingFor(op->layer, kernels, int8::kMaxVectors));
       budget += 4 * StoredBytes(op->layer);
     } else if (const auto* dense = std::get_if<Conv2DNode>(&node.op)) {
       const Shape& filter = graph->values[dense->filter].shape;
-      most += int8::MostDenseDotWeightBytes(filter[1] * filter[2], filter[3], filter[0],
-                                            int8::TilingFor(kernels).rows_per_slice);
+      most +=
+          int8::MostDenseDotWeightBytes(filter[1] * filter[2], filter[3], filter[0],
+                                        int8::TilingFor(kernels, int8::kMaxVectors).rows_per_slice);
       budget += 4 * Elements(filter);
     }
   }
