@@ -44,9 +44,15 @@ StepPtr MakeDenseConv(const StepContext& context, const Node& node, const Quanti
                       const NhwcShape& out) {
   const DotBlocks blocks = BlocksFor(context.kernels, false, out, context.pool->num_threads());
   const DotTiling tiling = TilingFor(context.kernels, blocks.vectors);
-  const DenseDotPacking packing = {
-      filter, window.kernel_h,       window.kernel_w,          in.c,
-      out.c,  tiling.rows_per_slice, tiling.filters_per_chunk, context.kernels.stored_offset};
+  const DenseDotPacking packing = {filter,
+                                   window.kernel_h,
+                                   window.kernel_w,
+                                   in.c,
+                                   out.c,
+                                   RunBytes(window, in.c) > 0,
+                                   tiling.rows_per_slice,
+                                   tiling.filters_per_chunk,
+                                   context.kernels.stored_offset};
   return std::make_unique<DotConvStep>(
       context, node, context.cache->GetOrMake(packing, PackDenseDotWeights),
       DotLayer{window, in.c, filter.input, filter.output, activation}, in, out);

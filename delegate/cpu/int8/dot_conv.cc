@@ -8,7 +8,8 @@
 namespace pconv::cpu::int8 {
 namespace {
 
-constexpr int kGroup = 4;  // output pixels of 16 bytes of a row, and bytes of each
+constexpr int kGroup = 4;         // output pixels of 16 bytes of a row, and bytes of each
+constexpr int kLoadedBytes = 16;  // of a pixel at once
 constexpr int kRowsBytes = 28 << 10;
 constexpr int kFiltersPerChunk = 2048;
 
@@ -97,8 +98,10 @@ int64_t DotConv::scratch_bytes() const {
 }
 
 std::string DotConv::description() const {
-  return std::string(weights_.rows.are_windows ? "int8_windows_" : "int8_quads_") + kernels_.name +
-         " " + std::to_string(vectors_) + "x" + std::to_string(kernels_.lanes);
+  const DotRows& rows = weights_.rows;
+  const char* kind = rows.are_windows ? "windows_" : rows.are_runs ? "runs_" : "quads_";
+  return std::string("int8_") + kind + kernels_.name + " " + std::to_string(vectors_) + "x" +
+         std::to_string(kernels_.lanes);
 }
 
 void DotConv::Run(const int8_t* input, int8_t* output) const {
@@ -201,10 +204,11 @@ void DotConv::RunChunk(const int8_t* input, const DotChunk& chunk, Scratch* scra
 }
 
 void DotConv::Gather(const int8_t* input, int first, int count, Scratch* scratch) const {
+  if (weights_.rows.are_runs) return GatherRuns(input, first, count, scratch);
   if (!weights_.rows.are_windows) return GatherQuads(input, first, count, scratch);
   const size_t vector_bytes = size_t(kernels_.lanes) * kGroup;
   for (int v = 0; v < vectors_; ++v) {
-    kernels_.gather_windows({&scratch->inputs[v * vector_bytes], first, count,
+    kernels_.gather_windows({&scratch->inputs[v * vector_bytes], first, count, input_.c,
                              scratch->rows.data() + v * vector_bytes, vectors_ * vector_bytes});
   }
 }
@@ -231,9 +235,54 @@ void DotConv::GatherQuads(const int8_t* input, int first, int count, Scratch* sc
             is_inside ? input + ((place.first_row + y) * input_.w + x) * input_.c : border_.data();
       }
       kernels_.gather_quads(
-          {pixels, channel, channels, to + v * vector_bytes, vectors_ * vector_bytes});
+          {pixels, channel, channels, input_.c, to + v * vector_bytes, vectors_ * vector_bytes});
     }
     row += quads;
+  }
+}
+
+void DotConv::GatherRuns(const int8_t* input, int first, int count, Scratch* scratch) const {
+  const DotRows& rows = weights_.rows;
+  const Window& window = layer_.window;
+  const size_t vector_bytes = size_t(kernels_.lanes) * kGroup;
+  const int run_bytes = window.kernel_w * input_.c;
+  // Whole vectors are loaded where that much lies inside of the image; nobody uses what is behind
+  // the run.
+  const int readable = CeilDiv(run_bytes, kLoadedBytes) * kLoadedBytes;
+  const int64_t line_bytes = int64_t{input_.w} * input_.c;
+  const int64_t last_begin = int64_t{input_.n} * input_.h * line_bytes - readable;
+  int8_t copies[kMaxLanes][kMostRunBytes] = {};
+  for (int row = first; row < first + count;) {
+    const int64_t tap_y = int64_t{rows.taps[row / rows.quads]} * window.dilation_h;
+    const int quad = row % rows.quads, quads = std::min(rows.quads - quad, first + count - row);
+    const int byte = quad * kGroup, bytes = std::min(quads * kGroup, run_bytes - byte);
+    uint8_t* to = scratch->rows.data() + size_t(row - first) * vectors_ * vector_bytes;
+    for (int v = 0; v < vectors_; ++v) {
+      const int8_t* runs[kMaxLanes];
+      for (int p = 0; p < kernels_.lanes; ++p) {
+        const Place& place = scratch->places[size_t(v) * kernels_.lanes + p];
+        const int64_t y = place.y + tap_y;
+        const int64_t begin = (place.first_row + y) * line_bytes + place.x * input_.c;
+        const bool is_inside = y >= 0 && y < input_.h && place.x >= 0 &&
+                               place.x + window.kernel_w <= input_.w && begin <= last_begin;
+        if (!is_inside) CopyRun(input, place, y, copies[p]);
+        runs[p] = is_inside ? input + begin : copies[p];
+      }
+      kernels_.gather_quads(
+          {runs, byte, bytes, readable, to + v * vector_bytes, vectors_ * vector_bytes});
+    }
+    row += quads;
+  }
+}
+
+void DotConv::CopyRun(const int8_t* input, const Place& place, int64_t y, int8_t* copy) const {
+  const bool is_row_inside = y >= 0 && y < input_.h;
+  for (int j = 0; j < layer_.window.kernel_w; ++j, copy += input_.c) {
+    const int64_t x = place.x + j;
+    const bool is_inside = is_row_inside && x >= 0 && x < input_.w;
+    std::copy_n(
+        is_inside ? input + ((place.first_row + y) * input_.w + x) * input_.c : border_.data(),
+        input_.c, copy);
   }
 }
 

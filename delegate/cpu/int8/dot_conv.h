@@ -82,6 +82,10 @@ class DotConv {
   // Rows [first, first + count) of the block.
   void Gather(const int8_t* input, int first, int count, Scratch* scratch) const;
   void GatherQuads(const int8_t* input, int first, int count, Scratch* scratch) const;
+  // The same where taps are rows of the kernel.
+  void GatherRuns(const int8_t* input, int first, int count, Scratch* scratch) const;
+  // What row `y` of the image holds of the place's run; outside of the image, zero points.
+  void CopyRun(const int8_t* input, const Place& place, int64_t y, int8_t* copy) const;
   // The 4x4 pixels from there on; outside of the image, zero points.
   void FindWindow(const int8_t* image, int64_t y, int64_t x, const int8_t** pixels) const;
 

@@ -81,7 +81,7 @@ TEST(DotConv, EqualsReferenceForEveryForm) {
       spec.window.pads = {pick({0, 1, 3}), pick({0, 2}), pick({0, 1}), pick({0, 1, 2})};
     }
     spec.activation = static_cast<Activation>(pick({0, 1, 2, 3}));
-    spec.in_channels = pick({1, 3, 4, 16, 21, 40});
+    spec.in_channels = pick({1, 3, 4, 7, 16, 21, 40});
     spec.out_channels = pick({1, 5, 16, 18, 33});
     spec.filter_block = pick({1, 4, 8, 16});
     spec.num_taps = pick({1, 2, 3, 4, 4, 5, 9});

@@ -9,7 +9,9 @@
 //   pixels, its 4x4 inputs: 16 bytes. One shuffle of the 16 bytes gives four taps of each of the
 //   four pixels, for every pattern of four taps: no copies per pattern, and one loop for all.
 // - Quads (everything else): the row of a tap and four neighbouring input channels holds these
-//   four channels of the pixel that the tap reads.
+//   four channels of the pixel that the tap reads. Where there are few channels, a row of the
+//   kernel is one tap in this sense, and what it reads of the image, pixel after pixel, are its
+//   channels.
 //
 // Inputs are stored as the multiplications of the processor want them: those of x86 as value + 128,
 // unsigned, others as they are. Whoever packs weights subtracts the difference from the bias.
@@ -68,6 +70,7 @@ struct DotArgs {
 struct GatherArgs {
   const int8_t* const* pixels;
   int first, channels;
+  int readable;  // bytes of each pixel that may be read, at least first + channels
   uint8_t* rows;
   size_t row_bytes;
 };
@@ -138,8 +141,7 @@ struct DotKernels {
   int lanes;          // output pixels of a vector, a multiple of 4
   int stored_offset;  // of stored inputs: 128 or 0
   void (*dots)(const DotArgs& args);
-  // 16 pixels for each four lanes, their window: row c is channel c. Reads no byte beyond
-  // `channels`.
+  // 16 pixels for each four lanes, their window: row c is channel c.
   void (*gather_windows)(const GatherArgs& args);
   // A pixel for each lane: row q is channels 4q to 4q + 3, missing ones are anything.
   void (*gather_quads)(const GatherArgs& args);

@@ -103,10 +103,13 @@ class QuadPacker {
  public:
   QuadPacker(const FkwView& layer, const DotRows& rows) : layer_(layer), rows_(rows) {
     for (const uint64_t mask : layer.options().patterns) {
-      std::vector<int> places;
+      std::vector<Place> places;
+      const int kernel_w = layer.options().window.kernel_w;
       for (const int bit : TapsOf(mask)) {
-        const auto place = std::lower_bound(rows.taps.begin(), rows.taps.end(), bit);
-        places.push_back(static_cast<int>(place - rows.taps.begin()));
+        const int tap = rows.are_runs ? bit / kernel_w : bit;
+        const auto place = std::lower_bound(rows.taps.begin(), rows.taps.end(), tap);
+        places.push_back({static_cast<int>(place - rows.taps.begin()),
+                          rows.are_runs ? bit % kernel_w * layer.options().in_channels : 0});
       }
       places_.push_back(std::move(places));
     }
@@ -120,7 +123,9 @@ class QuadPacker {
       for (int t = 0; t < layer_.num_taps(); ++t) {
         const int8_t value = layer_.Int8Weight(kernel, t, member);
         if (value == 0) continue;
-        visit(places_[pattern][t] * rows_.quads + channel / kFour, channel % kFour, value);
+        const auto [tap, first_byte] = places_[pattern][t];
+        const int byte = first_byte + channel;
+        visit(tap * rows_.quads + byte / kFour, byte % kFour, value);
       }
     });
   }
@@ -147,7 +152,11 @@ class QuadPacker {
  private:
   const FkwView& layer_;
   const DotRows& rows_;
-  std::vector<std::vector<int>> places_;  // by pattern, of its taps in rows_.taps
+  // In rows_.taps, and where channel 0 lies in it.
+  struct Place {
+    int tap, first_byte;
+  };
+  std::vector<std::vector<Place>> places_;  // by pattern, of its taps
 };
 
 DotRows ChooseRows(const FkwView& layer, int rows_per_slice) {
@@ -160,8 +169,13 @@ DotRows ChooseRows(const FkwView& layer, int rows_per_slice) {
   } else {
     uint64_t kept = 0;
     for (const uint64_t mask : options.patterns) kept |= mask;
-    rows.taps = TapsOf(kept);
-    rows.quads = (options.in_channels + kFour - 1) / kFour;
+    const int run_bytes = RunBytes(options.window, options.in_channels);
+    rows.are_runs = run_bytes > 0;
+    for (const int bit : TapsOf(kept)) {
+      const int tap = rows.are_runs ? bit / options.window.kernel_w : bit;
+      if (rows.taps.empty() || rows.taps.back() != tap) rows.taps.push_back(tap);
+    }
+    rows.quads = CeilDiv(rows.are_runs ? run_bytes : options.in_channels, kFour);
     rows.count = static_cast<int>(rows.taps.size()) * rows.quads;
   }
   return rows;
@@ -325,8 +339,11 @@ DotWeights PackDotWeights(const DotPacking& packing) {
 }
 
 DotWeights PackDenseDotWeights(const DenseDotPacking& packing) {
-  const int taps = packing.kernel_h * packing.kernel_w, channels = packing.in_channels;
+  // A row of the kernel is a tap of all its pixels' channels where there are runs.
+  const int taps = packing.has_runs ? packing.kernel_h : packing.kernel_h * packing.kernel_w;
+  const int channels = packing.in_channels * (packing.has_runs ? packing.kernel_w : 1);
   DotWeights packed;
+  packed.rows.are_runs = packing.has_runs;
   packed.rows.per_slice = packing.rows_per_slice;
   packed.rows.quads = CeilDiv(channels, kFour);
   packed.rows.count = taps * packed.rows.quads;

@@ -14,7 +14,9 @@ namespace pconv::cpu::int8 {
 // What a row holds; dot_kernels.h explains the two kinds.
 struct DotRows {
   bool are_windows = false;
-  // Quads only: bits of the taps that some filter keeps, and the quads of each.
+  // Quads only: bits of the taps that some filter keeps, or the rows of the kernel that hold some,
+  // and the quads of each.
+  bool are_runs = false;  // a tap is a row of the kernel
   std::vector<int> taps;
   int quads = 0;
   int count = 0;  // windows: input channels; quads: taps x quads, tap by tap
@@ -64,17 +66,27 @@ bool HasWindows(const Window& window);
 
 DotWeights PackDotWeights(const DotPacking& packing);
 
+// Bytes that a row of the kernel reads of a row of the image, where rows of them are made of such
+// runs; else 0. Quads of single pixels would be half empty, and loaded byte by byte.
+inline constexpr int kMostRunBytes = 64;
+inline int RunBytes(const Window& window, int in_channels) {
+  const bool has_runs = in_channels % 4 != 0 && in_channels < 8 && window.kernel_w > 1 &&
+                        window.kernel_w <= kMostRunBytes / in_channels && window.dilation_w == 1;
+  return has_runs ? window.kernel_w * in_channels : 0;
+}
+
 // What PackDenseDotWeights works with: a filter [out][kernel_h][kernel_w][in].
 struct DenseDotPacking {
   QuantizedFilter filter;
   int kernel_h, kernel_w, in_channels, out_channels;
+  bool has_runs;
   int rows_per_slice;
   int filters_per_chunk;
   int stored_offset;
   template <typename Visitor>
   void Fields(const Visitor& visit) const {
-    const auto& [a, b, c, d, e, f, g, h] = *this;
-    visit(a, b, c, d, e, f, g, h);
+    const auto& [a, b, c, d, e, f, g, h, i] = *this;
+    visit(a, b, c, d, e, f, g, h, i);
   }
 };
 

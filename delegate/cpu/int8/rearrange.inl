@@ -62,10 +62,10 @@ template <typename Block>
 inline void ForEachBlock(const GatherArgs& args, int step, const Block& block) {
   for (int at = 0; at < args.channels; at += 16) {
     const int c = BlockBegin(at, args.channels, step);
-    if (args.channels - c >= 16) {
-      block(c, 16, [&](int i) { return Load16(args.pixels[i] + args.first + c); });
+    const int count = args.channels - c < 16 ? args.channels - c : 16;
+    if (args.readable - args.first - c >= 16) {
+      block(c, count, [&](int i) { return Load16(args.pixels[i] + args.first + c); });
     } else {
-      const int count = args.channels - c;
       block(c, count, [&](int i) { return LoadBytes(args.pixels[i] + args.first + c, count); });
     }
   }
