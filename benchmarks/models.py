@@ -1,6 +1,7 @@
 """Races networks that people bring against their dense twins, and writes docs/models.md.
 
-    python -m benchmarks.models                      # one thread: some fifteen minutes
+    python -m benchmarks.models --prepare --filter_block=1,16  # makes all files, times nothing
+    python -m benchmarks.models                      # one thread, filter block 1
     python -m benchmarks.models --num_threads=1,2 --filter_block=1,16 --resume  # everything
     python -m benchmarks.models --only=mobilenet     # those whose names match
     python -m benchmarks.models --fit                # fit the cost of networks, measure nothing
@@ -12,6 +13,10 @@ conversions run by the delegate beside the dense twin in stock LiteRT: that of `
 and that of all layers that gain alone, from which `--fit` fits network_costs.json. Outputs are
 checked before anything is timed.
 Every measurement goes into a file of benchmarks/results/models/.
+
+Files are kept in the user's cache: once they are prepared, a network takes some ten seconds with
+each number of threads. After `--fit`, `convert` may decide otherwise: `--resume` then measures only
+files that are new.
 """
 
 from __future__ import annotations
@@ -22,8 +27,9 @@ import itertools
 import json
 import re
 import sys
+import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,15 +37,15 @@ from benchmarks import stored
 from benchmarks.fit_models import fit
 from benchmarks.model_files import twin_of
 from benchmarks.model_networks import MODELS, Model
+from benchmarks.raced_files import ALONE, BASELINE, DEFAULT, RacedFiles, digest_of, raced_files
 from pconv_tf import __version__
-from pconv_tf.conversion.model_estimate import Parts, model_parts
-from pconv_tf.files import scratch_folder, write_atomically
+from pconv_tf.files import write_atomically
 from pconv_tf.measuring.checkout import checkout_commit
+from pconv_tf.runtime.delegate import delegate_path
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "benchmarks" / "results" / "models"
 DOCUMENT = ROOT / "docs" / "models.md"
-BASELINE, DEFAULT, ALONE = "litert", "default", "alone"
 HEADER = (
     "| network | threads | PConv2D | dense ms | default | all layers | expected | spread | why |",
     "|---|---:|---:|---:|---:|---:|---:|---:|---|",
@@ -62,22 +68,42 @@ def main() -> int:
         "--filter_block", type=_numbers, default=(1,), help="of pruning; or several: 1,16 (1)"
     )
     parser.add_argument(
-        "--resume", action="store_true", help="leave out what this commit has measured already"
+        "--resume",
+        action="store_true",
+        help="leave out the files that have been measured with this delegate",
+    )
+    parser.add_argument(
+        "--prepare", action="store_true", help="make the files that are raced, time nothing"
     )
     parser.add_argument("--num_runs", type=int, default=20, help="timed runs of each, at least")
     parser.add_argument("--fit", action="store_true", help="fit network_costs.json")
     parser.add_argument("--render", action="store_true", help="write the page only")
     args = parser.parse_args()
+    wanted = [model for model in MODELS if re.search(args.only, model.name)]
+    if args.prepare:
+        for block, model in itertools.product(args.filter_block, wanted):
+            start = time.monotonic()
+            files_of(model, block)
+            took = time.monotonic() - start
+            print(f"{model.name}, filter block {block}: {took:.1f} s", file=sys.stderr, flush=True)
+        return 0
     if args.fit:
-        fit([e for case, e in read_all().items() if (case.threads, case.filter_block) == (1, 1)])
+        fit([entry for case, entry in read_all().items() if case.threads == 1])
     elif not args.render:
         done = read_all() if args.resume else {}
-        commit = checkout_commit()
-        for block, threads, model in itertools.product(args.filter_block, args.num_threads, MODELS):
+        engine = digest_of(Path(delegate_path()).read_bytes())
+        for block, threads, model in itertools.product(args.filter_block, args.num_threads, wanted):
             case = Case(model.name, threads, block)
-            if not re.search(args.only, model.name) or done.get(case, {}).get("commit") == commit:
-                continue
-            store(case, {"commit": commit, **measure(model, threads, block, args.num_runs)})
+            entry = None
+            if case in done:
+                entry = measured_before(done[case], files_of(model, block), engine)
+            if entry is None:
+                entry = {
+                    "commit": checkout_commit(),
+                    "engine": engine,
+                    **measure(model, threads, block, args.num_runs),
+                }
+            store(case, entry)
     entries = read_all()
     write_atomically(DOCUMENT, document(entries))
     slower = [case for case, entry in entries.items() if speedup(entry, DEFAULT) < SLOWEST]
@@ -108,21 +134,48 @@ class Case(NamedTuple):
     filter_block: int
 
 
+def files_of(model: Model, filter_block: int) -> RacedFiles:
+    """What is raced of a network; made if it is new."""
+    return raced_files(twin_of(model, filter_block))
+
+
+def measured_before(entry: dict[str, Any], files: RacedFiles, engine: str) -> dict[str, Any] | None:
+    """A measurement with what is known of the files now; None if it is not one of these files.
+
+    Args:
+        entry: The measurement.
+        files: What is to be measured.
+        engine: The delegate's digest.
+    """
+    before, now = entry["subject"], files.subject
+    if entry.get("engine") != engine or before.get("twin") != now["twin"] or entry["failed"]:
+        return None
+    rows = {before[row["name"]]["digest"]: row for row in entry["contenders"][1:]}
+    contenders = [entry["contenders"][0]]
+    for name in (DEFAULT, ALONE):
+        if not now[name]["layers"]:
+            continue
+        if now[name]["digest"] not in rows:
+            return None
+        contenders.append({**rows[now[name]["digest"]], "name": name})
+    return {**entry, "subject": now, "contenders": contenders}
+
+
 def measure(model: Model, num_threads: int, filter_block: int, num_runs: int) -> dict[str, Any]:
     """Races one network; what it returns is stored."""
     label = f"{model.name}, {num_threads} thread(s), filter block {filter_block}"
-    twin = twin_of(model, filter_block)
-    return race(label, twin, model.tolerance, num_threads=num_threads, num_runs=num_runs)
+    files = files_of(model, filter_block)
+    return race(label, files, model.tolerance, num_threads=num_threads, num_runs=num_runs)
 
 
 def race(
-    label: str, twin: Path, tolerance: float, *, num_threads: int, num_runs: int
+    label: str, files: RacedFiles, tolerance: float, *, num_threads: int, num_runs: int
 ) -> dict[str, Any]:
     """Races the conversions of a dense file whose weights have been pruned.
 
     Args:
         label: What to call it in the line that is printed.
-        twin: The file.
+        files: The file and its conversions.
         tolerance: Largest difference from its output, relative to its magnitude.
         num_threads: Of every contender.
         num_runs: Timed runs of each, at least.
@@ -133,40 +186,28 @@ def race(
     from pconv_tf.comparing.comparison import run_comparison
     from pconv_tf.measuring.contender import LITERT, Contender
     from pconv_tf.measuring.inputs import inputs_of
-    from pconv_tf.runtime.delegate import delegate_path
 
-    raced, parts, shares = conversions(twin.read_bytes())
-    subject: dict[str, Any] = {"shares": shares, "parts": parts}
-    with scratch_folder() as folder:
-        contenders = [Contender(BASELINE, LITERT, twin)]
-        for name, conversion in raced.items():
-            path = Path(folder) / f"{name}.tflite"
-            path.write_bytes(conversion.flatbuffer)
-            subject[name] = {
-                "layers": conversion.layers,
-                "of": conversion.of,
-                "expected": conversion.expected,
-                "bytes": len(conversion.flatbuffer),
-            }
-            if name == ALONE and conversion.flatbuffer == raced[DEFAULT].flatbuffer:
-                continue  # timed once, below shown as both
-            if not conversion.layers:
-                continue  # the twin's own operators
-            options = {"delegate": delegate_path()}
-            contenders.append(
-                Contender(name, LITERT, path, options, tolerance=tolerance, version=__version__)
-            )
-        result = run_comparison(
-            contenders,
-            inputs_of(twin, 0),
-            subject=subject,
-            num_threads=num_threads,
-            num_runs=num_runs,
+    same = files.subject[ALONE]["digest"] == files.subject[DEFAULT]["digest"]
+    contenders = [Contender(BASELINE, LITERT, files.twin)]
+    for name, path in files.paths.items():
+        if name == ALONE and same:
+            continue  # timed once, below shown as both
+        if not files.subject[name]["layers"]:
+            continue  # the twin's own operators
+        options = {"delegate": delegate_path()}
+        contenders.append(
+            Contender(name, LITERT, path, options, tolerance=tolerance, version=__version__)
         )
+    result = run_comparison(
+        contenders,
+        inputs_of(files.twin, 0),
+        subject=files.subject,
+        num_threads=num_threads,
+        num_runs=num_runs,
+    )
     today = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
     entry = {"date": today, **asdict(result)}
     rows = {row["name"]: row for row in entry["contenders"]}
-    same = raced[ALONE].flatbuffer == raced[DEFAULT].flatbuffer
     if same and DEFAULT in rows:
         entry["contenders"] += ({**rows[DEFAULT], "name": ALONE},)
     print(
@@ -178,78 +219,6 @@ def race(
         flush=True,
     )
     return entry
-
-
-@dataclass(frozen=True)
-class Raced:
-    """A conversion that is raced.
-
-    Attributes:
-        flatbuffer: the file.
-        layers: how many are a PConv2D.
-        of: how many convolutions the network has.
-        expected: how many times faster it is expected to be; None if no layer is a PConv2D.
-    """
-
-    flatbuffer: bytes
-    layers: int
-    of: int
-    expected: float | None
-
-
-def conversions(twin: bytes) -> tuple[dict[str, Raced], dict[str, Parts], str]:
-    """The conversions that are raced, what is in those that are fitted, and where the time goes."""
-    from pconv_tf.conversion.converter import by_estimate, convert_by, convert_with_report
-    from pconv_tf.conversion.model_choice import ModelChoice
-    from pconv_tf.conversion.report import PCONV
-    from pconv_tf.conversion.targets import target
-
-    parts, shares = {}, ""
-
-    def choose(layers: Any, divisions: Any) -> ModelChoice:
-        nonlocal shares
-        wanted = {place for place, layer in enumerate(layers) if layer.became == PCONV}
-        parts[BASELINE] = model_parts(layers, divisions, set())
-        parts[ALONE] = model_parts(layers, divisions, wanted)
-        shares = _shares(parts[BASELINE], target(None).xnnpack)
-        return by_estimate(target(None), force=True)(layers, divisions)
-
-    made = {DEFAULT: convert_with_report(twin), ALONE: convert_by(twin, choose)}
-    raced = {
-        name: Raced(
-            conversion.flatbuffer,
-            sum(layer.became == PCONV for layer in conversion.layers),
-            len(conversion.layers),
-            conversion.expected_gain,
-        )
-        for name, conversion in made.items()
-    }
-    return raced, parts, shares
-
-
-def _shares(parts: Parts, costs: Mapping[str, float]) -> str:
-    """What the dense network's expected time goes to: '81 % 3x3, 12 % 1x1'."""
-    titles = {
-        "operator": "operators",
-        "spatial": "3x3 and larger",
-        "pointwise": "1x1",
-        "depthwise": "depthwise",
-        "fully_connected": "fully connected",
-        "layer": "starting convolutions",
-        "weight": "weights",
-        "exp": "sigmoid and softmax",
-        "tanh": "tanh",
-        "unary": "other activations",
-        "plain": "sums, pools and the like",
-    }
-    times = {part: parts.get(f"xnnpack.{part}", 0.0) * costs[part] for part in titles}
-    whole = sum(times.values())
-    parts_in_order = sorted(times, key=lambda part: -times[part])
-    return ", ".join(
-        f"{times[part] / whole:.0%} {titles[part]}"
-        for part in parts_in_order
-        if times[part] > 0.1 * whole
-    )
 
 
 Entries = dict[Case, dict[str, Any]]

@@ -26,6 +26,7 @@ from typing import Any
 
 from benchmarks import models, stored
 from benchmarks.prune_file import prune_file
+from benchmarks.raced_files import raced_files
 from pconv_tf.cache_folder import cache_folder
 from pconv_tf.files import scratch_folder, write_atomically
 
@@ -161,8 +162,9 @@ def measure(path: Path, num_threads: int, num_runs: int) -> dict[str, Any]:
         twin = Path(folder) / path.name
         twin.write_bytes(data)
         try:
+            files = raced_files(twin)
             raced = models.race(
-                path.name, twin, TOLERANCE, num_threads=num_threads, num_runs=num_runs
+                path.name, files, TOLERANCE, num_threads=num_threads, num_runs=num_runs
             )
         except (RuntimeError, ValueError) as error:
             text = str(error).replace(str(twin), path.name)

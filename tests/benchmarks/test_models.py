@@ -8,6 +8,7 @@ import pytest
 from benchmarks import models
 from benchmarks.model_files import pruned
 from benchmarks.model_networks import MODELS, Model
+from benchmarks.raced_files import RacedFiles, raced_files
 from pconv_tf.conversion import convert_dense
 from pconv_tf.measuring.inputs import random_inputs
 from pconv_tf.runtime.session import Session
@@ -30,16 +31,17 @@ def outputs(path, delegate):
     ],
 )
 @pytest.mark.parametrize("filter_block", [1, 16])
-def test_conversions_compute_what_the_twin_does(model: Model, filter_block, delegate, tmp_path):
-    twin = convert_dense(pruned(model, filter_block))
-    raced, _, _ = models.conversions(twin)
-    (tmp_path / "twin.tflite").write_bytes(twin)
-    expected = outputs(tmp_path / "twin.tflite", None)
+def test_conversions_compute_what_the_twin_does(
+    model: Model, filter_block, delegate, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PCONV_CACHE_DIR", str(tmp_path / "cache"))
+    twin = tmp_path / "twin.tflite"
+    twin.write_bytes(convert_dense(pruned(model, filter_block)))
+    files = raced_files(twin)
+    expected = outputs(twin, None)
     assert all(np.abs(output).max() > 0 for output in expected)
-    for name, conversion in raced.items():
-        path = tmp_path / f"{name}.tflite"
-        path.write_bytes(conversion.flatbuffer)
-        found = outputs(path, delegate if conversion.layers else None)
+    for name, path in files.paths.items():
+        found = outputs(path, delegate if files.subject[name]["layers"] else None)
         for output, reference in zip(found, expected, strict=True):
             largest = np.abs(reference).max()
             assert np.abs(output - reference).max() <= model.tolerance * largest, name
@@ -105,23 +107,48 @@ def test_a_run_is_stored_and_shown(folder, monkeypatch, capsys):
     assert not capsys.readouterr().err
 
 
-def test_threads_and_filter_blocks_are_measured_once_for_each_commit(folder, monkeypatch):
-    measured = []
+def subject(default, alone, *, layers=10):
+    """What is known of files with these digests."""
+
+    def facts(digest, layers):
+        return {"layers": layers, "of": 12, "expected": 1.5, "bytes": 1, "digest": digest}
+
+    files = {"default": facts(default, layers), "alone": facts(alone, 10)}
+    return {"twin": "t", "shares": "80% 1x1", "parts": {}, **files}
+
+
+@pytest.fixture
+def measured(folder, monkeypatch):
+    """What is measured, of one network whose files are `subject("a", "a")`, by delegate "first"."""
+    found = []
+    known = {"files": subject("a", "a")}
 
     def measure(model, threads, block, runs):
-        measured.append((model.name, threads, block))
-        return {**entry(2.0, 2.0), "num_threads": threads}
+        found.append((threads, block))
+        return {**entry(2.0, 2.0), "num_threads": threads, "subject": known["files"]}
 
     monkeypatch.setattr(models, "MODELS", MODELS[:1])
     monkeypatch.setattr(models, "measure", measure)
-    monkeypatch.setattr(models, "checkout_commit", lambda: "first")
+    monkeypatch.setattr(models, "files_of", lambda *case: RacedFiles(None, {}, known["files"]))
+    monkeypatch.setattr(models, "checkout_commit", lambda: "abc")
+    found_engine(monkeypatch, folder, "first")
+    return found, known
+
+
+def found_engine(monkeypatch, folder, content):
+    (folder / "delegate.so").write_text(content)
+    monkeypatch.setattr(models, "delegate_path", lambda: folder / "delegate.so")
+
+
+def test_threads_and_filter_blocks_are_measured_once_by_a_delegate(folder, monkeypatch, measured):
+    found, _ = measured
     flags = ("--num_threads=1,2", "--filter_block=1,16", "--resume")
     name = MODELS[0].name
     assert run(monkeypatch, "--num_threads=2") == 0
     assert run(monkeypatch, *flags) == 0
-    assert measured == [(name, 2, 1), (name, 1, 1), (name, 1, 16), (name, 2, 16)]
+    assert found == [(2, 1), (1, 1), (1, 16), (2, 16)]
     assert run(monkeypatch, *flags) == 0
-    assert len(measured) == 4
+    assert len(found) == 4
     lines = models.DOCUMENT.read_text().splitlines()
     titles = [line for line in lines if line.startswith("## ")]
     assert titles == [
@@ -129,10 +156,36 @@ def test_threads_and_filter_blocks_are_measured_once_for_each_commit(folder, mon
         "## Masks that 16 filters share (`filter_block` 16)",
     ]
     assert sum(line.startswith(f"| {name}") for line in lines) == 4
-    assert any(line.endswith(f"measured: `first` ({name}).") for line in lines)
-    monkeypatch.setattr(models, "checkout_commit", lambda: "second")
+    assert any(line.endswith(f"measured: `abc` ({name}).") for line in lines)
+    found_engine(monkeypatch, folder, "second")
     assert run(monkeypatch, *flags) == 0
-    assert len(measured) == 8
+    assert len(found) == 8
+
+
+def test_another_decision_is_measured_only_if_its_file_is_new(folder, monkeypatch, measured):
+    found, known = measured
+    assert run(monkeypatch) == 0
+    known["files"] = subject("dense", "a", layers=0)  # all stays dense
+    assert run(monkeypatch, "--resume") == 0
+    (shown,) = models.read_all().values()
+    assert [row["name"] for row in shown["contenders"]] == ["litert", "alone"]
+    assert models.speedup(shown, "default") == 1 and models.speedup(shown, "alone") == 2
+    known["files"] = subject("a", "a")
+    assert run(monkeypatch, "--resume") == 0
+    (shown,) = models.read_all().values()
+    assert models.speedup(shown, "default") == 2
+    assert len(found) == 1
+    known["files"] = subject("b", "a", layers=7)
+    assert run(monkeypatch, "--resume") == 0
+    assert len(found) == 2
+
+
+def test_preparing_measures_nothing(folder, monkeypatch, measured, capsys):
+    found, _ = measured
+    assert run(monkeypatch, "--prepare", "--filter_block=1,16") == 0
+    assert not found and not models.DOCUMENT.exists()
+    blocks = [line.split(":")[0] for line in capsys.readouterr().err.splitlines()]
+    assert blocks == [f"{MODELS[0].name}, filter block {block}" for block in (1, 16)]
 
 
 def test_a_slower_network_is_an_error(folder, monkeypatch, capsys):
