@@ -4,6 +4,7 @@
 
 #include "delegate/cpu/int8/int8_engine.h"
 #include "delegate/cpu/kernels/isa.h"
+#include "delegate/cpu/plan/flush_denormals.h"
 #include "delegate/cpu/plan/plan_memory.h"
 #include "delegate/cpu/plan/thread_pool.h"
 #include "delegate/cpu/planner/planner.h"
@@ -41,6 +42,7 @@ class CpuEngine : public Engine {
 
   Status Run(const std::vector<const void*>& inputs, const std::vector<void*>& outputs) override {
     if (!is_ready_) return Status::Error("the engine has no plan for the inputs' shapes");
+    const cpu::FlushDenormals flush;
     memory_.Bind(plan_, inputs, outputs);
     const cpu::RunContext& context = memory_.context();
     if (!options_.profile) {

@@ -17,6 +17,8 @@
 #include <immintrin.h>
 #endif
 
+#include "delegate/cpu/plan/flush_denormals.h"
+
 namespace pconv::cpu {
 namespace {
 
@@ -156,6 +158,7 @@ void ThreadPool::RunAll(Task task, const void* context) {
 }
 
 void ThreadPool::Workers::Loop(int thread) {
+  const FlushDenormals flush;
   uint32_t seen = 0;
   for (;;) {
     int spin = 0;
