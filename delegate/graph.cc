@@ -262,6 +262,12 @@ Status InferNode(const Graph& graph, const Node& node, Shape* output) {
           [&](const ConcatNode& op) { return InferConcat(op, inputs, output); },
           [&](const ReshapeNode& op) { return InferReshape(op, input, output); },
           [&](const DepthToSpaceNode& op) { return InferDepthToSpace(op, input, output); },
+          [&](const ResizeBilinearNode& op) {
+            PCONV_RETURN_IF_ERROR(ExpectRank4(input));
+            if (op.height < 1 || op.width < 1) return Status::Error("size is not positive");
+            *output = {input[0], op.height, op.width, input[3]};
+            return Status::Ok();
+          },
           [&](const SoftmaxNode&) {
             *output = input;
             return Status::Ok();
@@ -301,6 +307,7 @@ const char* OpName(const Node& node) {
                         [](const ConcatNode&) { return "Concat"; },
                         [](const ReshapeNode&) { return "Reshape"; },
                         [](const DepthToSpaceNode&) { return "DepthToSpace"; },
+                        [](const ResizeBilinearNode&) { return "ResizeBilinear"; },
                         [](const SoftmaxNode&) { return "Softmax"; },
                         [](const QuantizeNode&) { return "Quantize"; },
                     },

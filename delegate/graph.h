@@ -119,6 +119,19 @@ struct ReshapeNode {
 struct DepthToSpaceNode {
   int block = 1;
 };
+// Where pixel i of an output's `out` pixels lies among the `in` pixels of the input, if not beyond
+// the outermost.
+enum class ResizeGrid {
+  kCorners,       // i * in / out
+  kCentres,       // (i + 0.5) * in / out - 0.5
+  kAlignCorners,  // i * (in - 1) / (out - 1)
+};
+constexpr int kNumResizeGrids = static_cast<int>(ResizeGrid::kAlignCorners) + 1;
+// To this height and width, linearly between neighbouring pixels.
+struct ResizeBilinearNode {
+  int height = 1, width = 1;
+  ResizeGrid grid = ResizeGrid::kCorners;
+};
 struct SoftmaxNode {
   float beta = 1.0f;
 };
@@ -132,7 +145,7 @@ struct Node {
   int output = -1;
   std::variant<PConv2DNode, Conv2DNode, DepthwiseConv2DNode, FullyConnectedNode, Pool2DNode,
                BinaryNode, UnaryNode, PadNode, GlobalMeanNode, ConcatNode, ReshapeNode,
-               DepthToSpaceNode, SoftmaxNode, QuantizeNode>
+               DepthToSpaceNode, ResizeBilinearNode, SoftmaxNode, QuantizeNode>
       op;
 };
 

@@ -115,6 +115,15 @@ TEST(InferShapes, DepthToSpace) {
   EXPECT_FALSE(InferShapes(&spread.graph).ok());
 }
 
+TEST(InferShapes, ResizeBilinear) {
+  OneNode resize({2, 3, 5, 12}, ResizeBilinearNode{7, 4});
+  EXPECT_EQ(resize.Infer(), (Shape{2, 7, 4, 12}));
+  std::get<ResizeBilinearNode>(resize.node().op).width = 0;
+  EXPECT_EQ(resize.Refusal(), "ResizeBilinear 'out': size is not positive");
+  OneNode flat({3, 5, 12}, ResizeBilinearNode{7, 4});
+  EXPECT_FALSE(InferShapes(&flat.graph).ok());
+}
+
 TEST(InferShapes, SlopesStretchNoImage) {
   OneNode prelu({2, 3, 5, 1}, BinaryNode{BinaryKind::kPrelu});
   prelu.graph.values.push_back({"slopes", {4}});

@@ -343,6 +343,37 @@ Status ReadDepthToSpace(const NodeInputs& inputs, const TfLiteNode& node, Node* 
   return Status::Ok();
 }
 
+// A size that the model computes when it runs is left to the runtime, whose tensor has no shape
+// before.
+Status ReadResizeBilinear(const NodeInputs& inputs, const TfLiteNode& node, Node* result) {
+  const auto& params = *static_cast<const TfLiteResizeBilinearParams*>(node.builtin_data);
+  PCONV_RETURN_IF_ERROR(inputs.ExpectCount(2, 2));
+  PCONV_RETURN_IF_ERROR(inputs.ExpectActivation(0));
+  PCONV_RETURN_IF_ERROR(inputs.ExpectRank(0, 4));
+  std::vector<int64_t> size;
+  PCONV_RETURN_IF_ERROR(inputs.ReadIntegers(1, &size));
+  if (size.size() != 2) {
+    return Status::Error("size has " + std::to_string(size.size()) + " elements, expected 2");
+  }
+  for (const int64_t pixels : size) {
+    if (pixels < 1 || pixels > std::numeric_limits<int>::max()) {
+      return Status::Error("size " + std::to_string(pixels) + " is out of range");
+    }
+  }
+  if (params.align_corners && params.half_pixel_centers) {
+    return Status::Error("align_corners and half_pixel_centers exclude one another");
+  }
+  ResizeBilinearNode op;
+  op.height = static_cast<int>(size[0]);
+  op.width = static_cast<int>(size[1]);
+  op.grid = params.align_corners        ? ResizeGrid::kAlignCorners
+            : params.half_pixel_centers ? ResizeGrid::kCentres
+                                        : ResizeGrid::kCorners;
+  result->inputs = {inputs.id(0)};
+  result->op = op;
+  return Status::Ok();
+}
+
 Status ReadPad(const NodeInputs& inputs, Node* result) {
   PCONV_RETURN_IF_ERROR(inputs.ExpectCount(2, 2));
   PCONV_RETURN_IF_ERROR(inputs.ExpectActivation(0));
@@ -497,6 +528,7 @@ const std::map<int, const char*>& BuiltinNames() {
       {kTfLiteBuiltinRelu6, "RELU6"},
       {kTfLiteBuiltinReluN1To1, "RELU_N1_TO_1"},
       {kTfLiteBuiltinReshape, "RESHAPE"},
+      {kTfLiteBuiltinResizeBilinear, "RESIZE_BILINEAR"},
       {kTfLiteBuiltinShape, "SHAPE"},
       {kTfLiteBuiltinSoftmax, "SOFTMAX"},
       {kTfLiteBuiltinStridedSlice, "STRIDED_SLICE"},
@@ -569,6 +601,8 @@ Status ReadBuiltin(int code, const NodeInputs& inputs, const TfLiteNode& node,
                        inputs, result);
     case kTfLiteBuiltinDepthToSpace:
       return ReadDepthToSpace(inputs, node, result);
+    case kTfLiteBuiltinResizeBilinear:
+      return ReadResizeBilinear(inputs, node, result);
     case kTfLiteBuiltinMean:
       return ReadMean(inputs, node, result);
     case kTfLiteBuiltinConcatenation:

@@ -115,6 +115,31 @@ TEST(NodeReader, ReadsSlopesGeluAndDepthToSpace) {
   EXPECT_EQ(RefusalOf(&runtime, spread(0)), "block size 0 is out of range");
 }
 
+TEST(NodeReader, ReadsResizeBilinear) {
+  Model model;
+  FakeRuntime& runtime = model.runtime;
+  const auto resize = [&](const std::vector<int>& size, bool align_corners,
+                          bool half_pixel_centers) {
+    const int sizes = runtime.AddConstant(size);
+    return runtime.AddBuiltinNode(kTfLiteBuiltinResizeBilinear, {model.in, sizes}, {model.out},
+                                  TfLiteResizeBilinearParams{align_corners, half_pixel_centers});
+  };
+  const auto op = Taken<ResizeBilinearNode>(&runtime, resize({7, 5}, false, true));
+  EXPECT_EQ(op.height, 7);
+  EXPECT_EQ(op.width, 5);
+  EXPECT_EQ(op.grid, ResizeGrid::kCentres);
+  const int aligned = resize({7, 5}, true, false), plain = resize({7, 5}, false, false);
+  EXPECT_EQ(Taken<ResizeBilinearNode>(&runtime, aligned).grid, ResizeGrid::kAlignCorners);
+  EXPECT_EQ(Taken<ResizeBilinearNode>(&runtime, plain).grid, ResizeGrid::kCorners);
+  EXPECT_EQ(RefusalOf(&runtime, resize({7, 5}, true, true)),
+            "align_corners and half_pixel_centers exclude one another");
+  EXPECT_EQ(RefusalOf(&runtime, resize({7, 0}, false, true)), "size 0 is out of range");
+  EXPECT_EQ(RefusalOf(&runtime, resize({7}, false, true)), "size has 1 elements, expected 2");
+  const int unknown = runtime.AddBuiltinNode(kTfLiteBuiltinResizeBilinear, {model.in, model.in},
+                                             {model.out}, TfLiteResizeBilinearParams{false, true});
+  EXPECT_FALSE(RefusalOf(&runtime, unknown).empty());
+}
+
 // A full-integer convolution with a scale for each filter, and its bias.
 struct Int8Model {
   Int8Model() {

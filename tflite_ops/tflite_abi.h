@@ -228,6 +228,7 @@ typedef enum {
   kTfLiteBuiltinReluN1To1 = 20,
   kTfLiteBuiltinRelu6 = 21,
   kTfLiteBuiltinReshape = 22,
+  kTfLiteBuiltinResizeBilinear = 23,
   kTfLiteBuiltinSoftmax = 25,
   kTfLiteBuiltinTanh = 28,
   kTfLiteBuiltinCustom = 32,
@@ -327,6 +328,11 @@ typedef struct {
 typedef struct {
   bool keep_dims;
 } TfLiteReducerParams;
+
+typedef struct {
+  bool align_corners;
+  bool half_pixel_centers;
+} TfLiteResizeBilinearParams;
 
 }  // extern "C"
 

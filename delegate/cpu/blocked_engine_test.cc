@@ -206,11 +206,31 @@ TEST(BlockedPlan, EveryOtherOperation) {
         builder.Conv2D(padded, 18, MakeWindow(3, 1, Padding::kValid), Activation::kRelu);
     const int both = builder.Add({.op = ConcatNode{3}}, {a, relu6, b});
     const int grouped = builder.Conv2D(both, 30, MakeWindow(3), Activation::kNone, 3);
+    Pool2DNode whole;
+    whole.kind = PoolKind::kAverage;
+    whole.window = MakeWindow(9, 1, Padding::kValid);
+    whole.window.kernel_w = 10;
     builder.Output(valid);
+    builder.Output(builder.Add({.op = whole}, {both}));
     builder.Output(grouped);
     builder.Output(a);
     builder.Output(builder.Add({.op = ReshapeNode{{2, -1}}}, {both}));
     Check(&builder, threads, 7);
+  }
+}
+
+TEST(BlockedPlan, ResizeBilinear) {
+  for (int grid = 0; grid < kNumResizeGrids; ++grid) {
+    for (const Shape& size : std::vector<Shape>{{18, 14}, {13, 7}, {5, 3}, {1, 20}}) {
+      GraphBuilder builder(Seed() + grid);
+      const int x = builder.PConv2D(builder.Input({2, 9, 7, 20}), Shared(3, 21));
+      const ResizeBilinearNode op{size[0], size[1], static_cast<ResizeGrid>(grid)};
+      const int resized = builder.Add({.op = op}, {x});
+      builder.Output(resized);
+      // What lies around the image, and beyond its channels, must be zero for what follows.
+      builder.Output(builder.PConv2D(resized, Shared(3, 17)));
+      Check(&builder, 2, 3);
+    }
   }
 }
 

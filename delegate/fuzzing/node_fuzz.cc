@@ -27,6 +27,7 @@ constexpr int kOperations[] = {kTfLiteBuiltinAdd,
                                kTfLiteBuiltinPrelu,
                                kTfLiteBuiltinRelu,
                                kTfLiteBuiltinReshape,
+                               kTfLiteBuiltinResizeBilinear,
                                kTfLiteBuiltinSoftmax,
                                kTfLiteBuiltinSub};
 constexpr int kNumOperations = sizeof(kOperations) / sizeof(kOperations[0]);

@@ -22,7 +22,7 @@ RandomGraph::RandomGraph(uint32_t seed) : dice_(seed) {
 
 void RandomGraph::AddNode() {
   for (int attempt = 0; attempt < 20; ++attempt) {
-    switch (dice_.Below(19)) {
+    switch (dice_.Below(20)) {
       case 0:
       case 1:
       case 2:
@@ -64,6 +64,9 @@ void RandomGraph::AddNode() {
         break;
       case 17:
         if (AddDepthToSpace()) return;
+        break;
+      case 18:
+        if (AddResizeBilinear()) return;
         break;
       default:
         if (AddSoftmax()) return;
@@ -251,6 +254,18 @@ bool RandomGraph::AddDepthToSpace() {
   const int input = graph_.PickActivation(4);
   return input >= 0 &&
          graph_.Add({.op = DepthToSpaceNode{dice_.OneIn(2) ? 2 : 1 + dice_.Below(4)}}, {input}, 1);
+}
+
+bool RandomGraph::AddResizeBilinear() {
+  const int input = graph_.PickActivation(4);
+  if (input < 0) return false;
+  const Shape& shape = graph_.ShapeOf(input);
+  ResizeBilinearNode op;
+  const bool doubles = dice_.OneIn(2);
+  op.height = doubles ? 2 * shape[1] : 1 + dice_.Below(2 * shape[1] + 1);
+  op.width = doubles ? 2 * shape[2] : 1 + dice_.Below(2 * shape[2] + 1);
+  op.grid = static_cast<ResizeGrid>(dice_.Below(kNumResizeGrids));
+  return graph_.Add({.op = op}, {input}, 4);
 }
 
 bool RandomGraph::AddSoftmax() {

@@ -37,6 +37,7 @@ class RandomGraph {
   bool AddConcat();
   bool AddReshape();
   bool AddDepthToSpace();
+  bool AddResizeBilinear();
   bool AddSoftmax();
 
   Dice dice_;

@@ -1,4 +1,5 @@
 // Operations that look at elements or rows: arithmetic, padding, joining, means, softmax.
+#include "delegate/lowering/interpolation.h"
 #include "delegate/opencl/operations.h"
 
 namespace pconv::opencl {
@@ -27,6 +28,21 @@ Status Gather(const Task& task, const std::vector<int>& table, PlanBuilder* buil
   PCONV_RETURN_IF_ERROR(builder->constants().UploadTable(table, &buffer));
   const Activations output = builder->NewRows(task.output);
   return builder->EmitFlat("gather", {table.size(), 1, 1}, {input, output, buffer});
+}
+
+// Rows or columns of a resized image: for each the lower and the higher one of the input, `stride`
+// floats apart, and the higher one's share.
+Status UploadInterpolations(const std::vector<Interpolation>& all, int stride, PlanBuilder* builder,
+                            std::shared_ptr<const Buffer>* begins,
+                            std::shared_ptr<const Buffer>* shares) {
+  std::vector<int> from;
+  std::vector<float> share;
+  for (const Interpolation& at : all) {
+    from.insert(from.end(), {at.low * stride, at.high * stride});
+    share.push_back(at.share);
+  }
+  PCONV_RETURN_IF_ERROR(builder->constants().UploadTable(from, begins));
+  return builder->constants().UploadTable(share, shares);
 }
 
 }  // namespace
@@ -108,6 +124,23 @@ Status PlanOperation(const Task& task, const DepthToSpaceNode& op, PlanBuilder* 
     table[i] = static_cast<int>(pixel * in[3] + part * out[3] + c);
   }
   return Gather(task, table, builder);
+}
+
+Status PlanOperation(const Task& task, const ResizeBilinearNode& op, PlanBuilder* builder) {
+  const Shape& in = builder->ShapeOf(task.inputs[0]);
+  Activations input;
+  PCONV_RETURN_IF_ERROR(builder->Rows(task.inputs[0], &input));
+  std::shared_ptr<const Buffer> rows, row_shares, columns, column_shares;
+  PCONV_RETURN_IF_ERROR(UploadInterpolations(Interpolate(op.grid, in[1], op.height), in[2] * in[3],
+                                             builder, &rows, &row_shares));
+  PCONV_RETURN_IF_ERROR(UploadInterpolations(Interpolate(op.grid, in[2], op.width), in[3], builder,
+                                             &columns, &column_shares));
+  const Activations output = builder->NewRows(task.output);
+  return builder->EmitFlat(
+      "resize",
+      {static_cast<size_t>(op.width) * in[3], static_cast<size_t>(op.height),
+       static_cast<size_t>(in[0])},
+      {input, output, rows, row_shares, columns, column_shares, in[1] * in[2] * in[3], in[3]});
 }
 
 Status PlanOperation(const Task& task, const GlobalMeanNode&, PlanBuilder* builder) {

@@ -4,6 +4,9 @@
 #include <cmath>
 #include <limits>
 #include <utility>
+#include <vector>
+
+#include "delegate/lowering/interpolation.h"
 
 namespace pconv::reference {
 namespace {
@@ -250,6 +253,26 @@ void DepthToSpace(const DepthToSpaceNode& op, const ConstTensor& input, const Te
     const float* from = input.data + PixelOffset(input.shape, n, y / op.block, x / op.block) +
                         static_cast<size_t>(part) * output.shape[3];
     std::copy_n(from, output.shape[3], output.data + PixelOffset(output.shape, n, y, x));
+  });
+}
+
+void ResizeBilinear(const ResizeBilinearNode& op, const ConstTensor& input, const Tensor& output) {
+  const std::vector<Interpolation> rows = Interpolate(op.grid, input.shape[1], op.height);
+  const std::vector<Interpolation> columns = Interpolate(op.grid, input.shape[2], op.width);
+  ForEachPixel(output.shape, [&](int n, int y, int x) {
+    const auto at = [&](int in_y, int in_x) {
+      return input.data + PixelOffset(input.shape, n, in_y, in_x);
+    };
+    const Interpolation& row = rows[y];
+    const Interpolation& column = columns[x];
+    const float* from[] = {at(row.low, column.low), at(row.low, column.high),
+                           at(row.high, column.low), at(row.high, column.high)};
+    float* to = output.data + PixelOffset(output.shape, n, y, x);
+    for (int c = 0; c < output.shape[3]; ++c) {
+      const double top = from[0][c] + (double{from[1][c]} - from[0][c]) * column.share;
+      const double bottom = from[2][c] + (double{from[3][c]} - from[2][c]) * column.share;
+      to[c] = static_cast<float>(top + (bottom - top) * row.share);
+    }
   });
 }
 

@@ -256,6 +256,30 @@ class Evaluator {
     });
   }
 
+  // Every pixel of the input counts as much as it is near: 1 - |distance| in either direction.
+  void operator()(const ResizeBilinearNode& op) {
+    const auto place = [&](double i, double in, double out) {
+      double at = i * in / out;
+      if (op.grid == ResizeGrid::kCentres) at = (i + 0.5) / out * in - 0.5;
+      if (op.grid == ResizeGrid::kAlignCorners) at = out == 1 ? 0 : i / (out - 1) * (in - 1);
+      return std::min(std::max(at, 0.0), in - 1);
+    };
+    ForPixels(out_, [&](int n, int y, int x, size_t pixel) {
+      const double at_y = place(y, in_[1], op.height), at_x = place(x, in_[2], op.width);
+      for (int c = 0; c < out_[3]; ++c) {
+        double sum = 0;
+        for (int in_y = 0; in_y < in_[1]; ++in_y) {
+          const double near_y = 1 - std::abs(at_y - in_y);
+          for (int in_x = 0; near_y > 0 && in_x < in_[2]; ++in_x) {
+            const size_t from = (static_cast<size_t>(n) * in_[1] + in_y) * in_[2] + in_x;
+            sum += near_y * std::max(0.0, 1 - std::abs(at_x - in_x)) * input_[from * in_[3] + c];
+          }
+        }
+        output_[pixel * out_[3] + c] = static_cast<float>(sum);
+      }
+    });
+  }
+
   void operator()(const QuantizeNode&) { std::abort(); }  // the oracle is one of float32 graphs
 
   std::vector<float> TakeOutput() { return std::move(output_); }

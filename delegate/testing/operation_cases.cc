@@ -92,17 +92,57 @@ void PadConcatReshapeMeanSoftmax(CaseCollector* cases) {
     const int rows = builder.Add({.op = ConcatNode{1, Activation::kNone}}, {a, b});
     const int mean = builder.Add({.op = GlobalMeanNode{}}, {a});
     const int kept = builder.Add({.op = GlobalMeanNode{true}}, {a});
+    Pool2DNode whole;  // a mean by another name, unless its window reaches beyond the image
+    whole.kind = PoolKind::kAverage;
+    whole.window = MakeWindow(9, 10, 1, Padding::kValid);
+    const int averaged = builder.Add({.op = whole}, {a});
+    const int scaled = builder.Add({.op = BinaryNode{BinaryKind::kMul}}, {a, averaged});
+    whole.window = MakeWindow(11, 12, 12, Padding::kSame);
+    const int beyond = builder.Add({.op = whole}, {a});
     const int flat = builder.Add({.op = ReshapeNode{{2, -1}}}, {a});
     const int spread = builder.Add({.op = DepthToSpaceNode{2}},
                                    {builder.Conv2D(a, 12, MakeWindow(3, 3), Activation::kNone)});
     const int behind = builder.Conv2D(spread, 5, MakeWindow(3, 3), Activation::kNone);
     const int dense = builder.FullyConnected(flat, 10, Activation::kRelu);
     const int softmax = builder.Add({.op = SoftmaxNode{1.5f}}, {dense});
-    for (const int v :
-         {padded, all_padded, channels, rows, mean, kept, flat, spread, behind, softmax, a, a}) {
+    for (const int v : {padded, all_padded, channels, rows, mean, kept, averaged, scaled, beyond,
+                        flat, spread, behind, softmax, a, a}) {
       builder.Output(v);
     }
     cases->Add(&builder, behind_conv ? "behind a convolution" : "of the input", 2);
+  }
+}
+
+void ResizeBilinear(CaseCollector* cases) {
+  struct Size {
+    int in_h, in_w, h, w;
+  };
+  uint32_t seed = Seed();
+  for (const Size& size : std::vector<Size>{{8, 8, 16, 16},
+                                            {7, 9, 14, 18},
+                                            {16, 12, 48, 24},
+                                            {5, 6, 13, 7},
+                                            {12, 12, 6, 6},
+                                            {13, 11, 5, 4},
+                                            {1, 1, 9, 10},
+                                            {6, 7, 1, 1},
+                                            {9, 5, 9, 5}}) {
+    for (int grid = 0; grid < kNumResizeGrids; ++grid) {
+      for (const bool behind_conv : {false, true}) {
+        if (!cases->Takes(5)) continue;
+        GraphBuilder builder(++seed);
+        int a = builder.Input({2, size.in_h, size.in_w, 10});
+        if (behind_conv) a = builder.Conv2D(a, 9, MakeWindow(3, 3), Activation::kNone);
+        const ResizeBilinearNode op{size.h, size.w, static_cast<ResizeGrid>(grid)};
+        const int resized = builder.Add({.op = op}, {a});
+        builder.Output(resized);
+        // What lies outside the image must be zero for the window that follows.
+        builder.Output(builder.Conv2D(resized, 5, MakeWindow(3, 3), Activation::kNone));
+        cases->Add(&builder,
+                   "grid " + std::to_string(grid) + " to " + testing::Size(size.h, size.w),
+                   1 + seed % 3);
+      }
+    }
   }
 }
 
@@ -232,6 +272,7 @@ std::vector<CaseGrid> OperationGrids() {
           {"BinaryBroadcasts", BinaryBroadcasts},
           {"Unary", Unary},
           {"PadConcatReshapeMeanSoftmax", PadConcatReshapeMeanSoftmax},
+          {"ResizeBilinear", ResizeBilinear},
           {"PadIntoPool", PadIntoPool},
           {"PadIntoPoolOfAConvolution", PadIntoPoolOfAConvolution},
           {"PadIntoConvolutionAndAddIntoConvolution", PadIntoConvolutionAndAddIntoConvolution},

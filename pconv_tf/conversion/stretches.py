@@ -41,6 +41,7 @@ KNOWN = (
     "RELU6",
     "RELU_N1_TO_1",
     "RESHAPE",
+    "RESIZE_BILINEAR",
     "SOFTMAX",
     "SUB",
     "TANH",

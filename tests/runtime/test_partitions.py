@@ -118,6 +118,42 @@ def _run_stock(model, images):
     return stock.get_tensor(stock.get_output_details()[0]["index"])
 
 
+RESIZED = ((18, 22), (9, 11), (20, 7), (4, 30), (1, 1))
+
+
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+@pytest.mark.parametrize("block", [1, 16])
+@pytest.mark.parametrize("align_corners, half_pixel_centers", [(0, 0), (1, 0), (0, 1)])
+def test_resize_bilinear_is_taken(align_corners, half_pixel_centers, block, backend, rng, capfd):
+    """As large again, the same, larger and smaller by odd factors, a single pixel."""
+
+    def normal(*shape):
+        return rng.standard_normal(shape).astype(np.float32)
+
+    builder = ModelBuilder()
+    weights = pattern_weights(rng, 16, 3, 8, block=block)
+    x = builder.conv(builder.input(9, 11, 8), weights / 8, normal(16))
+    grid = {"align_corners": bool(align_corners), "half_pixel_centers": bool(half_pixel_centers)}
+    resized = [builder.resize_bilinear(x, size, **grid) for size in RESIZED]
+    after = builder.conv(resized[0], pattern_weights(rng, 16, 3, 16, block=block) / 8, normal(16))
+    data = builder.finish(*resized, after)
+    converted = pconv_tf.convert(data, force=True, quiet=True)
+    capfd.readouterr()
+    interpreter = pconv_tf.Interpreter(converted, options={"verbose": True, "backend": backend})
+    assert "claims 7 of 7 nodes, 2 of them PConv2D" in capfd.readouterr().err
+    stock = Interpreter(model_content=data)
+    for shape in ((1, 9, 11, 8), (3, 9, 11, 8), (1, 14, 6, 8)):  # also batches and other inputs
+        images = normal(*shape)
+        stock.resize_tensor_input(stock.get_input_details()[0]["index"], shape)
+        stock.allocate_tensors()
+        stock.set_tensor(stock.get_input_details()[0]["index"], images)
+        stock.invoke()
+        found = interpreter(images)
+        for detail, output in zip(stock.get_output_details(), found, strict=True):
+            expected = stock.get_tensor(detail["index"])
+            np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("backend", ["cpu", "reference"])
 @pytest.mark.parametrize("block", [1, 16])
 def test_slopes_gelu_and_depth_to_space_are_taken(block, backend, rng, capfd):

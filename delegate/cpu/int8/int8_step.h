@@ -67,6 +67,9 @@ StepPtr MakeStep(const StepContext& context, const Node& node, const ReshapeNode
 inline StepPtr MakeStep(const StepContext&, const Node&, const DepthToSpaceNode&) {
   return nullptr;  // which CheckInt8Node lets nobody ask for
 }
+inline StepPtr MakeStep(const StepContext&, const Node&, const ResizeBilinearNode&) {
+  return nullptr;  // the same
+}
 
 // quantize_steps.cc
 StepPtr MakeStep(const StepContext& context, const Node& node, const UnaryNode& op);

@@ -41,6 +41,7 @@ constexpr BlockedKernelTable MakeBlockedTable() {
   table.conv = BlockedConv;
   table.depthwise = BlockedDepthwise;
   table.pool = BlockedPool;
+  table.resize = BlockedResize;
   table.concat = BlockedConcat;
   table.global_mean = BlockedGlobalMean;
   table.sparse_fc = BlockedSparseFullyConnected;
@@ -99,7 +100,8 @@ constexpr KernelTable MakeTable() {
   table.tanh_gelu = Unary<TanhGeluOp>;
   table.softmax = Softmax;
   table.border = Border;
-  table.gather = Gather;
+  table.gather = Gather<false>;
+  table.weighted_gather = Gather<true>;
   table.interleave = Interleave;
   table.to_nhwc = ToNhwc;
   table.mean = Mean;

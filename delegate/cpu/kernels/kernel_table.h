@@ -293,7 +293,7 @@ struct BorderArgs {
 using BorderKernel = void (*)(const BorderArgs& args);
 
 // A copy in which every vector of the planes `to` is made of lanes of vectors of the planes `from`;
-// lanes that no source gives hold `fill`.
+// lanes that no source gives hold `fill`. Or a weighted sum of these lanes, without a fill.
 struct GatherArgs {
   const float* from;
   size_t from_plane;
@@ -302,7 +302,8 @@ struct GatherArgs {
   const uint32_t* source_begin;  // [to_plane / lanes + 1] the first of each vector's `sources`
   const PermutedVector* sources;
   const int32_t *lanes, *masks;
-  float fill;
+  const float* weights;  // of a sum: of each lane, as `masks`
+  float fill;            // of a copy
   int channel_begin, channel_end;
 };
 using GatherKernel = void (*)(const GatherArgs& args);
@@ -318,15 +319,17 @@ struct InterleaveArgs {
 };
 using InterleaveKernel = void (*)(const InterleaveArgs& args);
 
-// A change of layout to NHWC: to[p * channels + c] = from[c * from_plane + table[p]] for the pixels
-// p in the range.
+// A change of layout to NHWC, of the cells in the range: lane l of cell i is pixel p =
+// pixels[i * lanes + l], or none if that is negative, and for all channels c
+// to[p * channels + c] = from[c * from_plane + cells[i] + l].
 struct ToNhwcArgs {
   const float* from;
   size_t from_plane;
   float* to;
   int channels;
-  const int32_t* table;
-  int pixel_begin, pixel_end;
+  const uint32_t* cells;
+  const int32_t* pixels;
+  int cell_begin, cell_end;
 };
 using ToNhwcKernel = void (*)(const ToNhwcArgs& args);
 
@@ -392,7 +395,7 @@ struct KernelTable {
   UnaryKernel clamp, leaky_relu, hard_swish, logistic, tanh, gelu, tanh_gelu;
   SoftmaxKernel softmax;
   BorderKernel border;
-  GatherKernel gather;
+  GatherKernel gather, weighted_gather;
   InterleaveKernel interleave;
   ToNhwcKernel to_nhwc;
   MeanKernel mean;

@@ -154,12 +154,14 @@ TEST_P(PlaneKernelTest, Border) {
 }
 
 TEST_P(PlaneKernelTest, Gather) {
-  for (int i = 0; i < 20; ++i) {
+  for (int i = 0; i < 40; ++i) {
+    const bool weighted = Coin();
     const int channels = Draw(1, 20), from_cells = Draw(1, 8), vectors = Draw(1, 6);
     const int begin = Draw(0, channels - 1);
     Planes from = RandomPlanes(channels, 1, from_cells);
     Floats to = Values(static_cast<size_t>(channels) * vectors * lanes());
     const std::vector<int32_t> table = RandomLanes(6), masks = RandomMasks(6);
+    const Floats weights = Values(table.size());
     std::vector<uint32_t> source_begin = {0};
     std::vector<PermutedVector> sources;
     for (int v = 0; v < vectors; ++v) {
@@ -178,21 +180,25 @@ TEST_P(PlaneKernelTest, Gather) {
     args.sources = sources.data();
     args.lanes = table.data();
     args.masks = masks.data();
+    args.weights = weights.data();
     args.fill = Value();
     args.channel_begin = begin;
     args.channel_end = channels;
     const Floats before = to;
-    kernels().gather(args);
+    (weighted ? kernels().weighted_gather : kernels().gather)(args);
     for (int c = 0; c < channels; ++c) {
       for (int j = 0; j < vectors * lanes(); ++j) {
         const int v = j / lanes(), l = j % lanes();
-        float expected = args.fill;
+        double expected = weighted ? 0 : args.fill;
         for (uint32_t s = source_begin[v]; s < source_begin[v + 1]; ++s) {
-          if (masks[sources[s].permutation + l] == 0) continue;
-          expected = from.Cell(c, 0, 0)[sources[s].from + table[sources[s].permutation + l]];
+          const uint32_t at = sources[s].permutation + l;
+          if (masks[at] == 0) continue;
+          const double x = from.Cell(c, 0, 0)[sources[s].from + table[at]];
+          expected = weighted ? expected + x * weights[at] : x;
         }
         const size_t at = c * args.to_plane + j;
-        ASSERT_EQ(c < begin ? before[at] : expected, to[at]) << "channel " << c;
+        ExpectNear(c < begin ? before[at] : expected, to[at], weighted ? 4 : 0);
+        if (HasFatalFailure()) return;
       }
     }
   }
@@ -230,18 +236,28 @@ TEST_P(PlaneKernelTest, FromNhwcAndToNhwc) {
     }
   }
   for (int i = 0; i < 20; ++i) {
-    const int channels = Draw(1, 40), pixels = Draw(1, 12), begin = Draw(0, pixels - 1);
+    const int channels = Draw(1, 40), count = Draw(1, 6), begin = Draw(0, count - 1);
     Planes from = RandomPlanes(channels, 1, 6);
-    Floats to = Values(static_cast<size_t>(channels) * pixels);
-    std::vector<int32_t> table(pixels);
-    for (int32_t& at : table) at = Draw(0, 6 * lanes() - 1);
-    const Floats before = to;
-    kernels().to_nhwc(
-        {from.floats.data(), from.plane, to.data(), channels, table.data(), begin, pixels});
-    for (int j = 0; j < channels * pixels; ++j) {
-      const int p = j / channels, c = j % channels;
-      ASSERT_EQ(p < begin ? before[j] : from.Cell(c, 0, 0)[table[p]], to[j]);
+    // Pixels in any order, some of which no lane holds.
+    std::vector<int32_t> pixels(static_cast<size_t>(count) * lanes());
+    std::iota(pixels.begin(), pixels.end(), 0);
+    std::shuffle(pixels.begin(), pixels.end(), rng_);
+    for (int32_t& pixel : pixels) pixel = Coin() ? pixel : -1;
+    std::vector<uint32_t> cells(count);
+    for (uint32_t& cell : cells) cell = static_cast<uint32_t>(Draw(0, 5) * lanes());
+    Floats to = Values(static_cast<size_t>(channels) * pixels.size());
+    Floats expected = to;
+    for (int cell = begin; cell < count; ++cell) {
+      for (int l = 0; l < lanes(); ++l) {
+        const int pixel = pixels[cell * lanes() + l];
+        for (int c = 0; c < channels && pixel >= 0; ++c) {
+          expected[static_cast<size_t>(pixel) * channels + c] = from.Cell(c, 0, 0)[cells[cell] + l];
+        }
+      }
     }
+    kernels().to_nhwc({from.floats.data(), from.plane, to.data(), channels, cells.data(),
+                       pixels.data(), begin, count});
+    for (size_t j = 0; j < to.size(); ++j) ASSERT_EQ(expected[j], to[j]) << kernels().name;
   }
 }
 

@@ -1,8 +1,10 @@
-// Steps of pools, padding and means.
+// Steps of pools, padding, means and other sizes.
 #include "delegate/cpu/planner/step_builder.h"
+#include "delegate/cpu/planner/task_families.h"
 #include "delegate/cpu/steps/blocked_steps.h"
 #include "delegate/cpu/steps/layout_step.h"
 #include "delegate/cpu/steps/nhwc_steps.h"
+#include "delegate/cpu/steps/tiled_resize_step.h"
 #include "delegate/cpu/steps/tiled_steps.h"
 
 namespace pconv::cpu {
@@ -23,6 +25,9 @@ std::unique_ptr<BlockedRowStep> MakeBlockedPool(const BuildContext& context,
 
 Status BuildTask(const BuildContext& context, const PlannedStep& step, const Pool2DNode&,
                  BuiltStep* built) {
+  if (IsImageMean(context.input.graph, context.TaskOf(step))) {
+    return BuildTask(context, step, GlobalMeanNode{}, built);
+  }
   switch (context.DecisionOf(step).family) {
     case Family::kLaneTiled:
       *built = {MakePool(context, step), context.LaneTiled()};
@@ -74,6 +79,27 @@ Status BuildTask(const BuildContext& context, const PlannedStep& step, const Glo
     case Family::kBlocked:
       *built = {std::make_unique<BlockedMeanStep>(input.blocked_kernels, context.plan,
                                                   step.reads[0], step.writes),
+                context.Blocked()};
+      return Status::Ok();
+    case Family::kNhwc:
+    case Family::kFullyConnected:
+      break;
+  }
+  return context.NotComputed(step);
+}
+
+Status BuildTask(const BuildContext& context, const PlannedStep& step,
+                 const ResizeBilinearNode& node, BuiltStep* built) {
+  const PlanInput& input = context.input;
+  switch (context.DecisionOf(step).family) {
+    case Family::kLaneTiled:
+      *built = {std::make_unique<TiledResizeStep>(input.kernels, node, context.plan, step.reads[0],
+                                                  step.writes),
+                context.LaneTiled()};
+      return Status::Ok();
+    case Family::kBlocked:
+      *built = {std::make_unique<BlockedResizeStep>(input.blocked_kernels, node, context.plan,
+                                                    step.reads[0], step.writes),
                 context.Blocked()};
       return Status::Ok();
     case Family::kNhwc:

@@ -4,6 +4,7 @@
 
 #include "delegate/cpu/plan/machine.h"
 #include "delegate/cpu/planner/fusion.h"
+#include "delegate/cpu/planner/task_families.h"
 #include "delegate/cpu/steps/strip_step.h"
 
 namespace pconv::cpu {
@@ -26,7 +27,9 @@ int64_t StageWeightBytes(const FusionView& view, int step) {
   }
   if (planned.task < 0) return -1;
   const Task& task = view.input.tasks[planned.task];
-  const bool pool = std::holds_alternative<Pool2DNode>(view.input.graph.nodes[task.main].op);
+  const Graph& graph = view.input.graph;
+  const bool pool =
+      std::holds_alternative<Pool2DNode>(graph.nodes[task.main].op) && !IsImageMean(graph, task);
   return pool && view.decisions.tasks[planned.task].family == Family::kBlocked ? 0 : -1;
 }
 

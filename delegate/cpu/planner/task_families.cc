@@ -38,6 +38,7 @@ class LaneTiledFamily {
   Family operator()(const GlobalMeanNode&) const { return Family::kLaneTiled; }
   Family operator()(const ReshapeNode&) const { return Family::kNhwc; }
   Family operator()(const DepthToSpaceNode&) const { return Family::kNhwc; }
+  Family operator()(const ResizeBilinearNode&) const { return Family::kLaneTiled; }
   Family operator()(const SoftmaxNode&) const { return Family::kNhwc; }
   Family operator()(const QuantizeNode&) const { return Family::kNhwc; }
   Family operator()(const UnaryNode&) const { return TiledIf(IsTiled(task_.inputs[0])); }
@@ -132,6 +133,19 @@ Family FamilyOf(const Graph& graph, const Task& task, Family images,
                 const std::vector<Layout>& home) {
   const Family family = std::visit(LaneTiledFamily(graph, task, home), graph.nodes[task.main].op);
   return images == Family::kBlocked ? BlockedFamily(graph, task, family, home) : family;
+}
+
+bool IsImageMean(const Graph& graph, const Task& task) {
+  const Node& node = graph.nodes[task.main];
+  if (std::holds_alternative<GlobalMeanNode>(node.op)) return true;
+  const auto* pool = std::get_if<Pool2DNode>(&node.op);
+  const Shape& input = graph.values[task.inputs[0]].shape;
+  return pool != nullptr && pool->kind == PoolKind::kAverage &&
+         task.activation == Activation::kNone && IsPixel(graph.values[task.output].shape) &&
+         task.window.kernel_h == input[1] && task.window.kernel_w == input[2] &&
+         task.window.dilation_h == 1 && task.window.dilation_w == 1 &&
+         ResolveHeight(task.window, input[1]).before == 0 &&
+         ResolveWidth(task.window, input[2]).before == 0;
 }
 
 bool IsPerChannel(const Shape& shape, const Layout& home, const Shape& output) {

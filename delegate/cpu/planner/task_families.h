@@ -24,6 +24,10 @@ std::vector<Family> ImageLayouts(const Graph& graph, const std::vector<Task>& ta
 Family FamilyOf(const Graph& graph, const Task& task, Family images,
                 const std::vector<Layout>& home);
 
+// Whether a task is the mean over a whole image, as which older converters write an average pool
+// whose window is the image.
+bool IsImageMean(const Graph& graph, const Task& task);
+
 // Whether a value of layout `home` holds one float per channel of `output` (and image), or one in
 // all, contiguously.
 bool IsPerChannel(const Shape& shape, const Layout& home, const Shape& output);

@@ -58,7 +58,7 @@ class TaskPlanner {
 
   // Where the task writes, but for halo or margin.
   Layout TilesOf(const Task& task, Family family) const {
-    if (std::holds_alternative<GlobalMeanNode>(MainNode(task).op)) return Layout();
+    if (IsImageMean(graph_, task)) return Layout();
     if (family == Family::kBlocked) return BlockedLayout(blocked_kernels_.lanes, 0);
     if (family == Family::kLaneTiled) return ChooseTiles(task);
     return Layout();
@@ -118,6 +118,10 @@ class TaskPlanner {
   Layout Needed(const Task& task, ConvAlgorithm algorithm, int input) const {
     const Node& node = MainNode(task);
     const Shape& shape = ShapeOf(input);
+    if (IsImageMean(graph_, task) || std::holds_alternative<ResizeBilinearNode>(node.op)) {
+      return IsTiled(input) ? WithoutHalo(HomeOf(input))
+                            : BestLaneTiled(shape[1], shape[2], kernels_.lanes);
+    }
     if (const auto* pool = std::get_if<Pool2DNode>(&node.op)) {
       Layout needed = NeededInput(task.window, shape[1], shape[2], HomeOf(task.output));
       const bool padded = needed.halo_top + needed.halo_left > 0 || PadsEnd(task);
@@ -132,10 +136,6 @@ class TaskPlanner {
       Layout tiles = WithoutHalo(needed);
       tiles.cleared = needed.cleared;
       return tiles;
-    }
-    if (std::holds_alternative<GlobalMeanNode>(node.op)) {
-      return IsTiled(input) ? WithoutHalo(HomeOf(input))
-                            : BestLaneTiled(shape[1], shape[2], kernels_.lanes);
     }
     if (std::holds_alternative<PadNode>(node.op)) return WithoutHalo(HomeOf(input));
     return WithoutHalo(HomeOf(task.output));
@@ -192,6 +192,8 @@ class TaskPlanner {
         }
         inherited.tile_h /= window->stride_h;
         inherited.tile_w /= window->stride_w;
+      } else if (std::holds_alternative<ResizeBilinearNode>(MainNode(task).op)) {
+        if (!ScaleTiles(ShapeOf(input), output, &inherited)) continue;
       } else if (!SameGeometry(ShapeOf(input), output)) {
         continue;  // padding
       }
@@ -203,6 +205,17 @@ class TaskPlanner {
       }
     }
     return ForStridedReader(task, best);
+  }
+
+  // Tiles as many times larger as the output is, so that its pixels lie on the lanes of those that
+  // they are made of; false if they are no whole cells.
+  static bool ScaleTiles(const Shape& input, const Shape& output, Layout* tiles) {
+    const int64_t h = int64_t{tiles->tile_h} * output[1], w = int64_t{tiles->tile_w} * output[2];
+    if (h % input[1] != 0 || w % input[2] != 0) return false;
+    if (h / input[1] > output[1] || w / input[2] > output[2]) return false;
+    tiles->tile_h = static_cast<int>(h / input[1]);
+    tiles->tile_w = static_cast<int>(w / input[2]);
+    return true;
   }
 
   // `tiles`, or the tiles in which the only reader of the task's output needs it, if it is strided

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "delegate/cpu/plan/machine.h"
+#include "delegate/lowering/interpolation.h"
 
 namespace pconv::cpu {
 
@@ -334,6 +335,37 @@ void BlockedPoolStep::RunBlockRows(const blocked::Windowed& job, Range block_row
 }
 
 // ---- The rest ----------------------------------------------------------------------------------
+
+BlockedResizeStep::BlockedResizeStep(const blocked::Kernels& kernels,
+                                     const ResizeBilinearNode& node, const Plan& plan, int input,
+                                     int output)
+    : kernels_(kernels),
+      input_(plan.buffers[input]),
+      output_(plan.buffers[output]),
+      rows_(PositionsOf(node.grid, input_.shape.h, node.height)),
+      columns_(PositionsOf(node.grid, input_.shape.w, node.width)) {
+  reads = {input};
+  writes = output;
+}
+
+BlockedResizeStep::Positions BlockedResizeStep::PositionsOf(ResizeGrid grid, int in, int out) {
+  Positions positions;
+  for (const Interpolation& at : Interpolate(grid, in, out)) {
+    positions.low.push_back(at.low);
+    positions.high.push_back(at.high);
+    positions.share.push_back(at.share);
+  }
+  return positions;
+}
+
+void BlockedResizeStep::Run(const RunContext& context) const {
+  ForBlockRows(output_, context, writes, [&](int n, const Tensor& out, Range block_rows) {
+    kernels_.resize(
+        {ViewOf(input_, context, reads[0], n), out, rows_.low.data(), rows_.high.data(),
+         columns_.low.data(), columns_.high.data(), rows_.share.data(), columns_.share.data()},
+        block_rows);
+  });
+}
 
 BlockedUnaryStep::BlockedUnaryStep(const UnaryFunction& function, const Plan& plan, int input,
                                    int output)

@@ -15,6 +15,7 @@
 #include "delegate/cpu/steps/unary_function.h"
 #include "delegate/cpu/weights/blocked_conv.h"
 #include "delegate/engine_options.h"
+#include "delegate/graph.h"
 #include "tflite_ops/core/conv_geometry.h"
 #include "tflite_ops/core/status.h"
 
@@ -157,6 +158,26 @@ class BlockedPoolStep : public BlockedWindowStep {
 
   const blocked::Kernels& kernels_;
   bool average_;
+};
+
+// An image of another size, by bilinear interpolation.
+class BlockedResizeStep : public Step {
+ public:
+  BlockedResizeStep(const blocked::Kernels& kernels, const ResizeBilinearNode& node,
+                    const Plan& plan, int input, int output);
+  void Run(const RunContext& context) const override;
+
+ private:
+  // BlockedResizeArgs
+  struct Positions {
+    std::vector<int32_t> low, high;
+    std::vector<float> share;
+  };
+  static Positions PositionsOf(ResizeGrid grid, int in, int out);
+
+  const blocked::Kernels& kernels_;
+  Buffer input_, output_;
+  Positions rows_, columns_;
 };
 
 // A function of every value.

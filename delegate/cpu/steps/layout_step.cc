@@ -1,6 +1,7 @@
 #include "delegate/cpu/steps/layout_step.h"
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 
 namespace pconv::cpu {
@@ -20,6 +21,68 @@ std::vector<int32_t> PixelOffsets(const Buffer& buffer) {
 
 }  // namespace
 
+GatherTable GatherTable::Make(const Layout& to,
+                              const std::function<const std::vector<Source>&(size_t)>& sources_of) {
+  GatherTable table;
+  const int lanes = to.lanes;
+  // Of one vector of the source: where its lanes go, the mask and the weights, in that order, as in
+  // the tables.
+  using Permutation = std::vector<int32_t>;
+  std::map<Permutation, uint32_t> known;
+  for (size_t i = 0; i < to.plane_floats() / lanes; ++i) {
+    table.source_begin_.push_back(static_cast<uint32_t>(table.sources_.size()));
+    // By vector of the source; another one where a lane takes several values of it.
+    std::map<uint32_t, std::vector<Permutation>> permutations;
+    for (const Source& source : sources_of(i)) {
+      const int lane = source.lane;
+      std::vector<Permutation>& of_vector = permutations[source.offset / lanes * lanes];
+      auto free = std::find_if(of_vector.begin(), of_vector.end(),
+                               [&](const Permutation& p) { return p[lanes + lane] == 0; });
+      if (free == of_vector.end()) free = of_vector.insert(free, Permutation(3 * lanes));
+      (*free)[lane] = source.offset % lanes;
+      (*free)[lanes + lane] = -1;
+      std::memcpy(&(*free)[2 * lanes + lane], &source.weight, sizeof(float));
+    }
+    for (const auto& [from, of_vector] : permutations) {
+      for (const Permutation& p : of_vector) {
+        const auto [it, added] = known.emplace(p, static_cast<uint32_t>(table.lanes_.size()));
+        if (added) {
+          table.lanes_.insert(table.lanes_.end(), p.begin(), p.begin() + lanes);
+          table.masks_.insert(table.masks_.end(), p.begin() + lanes, p.begin() + 2 * lanes);
+          table.weights_.resize(table.lanes_.size());
+          std::memcpy(&table.weights_[it->second], &p[2 * lanes], lanes * sizeof(float));
+        }
+        table.sources_.push_back({from, it->second});
+      }
+    }
+  }
+  table.source_begin_.push_back(static_cast<uint32_t>(table.sources_.size()));
+  return table;
+}
+
+void GatherTable::Run(const RunContext& context, GatherKernel kernel, const Buffer& from,
+                      const float* source, const Buffer& to, float* result) const {
+  const int channels = to.shape.c;
+  context.pool->ParallelFor(channels, [&](int begin, int end) {
+    for (int n = 0; n < to.shape.n; ++n) {
+      GatherArgs args{};
+      args.from = source + n * (from.floats() / from.shape.n);
+      args.from_plane = from.layout.plane_floats();
+      args.to_plane = to.layout.plane_floats();
+      args.to = result + static_cast<size_t>(n) * channels * args.to_plane;
+      args.source_begin = source_begin_.data();
+      args.sources = sources_.data();
+      args.lanes = lanes_.data();
+      args.masks = masks_.data();
+      args.weights = weights_.data();
+      args.fill = to.layout.fill;
+      args.channel_begin = begin;
+      args.channel_end = end;
+      kernel(args);
+    }
+  });
+}
+
 GatherStep::GatherStep(const KernelTable& kernels, const Plan& plan, int from, int to,
                        const Sampling& sampling)
     : kernels_(kernels), from_(plan.buffers[from]), to_(plan.buffers[to]) {
@@ -29,52 +92,21 @@ GatherStep::GatherStep(const KernelTable& kernels, const Plan& plan, int from, i
       PixelTable(to_.layout, from_.shape.h, from_.shape.w, sampling);
   const std::vector<int32_t> offsets = PixelOffsets(from_);
   const int lanes = to_.layout.lanes;
-  std::map<std::vector<int32_t>, uint32_t> known;
-  for (size_t i = 0; i < pixels.size(); i += lanes) {
-    source_begin_.push_back(static_cast<uint32_t>(sources_.size()));
-    // By vector of the source: its lanes, then the mask.
-    std::map<uint32_t, std::vector<int32_t>> permutations;
-    for (int lane = 0; lane < lanes; ++lane) {
-      if (pixels[i + lane] < 0) continue;
-      const int32_t offset = offsets[pixels[i + lane]];
-      std::vector<int32_t>& permutation = permutations[offset / lanes * lanes];
-      permutation.resize(2 * lanes);
-      permutation[lane] = offset % lanes;
-      permutation[lanes + lane] = -1;
-    }
-    for (const auto& [from, permutation] : permutations) {
-      const auto [it, added] = known.emplace(permutation, static_cast<uint32_t>(lanes_.size()));
-      if (added) {
-        lanes_.insert(lanes_.end(), permutation.begin(), permutation.begin() + lanes);
-        masks_.insert(masks_.end(), permutation.begin() + lanes, permutation.end());
-      }
-      sources_.push_back({from, it->second});
-    }
-  }
-  source_begin_.push_back(static_cast<uint32_t>(sources_.size()));
+  std::vector<GatherTable::Source> sources;
+  table_ = GatherTable::Make(
+      to_.layout, [&](size_t i) -> const auto& {
+        sources.clear();
+        for (int lane = 0; lane < lanes; ++lane) {
+          const size_t at = i * lanes + lane;
+          if (pixels[at] >= 0) sources.push_back({lane, offsets[pixels[at]], 1.0f});
+        }
+        return sources;
+      });
   kernel = "layout " + from_.layout.ToString() + " -> " + to_.layout.ToString();
 }
 
 void GatherStep::Run(const RunContext& context) const {
-  const int channels = to_.shape.c;
-  const size_t from_image = from_.floats() / from_.shape.n;
-  context.pool->ParallelFor(channels, [&](int begin, int end) {
-    for (int n = 0; n < to_.shape.n; ++n) {
-      GatherArgs args{};
-      args.from = context.data[reads[0]] + n * from_image;
-      args.from_plane = from_.layout.plane_floats();
-      args.to_plane = to_.layout.plane_floats();
-      args.to = context.data[writes] + static_cast<size_t>(n) * channels * args.to_plane;
-      args.source_begin = source_begin_.data();
-      args.sources = sources_.data();
-      args.lanes = lanes_.data();
-      args.masks = masks_.data();
-      args.fill = to_.layout.fill;
-      args.channel_begin = begin;
-      args.channel_end = end;
-      kernels_.gather(args);
-    }
-  });
+  table_.Run(context, kernels_.gather, from_, context.data[reads[0]], to_, context.data[writes]);
 }
 
 TileStep::TileStep(const KernelTable& kernels, const Plan& plan, int from, int to)
@@ -131,27 +163,34 @@ void TileStep::RunRow(const float* image, float* planes, int row) const {
 }
 
 ToNhwcStep::ToNhwcStep(const KernelTable& kernels, const Plan& plan, int from, int to)
-    : kernels_(kernels),
-      from_(plan.buffers[from]),
-      to_(plan.buffers[to]),
-      table_(PixelOffsets(from_)) {
+    : kernels_(kernels), from_(plan.buffers[from]), to_(plan.buffers[to]) {
   reads = {from};
   writes = to;
   kernel = "layout " + from_.layout.ToString() + " -> nhwc";
+  const Layout& layout = from_.layout;
+  pixels_ = PixelTable(WithoutHalo(layout), from_.shape.h, from_.shape.w);
+  for (int y = 0; y < layout.tile_h; ++y) {
+    for (int x = 0; x < layout.tile_w; ++x) {
+      cells_.push_back(static_cast<uint32_t>(layout.CellOffset(y, x)));
+    }
+  }
 }
 
 void ToNhwcStep::Run(const RunContext& context) const {
-  const int pixels = from_.shape.h * from_.shape.w, channels = from_.shape.c;
-  context.pool->ParallelFor(pixels, [&](int begin, int end) {
-    for (int n = 0; n < from_.shape.n; ++n) {
+  const ImageShape& shape = from_.shape;
+  const size_t from_image = from_.floats() / shape.n;
+  const size_t to_image = static_cast<size_t>(shape.h) * shape.w * shape.c;
+  context.pool->ParallelFor(static_cast<int>(cells_.size()), [&](int begin, int end) {
+    for (int n = 0; n < shape.n; ++n) {
       ToNhwcArgs args{};
       args.from_plane = from_.layout.plane_floats();
-      args.from = context.data[reads[0]] + static_cast<size_t>(n) * channels * args.from_plane;
-      args.to = context.data[writes] + static_cast<size_t>(n) * pixels * channels;
-      args.channels = channels;
-      args.table = table_.data();
-      args.pixel_begin = begin;
-      args.pixel_end = end;
+      args.from = context.data[reads[0]] + n * from_image;
+      args.to = context.data[writes] + n * to_image;
+      args.channels = shape.c;
+      args.cells = cells_.data();
+      args.pixels = pixels_.data();
+      args.cell_begin = begin;
+      args.cell_end = end;
       kernels_.to_nhwc(args);
     }
   });

@@ -55,6 +55,27 @@ __kernel void gather(__global const float* restrict input, __global float* restr
   output[i] = from < 0 ? 0.0f : input[from];
 }
 
+// An image between whose pixels the output's lie: `rows` and `columns` say where the lower and the
+// higher neighbour begin, in floats, the shares how much of the higher one is taken.
+__kernel void resize(__global const float* restrict input, __global float* restrict output,
+                     __global const int* restrict rows, __global const float* restrict row_shares,
+                     __global const int* restrict columns,
+                     __global const float* restrict column_shares, int image, int channels,
+                     int extent) {
+  RETURN_BEYOND(extent);
+  const int i = get_global_id(0), y = get_global_id(1), n = get_global_id(2);
+  const int x = i / channels;
+  __global const float* const pixels = input + (size_t)n * image + i % channels;
+  __global const float* const low = pixels + columns[2 * x];
+  __global const float* const high = pixels + columns[2 * x + 1];
+  const int top = rows[2 * y], bottom = rows[2 * y + 1];
+  const float share = column_shares[x];
+  const float above = low[top] + (high[top] - low[top]) * share;
+  const float below = low[bottom] + (high[bottom] - low[bottom]) * share;
+  const size_t row = (size_t)n * get_global_size(1) + y;
+  output[row * extent + i] = above + (below - above) * row_shares[y];
+}
+
 __kernel void copy_rows(__global const float* restrict input, __global float* restrict output,
                         int input_row, int output_row, int offset, float low, float high, int extent) {
   RETURN_BEYOND(extent);

@@ -1,4 +1,4 @@
-// Pools, means, copies: bound by memory, so plain loops over vectors.
+// Pools, means, copies, other sizes: bound by memory, so plain loops over vectors.
 #ifndef PCONV_TF_DELEGATE_CPU_KERNELS_BLOCKED_ELEMENTWISE_INL_
 #define PCONV_TF_DELEGATE_CPU_KERNELS_BLOCKED_ELEMENTWISE_INL_
 
@@ -47,6 +47,26 @@ void BlockedPool(const BlockedPoolArgs& pool, IndexRange block_rows) {
   for (int i = block_rows.begin; i < block_rows.end; ++i) {
     pool.average ? BlockedPoolRow<true>(pool, i / height, i % height)
                  : BlockedPoolRow<false>(pool, i / height, i % height);
+  }
+}
+
+PCONV_INLINE Vec Between(Vec low, Vec high, Vec share) { return low + (high - low) * share; }
+
+void BlockedResize(const BlockedResizeArgs& a, IndexRange block_rows) {
+  const int height = a.output.height;
+  for (int i = block_rows.begin; i < block_rows.end; ++i) {
+    const int block = i / height, y = i % height;
+    const float* const top = a.input.At(block, a.row_low[y], 0);
+    const float* const bottom = a.input.At(block, a.row_high[y], 0);
+    const Vec row_share = Broadcast(a.row_share[y]);
+    float* output = a.output.At(block, y, 0);
+    for (int x = 0; x < a.output.width; ++x, output += kLanes) {
+      const ptrdiff_t low = ptrdiff_t{a.column_low[x]} * kLanes;
+      const ptrdiff_t high = ptrdiff_t{a.column_high[x]} * kLanes;
+      const Vec left = Between(LoadUnaligned(top + low), LoadUnaligned(bottom + low), row_share);
+      const Vec right = Between(LoadUnaligned(top + high), LoadUnaligned(bottom + high), row_share);
+      StoreUnaligned(output, Between(left, right, Broadcast(a.column_share[x])));
+    }
   }
 }
 

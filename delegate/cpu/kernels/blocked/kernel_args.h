@@ -74,6 +74,14 @@ struct BlockedPoolArgs : BlockedWindowArgs {
   bool average = false;  // the mean of the pixels inside the image, else the maximum
 };
 
+// An image of another size. Rows and columns of the output: x[low] + (x[high] - x[low]) * share.
+struct BlockedResizeArgs {
+  BlockedTensor input, output;
+  const int32_t *row_low, *row_high;        // [rows of the output] rows of the input
+  const int32_t *column_low, *column_high;  // the same of columns
+  const float *row_share, *column_share;
+};
+
 // y[O] = activation(W x + bias) for one vector. W is pruned in blocks of `filter_block` rows and
 // read straight from the arrays of the file.
 struct SparseFullyConnectedArgs {
@@ -95,6 +103,7 @@ struct BlockedKernelTable {
   // Rows of all blocks are numbered block * height + y.
   void (*depthwise)(const BlockedDepthwiseArgs&, IndexRange block_rows);
   void (*pool)(const BlockedPoolArgs&, IndexRange block_rows);
+  void (*resize)(const BlockedResizeArgs&, IndexRange block_rows);
   // Copies input into channels [channel, channel + input.channels) of output.
   void (*concat)(const BlockedTensor& input, const BlockedTensor& output, int channel,
                  IndexRange rows);

@@ -13,6 +13,7 @@ using Conv = cpu::BlockedConvArgs;
 using Windowed = cpu::BlockedWindowArgs;
 using Depthwise = cpu::BlockedDepthwiseArgs;
 using Pool = cpu::BlockedPoolArgs;
+using Resize = cpu::BlockedResizeArgs;
 using SparseFullyConnected = cpu::SparseFullyConnectedArgs;
 using Kernels = cpu::BlockedKernelTable;
 using cpu::kMaxTile;
