@@ -88,7 +88,10 @@ def main() -> int:
             print(f"{model.name}, filter block {block}: {took:.1f} s", file=sys.stderr, flush=True)
         return 0
     if args.fit:
-        fit([entry for case, entry in read_all().items() if case.threads == 1])
+        from benchmarks import real_files  # which needs this module
+
+        zoo = [entry for case, entry in read_all().items() if case.threads == 1]
+        fit(zoo + [e for e in real_files.read_all() if "subject" in e and e["num_threads"] == 1])
     elif not args.render:
         done = read_all() if args.resume else {}
         engine = digest_of(Path(delegate_path()).read_bytes())

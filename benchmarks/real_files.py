@@ -88,14 +88,22 @@ def main() -> int:
     parser.add_argument("--only", default="", help="a regex: measure files whose names match")
     parser.add_argument("--num_threads", type=int, default=1, help="of every contender (1)")
     parser.add_argument("--num_runs", type=int, default=20, help="timed runs of each, at least")
+    parser.add_argument(
+        "--prepare", action="store_true", help="make the files that are raced, time nothing"
+    )
     parser.add_argument("--render", action="store_true", help="write the page only")
     args = parser.parse_args()
     for package in () if args.render else PACKAGES:
         wanted = [name for name in package.files if re.search(args.only, name)]
         for path in fetch(package) if wanted else ():
-            if path.name in wanted:
+            if path.name in wanted and args.prepare:
+                with scratch_folder() as folder:
+                    raced_files(pruned_twin(path, Path(folder))[0])
+            elif path.name in wanted:
                 entry = measure(path, args.num_threads, args.num_runs)
                 store(path.name, {"package": f"{package.registry} {package.name}", **entry})
+    if args.prepare:
+        return 0
     entries = read_all()
     write_atomically(DOCUMENT, document(entries))
     bad = [entry["file"] for entry in entries if _is_bad(entry)]
@@ -155,12 +163,18 @@ def members(archive: Path, names: tuple[str, ...]) -> dict[str, bytes]:
     return found
 
 
+def pruned_twin(path: Path, folder: Path) -> tuple[Path, int]:
+    """A file with pruned weights, in a folder; and how many of its layers were pruned."""
+    data, layers = prune_file(path.read_bytes(), path.name)
+    twin = folder / path.name
+    twin.write_bytes(data)
+    return twin, layers
+
+
 def measure(path: Path, num_threads: int, num_runs: int) -> dict[str, Any]:
     """Prunes and races one file; what stops it stands under "failed"."""
-    data, layers = prune_file(path.read_bytes(), path.name)
     with scratch_folder() as folder:
-        twin = Path(folder) / path.name
-        twin.write_bytes(data)
+        twin, layers = pruned_twin(path, Path(folder))
         try:
             files = raced_files(twin)
             raced = models.race(

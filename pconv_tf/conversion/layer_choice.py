@@ -14,7 +14,7 @@ import numpy as np
 
 from pconv_tf.conversion import cost_model
 from pconv_tf.conversion.constants import NotConvertible, weights_of
-from pconv_tf.conversion.graph import Graph, ids
+from pconv_tf.conversion.graph import BuiltinOperator, Graph, ids
 from pconv_tf.conversion.match import CONVOLUTIONS, LEFT_DENSE, Convolution, match
 from pconv_tf.conversion.report import PCONV, LayerReport
 from pconv_tf.conversion.rewrite import is_pconv, read_pconv, to_pconv
@@ -286,12 +286,19 @@ def _left_dense(graph: Graph, operator: Any, name: str) -> LayerReport:
         values = weights_of(graph, ids(operator.inputs)[1], channel_axis=0).values
     except (NotConvertible, IndexError):
         return LayerReport(name, op, op, reason)
+    macs = None
+    if graph.builtin(operator) == BuiltinOperator.TRANSPOSE_CONV:
+        # Every weight meets every pixel of the image, which is the third input.
+        pixels = graph.signature(ids(operator.inputs)[2])[:3]
+        macs = None if min(pixels, default=-1) < 0 else math.prod(pixels) * values.size
     return LayerReport(
         name,
         op,
         op,
         reason,
+        out_channels=values.shape[0],
         kept_weights=np.count_nonzero(values) / max(values.size, 1),
+        macs=macs,
         dense_bytes=values.nbytes,
         fkw_bytes=values.nbytes,
     )

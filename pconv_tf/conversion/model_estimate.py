@@ -20,6 +20,7 @@ from pconv_tf.conversion.targets import NetworkCosts
 LOW_GAIN = 1.1  # below, a model is hardly worth the delegate
 
 _NANOSECOND = 1e-9
+_XNNPACK_CHANNELS = 16
 
 # How much a model has of each part of `NetworkCosts`, as "engine.part".
 Parts = Mapping[str, float]
@@ -107,12 +108,11 @@ def _operators(engine: str, count: int, values: Mapping[str, int]) -> Counter[st
 
 
 def _xnnpack_parts(layer: LayerReport) -> Parts:
-    return _layer("xnnpack", layer.dense_bytes, f"xnnpack.{kind_of(layer)}", work(layer))
+    return _layer("xnnpack", layer.dense_bytes, f"xnnpack.{kind_of(layer)}", padded_work(layer))
 
 
 def _delegate_dense_parts(layer: LayerReport) -> Parts:
-    """The delegate multiplies as fast as XNNPACK where maps are large."""
-    return _layer("delegate", layer.dense_bytes, f"xnnpack.{kind_of(layer)}", tiled_work(layer))
+    return _layer("delegate", layer.dense_bytes, f"delegate.{kind_of(layer)}", tiled_work(layer))
 
 
 def _pruned_parts(layer: LayerReport) -> Parts:
@@ -149,6 +149,12 @@ def work(layer: LayerReport) -> float:
         return layer.macs + cost_model.DEPTHWISE.dense_output * layer.outputs
     kind = cost_model.POINTWISE if layer.kernel_size == (1, 1) else cost_model.SPATIAL
     return layer.macs + kind.dense_output * layer.outputs
+
+
+def padded_work(layer: LayerReport) -> float:
+    """`work` with the channels that XNNPACK computes in vain: its kernels make 16 at a time."""
+    channels = layer.out_channels or _XNNPACK_CHANNELS
+    return work(layer) * (_XNNPACK_CHANNELS * math.ceil(channels / _XNNPACK_CHANNELS)) / channels
 
 
 def tiled_work(layer: LayerReport) -> float:

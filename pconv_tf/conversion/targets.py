@@ -30,11 +30,10 @@ class NetworkCosts:
         xnnpack: of stock LiteRT: an "operator", a convolution ("layer") besides that, a "weight" of
             one, a multiply-accumulate of each of `KINDS`, and a value that an operator without
             weights makes, by `stretches.VALUE_CLASSES`.
-        delegate: the same in the delegate, but for multiply-accumulates; and a "border", a tensor
-            that it shares with others, and each "border_value" in it.
+        delegate: the same in the delegate, multiply-accumulates of dense layers; and a "border", a
+            tensor that it shares with others, and each "border_value" in it.
         pruned: of a PConv2D, by `KINDS`, a multiply-accumulate of the dense layer divided by the
-            gain that is expected of the layer alone. Of dense layers in the delegate it is
-            XNNPACK's.
+            gain that is expected of the layer alone.
     """
 
     name: str

@@ -18,7 +18,7 @@ COSTS = NetworkCosts(
     source="made up",
     xnnpack={"operator": 500, "layer": 0, "weight": 0, **RATES, **VALUES},
     delegate={
-        **{"operator": 2500, "layer": 0, "weight": 0, **VALUES},
+        **{"operator": 2500, "layer": 0, "weight": 0, **RATES, **VALUES},
         **{"exp": 5.0, "border": 1000, "border_value": 0.1},
     },
     pruned=RATES,

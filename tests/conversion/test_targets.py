@@ -14,7 +14,7 @@ def test_the_stored_figures_are_complete():
     shared = {"operator", "layer", "weight", *VALUE_CLASSES}
     for costs in found.values():
         assert set(costs.xnnpack) == {*shared, *targets.KINDS}
-        assert set(costs.delegate) == {*shared, "border", "border_value"}
+        assert set(costs.delegate) == {*shared, *targets.KINDS, "border", "border_value"}
         assert set(costs.pruned) == set(targets.KINDS)
         for engine in (costs.xnnpack, costs.delegate, costs.pruned):
             assert all(value > 0 for value in engine.values())
