@@ -1,6 +1,9 @@
 #include "delegate/lowering/matched_filters.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <numeric>
 #include <tuple>
 #include <utility>
 
@@ -11,42 +14,73 @@ using Kernel = PointFilter::Kernel;
 
 // Filters are compared with this many others, so that the time grows with their number only.
 constexpr size_t kCompared = 512;
-// Of a filter's bits, however few its kernels are.
+// Of a filter's bits on average, however few the kernels are.
 constexpr size_t kWords = 64;
 
-using Bits = std::vector<uint64_t>;  // of the channels that a filter keeps
+void SortByChannel(PointFilter* filter) {
+  const auto before = [](const Kernel& a, const Kernel& b) { return a.channel < b.channel; };
+  if (!std::is_sorted(filter->kernels.begin(), filter->kernels.end(), before)) {
+    std::sort(filter->kernels.begin(), filter->kernels.end(), before);
+  }
+}
 
-struct Candidate {
-  PointFilter filter;  // kernels by channel
-  Bits kept;
+// The compiler's own calls a function, where the instruction is not sure to be there.
+int CountBits(uint64_t word) {
+#if defined(__aarch64__) || defined(__POPCNT__)
+  return __builtin_popcountll(word);
+#else
+  word -= word >> 1 & 0x5555555555555555u;
+  word = (word & 0x3333333333333333u) + (word >> 2 & 0x3333333333333333u);
+  word = (word + (word >> 4)) & 0x0f0f0f0f0f0f0f0fu;
+  return static_cast<int>(word * 0x0101010101010101u >> 56);
+#endif
+}
+
+// Bits of the channels that each of some filters keeps, whose kernels are in order.
+class KeptChannels {
+ public:
+  explicit KeptChannels(const std::vector<PointFilter>& filters) {
+    size_t kernels = 0, used = 0, first = SIZE_MAX, end = 0;
+    for (const PointFilter& filter : filters) {
+      if (filter.kernels.empty()) continue;
+      kernels += filter.kernels.size();
+      ++used;
+      first = std::min<size_t>(first, filter.kernels.front().channel / 64);
+      end = std::max<size_t>(end, filter.kernels.back().channel / 64 + 1);
+    }
+    first = std::min(first, end);
+    // Of few kernels among very many channels several share a bit: what is compared must not be
+    // larger than what is kept.
+    const size_t most = std::max(kWords * used, 8 * kernels) / std::max<size_t>(1, filters.size());
+    words_ = std::min(end - first, std::max<size_t>(1, most));
+    bits_.assign(words_ * filters.size(), 0);
+    for (size_t f = 0; f < filters.size(); ++f) {
+      for (const Kernel& kernel : filters[f].kernels) {
+        bits_[f * words_ + (kernel.channel / 64 - first) % words_] |= uint64_t{1}
+                                                                      << kernel.channel % 64;
+      }
+    }
+  }
+
+  int Overlap(size_t a, size_t b) const {
+    const uint64_t *of_a = bits_.data() + a * words_, *of_b = bits_.data() + b * words_;
+    int channels = 0;
+    for (size_t i = 0; i < words_; ++i) channels += CountBits(of_a[i] & of_b[i]);
+    return channels;
+  }
+
+ private:
+  size_t words_;  // of each filter
+  std::vector<uint64_t> bits_;
 };
-
-int Overlap(const Bits& a, const Bits& b) {
-  int channels = 0;
-  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
-    channels += __builtin_popcountll(a[i] & b[i]);
-  }
-  return channels;
-}
-
-Candidate MakeCandidate(PointFilter filter) {
-  std::sort(filter.kernels.begin(), filter.kernels.end(),
-            [](const Kernel& a, const Kernel& b) { return a.channel < b.channel; });
-  // Of few kernels among very many channels several share a bit: what is compared must not be
-  // larger than what is kept.
-  const size_t words = filter.kernels.empty() ? 0 : filter.kernels.back().channel / 64 + 1;
-  Bits kept(std::min(words, std::max(kWords, 8 * filter.kernels.size())), 0);
-  for (const Kernel& kernel : filter.kernels) {
-    kept[kernel.channel / 64 % kept.size()] |= uint64_t{1} << kernel.channel % 64;
-  }
-  return {std::move(filter), std::move(kept)};
-}
 
 // `a` has no fewer kernels than `b`.
 MatchedFilters Match(const PointFilter& a, const PointFilter& b) {
   MatchedFilters pair;
   pair.outputs[0] = a.output;
   pair.outputs[1] = b.output;
+  pair.rest[0].reserve(a.kernels.size());
+  pair.rest[1].reserve(b.kernels.size());
   size_t i = 0, j = 0;
   while (i < a.kernels.size() || j < b.kernels.size()) {
     if (j == b.kernels.size() ||
@@ -69,28 +103,32 @@ std::vector<MatchedFilters> MatchFilters(std::vector<PointFilter> filters) {
   std::stable_sort(filters.begin(), filters.end(), [](const PointFilter& a, const PointFilter& b) {
     return a.kernels.size() > b.kernels.size();
   });
-  std::vector<Candidate> left;  // shortest last
-  for (PointFilter& filter : filters) left.push_back(MakeCandidate(std::move(filter)));
+  for (PointFilter& filter : filters) SortByChannel(&filter);
+  const KeptChannels kept(filters);
+  std::vector<size_t> left(filters.size());  // shortest last
+  std::iota(left.begin(), left.end(), size_t{0});
   std::vector<MatchedFilters> matched;
+  matched.reserve((filters.size() + 1) / 2);
   while (!left.empty()) {
-    const Candidate b = std::move(left.back());
+    const size_t last = left.back();
+    const PointFilter& b = filters[last];
     left.pop_back();
     if (left.empty()) {
-      matched.push_back(Match(b.filter, {kNoFilter, {}}));
+      matched.push_back(Match(b, {kNoFilter, {}}));
       break;
     }
     size_t best = left.size() - 1;
     int most = -1;
     for (size_t k = 0; k < std::min(left.size(), kCompared); ++k) {
       const size_t other = left.size() - 1 - k;
-      if (most >= 0 && left[other].filter.kernels.size() > b.filter.kernels.size()) break;
-      const int overlap = Overlap(b.kept, left[other].kept);
+      if (most >= 0 && filters[left[other]].kernels.size() > b.kernels.size()) break;
+      const int overlap = kept.Overlap(last, left[other]);
       if (overlap > most) {
         most = overlap;
         best = other;
       }
     }
-    matched.push_back(Match(left[best].filter, b.filter));
+    matched.push_back(Match(filters[left[best]], b));
     left.erase(left.begin() + static_cast<ptrdiff_t>(best));
   }
   std::stable_sort(

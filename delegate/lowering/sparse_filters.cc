@@ -1,6 +1,7 @@
 #include "delegate/lowering/sparse_filters.h"
 
 #include <numeric>
+#include <utility>
 
 namespace pconv {
 namespace {
@@ -14,6 +15,29 @@ std::vector<int> AllTaps(int taps) {
 ConstantFloats FloatsOf(const Graph& graph, int value) {
   if (value < 0) return {};
   return {graph.values[value].data, Elements(graph.values[value].shape)};
+}
+
+// Weights [kernels][taps][block] as the layer stores them, in float32.
+std::vector<float> WeightsOf(const FkwView& layer, const std::vector<uint32_t>& order) {
+  const FkwArrays& arrays = layer.arrays();
+  if (arrays.weight_type == WeightType::kFloat32) {
+    const auto* stored = static_cast<const float*>(arrays.weight);
+    return std::vector<float>(stored, stored + arrays.weight_size);
+  }
+  const int block = layer.options().filter_block, taps = layer.num_taps();
+  std::vector<float> weights(layer.num_kernels() * taps * block, 0.0f);
+  for (int g = 0; g < layer.num_groups(); ++g) {
+    const uint32_t* filters = &order[static_cast<size_t>(g) * block];
+    const size_t end = layer.KernelBegin(g, layer.num_patterns());
+    for (size_t k = layer.KernelBegin(g, 0); k < end; ++k) {
+      for (int t = 0; t < taps; ++t) {
+        for (int b = 0; b < layer.GroupFilters(g); ++b) {
+          weights[(k * taps + t) * block + b] = layer.Weight(k, t, b, filters[b]);
+        }
+      }
+    }
+  }
+  return weights;
 }
 
 SparseFilters MakeFrom(const FkwView& layer) {
@@ -30,20 +54,15 @@ SparseFilters MakeFrom(const FkwView& layer) {
   filters.bias.assign(layer.bias(), layer.bias() + options.out_channels);
   for (int i = 0; i < options.out_channels; ++i) filters.order.push_back(layer.FilterAt(i));
   filters.kernels.reserve(layer.num_kernels());
-  filters.weights.assign(layer.num_kernels() * filters.taps * block, 0.0f);
+  filters.weights = WeightsOf(layer, filters.order);
+  const auto kernel_weights = static_cast<uint32_t>(filters.taps * block);
   filters.group_begin.push_back(0);
   for (int g = 0; g < layer.num_groups(); ++g) {
     for (int p = 0; p < layer.num_patterns(); ++p) {
-      for (size_t k = layer.KernelBegin(g, p); k < layer.KernelBegin(g, p + 1); ++k) {
-        const size_t first = k * filters.taps * block;
-        filters.kernels.push_back(
-            {layer.InputChannel(k), static_cast<uint32_t>(p), static_cast<uint32_t>(first)});
-        for (int t = 0; t < filters.taps; ++t) {
-          for (int b = 0; b < layer.GroupFilters(g); ++b) {
-            filters.weights[first + t * block + b] =
-                layer.Weight(k, t, b, filters.order[static_cast<size_t>(g) * block + b]);
-          }
-        }
+      const size_t end = layer.KernelBegin(g, p + 1);
+      for (size_t k = layer.KernelBegin(g, p); k < end; ++k) {
+        filters.kernels.push_back({layer.InputChannel(k), static_cast<uint32_t>(p),
+                                   static_cast<uint32_t>(k) * kernel_weights});
       }
     }
     filters.group_begin.push_back(static_cast<uint32_t>(filters.kernels.size()));
@@ -134,20 +153,23 @@ SparseFilters MakeFilters(const FilterSource& source) {
   return std::visit([](const auto& filters) { return MakeFrom(filters); }, source);
 }
 
-SparseFilters InChannelOrder(const SparseFilters& filters) {
-  SparseFilters ordered = filters;
-  std::vector<uint32_t> filter_of(filters.order.size());
-  for (uint32_t f = 0; f < filters.order.size(); ++f) filter_of[filters.order[f]] = f;
-  ordered.kernels.clear();
+void OrderByChannel(SparseFilters* filters) {
+  std::vector<uint32_t> filter_of(filters->order.size());
+  for (uint32_t f = 0; f < filters->order.size(); ++f) filter_of[filters->order[f]] = f;
+  std::vector<SparseFilters::Kernel> ordered;
+  ordered.reserve(filters->kernels.size());
+  std::vector<uint32_t> group_begin = {0};
+  group_begin.reserve(filters->group_begin.size());
   for (uint32_t channel = 0; channel < filter_of.size(); ++channel) {
-    const auto kernels = filters.kernels.begin();
+    const auto kernels = filters->kernels.begin();
     const uint32_t f = filter_of[channel];
-    ordered.order[channel] = channel;
-    ordered.kernels.insert(ordered.kernels.end(), kernels + filters.group_begin[f],
-                           kernels + filters.group_begin[f + 1]);
-    ordered.group_begin[channel + 1] = static_cast<uint32_t>(ordered.kernels.size());
+    filters->order[channel] = channel;
+    ordered.insert(ordered.end(), kernels + filters->group_begin[f],
+                   kernels + filters->group_begin[f + 1]);
+    group_begin.push_back(static_cast<uint32_t>(ordered.size()));
   }
-  return ordered;
+  filters->kernels = std::move(ordered);
+  filters->group_begin = std::move(group_begin);
 }
 
 }  // namespace pconv

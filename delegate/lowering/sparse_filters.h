@@ -70,8 +70,8 @@ SparseFilters MakeFilters(const FilterSource& source);
 // Consecutive filters [O, kh, kw, I / groups] that read the same channels, as streams take them.
 int DenseGroup(const Shape& filter, int in_channels);
 
-// Single filters ordered by their output channel.
-SparseFilters InChannelOrder(const SparseFilters& filters);
+// Orders single filters by their output channel. Weights stay where they are.
+void OrderByChannel(SparseFilters* filters);
 
 }  // namespace pconv
 

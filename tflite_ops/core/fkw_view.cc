@@ -124,6 +124,18 @@ Status CheckStride(const UIntArray& stride, const UIntArray& offset, size_t num_
   return Status::Ok();
 }
 
+// The channels [begin, end) of `index`, those of filter group g.
+Status CheckOnce(const UIntArray& index, size_t begin, size_t end, int g) {
+  std::vector<std::pair<uint32_t, size_t>> found;  // channels and where they lie
+  for (size_t k = begin; k < end; ++k) found.emplace_back(index[k], k);
+  std::sort(found.begin(), found.end());
+  const auto twice = std::adjacent_find(
+      found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first == b.first; });
+  if (twice == found.end()) return Status::Ok();
+  return ElementError("index", std::next(twice)->second, twice->first,
+                      "each channel once in filter group " + std::to_string(g));
+}
+
 }  // namespace
 
 size_t UIntArray::bytes() const { return size_ * ElementSize(type_); }
@@ -207,33 +219,32 @@ Status FkwView::Create(const PConv2DOptions& options, const FkwArrays& arrays, F
 
 Status FkwView::CheckIndex() const {
   const auto in_channels = static_cast<uint32_t>(options_.in_channels);
-  // The channels of a group and where they lie. No table of all channels: a small file may claim
-  // very many.
-  std::vector<std::pair<uint32_t, size_t>> found;
+  // The last group that has each channel. No table of channels that are more than the kernels: a
+  // small file may claim very many.
+  const bool has_table = num_patterns() > 1 && in_channels <= num_kernels_;
+  std::vector<int> last_group(has_table ? in_channels : 0, -1);
   for (int g = 0; g < num_groups_; ++g) {
-    found.clear();
+    bool may_repeat = num_patterns() > 1 && !has_table;  // channels of one pattern ascend
     for (int p = 0; p < num_patterns(); ++p) {
       const size_t begin = KernelBegin(g, p), end = KernelBegin(g, p + 1);
+      uint32_t before = 0;
       for (size_t k = begin; k < end; ++k) {
         const uint32_t channel = arrays_.index[k];
         if (channel >= in_channels) {
           return ElementError("index", k, channel, "less than " + std::to_string(in_channels));
         }
-        if (k > begin && channel <= arrays_.index[k - 1]) {
+        if (k > begin && channel <= before) {
           return ElementError("index", k, channel,
-                              "more than " + std::to_string(arrays_.index[k - 1]) +
+                              "more than " + std::to_string(before) +
                                   ", the channel before it in pattern " + std::to_string(p));
         }
-        found.emplace_back(channel, k);
+        before = channel;
+        if (has_table) may_repeat |= std::exchange(last_group[channel], g) == g;
       }
     }
-    std::sort(found.begin(), found.end());
-    const auto twice =
-        std::adjacent_find(found.begin(), found.end(),
-                           [](const auto& a, const auto& b) { return a.first == b.first; });
-    if (twice != found.end()) {
-      return ElementError("index", std::next(twice)->second, twice->first,
-                          "each channel once in filter group " + std::to_string(g));
+    if (may_repeat) {
+      PCONV_RETURN_IF_ERROR(
+          CheckOnce(arrays_.index, KernelBegin(g, 0), KernelBegin(g, num_patterns()), g));
     }
   }
   return Status::Ok();

@@ -64,6 +64,11 @@ TEST(FkwView, NamesTheArrayThatIsWrong) {
       {"reorder", [](auto* l) { l->reorder.push_back(3); }},
       {"index", [](auto* l) { l->index[0] = 4; }},
       {"index", [](auto* l) { l->index[1] = 3; }},  // twice in the filter, other pattern
+      {"index",
+       [](auto* l) {  // the same in a layer of more channels than kernels
+         l->options.in_channels = 100;
+         l->index[1] = 3;
+       }},
       {"index", [](auto* l) { l->index[4] = 3; }},  // not ascending
       {"index", [](auto* l) { l->index.pop_back(); }},
       {"stride", [](auto* l) { l->stride[0] = 1; }},

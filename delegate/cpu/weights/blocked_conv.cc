@@ -1,12 +1,12 @@
 #include "delegate/cpu/weights/blocked_conv.h"
 
 #include <algorithm>
-#include <array>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <map>
 #include <string>
+#include <utility>
 
 #include "delegate/cpu/plan/machine.h"
 
@@ -129,93 +129,125 @@ class Pairing {
   std::map<std::vector<int>, std::vector<Placed>> known_;
 };
 
-// Collects the kept weights of one group of filters after another into the lists of PackedConv.
+// Writes the kept weights of groups of filters into the lists of PackedConv: once all records are
+// counted, each is written where it stays.
 class Packer {
  public:
   Packer(int out_channels, int in_channels, const Window& window, int lanes, int vectors,
          int slice_channels)
-      : window_(window), pairing_(window), slice_channels_(std::max(1, slice_channels)) {
+      : window_(window), slice_channels_(std::max(1, slice_channels)) {
     packed_.lanes = lanes;
     packed_.vectors = vectors;
     packed_.in_channels = in_channels;
     packed_.out_channels = out_channels;
     packed_.groups = CeilDiv(out_channels, packed_.filters());
     packed_.slices = std::max(1, CeilDiv(in_channels, slice_channels_));
-    lists_.resize(static_cast<size_t>(packed_.groups) * packed_.slices);
+    next_.assign(static_cast<size_t>(packed_.groups) * packed_.slices * kRecordKinds, 0);
   }
 
-  int64_t Key(int channel, int tap) const {
-    return int64_t{channel} * window_.kernel_h * window_.kernel_w + tap;
+  // Counts the records of one input channel of group g.
+  void Count(int g, int channel, const std::vector<Placed>& placed) {
+    int64_t* const list = ListOf(g, channel);
+    for (const Placed& p : placed) ++list[p.kind];
   }
 
-  // Takes the weights of group g, any order.
-  void AddGroup(int g, std::vector<Entry>* entries) {
-    std::sort(entries->begin(), entries->end(), [](const Entry& a, const Entry& b) {
+  // After all are counted.
+  void StartWriting() {
+    packed_.begin.reserve(next_.size() + 1);
+    packed_.begin.push_back(0);
+    for (int64_t& next : next_) {
+      const int64_t begin = packed_.begin.back();
+      packed_.begin.push_back(begin + next);
+      next = begin;
+    }
+    const auto records = static_cast<size_t>(packed_.begin.back());
+    packed_.weights = AlignedFloats(records * packed_.filters());
+    packed_.positions.resize(records);
+  }
+
+  // Writes the records of what was counted, in the same order. `weights`: [kept taps][filters].
+  void Write(int g, int channel, const std::vector<int>& kept, const std::vector<Placed>& placed,
+             const float* weights) {
+    int64_t* const list = ListOf(g, channel);
+    const size_t filters = packed_.filters();
+    for (const Placed& p : placed) {
+      const auto record = static_cast<size_t>(list[p.kind]++);
+      packed_.positions[record] = {channel, static_cast<int16_t>(kept[p.tap] / window_.kernel_w),
+                                   static_cast<int16_t>(kept[p.tap] % window_.kernel_w)};
+      std::copy_n(weights + p.tap * filters, filters, packed_.weights.data() + record * filters);
+    }
+  }
+
+  PackedConv Finish(const float* bias) {
+    packed_.bias = PackBias(bias, packed_.out_channels, packed_.filters());
+    return std::move(packed_);
+  }
+
+ private:
+  // Of each kind.
+  int64_t* ListOf(int g, int channel) {
+    const size_t list = static_cast<size_t>(channel / slice_channels_) * packed_.groups + g;
+    return &next_[list * kRecordKinds];
+  }
+
+  Window window_;
+  int slice_channels_;
+  PackedConv packed_;
+  std::vector<int64_t> next_;  // [slices][groups][kinds]: records counted, then the next to write
+};
+
+// Kept weights of a group in any order, joined by channel and tap.
+class Union {
+ public:
+  explicit Union(const Window& window) : taps_(window.kernel_h * window.kernel_w) {}
+
+  void Add(uint32_t channel, int tap, int filter, float weight) {
+    entries_.push_back({int64_t{channel} * taps_ + tap, filter, weight});
+  }
+
+  // Calls visit(channel, kept taps, weights [kept taps][filters]) for the channels in order, and
+  // forgets them.
+  template <typename Visit>
+  void Take(int filters, const Visit& visit) {
+    std::sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {
       return a.key != b.key ? a.key < b.key : a.filter < b.filter;
     });
-    const int taps = window_.kernel_h * window_.kernel_w, filters = packed_.filters();
     size_t i = 0;
-    while (i < entries->size()) {
-      // One input channel: its distinct taps and their weights.
-      const int channel = static_cast<int>((*entries)[i].key / taps);
+    while (i < entries_.size()) {
+      const int channel = static_cast<int>(entries_[i].key / taps_);
       std::vector<int> kept;
       std::vector<float> weights;
-      for (; i < entries->size() && (*entries)[i].key / taps == channel; ++i) {
-        const Entry& e = (*entries)[i];
-        const int tap = static_cast<int>(e.key % taps);
+      for (; i < entries_.size() && entries_[i].key / taps_ == channel; ++i) {
+        const Entry& e = entries_[i];
+        const int tap = static_cast<int>(e.key % taps_);
         if (kept.empty() || kept.back() != tap) {
           kept.push_back(tap);
           weights.resize(weights.size() + filters);
         }
         weights[weights.size() - filters + e.filter] += e.weight;
       }
-      List& list = lists_[static_cast<size_t>(channel / slice_channels_) * packed_.groups + g];
-      for (const Placed& p : pairing_.Of(kept)) {
-        Records& records = list[p.kind];
-        records.positions.push_back({channel, static_cast<int16_t>(kept[p.tap] / window_.kernel_w),
-                                     static_cast<int16_t>(kept[p.tap] % window_.kernel_w)});
-        records.weights.insert(records.weights.end(), weights.begin() + p.tap * filters,
-                               weights.begin() + (p.tap + 1) * filters);
-      }
+      visit(channel, kept, weights.data());
     }
-  }
-
-  PackedConv Finish(const float* bias) {
-    size_t records = 0;
-    packed_.begin.push_back(0);
-    for (const List& list : lists_) {
-      for (const Records& kind : list) {
-        records += kind.positions.size();
-        packed_.begin.push_back(static_cast<int64_t>(records));
-      }
-    }
-    packed_.weights = AlignedFloats(records * packed_.filters());
-    packed_.positions.reserve(records);
-    float* out = packed_.weights.data();
-    for (List& list : lists_) {
-      for (Records& kind : list) {
-        out = std::copy(kind.weights.begin(), kind.weights.end(), out);
-        packed_.positions.insert(packed_.positions.end(), kind.positions.begin(),
-                                 kind.positions.end());
-        kind = Records();
-      }
-    }
-    packed_.bias = PackBias(bias, packed_.out_channels, packed_.filters());
-    return std::move(packed_);
+    entries_.clear();
   }
 
  private:
-  struct Records {
-    std::vector<PackedConv::Position> positions;
-    std::vector<float> weights;
-  };
-  using List = std::array<Records, kRecordKinds>;
-  Window window_;
-  Pairing pairing_;
-  int slice_channels_;
-  PackedConv packed_;
-  std::vector<List> lists_;
+  int taps_;
+  std::vector<Entry> entries_;
 };
+
+// Calls packer.Count and packer.Write as `visit_groups` wants it: visit_groups(visit) calls
+// visit(group, channel, kept taps, the way they are placed, weights), each time alike.
+template <typename VisitGroups>
+PackedConv PackGroups(Packer* packer, const float* bias, VisitGroups visit_groups) {
+  visit_groups([&](int g, int channel, const std::vector<int>&, const std::vector<Placed>& placed,
+                   const float*) { packer->Count(g, channel, placed); });
+  packer->StartWriting();
+  visit_groups([&](int g, int channel, const std::vector<int>& kept,
+                   const std::vector<Placed>& placed,
+                   const float* weights) { packer->Write(g, channel, kept, placed, weights); });
+  return packer->Finish(bias);
+}
 
 }  // namespace
 
@@ -279,60 +311,197 @@ int DenseVectors(int out_channels, int conv_groups, int lanes, int most) {
   });
 }
 
-PackedConv PackFkw(const FkwView& layer, int lanes, int vectors, int slice_channels) {
-  const PConv2DOptions& options = layer.options();
-  Packer packer(options.out_channels, options.in_channels, options.window, lanes, vectors,
-                slice_channels);
-  const int filters = lanes * vectors, groups = CeilDiv(options.out_channels, filters);
-  std::vector<std::vector<int>> taps;
-  for (const uint64_t mask : options.patterns) taps.push_back(TapsOf(mask));
-  const std::vector<int> position = StoredPositions(layer);
+namespace {
 
-  std::vector<Entry> entries;
-  for (int g = 0; g < groups; ++g) {
-    entries.clear();
-    for (int i = 0; i < filters && g * filters + i < options.out_channels; ++i) {
-      const int filter = g * filters + i;
-      const int stored_group = position[filter] / options.filter_block;
-      const int b = position[filter] % options.filter_block;
-      for (int p = 0; p < layer.num_patterns(); ++p) {
-        for (size_t k = layer.KernelBegin(stored_group, p);
-             k < layer.KernelBegin(stored_group, p + 1); ++k) {
-          for (int t = 0; t < layer.num_taps(); ++t) {
-            entries.push_back({packer.Key(static_cast<int>(layer.InputChannel(k)), taps[p][t]), i,
-                               layer.Weight(k, t, b, filter)});
+// The groups of an FKW layer, for PackGroups.
+class FkwGroups {
+ public:
+  FkwGroups(const FkwView& layer, int filters)
+      : layer_(layer),
+        filters_(filters),
+        pairing_(layer.options().window),
+        united_(layer.options().window),
+        position_(StoredPositions(layer)) {
+    for (const uint64_t mask : layer.options().patterns) taps_.push_back(TapsOf(mask));
+    // Stays where it is: a map's elements do.
+    for (const std::vector<int>& taps : taps_) placed_.push_back(&pairing_.Of(taps));
+  }
+
+  FkwGroups(const FkwGroups&) = delete;  // for what `placed_` points at
+  FkwGroups& operator=(const FkwGroups&) = delete;
+
+  template <typename Visit>
+  void operator()(const Visit& visit) {
+    const int out_channels = layer_.options().out_channels;
+    for (int g = 0; g < CeilDiv(out_channels, filters_); ++g) {
+      const int first = g * filters_, last = std::min(first + filters_, out_channels);
+      IsStoredTogether(first, last) ? VisitStored(g, first, last, visit)
+                                    : VisitUnion(g, first, last, visit);
+    }
+  }
+
+ private:
+  bool IsStoredTogether(int first, int last) const {
+    const int block = layer_.options().filter_block;
+    return std::all_of(position_.begin() + first, position_.begin() + last,
+                       [&](int at) { return at / block == position_[first] / block; });
+  }
+
+  // Filters that share their masks: every kernel is one of all of them.
+  template <typename Visit>
+  void VisitStored(int g, int first, int last, const Visit& visit) {
+    const int block = layer_.options().filter_block, stored_group = position_[first] / block;
+    kernels_.clear();
+    for (int p = 0; p < layer_.num_patterns(); ++p) {
+      const size_t end = layer_.KernelBegin(stored_group, p + 1);
+      for (size_t k = layer_.KernelBegin(stored_group, p); k < end; ++k) {
+        kernels_.push_back({layer_.InputChannel(k), p, k});
+      }
+    }
+    std::sort(kernels_.begin(), kernels_.end(),
+              [](const StoredKernel& a, const StoredKernel& b) { return a.channel < b.channel; });
+    const FkwArrays& arrays = layer_.arrays();
+    const auto* floats = arrays.weight_type == WeightType::kFloat32
+                             ? static_cast<const float*>(arrays.weight)
+                             : nullptr;
+    const int taps = layer_.num_taps();
+    weights_.assign(static_cast<size_t>(taps) * filters_, 0.0f);
+    for (const StoredKernel& kernel : kernels_) {
+      for (int t = 0; t < taps; ++t) {
+        float* const row = &weights_[static_cast<size_t>(t) * filters_];
+        const float* const stored =
+            floats != nullptr ? floats + (kernel.index * taps + t) * block : nullptr;
+        for (int o = first; o < last; ++o) {
+          const int b = position_[o] % block;
+          row[o - first] = stored != nullptr ? stored[b] : layer_.Weight(kernel.index, t, b, o);
+        }
+      }
+      visit(g, static_cast<int>(kernel.channel), taps_[kernel.pattern], *placed_[kernel.pattern],
+            weights_.data());
+    }
+  }
+
+  template <typename Visit>
+  void VisitUnion(int g, int first, int last, const Visit& visit) {
+    const int block = layer_.options().filter_block;
+    for (int o = first; o < last; ++o) {
+      const int stored_group = position_[o] / block, b = position_[o] % block;
+      for (int p = 0; p < layer_.num_patterns(); ++p) {
+        const size_t end = layer_.KernelBegin(stored_group, p + 1);
+        for (size_t k = layer_.KernelBegin(stored_group, p); k < end; ++k) {
+          for (int t = 0; t < layer_.num_taps(); ++t) {
+            united_.Add(layer_.InputChannel(k), taps_[p][t], o - first, layer_.Weight(k, t, b, o));
           }
         }
       }
     }
-    packer.AddGroup(g, &entries);
+    united_.Take(filters_, [&](int channel, const std::vector<int>& kept, const float* weights) {
+      visit(g, channel, kept, pairing_.Of(kept), weights);
+    });
   }
-  return packer.Finish(layer.bias());
+
+  struct StoredKernel {
+    uint32_t channel;
+    int pattern;
+    size_t index;
+  };
+  const FkwView& layer_;
+  int filters_;
+  Pairing pairing_;
+  Union united_;
+  std::vector<int> position_;
+  std::vector<std::vector<int>> taps_;              // of each pattern
+  std::vector<const std::vector<Placed>*> placed_;  // the same
+  std::vector<StoredKernel> kernels_;
+  std::vector<float> weights_;
+};
+
+// Filters [O, kh, kw, I / groups] of a dense convolution.
+struct DenseWeights {
+  const float* values;
+  int out_channels, in_channels, conv_groups, taps;
+
+  int group_in() const { return in_channels / conv_groups; }
+  int group_out() const { return out_channels / conv_groups; }
+  int FirstChannel(int filter) const { return filter / group_out() * group_in(); }
+  float At(int filter, int tap, int input) const {
+    return values[(static_cast<size_t>(filter) * taps + tap) * group_in() + input];
+  }
+};
+
+// Its groups, for PackGroups.
+class DenseGroups {
+ public:
+  DenseGroups(const DenseWeights& weights, const Window& window, int filters)
+      : weights_(weights), filters_(filters), pairing_(window), united_(window) {
+    for (int t = 0; t < weights.taps; ++t) taps_.push_back(t);
+  }
+
+  template <typename Visit>
+  void operator()(const Visit& visit) {
+    for (int g = 0; g < CeilDiv(weights_.out_channels, filters_); ++g) {
+      const int first = g * filters_, last = std::min(first + filters_, weights_.out_channels);
+      weights_.FirstChannel(first) == weights_.FirstChannel(last - 1)
+          ? VisitAlike(g, first, last, visit)
+          : VisitUnion(g, first, last, visit);
+    }
+  }
+
+ private:
+  // Filters of the same inputs.
+  template <typename Visit>
+  void VisitAlike(int g, int first, int last, const Visit& visit) {
+    const std::vector<Placed>& placed = pairing_.Of(taps_);
+    const int first_channel = weights_.FirstChannel(first);
+    rows_.assign(taps_.size() * filters_, 0.0f);
+    for (int i = 0; i < weights_.group_in(); ++i) {
+      for (int t = 0; t < weights_.taps; ++t) {
+        for (int o = first; o < last; ++o) {
+          rows_[static_cast<size_t>(t) * filters_ + o - first] = weights_.At(o, t, i);
+        }
+      }
+      visit(g, first_channel + i, taps_, placed, rows_.data());
+    }
+  }
+
+  template <typename Visit>
+  void VisitUnion(int g, int first, int last, const Visit& visit) {
+    for (int o = first; o < last; ++o) {
+      for (int t = 0; t < weights_.taps; ++t) {
+        for (int i = 0; i < weights_.group_in(); ++i) {
+          united_.Add(weights_.FirstChannel(o) + i, t, o - first, weights_.At(o, t, i));
+        }
+      }
+    }
+    united_.Take(filters_, [&](int channel, const std::vector<int>& kept, const float* weights) {
+      visit(g, channel, kept, pairing_.Of(kept), weights);
+    });
+  }
+
+  DenseWeights weights_;
+  int filters_;
+  Pairing pairing_;
+  Union united_;
+  std::vector<int> taps_;
+  std::vector<float> rows_;  // [taps][filters] of a channel
+};
+
+}  // namespace
+
+PackedConv PackFkw(const FkwView& layer, int lanes, int vectors, int slice_channels) {
+  const PConv2DOptions& options = layer.options();
+  Packer packer(options.out_channels, options.in_channels, options.window, lanes, vectors,
+                slice_channels);
+  return PackGroups(&packer, layer.bias(), FkwGroups(layer, lanes * vectors));
 }
 
 PackedConv PackDense(const float* filter, const float* bias, int out_channels, int in_channels,
                      int conv_groups, const Window& window, int lanes, int vectors,
                      int slice_channels) {
   Packer packer(out_channels, in_channels, window, lanes, vectors, slice_channels);
-  const int filters = lanes * vectors;
-  const int taps = window.kernel_h * window.kernel_w;
-  const int group_in = in_channels / conv_groups, group_out = out_channels / conv_groups;
-  std::vector<Entry> entries;
-  for (int g = 0; g < CeilDiv(out_channels, filters); ++g) {
-    entries.clear();
-    for (int f = 0; f < filters && g * filters + f < out_channels; ++f) {
-      const int o = g * filters + f;
-      const int first_channel = o / group_out * group_in;
-      for (int t = 0; t < taps; ++t) {
-        for (int i = 0; i < group_in; ++i) {
-          entries.push_back({packer.Key(first_channel + i, t), f,
-                             filter[(static_cast<size_t>(o) * taps + t) * group_in + i]});
-        }
-      }
-    }
-    packer.AddGroup(g, &entries);
-  }
-  return packer.Finish(bias);
+  const DenseWeights weights = {filter, out_channels, in_channels, conv_groups,
+                                window.kernel_h * window.kernel_w};
+  return PackGroups(&packer, bias, DenseGroups(weights, window, lanes * vectors));
 }
 
 AlignedFloats PackDepthwise(const float* filter, int channels, int taps, int lanes) {

@@ -93,6 +93,34 @@ TEST(BlockedConv, RecordsAreTheKeptWeights) {
   }
 }
 
+TEST(BlockedConv, RecordsOfGroupsThatShareMasks) {
+  const uint32_t seed = 13;
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 rng(seed);
+  for (const int lanes : {4, 16}) {
+    for (const int kernel : {1, 3}) {
+      for (const WeightType type :
+           {WeightType::kFloat32, WeightType::kFloat16, WeightType::kInt8}) {
+        testing::RandomLayerSpec spec;
+        spec.window = {kernel, kernel};
+        spec.num_taps = kernel == 1 ? 1 : 4;
+        spec.in_channels = 37;
+        spec.out_channels = 45;
+        spec.filter_block = 16;
+        spec.consecutive_groups = true;
+        spec.weight_type = type;
+        testing::OwnedLayer owned = testing::RandomLayer(spec, &rng);
+        const FkwView layer = owned.View();
+        const int vectors = FkwVectors(layer, lanes, 4);
+        const PackedConv packed = PackFkw(layer, lanes, vectors, lanes);
+        EXPECT_EQ(Decode(packed, spec.window, lanes), testing::DenseFilter(layer))
+            << vectors << " vectors of " << lanes << " lanes, kernel " << kernel << ", type "
+            << static_cast<int>(type);
+      }
+    }
+  }
+}
+
 TEST(BlockedConv, VectorsOfGroupsThatShareMasks) {
   std::mt19937 rng(12);
   const auto vectors_of = [&](int filter_block, int out_channels, bool in_order) {
@@ -122,22 +150,25 @@ TEST(BlockedConv, VectorsOfDenseGroups) {
   EXPECT_EQ(DenseVectors(64, 8, 8, 2), 1);  // filters of one vector share their inputs, of two not
 }
 
-TEST(BlockedConv, RecordsOfGroupedDenseWeights) {
-  constexpr int kGroups = 3, kIn = 12, kOut = 21, kLanes = 8;
+TEST(BlockedConv, RecordsOfDenseWeights) {
+  constexpr int kIn = 12, kOut = 21, kLanes = 8;
   const Window window{3, 3};
-  std::vector<float> grouped(static_cast<size_t>(kOut) * 9 * (kIn / kGroups));
-  for (size_t i = 0; i < grouped.size(); ++i) grouped[i] = static_cast<float>(i + 1);
-  const PackedConv packed =
-      PackDense(grouped.data(), nullptr, kOut, kIn, kGroups, window, kLanes, 1, 8);
-  const std::vector<float> found = Decode(packed, window, 8);
-  for (int o = 0; o < kOut; ++o) {
-    const int first = o / (kOut / kGroups) * (kIn / kGroups);
-    for (int t = 0; t < 9; ++t) {
-      for (int i = 0; i < kIn; ++i) {
-        const bool is_read = i >= first && i < first + kIn / kGroups;
-        const float expected =
-            is_read ? grouped[(static_cast<size_t>(o) * 9 + t) * (kIn / kGroups) + i - first] : 0;
-        EXPECT_EQ(found[(static_cast<size_t>(o) * 9 + t) * kIn + i], expected);
+  for (const int groups : {1, 3}) {  // with 3, filters of a vector read different channels
+    std::vector<float> grouped(static_cast<size_t>(kOut) * 9 * (kIn / groups));
+    for (size_t i = 0; i < grouped.size(); ++i) grouped[i] = static_cast<float>(i + 1);
+    const PackedConv packed =
+        PackDense(grouped.data(), nullptr, kOut, kIn, groups, window, kLanes, 1, 8);
+    const std::vector<float> found = Decode(packed, window, 8);
+    for (int o = 0; o < kOut; ++o) {
+      const int first = o / (kOut / groups) * (kIn / groups);
+      for (int t = 0; t < 9; ++t) {
+        for (int i = 0; i < kIn; ++i) {
+          const bool is_read = i >= first && i < first + kIn / groups;
+          const float expected =
+              is_read ? grouped[(static_cast<size_t>(o) * 9 + t) * (kIn / groups) + i - first] : 0;
+          EXPECT_EQ(found[(static_cast<size_t>(o) * 9 + t) * kIn + i], expected)
+              << groups << " groups, filter " << o << ", tap " << t << ", input " << i;
+        }
       }
     }
   }

@@ -20,10 +20,11 @@ PointFilter FilterAt(const Stream& stream, int index) {
   return filter;
 }
 
+// `count` values more.
 template <typename T>
-void Append(const T& value, std::vector<char>* records) {
-  const char* bytes = reinterpret_cast<const char*>(&value);
-  records->insert(records->end(), bytes, bytes + sizeof(T));
+void Append(const T* values, size_t count, std::vector<char>* records) {
+  const char* bytes = reinterpret_cast<const char*>(values);
+  records->insert(records->end(), bytes, bytes + count * sizeof(T));
 }
 
 }  // namespace
@@ -35,7 +36,14 @@ void PairFilters(const std::vector<int>& bounds, Stream* stream) {
   for (size_t p = 0; p + 1 < bounds.size(); ++p) {
     std::vector<PointFilter> filters;
     for (int f = bounds[p]; f < bounds[p + 1]; ++f) filters.push_back(FilterAt(*stream, f));
-    for (const MatchedFilters& match : MatchFilters(std::move(filters))) {
+    const std::vector<MatchedFilters> matches = MatchFilters(std::move(filters));
+    size_t bytes = paired.records.size();
+    for (const MatchedFilters& match : matches) {
+      bytes += match.shared.size() * sizeof(MatchedFilters::Shared) +
+               (match.rest[0].size() + match.rest[1].size()) * sizeof(Kernel);
+    }
+    paired.records.reserve(bytes);
+    for (const MatchedFilters& match : matches) {
       const size_t crossed = match.rest[1].size();
       FilterPair pair{};
       for (int i = 0; i < 2; ++i) {
@@ -48,11 +56,12 @@ void PairFilters(const std::vector<int>& bounds, Stream* stream) {
       pair.single = static_cast<uint32_t>(match.rest[0].size() - crossed);
       pair.record_begin = paired.records.size();
       paired.pairs.push_back(pair);
-      for (const MatchedFilters::Shared& shared : match.shared) Append(shared, &paired.records);
-      for (size_t k = 0; k < match.rest[0].size(); ++k) {
-        Append(match.rest[0][k], &paired.records);
-        if (k < crossed) Append(match.rest[1][k], &paired.records);
+      Append(match.shared.data(), match.shared.size(), &paired.records);
+      for (size_t k = 0; k < crossed; ++k) {
+        const Kernel both[] = {match.rest[0][k], match.rest[1][k]};
+        Append(both, 2, &paired.records);
       }
+      Append(match.rest[0].data() + crossed, match.rest[0].size() - crossed, &paired.records);
     }
   }
   *stream = std::move(paired);

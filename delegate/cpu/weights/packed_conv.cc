@@ -16,19 +16,18 @@ StreamForm FormOf(const ConvProblem& problem, const ConvChoice& choice) {
   return form;
 }
 
-PackedConv PackFilters(const SparseFilters& filters, const StreamForm& form) {
+PackedConv PackFilters(SparseFilters filters, const StreamForm& form) {
   // Filters without runs are put in an order of their own below anyway.
   const bool by_channel = !form.runs && !form.split_rows && filters.group == 1;
-  SparseFilters in_order;
-  if (by_channel) in_order = InChannelOrder(filters);
-  const SparseFilters& ordered = by_channel ? in_order : filters;
+  if (by_channel) OrderByChannel(&filters);
   PackedConv packed;
   packed.patterns = filters.patterns;
   packed.taps = filters.taps;
   packed.group = form.group;
   packed.slices = form.window.columns > 0
-                      ? MakePackedStreams(ordered, form.window, form.slice_channels)
-                      : MakeStreams(ordered, form.group, form.slice_channels, form.runs);
+                      ? MakePackedStreams(filters, form.window, form.slice_channels)
+                      : MakeStreams(filters, form.group, form.slice_channels, form.runs);
+  filters = SparseFilters();  // only one copy of the weights is kept while streams are ordered
   packed.bounds = BalanceGroups(packed.slices, form.num_threads);
   if (by_channel) packed.channel_bounds = packed.bounds;
   if (!form.runs) {

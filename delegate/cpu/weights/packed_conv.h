@@ -39,7 +39,7 @@ struct StreamForm {
   }
 };
 StreamForm FormOf(const ConvProblem& problem, const ConvChoice& choice);
-PackedConv PackFilters(const SparseFilters& filters, const StreamForm& form);
+PackedConv PackFilters(SparseFilters filters, const StreamForm& form);
 
 }  // namespace pconv::cpu
 

@@ -69,14 +69,15 @@ RunStream MakeRunStream(const SparseFilters& filters, int begin, int end) {
   const size_t record_bytes = 4 + 4 * static_cast<size_t>(filters.taps);
   RunStream stream;
   stream.filters.assign(filters.order.begin() + begin, filters.order.begin() + end);
+  stream.records.resize(record_bytes * (filters.group_begin[end] - filters.group_begin[begin]));
+  char* record = stream.records.data();
   for (const OrderedRun& ordered : OrderRuns(filters, begin, end)) {
     stream.runs.push_back(ordered.run);
     for (uint32_t k = ordered.first; k < ordered.first + ordered.run.count; ++k) {
       const SparseFilters::Kernel& kernel = filters.kernels[k];
-      const size_t at = stream.records.size();
-      stream.records.resize(at + record_bytes);
-      std::memcpy(&stream.records[at], &kernel.channel, 4);
-      std::memcpy(&stream.records[at + 4], &filters.weights[kernel.weights], record_bytes - 4);
+      std::memcpy(record, &kernel.channel, 4);
+      std::memcpy(record + 4, &filters.weights[kernel.weights], record_bytes - 4);
+      record += record_bytes;
     }
   }
   return stream;
@@ -128,6 +129,50 @@ StreamView Stream::View() const {
           pairs.empty() ? nullptr : pairs.data()};
 }
 
+namespace {
+
+// Appends records to streams, whose memory is taken at once.
+class RecordWriter {
+ public:
+  // `parts`: streams' groups of filters for one of the layer's.
+  RecordWriter(const SparseFilters& filters, int slice_channels, size_t record_bytes, int parts,
+               std::vector<Stream>* streams)
+      : record_bytes_(record_bytes), slice_of_(filters.in_channels), ends_(streams->size(), 0) {
+    for (int channel = 0; channel < filters.in_channels; ++channel) {
+      slice_of_[channel] = static_cast<uint32_t>(channel / slice_channels);
+    }
+    std::vector<size_t> kernels(streams->size(), 0);
+    for (const SparseFilters::Kernel& kernel : filters.kernels) {
+      ++kernels[slice_of_[kernel.channel]];
+    }
+    for (size_t s = 0; s < streams->size(); ++s) {
+      std::vector<char>& records = (*streams)[s].records;
+      records.resize(kernels[s] * record_bytes * parts);
+      data_.push_back(records.data());
+    }
+  }
+
+  uint32_t SliceOf(uint32_t channel) const { return slice_of_[channel]; }
+  char* Next(uint32_t slice) {
+    char* record = data_[slice] + ends_[slice];
+    ends_[slice] += record_bytes_;
+    return record;
+  }
+  size_t End(size_t slice) const { return ends_[slice]; }
+  // Where the last groups of a layer's group are absent, there are fewer records than it has room.
+  void Finish(std::vector<Stream>* streams) const {
+    for (size_t s = 0; s < streams->size(); ++s) (*streams)[s].records.resize(ends_[s]);
+  }
+
+ private:
+  size_t record_bytes_;
+  std::vector<uint32_t> slice_of_;  // of an input channel
+  std::vector<size_t> ends_;        // bytes of each slice's records so far
+  std::vector<char*> data_;
+};
+
+}  // namespace
+
 std::vector<Stream> MakeStreams(const SparseFilters& filters, int group, int slice_channels,
                                 bool runs) {
   std::vector<Stream> streams(std::max(1, CeilDiv(filters.in_channels, slice_channels)));
@@ -138,6 +183,7 @@ std::vector<Stream> MakeStreams(const SparseFilters& filters, int group, int sli
     if (runs) stream.run_begin.push_back(0);
     stream.record_begin.push_back(0);
   }
+  RecordWriter writer(filters, slice_channels, record_bytes, filters.group / group, &streams);
   for (int source = 0; source < filters.groups(); ++source) {
     for (int part = 0; part < filters.group / group; ++part) {
       const size_t first = static_cast<size_t>(source) * filters.group + part * group;
@@ -151,7 +197,8 @@ std::vector<Stream> MakeStreams(const SparseFilters& filters, int group, int sli
       }
       for (uint32_t k = filters.group_begin[source]; k < filters.group_begin[source + 1]; ++k) {
         const SparseFilters::Kernel& kernel = filters.kernels[k];
-        Stream& stream = streams[kernel.channel / slice_channels];
+        const uint32_t slice = writer.SliceOf(kernel.channel);
+        Stream& stream = streams[slice];
         uint32_t channel = kernel.channel;
         if (!runs) {
           channel |= kernel.pattern << kPatternShift;
@@ -161,21 +208,26 @@ std::vector<Stream> MakeStreams(const SparseFilters& filters, int group, int sli
         } else {
           ++stream.runs.back().count;
         }
-        const size_t at = stream.records.size();
-        stream.records.resize(at + record_bytes);
-        std::memcpy(&stream.records[at], &channel, 4);
+        char* record = writer.Next(slice);
+        std::memcpy(record, &channel, 4);
+        const float* weights = &filters.weights[kernel.weights];
+        if (filters.group == group) {
+          std::memcpy(record + 4, weights, record_bytes - 4);
+          continue;
+        }
         for (int t = 0; t < filters.taps; ++t) {
-          std::memcpy(&stream.records[at + 4 + 4 * static_cast<size_t>(t) * group],
-                      &filters.weights[kernel.weights + t * filters.group + part * group],
-                      4 * static_cast<size_t>(group));
+          std::memcpy(record + 4 + 4 * static_cast<size_t>(t) * group,
+                      weights + t * filters.group + part * group, 4 * static_cast<size_t>(group));
         }
       }
-      for (Stream& stream : streams) {
+      for (size_t s = 0; s < streams.size(); ++s) {
+        Stream& stream = streams[s];
         if (runs) stream.run_begin.push_back(static_cast<uint32_t>(stream.runs.size()));
-        stream.record_begin.push_back(stream.records.size());
+        stream.record_begin.push_back(writer.End(s));
       }
     }
   }
+  writer.Finish(&streams);
   return streams;
 }
 
@@ -186,6 +238,7 @@ std::vector<Stream> MakePackedStreams(const SparseFilters& filters, const Packed
     stream.taps = filters.taps;
     stream.record_begin.push_back(0);
   }
+  RecordWriter writer(filters, slice_channels, sizeof(PackedRecord), 1, &streams);
   const int plane = (kPackedPatternRows + 2) * window.columns;
   for (int f = 0; f < filters.groups(); ++f) {
     for (uint32_t k = filters.group_begin[f]; k < filters.group_begin[f + 1]; ++k) {
@@ -198,14 +251,13 @@ std::vector<Stream> MakePackedStreams(const SparseFilters& filters, const Packed
         record.offset[t] = static_cast<uint16_t>(cell * window.lanes * sizeof(float));
       }
       std::memcpy(record.weights, &filters.weights[kernel.weights], sizeof(record.weights));
-      std::vector<char>& records = streams[kernel.channel / slice_channels].records;
-      const auto* bytes = reinterpret_cast<const char*>(&record);
-      records.insert(records.end(), bytes, bytes + sizeof(record));
+      std::memcpy(writer.Next(writer.SliceOf(kernel.channel)), &record, sizeof(record));
     }
-    for (Stream& stream : streams) {
+    for (size_t s = 0; s < streams.size(); ++s) {
+      Stream& stream = streams[s];
       stream.filters.push_back(filters.order[f]);
       stream.bias.push_back(filters.bias[filters.order[f]]);
-      stream.record_begin.push_back(stream.records.size());
+      stream.record_begin.push_back(writer.End(s));
     }
   }
   return streams;
@@ -222,6 +274,7 @@ void SortByLength(const std::vector<int>& bounds, Stream* stream) {
   Stream sorted;
   sorted.group = stream->group;
   sorted.taps = stream->taps;
+  sorted.records.reserve(stream->records.size());
   sorted.record_begin.push_back(0);
   for (const int g : order) {
     sorted.records.insert(sorted.records.end(), stream->records.begin() + stream->record_begin[g],
