@@ -1,5 +1,8 @@
 #include "delegate/cpu/planner/conv_tuning.h"
 
+#include <atomic>
+#include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,7 +23,9 @@ class ConvTuning {
              const StepPlan& plan)
       : input_(input), pool_(*pool), tuner_(*tuner), packer_(*packer), plan_(plan) {}
 
-  StreamWay ChooseStream(const PlannedStep& step) {
+  // What is packed is decided here, and packed later, by `Pack`.
+  void ChooseStream(PlannedStep* chosen) {
+    const PlannedStep& step = *chosen;
     const Task& task = input_.tasks[step.task];
     const Node& node = input_.graph.nodes[task.main];
     const int in_channels = ChannelsOf(step);
@@ -40,12 +45,15 @@ class ConvTuning {
       });
     };
     const std::vector<ConvChoice> candidates = ConvCandidates(input_.kernels, problem);
-    const ConvChoice& choice = Choose(
+    const ConvChoice choice = Choose(
         packer_.Describe(node, in_channels) + trial.Describe(step.window), candidates, measure);
-    return {choice, packer_.PackConv(source, problem, choice)};
+    packings_.push_back([=] {
+      chosen->way = StreamWay{choice, packer_.PackConv(source, problem, choice)};
+    });
   }
 
-  BlockedWay ChooseBlocked(const PlannedStep& step) {
+  void ChooseBlocked(PlannedStep* chosen) {
+    const PlannedStep& step = *chosen;
     const Task& task = input_.tasks[step.task];
     const Node& node = input_.graph.nodes[task.main];
     const int in_channels = ChannelsOf(step);
@@ -66,10 +74,25 @@ class ConvTuning {
         return std::unique_ptr<Step>(status.ok() ? std::move(made) : nullptr);
       });
     };
-    const BlockedConvChoice& choice =
+    const BlockedConvChoice choice =
         Choose(packer_.DescribeBlocked(node, in_channels) + trial.Describe(task.window), candidates,
                measure);
-    return {choice, packer_.PackBlockedConv(filters, task.window, choice.slice_channels)};
+    const Window window = task.window;
+    packings_.push_back([=] {
+      chosen->way =
+          BlockedWay{choice, packer_.PackBlockedConv(filters, window, choice.slice_channels)};
+    });
+  }
+
+  // The layers' weights, shared out to the threads. Last layers first: they are the largest, as a
+  // rule, and no thread should begin with one when the others have ended.
+  void Pack() {
+    std::atomic<size_t> taken{0};
+    pool_.Run([&](int) {
+      for (size_t i = ++taken; i <= packings_.size(); i = ++taken)
+        packings_[packings_.size() - i]();
+    });
+    packings_.clear();
   }
 
  private:
@@ -101,6 +124,7 @@ class ConvTuning {
   Tuner& tuner_;
   WeightPacker& packer_;
   const StepPlan& plan_;
+  std::vector<std::function<void()>> packings_;  // none of which needs another
 };
 
 }  // namespace
@@ -123,10 +147,10 @@ void ChooseConvs(const PlanInput& input, const TaskPlan& decisions, ThreadPool* 
     if (step.task < 0) continue;
     switch (decisions.tasks[step.task].algorithm) {
       case ConvAlgorithm::kStreams:
-        step.way = tuning.ChooseStream(step);
+        tuning.ChooseStream(&step);
         break;
       case ConvAlgorithm::kBlockedConv:
-        step.way = tuning.ChooseBlocked(step);
+        tuning.ChooseBlocked(&step);
         break;
       case ConvAlgorithm::kBlockedDepthwise:
         step.way = BlockedDepthwiseWay{
@@ -136,6 +160,7 @@ void ChooseConvs(const PlanInput& input, const TaskPlan& decisions, ThreadPool* 
         break;
     }
   }
+  tuning.Pack();
 }
 
 }  // namespace pconv::cpu

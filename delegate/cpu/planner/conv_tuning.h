@@ -10,8 +10,8 @@
 
 namespace pconv::cpu {
 
-// Sets `way` of the steps whose weights several algorithms could pack, and packs them. Measures
-// candidates on `pool` where the tuner asks for it.
+// Sets `way` of the steps whose weights several algorithms could pack, and packs them on the
+// threads of `pool`. Measures candidates on it where the tuner asks for it.
 void ChooseConvs(const PlanInput& input, const TaskPlan& decisions, ThreadPool* pool, Tuner* tuner,
                  WeightPacker* packer, StepPlan* plan);
 

@@ -2,6 +2,7 @@
 #ifndef PCONV_TF_DELEGATE_CPU_WEIGHTS_WEIGHT_PACKER_H_
 #define PCONV_TF_DELEGATE_CPU_WEIGHTS_WEIGHT_PACKER_H_
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -19,6 +20,7 @@
 
 namespace pconv::cpu {
 
+// Several threads may pack at once.
 class WeightPacker {
  public:
   WeightPacker(const Graph& graph, const blocked::Kernels& blocked_kernels, PackedCache& cache)
@@ -63,7 +65,7 @@ class WeightPacker {
   const Graph& graph_;
   const blocked::Kernels& blocked_kernels_;
   PackedCache& cache_;
-  int64_t bytes_ = 0;
+  std::atomic<int64_t> bytes_{0};
 };
 
 }  // namespace pconv::cpu
