@@ -87,6 +87,7 @@ def test_what_litert_does_not_run_is_noted(tmp_path, monkeypatch):
         raise ValueError("Encountered unresolved custom op: Unknown")
 
     monkeypatch.setattr(real_files, "prune_file", lambda *args: (b"", 7))
+    monkeypatch.setattr(real_files, "raced_files", lambda twin: {})
     monkeypatch.setattr(real_files.models, "race", race)
     entry = real_files.measure(tmp_path / "a.tflite", 1, 5)
     real_files.store(name, {"package": "pypi some==1", **entry})

@@ -67,8 +67,8 @@ def model():
 
     keras.utils.set_random_seed(7)
     layers, image = keras.layers, keras.Input((32, 32, 8), batch_size=1)
-    x = layers.Conv2D(32, 3, padding="same", activation="relu", name="wide")(image)
-    x = layers.Conv2D(32, 1, activation="relu", name="point")(x)
+    x = layers.Conv2D(128, 3, padding="same", activation="relu", name="wide")(image)
+    x = layers.Conv2D(128, 1, activation="relu", name="point")(x)
     x = layers.MaxPooling2D(4)(x)
     x = layers.Conv2D(64, 3, padding="same", activation="relu", name="deep")(x)
     pruned = prune(keras.Model(image, x), np.random.default_rng(7))
