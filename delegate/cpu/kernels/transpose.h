@@ -10,7 +10,7 @@ namespace {
 // Swaps the blocks of kDistance x kDistance off the diagonal, of every square of twice the size.
 template <int kDistance>
 PCONV_INLINE void SwapBlocks(Vec (&rows)[kLanes]) {
-  IntVec low, high;  // lanes of two vectors, one behind the other
+  IntVec low = {}, high = {};  // lanes of two vectors, one behind the other
   PCONV_UNROLL
   for (int l = 0; l < kLanes; ++l) {
     low[l] = (l & kDistance) != 0 ? kLanes + l - kDistance : l;
