@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -245,16 +245,24 @@ def _time_starts(
     failed: dict[str, str],
     progress: Progress,
 ) -> None:
-    total = num_starts * len(running)
+    for item in _turns(running, num_starts, "starting", progress):
+        try:
+            item.starts.append(start(item.process.contender))
+        except ContenderError as error:
+            _drop(item, running, failed, error)
+
+
+def _turns(
+    running: list[_Running], rounds: int, doing: str, progress: Progress
+) -> Iterator[_Running]:
+    """Every contender that still runs, round by round."""
+    total = rounds * len(running)
     done = 0
-    for _ in range(num_starts):
+    for _ in range(rounds):
         for item in list(running):
-            progress(f"starting {item.process.contender.name}", done, total)
+            progress(f"{doing} {item.process.contender.name}", done, total)
             done += 1
-            try:
-                item.starts.append(start(item.process.contender))
-            except ContenderError as error:
-                _drop(item, running, failed, error)
+            yield item
 
 
 def _drop(
@@ -284,14 +292,10 @@ def _time(
             item.set_burst(min(probe))
     rounds = max(_MIN_ROUNDS, -(-num_runs // min(item.burst for item in running)))
     total = rounds * len(running)
-    done = 0
-    for _ in range(rounds):
-        for item in list(running):
-            progress(f"timing {item.process.contender.name}", done, total)
-            done += 1
-            # Caches and clocks belong to the previous contender now: warm up anew.
-            if item.is_due() and (times := burst(item, item.warmup, item.burst)):
-                item.bursts.append(times)
+    for item in _turns(running, rounds, "timing", progress):
+        # Caches and clocks belong to the previous contender now: warm up anew.
+        if item.is_due() and (times := burst(item, item.warmup, item.burst)):
+            item.bursts.append(times)
     progress("done", total, total)
 
 
