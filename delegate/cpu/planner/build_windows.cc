@@ -67,18 +67,22 @@ Status BuildTask(const BuildContext& context, const PlannedStep& step, const Pad
   return context.NotComputed(step);
 }
 
-Status BuildTask(const BuildContext& context, const PlannedStep& step, const GlobalMeanNode&,
-                 BuiltStep* built) {
+namespace {
+
+// A step of either tiled layout, which needs `of` beside the images.
+template <typename Tiled, typename Blocked, typename... Of>
+Status BuildTiled(const BuildContext& context, const PlannedStep& step, BuiltStep* built,
+                  const Of&... of) {
   const PlanInput& input = context.input;
   switch (context.DecisionOf(step).family) {
     case Family::kLaneTiled:
       *built = {
-          std::make_unique<TiledMeanStep>(input.kernels, context.plan, step.reads[0], step.writes),
+          std::make_unique<Tiled>(input.kernels, of..., context.plan, step.reads[0], step.writes),
           context.LaneTiled()};
       return Status::Ok();
     case Family::kBlocked:
-      *built = {std::make_unique<BlockedMeanStep>(input.blocked_kernels, context.plan,
-                                                  step.reads[0], step.writes),
+      *built = {std::make_unique<Blocked>(input.blocked_kernels, of..., context.plan, step.reads[0],
+                                          step.writes),
                 context.Blocked()};
       return Status::Ok();
     case Family::kNhwc:
@@ -88,25 +92,16 @@ Status BuildTask(const BuildContext& context, const PlannedStep& step, const Glo
   return context.NotComputed(step);
 }
 
+}  // namespace
+
+Status BuildTask(const BuildContext& context, const PlannedStep& step, const GlobalMeanNode&,
+                 BuiltStep* built) {
+  return BuildTiled<TiledMeanStep, BlockedMeanStep>(context, step, built);
+}
+
 Status BuildTask(const BuildContext& context, const PlannedStep& step,
                  const ResizeBilinearNode& node, BuiltStep* built) {
-  const PlanInput& input = context.input;
-  switch (context.DecisionOf(step).family) {
-    case Family::kLaneTiled:
-      *built = {std::make_unique<TiledResizeStep>(input.kernels, node, context.plan, step.reads[0],
-                                                  step.writes),
-                context.LaneTiled()};
-      return Status::Ok();
-    case Family::kBlocked:
-      *built = {std::make_unique<BlockedResizeStep>(input.blocked_kernels, node, context.plan,
-                                                    step.reads[0], step.writes),
-                context.Blocked()};
-      return Status::Ok();
-    case Family::kNhwc:
-    case Family::kFullyConnected:
-      break;
-  }
-  return context.NotComputed(step);
+  return BuildTiled<TiledResizeStep, BlockedResizeStep>(context, step, built, node);
 }
 
 }  // namespace pconv::cpu
