@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "delegate/cpu/int8/quantized_filter.h"
-#include "tflite_ops/core/conv_geometry.h"
+#include "delegate/cpu/int8/window_rows.h"
 
 namespace pconv::cpu::int8 {
 namespace {
@@ -100,26 +100,17 @@ class Depthwise3x3Step : public Int8Step {
  public:
   Depthwise3x3Step(const StepContext& context, const Node& node, const DepthwiseConv2DNode& op,
                    const Depthwise3x3Packing& packing)
-      : window_(op.window),
+      : rows_(context, node, op.window),
         kernels_(context.kernels),
-        pool_(context.pool),
-        input_(node.inputs[0]),
-        output_(node.output),
-        in_(context.InputOf(node).shape),
-        out_(context.OutputOf(node).shape),
-        before_y_(ResolveHeight(op.window, in_[1]).before),
-        before_x_(ResolveWidth(op.window, in_[2]).before),
         to_(context.OutputOf(node).quantization),
         range_(RangeOf(op.activation, to_)),
         weights_(context.cache->GetOrMake(packing, PackDepthwise3x3)),
-        border_(in_[3], static_cast<int8_t>(context.InputOf(node).quantization.zero_point)) {}
+        border_(rows_.in[3], static_cast<int8_t>(context.InputOf(node).quantization.zero_point)) {}
 
-  // Threads take rows of outputs.
   void Run(const Buffers& buffers) const override {
-    const auto* input = static_cast<const int8_t*>(buffers[input_]);
-    auto* output = static_cast<int8_t*>(buffers[output_]);
-    ForEachByThread(pool_, out_[0] * out_[1],
-                    [&](int row, int /*thread*/) { RunRow(input, output, row); });
+    rows_.ForEach(buffers, [&](const int8_t* input, int8_t* output, int row, int /*thread*/) {
+      RunRow(input, output, row);
+    });
   }
   std::string kernel() const override { return std::string("int8_columns_") + kernels_.name; }
   int64_t scratch_bytes() const override { return static_cast<int64_t>(border_.size()); }
@@ -128,40 +119,32 @@ class Depthwise3x3Step : public Int8Step {
  private:
   void RunRow(const int8_t* input, int8_t* output, int row) const {
     Depthwise3x3Args args = {};
-    args.width = in_[2];
-    args.before = before_x_;
-    args.stride = window_.stride_w;
-    args.num_pixels = out_[2];
-    args.pixel_bytes = out_[3];
+    args.width = rows_.in[2];
+    args.before = rows_.before_x;
+    args.stride = rows_.window.stride_w;
+    args.num_pixels = rows_.out[2];
+    args.pixel_bytes = rows_.out[3];
     args.lo = static_cast<float>(range_.lo - to_.zero_point);
     args.hi = static_cast<float>(range_.hi - to_.zero_point);
     args.zero_point = to_.zero_point;
-    const int64_t top = int64_t{row % out_[1]} * window_.stride_h - before_y_;
     for (const DepthwiseBlock& block : weights_->blocks) {
       args.border = border_.data() + block.first_channel;
       for (int i = 0; i < kTaps; ++i) {
-        const int64_t y = top + i;
-        const bool is_inside = y >= 0 && y < in_[1];
-        args.rows[i] = is_inside ? input + (row / out_[1] * int64_t{in_[1]} + y) * in_[2] * in_[3] +
-                                       block.first_channel
-                                 : args.border;
-        args.steps[i] = is_inside ? in_[3] : 0;
+        const int8_t* from = rows_.InputRow(input, row, rows_.TopOf(row) + i);
+        args.rows[i] = from == nullptr ? args.border : from + block.first_channel;
+        args.steps[i] = from == nullptr ? 0 : rows_.in[3];
       }
       args.channels = block.channels;
       args.weights = weights_->weights.data() + block.weights;
       args.bias = weights_->bias.data() + block.sums;
       args.scale = weights_->scale.data() + block.sums;
-      args.outputs = output + int64_t{row} * out_[2] * out_[3] + block.first_channel;
+      args.outputs = output + int64_t{row} * rows_.out[2] * rows_.out[3] + block.first_channel;
       kernels_.depthwise3x3.run(args);
     }
   }
 
-  const Window window_;
+  const WindowRows rows_;
   const DotKernels& kernels_;
-  ThreadPool* const pool_;
-  const int input_, output_;
-  const Shape in_, out_;
-  const int before_y_, before_x_;
   const Quantization to_;
   const Int8Range range_;
   const std::shared_ptr<const Depthwise3x3Weights> weights_;

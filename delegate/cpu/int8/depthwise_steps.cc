@@ -3,7 +3,7 @@
 #include "delegate/cpu/int8/depthwise3x3_step.h"
 #include "delegate/cpu/int8/int8_step.h"
 #include "delegate/cpu/int8/quantized_filter.h"
-#include "tflite_ops/core/conv_geometry.h"
+#include "delegate/cpu/int8/window_rows.h"
 
 namespace pconv::cpu::int8 {
 namespace {
@@ -60,42 +60,33 @@ DepthwiseWeights PackDepthwise(const DepthwisePacking& packing) {
 class DepthwiseStep : public Int8Step {
  public:
   DepthwiseStep(const StepContext& context, const Node& node, const DepthwiseConv2DNode& op)
-      : window_(op.window),
+      : rows_(context, node, op.window),
         kernels_(context.kernels),
-        pool_(context.pool),
-        input_(node.inputs[0]),
-        output_(node.output),
-        in_(context.InputOf(node).shape),
-        out_(context.OutputOf(node).shape),
-        before_y_(ResolveHeight(op.window, in_[1]).before),
-        before_x_(ResolveWidth(op.window, in_[2]).before),
         to_(context.OutputOf(node).quantization),
         range_(RangeOf(op.activation, to_)),
         weights_(context.cache->GetOrMake(
             DepthwisePacking{FilterOf(context.graph, node, op.filter, op.bias),
-                             op.window.kernel_h * op.window.kernel_w, in_[3]},
+                             op.window.kernel_h * op.window.kernel_w, rows_.in[3]},
             PackDepthwise)),
-        border_(in_[3], static_cast<int8_t>(context.InputOf(node).quantization.zero_point)),
+        border_(rows_.in[3], static_cast<int8_t>(context.InputOf(node).quantization.zero_point)),
         num_pairs_(weights_->NumPairs(op.window.kernel_h * op.window.kernel_w)),
         taps_(context.pool->num_threads(),
               {std::vector<const int8_t*>(2 * size_t(num_pairs_), border_.data()),
                std::vector<int64_t>(2 * size_t(num_pairs_), 0)}) {
     const int64_t extent = int64_t{op.window.kernel_w - 1} * op.window.dilation_w;
     const auto is_inner = [&](int x) {
-      const int64_t left = int64_t{x} * op.window.stride_w - before_x_;
-      return left >= 0 && left + extent < in_[2];
+      const int64_t left = int64_t{x} * op.window.stride_w - rows_.before_x;
+      return left >= 0 && left + extent < rows_.in[2];
     };
-    while (inner_begin_ < out_[2] && !is_inner(inner_begin_)) ++inner_begin_;
+    while (inner_begin_ < rows_.out[2] && !is_inner(inner_begin_)) ++inner_begin_;
     inner_end_ = inner_begin_;
-    while (inner_end_ < out_[2] && is_inner(inner_end_)) ++inner_end_;
+    while (inner_end_ < rows_.out[2] && is_inner(inner_end_)) ++inner_end_;
   }
 
-  // Threads take rows of outputs.
   void Run(const Buffers& buffers) const override {
-    const auto* input = static_cast<const int8_t*>(buffers[input_]);
-    auto* output = static_cast<int8_t*>(buffers[output_]);
-    ForEachByThread(pool_, out_[0] * out_[1],
-                    [&](int row, int thread) { RunRow(input, output, row, &taps_[thread]); });
+    rows_.ForEach(buffers, [&](const int8_t* input, int8_t* output, int row, int thread) {
+      RunRow(input, output, row, &taps_[thread]);
+    });
   }
   std::string kernel() const override { return std::string("int8_taps_") + kernels_.name; }
   int64_t scratch_bytes() const override {
@@ -114,7 +105,7 @@ class DepthwiseStep : public Int8Step {
   // Output pixels whose taps lie inside of the image's columns follow one another: one call of the
   // kernel. Each of the others is a call of its own.
   void RunRow(const int8_t* input, int8_t* output, int row, Taps* taps) const {
-    const int channels = in_[3];
+    const int channels = rows_.in[3];
     DepthwiseArgs args = {taps->begin.data(),
                           taps->steps.data(),
                           num_pairs_,
@@ -126,8 +117,8 @@ class DepthwiseStep : public Int8Step {
                           static_cast<float>(range_.lo - to_.zero_point),
                           static_cast<float>(range_.hi - to_.zero_point),
                           to_.zero_point,
-                          output + size_t(row) * out_[2] * channels};
-    for (int x = 0; x < out_[2]; x += args.num_pixels) {
+                          output + size_t(row) * rows_.out[2] * channels};
+    for (int x = 0; x < rows_.out[2]; x += args.num_pixels) {
       args.num_pixels = x >= inner_begin_ && x < inner_end_ ? inner_end_ - x : 1;
       FindTaps(input, row, x, taps);
       kernels_.plain.depthwise(args);
@@ -136,30 +127,24 @@ class DepthwiseStep : public Int8Step {
   }
 
   void FindTaps(const int8_t* input, int row, int x, Taps* taps) const {
-    const int n = row / out_[1];
-    const int64_t top = int64_t{row % out_[1]} * window_.stride_h - before_y_;
-    const int64_t left = int64_t{x} * window_.stride_w - before_x_;
+    const Window& window = rows_.window;
+    const int64_t top = rows_.TopOf(row);
+    const int64_t left = int64_t{x} * window.stride_w - rows_.before_x;
     int tap = 0;
-    for (int i = 0; i < window_.kernel_h; ++i) {
-      const int64_t y = top + int64_t{i} * window_.dilation_h;
-      const bool is_row_inside = y >= 0 && y < in_[1];
-      const int8_t* from = input + (size_t(n) * in_[1] + (is_row_inside ? y : 0)) * in_[2] * in_[3];
-      for (int j = 0; j < window_.kernel_w; ++j) {
-        const int64_t at = left + int64_t{j} * window_.dilation_w;
-        const bool is_inside = is_row_inside && at >= 0 && at < in_[2];
+    for (int i = 0; i < window.kernel_h; ++i) {
+      const int8_t* from = rows_.InputRow(input, row, top + int64_t{i} * window.dilation_h);
+      for (int j = 0; j < window.kernel_w; ++j) {
+        const int64_t at = left + int64_t{j} * window.dilation_w;
+        const bool is_inside = from != nullptr && at >= 0 && at < rows_.in[2];
         const int place = weights_->PlaceOf(tap++);
-        taps->begin[place] = is_inside ? from + at * in_[3] : border_.data();
-        taps->steps[place] = is_inside ? int64_t{window_.stride_w} * in_[3] : 0;
+        taps->begin[place] = is_inside ? from + at * rows_.in[3] : border_.data();
+        taps->steps[place] = is_inside ? int64_t{window.stride_w} * rows_.in[3] : 0;
       }
     }
   }
 
-  const Window window_;
+  const WindowRows rows_;
   const DotKernels& kernels_;
-  ThreadPool* const pool_;
-  const int input_, output_;
-  const Shape in_, out_;
-  const int before_y_, before_x_;
   const Quantization to_;
   const Int8Range range_;
   const std::shared_ptr<const DepthwiseWeights> weights_;
