@@ -1,4 +1,6 @@
 // What depthwise3x3.inl needs of 32 channels, but for dots.
+#include "delegate/cpu/int8/avx2_rounding.inl"
+
 struct Avx2Channels {
   static constexpr int kChannels = 32;
   using Bytes = __m256i;
@@ -19,17 +21,12 @@ struct Avx2Channels {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
   }
   static Floats LoadFloats(const float* from) { return _mm256_loadu_ps(from); }
-  // What lies beyond int32 would become its lowest value: right for what is too low, so that only
-  // the upper bound has to come first.
   static Sums Steps(Sums sums, Floats scale, float hi) {
-    const __m256 steps = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), scale);
-    return _mm256_cvtps_epi32(_mm256_min_ps(steps, _mm256_set1_ps(hi)));
+    return RoundedSteps(sums, scale, _mm256_set1_ps(hi));
   }
   static void StoreSteps(const Sums* steps, int zero_point, int8_t lo, int8_t* to) {
-    const __m256i zero = _mm256_set1_epi16(static_cast<int16_t>(zero_point));
-    const __m256i low = _mm256_adds_epi16(_mm256_packs_epi32(steps[0], steps[1]), zero);
-    const __m256i high = _mm256_adds_epi16(_mm256_packs_epi32(steps[2], steps[3]), zero);
+    const __m256i zeros = _mm256_set1_epi16(static_cast<int16_t>(zero_point));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
-                        _mm256_max_epi8(_mm256_packs_epi16(low, high), _mm256_set1_epi8(lo)));
+                        PackedSteps(steps, zeros, _mm256_set1_epi8(lo)));
   }
 };

@@ -1,4 +1,6 @@
 // What vectors of 8 pixels have in common with and without dot products of AVX-VNNI.
+#include "delegate/cpu/int8/avx2_rounding.inl"
+
 struct Avx2Vectors {
   static constexpr int kLanes = 8;
   static constexpr int kStoredOffset = 128;
@@ -31,23 +33,19 @@ struct Avx2Vectors {
     __m256 highs;
     __m256i zero_points, lows;
   };
-  // Four vectors to one of bytes: what is below int8 saturates, as XNNPACK's does.
+  // Four vectors to one of bytes.
   template <int kVectors>
   static void Requantize(const Sums* sums, float scale, const Bounds& bounds, int8_t* to) {
     const __m256 scales = _mm256_set1_ps(scale);
-    const auto steps = [&](int v) {
-      const __m256 steps =
-          _mm256_mul_ps(_mm256_cvtepi32_ps(sums[v < kVectors ? v : kVectors - 1]), scales);
-      return _mm256_cvtps_epi32(_mm256_min_ps(steps, bounds.highs));  // nearest, ties to even
-    };
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; v += 4) {
-      const __m256i low = _mm256_packs_epi32(steps(v), steps(v + 1));
-      const __m256i high = v + 2 < kVectors ? _mm256_packs_epi32(steps(v + 2), steps(v + 3)) : low;
-      __m256i bytes = _mm256_packs_epi16(_mm256_adds_epi16(low, bounds.zero_points),
-                                         _mm256_adds_epi16(high, bounds.zero_points));
-      bytes = _mm256_max_epi8(bytes, bounds.lows);
-      // A lane of 128 bits has four bytes of each vector.
+      __m256i steps[4];
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i) {
+        const int from = v + i < kVectors ? v + i : kVectors - 1;
+        steps[i] = RoundedSteps(sums[from], scales, bounds.highs);
+      }
+      __m256i bytes = PackedSteps(steps, bounds.zero_points, bounds.lows);
       bytes = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
       alignas(32) int8_t copy[4 * kLanes];
       if (kVectors - v >= 4) {

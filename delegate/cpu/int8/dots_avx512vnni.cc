@@ -10,12 +10,23 @@
 namespace pconv::cpu::int8 {
 namespace {
 
+// Intrinsics without a mask use undefined values, of which GCC 12 warns; a full mask costs nothing.
+constexpr __mmask16 kAll = 0xffff;
+
+// The same as those of avx2_rounding.inl, sixteen at a time.
+inline __m512i RoundedSteps(__m512i sums, __m512 scales, __m512 highs) {
+  const __m512 steps = _mm512_mul_ps(_mm512_maskz_cvtepi32_ps(kAll, sums), scales);
+  return _mm512_maskz_cvtps_epi32(kAll, _mm512_maskz_min_ps(kAll, steps, highs));
+}
+inline __m512i PackedSteps(const __m512i steps[4], __m512i zero_points, __m512i lows) {
+  const __m512i low = _mm512_adds_epi16(_mm512_packs_epi32(steps[0], steps[1]), zero_points);
+  const __m512i high = _mm512_adds_epi16(_mm512_packs_epi32(steps[2], steps[3]), zero_points);
+  return _mm512_max_epi8(_mm512_packs_epi16(low, high), lows);
+}
+
 struct Simd {
   static constexpr int kLanes = 16;
   static constexpr int kStoredOffset = 128;
-  // Intrinsics without a mask use undefined values, of which GCC 12 warns; a full mask costs
-  // nothing.
-  static constexpr __mmask16 kAll = 0xffff;
   using Vector = __m512i;
   using Sums = __m512i;
   using Shuffle = __m512i;
@@ -60,24 +71,19 @@ struct Simd {
     __m512 highs;
     __m512i zero_points, lows;
   };
-  // Four vectors to one of bytes: what is below int8 saturates, as XNNPACK's does.
+  // Four vectors to one of bytes.
   template <int kVectors>
   static void Requantize(const Sums* sums, float scale, const Bounds& bounds, int8_t* to) {
     const __m512 scales = _mm512_set1_ps(scale);
-    const auto steps = [&](int v) {
-      const __m512 steps = _mm512_mul_ps(
-          _mm512_maskz_cvtepi32_ps(kAll, sums[v < kVectors ? v : kVectors - 1]), scales);
-      // To the nearest, ties to even.
-      return _mm512_maskz_cvtps_epi32(kAll, _mm512_maskz_min_ps(kAll, steps, bounds.highs));
-    };
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; v += 4) {
-      const __m512i low = _mm512_packs_epi32(steps(v), steps(v + 1));
-      const __m512i high = v + 2 < kVectors ? _mm512_packs_epi32(steps(v + 2), steps(v + 3)) : low;
-      __m512i bytes = _mm512_packs_epi16(_mm512_adds_epi16(low, bounds.zero_points),
-                                         _mm512_adds_epi16(high, bounds.zero_points));
-      bytes = _mm512_max_epi8(bytes, bounds.lows);
-      // A lane of 128 bits has four bytes of each vector.
+      __m512i steps[4];
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i) {
+        const int from = v + i < kVectors ? v + i : kVectors - 1;
+        steps[i] = RoundedSteps(sums[from], scales, bounds.highs);
+      }
+      __m512i bytes = PackedSteps(steps, bounds.zero_points, bounds.lows);
       bytes = _mm512_maskz_permutexvar_epi32(
           kAll, _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), bytes);
       const auto stored =
@@ -107,9 +113,9 @@ struct Lanes {
   template <typename Part>
   static Bytes Join(const Part& part) {
     Bytes bytes = _mm512_zextsi128_si512(part(0));
-    bytes = _mm512_maskz_inserti32x4(Simd::kAll, bytes, part(1), 1);
-    bytes = _mm512_maskz_inserti32x4(Simd::kAll, bytes, part(2), 2);
-    return _mm512_maskz_inserti32x4(Simd::kAll, bytes, part(3), 3);
+    bytes = _mm512_maskz_inserti32x4(kAll, bytes, part(1), 1);
+    bytes = _mm512_maskz_inserti32x4(kAll, bytes, part(2), 2);
+    return _mm512_maskz_inserti32x4(kAll, bytes, part(3), 3);
   }
   static Bytes Load(const int8_t* bytes) { return _mm512_loadu_si512(bytes); }
   static void Store(Bytes bytes, uint8_t* to) { _mm512_storeu_si512(to, bytes); }
@@ -118,12 +124,8 @@ struct Lanes {
   }
   static Bytes MixBytesLow(Bytes a, Bytes b) { return _mm512_unpacklo_epi8(a, b); }
   static Bytes MixBytesHigh(Bytes a, Bytes b) { return _mm512_unpackhi_epi8(a, b); }
-  static Bytes MixQuadsLow(Bytes a, Bytes b) {
-    return _mm512_maskz_unpacklo_epi32(Simd::kAll, a, b);
-  }
-  static Bytes MixQuadsHigh(Bytes a, Bytes b) {
-    return _mm512_maskz_unpackhi_epi32(Simd::kAll, a, b);
-  }
+  static Bytes MixQuadsLow(Bytes a, Bytes b) { return _mm512_maskz_unpacklo_epi32(kAll, a, b); }
+  static Bytes MixQuadsHigh(Bytes a, Bytes b) { return _mm512_maskz_unpackhi_epi32(kAll, a, b); }
   static Bytes LowHalves(Bytes a, Bytes b) { return _mm512_maskz_unpacklo_epi64(0xff, a, b); }
   static Bytes HighHalves(Bytes a, Bytes b) { return _mm512_maskz_unpackhi_epi64(0xff, a, b); }
 };
@@ -145,7 +147,6 @@ struct HalfChannels : Avx2Channels {
 
 struct Channels {
   static constexpr int kChannels = 64;
-  static constexpr __mmask16 kAll = Simd::kAll;
   using Bytes = __m512i;
   using Part = __m512i;
   using Weights = __m512i;
@@ -168,16 +169,12 @@ struct Channels {
   static void AddDots(Part inputs, Weights weights, Sums* sums) {
     *sums = _mm512_dpbusd_epi32(*sums, inputs, weights);
   }
-  // As Avx2Channels does.
   static Sums Steps(Sums sums, Floats scale, float hi) {
-    const __m512 steps = _mm512_mul_ps(_mm512_maskz_cvtepi32_ps(kAll, sums), scale);
-    return _mm512_maskz_cvtps_epi32(kAll, _mm512_maskz_min_ps(kAll, steps, _mm512_set1_ps(hi)));
+    return RoundedSteps(sums, scale, _mm512_set1_ps(hi));
   }
   static void StoreSteps(const Sums* steps, int zero_point, int8_t lo, int8_t* to) {
-    const __m512i zero = _mm512_set1_epi16(static_cast<int16_t>(zero_point));
-    const __m512i low = _mm512_adds_epi16(_mm512_packs_epi32(steps[0], steps[1]), zero);
-    const __m512i high = _mm512_adds_epi16(_mm512_packs_epi32(steps[2], steps[3]), zero);
-    _mm512_storeu_si512(to, _mm512_max_epi8(_mm512_packs_epi16(low, high), _mm512_set1_epi8(lo)));
+    const __m512i zeros = _mm512_set1_epi16(static_cast<int16_t>(zero_point));
+    _mm512_storeu_si512(to, PackedSteps(steps, zeros, _mm512_set1_epi8(lo)));
   }
 };
 
