@@ -12,7 +12,9 @@ neighbouring filters share (--filter_block), which other kernels in another layo
 conversions run by the delegate beside the dense twin in stock LiteRT: that of `convert` as it is,
 and that of all layers that gain alone, from which `--fit` fits network_costs.json. Outputs are
 checked before anything is timed.
-Every measurement goes into a file of benchmarks/results/models/.
+Every measurement goes into a file of benchmarks/results/models/, in the folder of this machine's
+target (avx512, avx2, neon): `--resume`, `--only` and `--fit` are about that one, and the page has a
+part for each.
 
 Files are kept in the user's cache: once they are prepared, a network takes some ten seconds with
 each number of threads. After `--fit`, `convert` may decide otherwise: `--resume` then measures only
@@ -39,6 +41,7 @@ from benchmarks.model_files import twin_of
 from benchmarks.model_networks import MODELS, Model
 from benchmarks.raced_files import ALONE, BASELINE, DEFAULT, RacedFiles, digest_of, raced_files
 from pconv_tf import __version__
+from pconv_tf.conversion.targets import targets, this_machine
 from pconv_tf.files import write_atomically
 from pconv_tf.measuring.checkout import checkout_commit
 from pconv_tf.runtime.delegate import delegate_path
@@ -76,10 +79,11 @@ def main() -> int:
         "--prepare", action="store_true", help="make the files that are raced, time nothing"
     )
     parser.add_argument("--num_runs", type=int, default=20, help="timed runs of each, at least")
-    parser.add_argument("--fit", action="store_true", help="fit network_costs.json")
+    parser.add_argument("--fit", action="store_true", help="fit this target in network_costs.json")
     parser.add_argument("--render", action="store_true", help="write the page only")
     args = parser.parse_args()
     wanted = [model for model in MODELS if re.search(args.only, model.name)]
+    here = this_machine()
     if args.prepare:
         for block, model in itertools.product(args.filter_block, wanted):
             start = time.monotonic()
@@ -90,13 +94,17 @@ def main() -> int:
     if args.fit:
         from benchmarks import real_files  # which needs this module
 
-        zoo = [entry for case, entry in read_all().items() if case.threads == 1]
-        fit(zoo + [e for e in real_files.read_all() if "subject" in e and e["num_threads"] == 1])
+        found = [entry for case, entry in read_all().items() if case.target == here]
+        found += [entry for entry in real_files.read_all().get(here, []) if "subject" in entry]
+        measured = [entry for entry in found if entry["num_threads"] == 1]
+        if not measured:
+            parser.error(f"--fit: expected measurements of {here} with one thread, found none")
+        fit(measured, here)
     elif not args.render:
         done = read_all() if args.resume else {}
         engine = digest_of(Path(delegate_path()).read_bytes())
         for block, threads, model in itertools.product(args.filter_block, args.num_threads, wanted):
-            case = Case(model.name, threads, block)
+            case = Case(here, model.name, threads, block)
             entry = None
             if case in done:
                 entry = measured_before(done[case], files_of(model, block), engine)
@@ -112,8 +120,8 @@ def main() -> int:
     slower = [case for case, entry in entries.items() if speedup(entry, DEFAULT) < SLOWEST]
     for case in slower:
         print(
-            f"{case.model}, {case.threads} thread(s), filter block {case.filter_block}: "
-            "slower than its dense twin",
+            f"{case.target}, {case.model}, {case.threads} thread(s), "
+            f"filter block {case.filter_block}: slower than its dense twin",
             file=sys.stderr,
         )
     return 1 if slower else 0
@@ -127,11 +135,13 @@ class Case(NamedTuple):
     """What is measured at once.
 
     Attributes:
+        target: that of the machine.
         model: the network's name.
         threads: of every contender.
         filter_block: so many neighbouring filters share their masks.
     """
 
+    target: str
     model: str
     threads: int
     filter_block: int
@@ -228,25 +238,27 @@ Entries = dict[Case, dict[str, Any]]
 
 
 def read_all() -> Entries:
-    """All stored measurements of networks that still are in the list, in its order."""
+    """All stored measurements of networks that still are in the list, by target, in its order."""
     entries = {}
-    for path in FOLDER.glob("*.json"):
+    for path in FOLDER.glob("*/*.json"):
         entry = json.loads(path.read_text())
-        case = Case(entry.pop("model"), entry["num_threads"], entry.pop("filter_block"))
-        entries[case] = entry
+        model, threads, block = entry.pop("model"), entry["num_threads"], entry.pop("filter_block")
+        entries[Case(path.parent.name, model, threads, block)] = entry
+    part = {target: place for place, target in enumerate(targets())}
     order = {model.name: place for place, model in enumerate(MODELS)}
     known = [case for case in entries if case.model in order]
-    known.sort(key=lambda case: (case.filter_block, order[case.model], case.threads))
+    known.sort(key=lambda c: (part[c.target], c.filter_block, order[c.model], c.threads))
     return {case: entries[case] for case in known}
 
 
 def store(case: Case, entry: dict[str, Any]) -> None:
     """Stores one measurement in place of an older one."""
-    FOLDER.mkdir(exist_ok=True, parents=True)
+    folder = FOLDER / case.target
+    folder.mkdir(exist_ok=True, parents=True)
     name = re.sub("[^a-z0-9]+", "_", case.model)
     facts = {"model": case.model, "filter_block": case.filter_block}
     text = stored.entry_text({**facts, **entry})
-    write_atomically(FOLDER / f"{name}_{case.threads}_{case.filter_block}.json", text)
+    write_atomically(folder / f"{name}_{case.threads}_{case.filter_block}.json", text)
 
 
 def speedup(entry: dict[str, Any], name: str) -> float:
@@ -273,19 +285,24 @@ def document(entries: Entries) -> str:
         "- *all layers*: every layer that gains alone is a PConv2D, also where the network loses "
         "by it.",
         "- *expected*: of all layers, by the "
-        "[cost of networks](conversion.md#the-whole-model), which is fitted to this table.",
+        "[cost of networks](conversion.md#the-whole-model), whose figures of a target are fitted "
+        "to its rows with one thread.",
         "- *spread* is the largest of the contenders', as in [benchmarking.md](benchmarking.md); "
         "where it exceeds 10 %, the machine was not quiet, and ratios are rough.",
-        "",
-        machines(entries.values()),
-        "",
-        commits(entries),
     ]
+    for target in dict.fromkeys(case.target for case in entries):
+        lines += _part({case: e for case, e in entries.items() if case.target == target})
+    return "\n".join(lines) + "\n"
+
+
+def _part(entries: Entries) -> list[str]:
+    """What the page shows of one target."""
+    lines = [*heading(next(iter(entries)).target, entries.values()), "", commits(entries)]
     for block in sorted({case.filter_block for case in entries}):
         title = "Masks of their own" if block == 1 else f"Masks that {block} filters share"
         lines += [
             "",
-            f"## {title} (`filter_block` {block})",
+            f"### {title} (`filter_block` {block})",
             "",
             *HEADER,
         ]
@@ -300,15 +317,15 @@ def document(entries: Entries) -> str:
     ]
     if failed:
         lines += ["", "Failed:", "", *failed]
-    return "\n".join(lines) + "\n"
+    return lines
 
 
-def machines(entries: Iterable[Mapping[str, Any]]) -> str:
-    """What they were measured on, and when."""
+def heading(target: str, entries: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Begins the part of a target: what they were measured on, and when."""
     found = {
         f"{e['machine']['cpu']} ({e['machine']['instructions']}), {e['date']}" for e in entries
     }
-    return "; ".join(sorted(found)) + "."
+    return ["", f"## Target `{target}`", "", "; ".join(sorted(found)) + "."]
 
 
 def commits(entries: Entries) -> str:

@@ -6,7 +6,8 @@
 
 Each file is pruned at once (benchmarks/prune_file.py), which no user would do without training, but
 which makes the sparsity of a trained one. The pruned file runs in stock LiteRT, and what `convert`
-makes of it with the delegate beside it; outputs are checked before anything is timed.
+makes of it with the delegate beside it; outputs are checked before anything is timed. Results lie
+and are shown by target, as those of benchmarks.models.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from benchmarks import models, stored
 from benchmarks.prune_file import prune_file
 from benchmarks.raced_files import raced_files
 from pconv_tf.cache_folder import cache_folder
+from pconv_tf.conversion.targets import targets, this_machine
 from pconv_tf.files import scratch_folder, write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -106,9 +108,9 @@ def main() -> int:
         return 0
     entries = read_all()
     write_atomically(DOCUMENT, document(entries))
-    bad = [entry["file"] for entry in entries if _is_bad(entry)]
-    for name in bad:
-        print(f"{name}: fails, or is slower than its dense twin", file=sys.stderr)
+    bad = [(target, entry) for target in entries for entry in entries[target] if _is_bad(entry)]
+    for target, entry in bad:
+        print(f"{target}, {entry['file']}: fails, or is slower than its twin", file=sys.stderr)
     return 1 if bad else 0
 
 
@@ -189,18 +191,27 @@ def measure(path: Path, num_threads: int, num_runs: int) -> dict[str, Any]:
 
 
 def store(name: str, entry: dict[str, Any]) -> None:
-    """Stores one measurement in place of an older one."""
-    FOLDER.mkdir(exist_ok=True, parents=True)
-    path = FOLDER / f"{Path(name).stem}_{entry['num_threads']}.json"
+    """Stores one measurement of this machine in place of an older one."""
+    folder = FOLDER / this_machine()
+    folder.mkdir(exist_ok=True, parents=True)
+    path = folder / f"{Path(name).stem}_{entry['num_threads']}.json"
     write_atomically(path, stored.entry_text({"file": name, **entry}))
 
 
-def read_all() -> list[dict[str, Any]]:
-    """All stored measurements of files that still are in the list, in its order."""
+Entries = dict[str, list[dict[str, Any]]]
+
+
+def read_all() -> Entries:
+    """By target: all stored measurements of files that still are in the list, in its order."""
     order = [name for package in PACKAGES for name in package.files]
-    entries = [json.loads(path.read_text()) for path in FOLDER.glob("*.json")]
-    entries = [entry for entry in entries if entry["file"] in order]
-    return sorted(entries, key=lambda e: (order.index(e["file"]), e["num_threads"]))
+    entries: Entries = {}
+    for target in targets():
+        found = [json.loads(path.read_text()) for path in (FOLDER / target).glob("*.json")]
+        known = [entry for entry in found if entry["file"] in order]
+        if known:
+            known.sort(key=lambda e: (order.index(e["file"]), e["num_threads"]))
+            entries[target] = known
+    return entries
 
 
 def _is_bad(entry: dict[str, Any]) -> bool:
@@ -209,9 +220,8 @@ def _is_bad(entry: dict[str, Any]) -> bool:
     return bool(entry["failed"]) or models.speedup(entry, models.DEFAULT) < models.SLOWEST
 
 
-def document(entries: list[dict[str, Any]]) -> str:
+def document(entries: Entries) -> str:
     """The page."""
-    raced = [entry for entry in entries if "stopped" not in entry]
     lines = [
         "# Real files",
         "",
@@ -222,12 +232,21 @@ def document(entries: list[dict[str, Any]]) -> str:
         "LiteRT with XNNPACK, batch 1. Columns are those of [models.md](models.md). A result that "
         f"differs from the twin's by more than {TOLERANCE:g} of its magnitude is a failure.",
         "",
-        models.machines(raced),
+        "Packages: " + ", ".join(f"`{package.name}` ({package.registry})" for package in PACKAGES),
+    ]
+    for target, measured in entries.items():
+        lines += _part(target, measured)
+    return "\n".join(lines) + "\n"
+
+
+def _part(target: str, entries: list[dict[str, Any]]) -> list[str]:
+    """What the page shows of one target."""
+    raced = [entry for entry in entries if "stopped" not in entry]
+    lines = [
+        *models.heading(target, raced),
         "",
         *models.HEADER,
         *(models.row(entry["file"], entry) for entry in raced),
-        "",
-        "Packages: " + ", ".join(f"`{package.name}` ({package.registry})" for package in PACKAGES),
     ]
     notes = [
         f"- {entry['file']}: {entry['stopped'].splitlines()[0]}"
@@ -241,7 +260,7 @@ def document(entries: list[dict[str, Any]]) -> str:
     ]
     if notes:
         lines += ["", "Not run, or failed:", "", *notes]
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import models
+from benchmarks import models, real_files
 from benchmarks.model_files import pruned
 from benchmarks.model_networks import MODELS, Model
 from benchmarks.raced_files import RacedFiles, raced_files
@@ -75,6 +75,7 @@ def entry(default, alone, *, layers=10, alone_layers=10, failed=None):
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(models, "FOLDER", tmp_path / "results")
+    monkeypatch.setattr(models, "this_machine", lambda: "avx2")
     monkeypatch.setattr(models, "DOCUMENT", tmp_path / "models.md")
     return tmp_path
 
@@ -150,10 +151,11 @@ def test_threads_and_filter_blocks_are_measured_once_by_a_delegate(folder, monke
     assert run(monkeypatch, *flags) == 0
     assert len(found) == 4
     lines = models.DOCUMENT.read_text().splitlines()
-    titles = [line for line in lines if line.startswith("## ")]
+    titles = [line for line in lines if line.startswith("##")]
     assert titles == [
-        "## Masks of their own (`filter_block` 1)",
-        "## Masks that 16 filters share (`filter_block` 16)",
+        "## Target `avx2`",
+        "### Masks of their own (`filter_block` 1)",
+        "### Masks that 16 filters share (`filter_block` 16)",
     ]
     assert sum(line.startswith(f"| {name}") for line in lines) == 4
     assert any(line.endswith(f"measured: `abc` ({name}).") for line in lines)
@@ -180,6 +182,32 @@ def test_another_decision_is_measured_only_if_its_file_is_new(folder, monkeypatc
     assert len(found) == 2
 
 
+def test_results_of_targets_stand_side_by_side(folder, monkeypatch, measured):
+    found, _ = measured
+    fitted = []
+    monkeypatch.setattr(models, "fit", lambda entries, target: fitted.append((target, entries)))
+    monkeypatch.setattr(real_files, "FOLDER", folder / "real_files")
+    assert run(monkeypatch, "--num_threads=1,2") == 0
+    before = models.read_all()
+    monkeypatch.setattr(models, "this_machine", lambda: "avx512")
+    with pytest.raises(SystemExit):
+        run(monkeypatch, "--fit")
+    assert run(monkeypatch, "--resume") == 0
+    assert found == [(1, 1), (2, 1), (1, 1)]
+    after = models.read_all()
+    assert [case.target for case in after] == ["avx512", "avx2", "avx2"]
+    assert before.items() <= after.items()
+    lines = models.DOCUMENT.read_text().splitlines()
+    parts = [line for line in lines if line.startswith(("## ", "Test CPU", "| mob"))]
+    assert parts[0] == "## Target `avx512`" and parts[3] == "## Target `avx2`"
+    assert parts[1] == parts[4] == "Test CPU (avx2), 2026-01-02."
+    assert len(parts) == 7
+    for target in ("avx512", "avx2"):
+        monkeypatch.setattr(models, "this_machine", lambda target=target: target)
+        assert run(monkeypatch, "--fit") == 0
+    assert [(target, len(entries)) for target, entries in fitted] == [("avx512", 1), ("avx2", 1)]
+
+
 def test_preparing_measures_nothing(folder, monkeypatch, measured, capsys):
     found, _ = measured
     assert run(monkeypatch, "--prepare", "--filter_block=1,16") == 0
@@ -193,7 +221,7 @@ def test_a_slower_network_is_an_error(folder, monkeypatch, capsys):
     monkeypatch.setattr(models, "measure", lambda *args: entry(0.96, 0.96))
     assert run(monkeypatch) == 1
     assert capsys.readouterr().err == (
-        f"{MODELS[0].name}, 1 thread(s), filter block 1: slower than its dense twin\n"
+        f"avx2, {MODELS[0].name}, 1 thread(s), filter block 1: slower than its dense twin\n"
     )
 
 

@@ -80,6 +80,7 @@ def test_files_are_taken_out_of_an_archive_once(kind, tmp_path, monkeypatch):
 
 def test_what_litert_does_not_run_is_noted(tmp_path, monkeypatch):
     monkeypatch.setattr(real_files, "FOLDER", tmp_path)
+    monkeypatch.setattr(real_files, "this_machine", lambda: "avx2")
     name = real_files.PACKAGES[0].files[0]
     (tmp_path / "a.tflite").write_bytes(b"")
 
@@ -92,6 +93,7 @@ def test_what_litert_does_not_run_is_noted(tmp_path, monkeypatch):
     entry = real_files.measure(tmp_path / "a.tflite", 1, 5)
     real_files.store(name, {"package": "pypi some==1", **entry})
     text = real_files.document(real_files.read_all())
+    assert "## Target `avx2`\n" in text
     assert f"- {name}: Encountered unresolved custom op: Unknown\n" in text
 
 
