@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import pconv_tf
-from pconv_tf.conversion import convert_with_report
+from pconv_tf.conversion import convert_with_report, targets
 from pconv_tf.conversion.model_choice import MINIMUM_GAIN
 from pconv_tf.conversion.model_estimate import LOW_GAIN
 from pconv_tf.conversion.report import PCONV
@@ -18,8 +18,8 @@ CONFIG = {
 }
 
 
-def title():
-    return target(None).title
+# Expectations are those of one target, whatever runs the tests.
+TARGET = "avx512"
 
 
 def small(keras, channels=16):
@@ -77,20 +77,21 @@ def mobile(keras, size, channels, blocks=8, activation="relu6"):
 
 class TestExpectedGain:
     def test_a_tiny_model_is_warned_of(self, keras):
-        conversion = convert_with_report(mobile(keras, 4, 32), force=True)
+        conversion = convert_with_report(mobile(keras, 4, 32), force=True, target=TARGET)
         assert conversion.expected_gain < 0.6
         said, warning = conversion.remarks
-        assert said == f"Expected for the model: {conversion.expected_gain:.1f}x ({title()})."
+        title = target(TARGET).title
+        assert said == f"Expected for the model: {conversion.expected_gain:.1f}x ({title})."
         assert warning.startswith("That is hardly faster than its dense twin, or slower")
 
     def test_a_large_one_is_not(self, keras):
-        conversion = convert_with_report(mobile(keras, 56, 128), force=True, target="avx512")
+        conversion = convert_with_report(mobile(keras, 56, 128), force=True, target=TARGET)
         assert conversion.expected_gain > LOW_GAIN
         assert len(conversion.remarks) == 1
 
     def test_it_grows_with_the_model(self, keras):
         gains = [
-            convert_with_report(mobile(keras, size, 64), force=True).expected_gain
+            convert_with_report(mobile(keras, size, 64), force=True, target=TARGET).expected_gain
             for size in (4, 8, 16, 32)
         ]
         assert gains == sorted(gains)
@@ -113,11 +114,11 @@ class TestLayersThatStayForTheWhole:
         return pconv_tf.convert_dense(mobile(keras, 4, 128, 16, activation="tanh"))
 
     def test_a_network_of_small_maps_stays_dense(self, model):
-        conversion = convert_with_report(model)
+        conversion = convert_with_report(model, target=TARGET)
         assert not any(layer.became == PCONV for layer in conversion.layers)
         assert conversion.expected_gain is None
         said, why = conversion.remarks
-        assert said == f"Expected for the model: 1.0x ({title()})."
+        assert said == f"Expected for the model: 1.0x ({target(TARGET).title})."
         assert why.startswith("For the sake of the whole, 16 pruned layers stay dense")
         assert "--force" in why
         reasons = {layer.reason for layer in conversion.layers if layer.op == "CONV_2D"}
@@ -126,11 +127,11 @@ class TestLayersThatStayForTheWhole:
 
     def test_it_runs_as_stock_tflite(self, model, run, rng):
         image = rng.standard_normal((1, 4, 4, 128)).astype(np.float32)
-        (found,) = run(convert_with_report(model).flatbuffer, image)
+        (found,) = run(convert_with_report(model, target=TARGET).flatbuffer, image)
         assert np.array_equal(found, run(model, image)[0])
 
     def test_force_converts_it(self, model):
-        conversion = convert_with_report(model, force=True)
+        conversion = convert_with_report(model, force=True, target=TARGET)
         assert all(layer.became == PCONV for layer in conversion.layers)
         assert conversion.expected_gain < MINIMUM_GAIN
 
@@ -138,6 +139,11 @@ class TestLayersThatStayForTheWhole:
     def test_the_target_is_named(self, model, name):
         (said, _) = convert_with_report(model, target=name).remarks
         assert target(name).title in said
+
+    def test_it_is_this_machine_by_default(self, model, monkeypatch):
+        monkeypatch.setattr(targets, "this_machine", lambda: "neon")
+        (said, _) = convert_with_report(model).remarks
+        assert target("neon").title in said
 
     def test_an_unknown_target(self, model):
         with pytest.raises(ValueError, match=r"target: expected one of .*neon.*, found 'sse'"):
