@@ -255,7 +255,6 @@ TEST_P(ConvKernelTest, SingleFiltersWithoutRuns) {
 }
 
 TEST_P(ConvKernelTest, FilterPairs) {
-  if (!kernels().filter_pairs) GTEST_SKIP() << "this table takes no pairs";
   if (kernels().pair_scratch > 0) tolerance_ = 4e-3;
   for (int i = 0; i < 40; ++i) {
     DrawProblem(1, 1, 1, 1, 1, Draw(1, 3));

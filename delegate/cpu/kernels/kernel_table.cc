@@ -70,7 +70,6 @@ constexpr KernelTable MakeTable() {
   table.conv_group[0] = ConvSingle;
   table.conv_group[1] = ConvGroup<2>;
   table.conv_group[2] = ConvGroup<4>;
-  table.filter_pairs = kRegisters == 32;
 #if defined(PCONV_HAS_PATTERN_KERNEL)
   table.conv_pattern_3x3 = ConvPattern3x3;
   table.pattern_rows = kPatternRows;

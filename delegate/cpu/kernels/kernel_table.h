@@ -376,9 +376,9 @@ using SparseGemvKernel = void (*)(const SparseGemvArgs& args);
 struct KernelTable {
   Isa isa;
   const char* name;
-  int lanes;                 // floats per vector
-  ConvKernel conv_group[3];  // groups of 1, 2 and 4 filters with any taps
-  bool filter_pairs;         // whether the first of these also takes pairs (FilterPair)
+  int lanes;  // floats per vector
+  // Groups of 1, 2 and 4 filters with any taps; the first also takes pairs (FilterPair).
+  ConvKernel conv_group[3];
   // Single filters with 3x3 kernels of four taps, stride 1, no dilation, at most `pattern_rows`
   // output rows a call; null where an instruction set has no such kernel.
   ConvKernel conv_pattern_3x3;

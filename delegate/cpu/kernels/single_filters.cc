@@ -6,7 +6,7 @@
 #include "delegate/cpu/kernels/filter_pairs.inl"
 #include "delegate/cpu/kernels/instruction_set.h"
 #include "delegate/cpu/kernels/one_tap.h"
-#include "delegate/cpu/kernels/pointwise.inl"
+#include "delegate/cpu/kernels/pointwise_pairs.inl"
 #include "delegate/cpu/kernels/unscheduled.h"
 #include "delegate/cpu/kernels/vector.h"
 
@@ -146,6 +146,15 @@ void ConvSingleOf(const ConvArgs& a) {
   for (; y < a.row_end; ++y) SingleRows<1, S, T>(a, y);
 }
 
+template <int S>
+void Pairs(const ConvArgs& a) {
+  if constexpr (kRegisters == 32) {
+    ConvPairs<S>(a);
+  } else {
+    ConvPointwisePairs<S>(a);
+  }
+}
+
 }  // namespace
 }  // namespace pconv::cpu
 
@@ -153,18 +162,10 @@ namespace pconv::cpu::PCONV_ISA {
 
 void ConvSingle(const ConvArgs& a) {
   const bool unit = a.input_column == kLanes;
-  if constexpr (kRegisters == 32) {
-    if (a.stream.pairs != nullptr) {
-      return unit                           ? ConvPairs<1>(a)
-             : a.input_column == 2 * kLanes ? ConvPairs<2>(a)
-                                            : ConvPairs<0>(a);
-    }
+  if (a.stream.pairs != nullptr) {
+    return unit ? Pairs<1>(a) : a.input_column == 2 * kLanes ? Pairs<2>(a) : Pairs<0>(a);
   }
   if (a.stream.runs == nullptr && a.taps == 1) {  // one pattern
-    if constexpr (kRegisters == 16) {
-      if (unit) return ConvPointwise<1>(a);
-      if (a.input_column == 2 * kLanes) return ConvPointwise<2>(a);
-    }
     return unit                           ? ConvSingleOf<1, 1>(a)
            : a.input_column == 2 * kLanes ? ConvSingleOf<2, 1>(a)
                                           : ConvSingleOf<0, 1>(a);

@@ -106,7 +106,6 @@ bool InTablesWithPackedPatterns(const KernelTable& kernels) {
 bool InTablesWithPlainPatterns(const KernelTable& kernels) {
   return kernels.conv_pattern_3x3 != nullptr && kernels.pattern_scratch == 0;
 }
-bool InTablesWithPairs(const KernelTable& kernels) { return kernels.filter_pairs; }
 bool InTablesWithPatternTiles(const KernelTable& kernels) {
   return kernels.pattern_tile != nullptr;
 }

@@ -23,10 +23,8 @@ int EvenColumns(const Layout& output) {
   return CeilDiv(output.tile_w, CeilDiv(output.tile_w, kPatternColumns));
 }
 
-// What the kernel of single filters computes at a time. Without pairs, 1x1 layers have blocks of 14
-// outputs.
-Block SingleFilterBlock(const KernelTable& kernels, const Layout& output, int taps) {
-  if (taps == 1 && !kernels.filter_pairs) return {std::min(2, output.tile_h), EvenColumns(output)};
+// What the kernel of single filters computes at a time.
+Block SingleFilterBlock(const Layout& output, int taps) {
   if (output.tile_w % 7 == 0) return {1, 7};
   return {std::min(taps > 1 ? 4 : 2, output.tile_h), std::min(4, output.tile_w)};
 }
@@ -89,11 +87,10 @@ int SliceChannels(const ConvProblem& problem, Block block, int cache_bytes) {
 
 // For single filters: the first-level cache, up to twice as much where a slice of a 1x1 layer would
 // hold few kernels of a filter, because starting and ending one costs more than what misses then.
-// Not without pairs: there, everything is read from that cache. `cache_bytes`: of float32.
-int SingleFilterSlice(const KernelTable& kernels, const ConvProblem& problem, Block block,
-                      int cache_bytes) {
+// `cache_bytes`: of float32.
+int SingleFilterSlice(const ConvProblem& problem, Block block, int cache_bytes) {
   const int fit = SliceChannels(problem, block, cache_bytes);
-  if (problem.taps > 1 || problem.kernels_per_filter == 0 || !kernels.filter_pairs) return fit;
+  if (problem.taps > 1 || problem.kernels_per_filter == 0) return fit;
   const double wanted = kKernelsPerSlice * problem.in_channels / problem.kernels_per_filter;
   const double more = std::clamp(wanted / fit, 1.0, 2.0);
   return SliceChannels(problem, block, static_cast<int>(more * cache_bytes));
@@ -107,7 +104,7 @@ bool RowsSplitEvenly(int rows, int num_threads) {
 
 bool InPairs(const KernelTable& kernels, const ConvProblem& problem, const ConvChoice& choice) {
   // Sums in float16 must be bounded by slices.
-  return kernels.filter_pairs && problem.taps == 1 && !StreamHasRuns(problem, choice) &&
+  return problem.taps == 1 && !StreamHasRuns(problem, choice) &&
          (kernels.pair_scratch == 0 || problem.sliceable);
 }
 
@@ -167,9 +164,9 @@ ConvChoice DefaultConvChoice(const KernelTable& kernels, const ConvProblem& prob
   } else if (problem.group == 1) {
     const bool float16 = kernels.pair_scratch > 0 && InPairs(kernels, problem, choice);
     block = float16 ? Float16PairBlock(output, kernels)
-                    : SingleFilterBlock(kernels, output, problem.taps);
-    choice.slice_channels = SingleFilterSlice(kernels, problem, block,
-                                              float16 ? 2 * kFirstLevelBytes : kFirstLevelBytes);
+                    : SingleFilterBlock(output, problem.taps);
+    choice.slice_channels =
+        SingleFilterSlice(problem, block, float16 ? 2 * kFirstLevelBytes : kFirstLevelBytes);
   }
   choice.block_rows = block.rows;
   choice.block_columns = block.columns;

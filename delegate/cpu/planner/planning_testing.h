@@ -54,7 +54,6 @@ struct Decisions {
     KernelTable table{};
     table.name = "wide";
     table.lanes = 16;
-    table.filter_pairs = true;
     table.pattern_rows = 4;
     table.conv_pattern_3x3 = [](const ConvArgs&) {};
     table.tap_sums = [](const TapSumsArgs&) {};
