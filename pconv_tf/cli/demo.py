@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from pconv_tf import tables
 from pconv_tf.cli import output
+from pconv_tf.demo import EPOCH_IMAGES
 
 if TYPE_CHECKING:
     from pconv_tf.demo.run import Row
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--epoch_images",
         type=int,
-        default=14_000,
+        default=EPOCH_IMAGES,
         metavar="N",
         help="training images in one epoch, 1280 to 60000 (default: %(default)s)",
     )

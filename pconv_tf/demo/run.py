@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pconv_tf
-from pconv_tf.demo import fashion_mnist, picture, scores
+from pconv_tf.demo import EPOCH_IMAGES, fashion_mnist, picture, scores
 from pconv_tf.demo.progress import Progress
 from pconv_tf.demo.training import BATCH, Trainer, batches_in_all
 from pconv_tf.files import write_atomically
 
-EPOCH_IMAGES = 14_000
 UPDATE_STEPS = 10
 FEWEST_IMAGES = UPDATE_STEPS * BATCH  # an epoch is a stage of ADMM, which needs an update
 CONFIG = {
