@@ -66,22 +66,23 @@ __attribute__((noinline)) void PointwisePairBlock(const ConvArgs& a, int y, int 
       }
       for (; record < end; record += bytes) add_one(acc[0], record);
     };
-    add_all(pair.shared, FilterPair::kSharedBytes,
-            [&](Vec(&sums)[2][C], const char* at) __attribute__((always_inline)) {
-              const Vec* const cell = cell_of(at);
-              add(sums[0], at, 0, cell);
-              add(sums[1], at, 1, cell);
-            });
-    add_all(pair.crossed, FilterPair::kCrossedBytes,
-            [&](Vec(&sums)[2][C], const char* at) __attribute__((always_inline)) {
-              add(sums[0], at, 0, cell_of(at));
-              add(sums[1], at + FilterPair::kSingleBytes, 0,
-                  cell_of(at + FilterPair::kSingleBytes));
-            });
-    add_all(pair.single, FilterPair::kSingleBytes,
-            [&](Vec(&sums)[2][C], const char* at) __attribute__((always_inline)) {
-              add(sums[0], at, 0, cell_of(at));
-            });
+    add_all(
+        pair.shared, FilterPair::kSharedBytes,
+        [&](Vec(&sums)[2][C], const char* at) __attribute__((always_inline)) {
+          const Vec* const cell = cell_of(at);
+          add(sums[0], at, 0, cell);
+          add(sums[1], at, 1, cell);
+        });
+    add_all(
+        pair.crossed, FilterPair::kCrossedBytes,
+        [&](Vec(&sums)[2][C], const char* at) __attribute__((always_inline)) {
+          add(sums[0], at, 0, cell_of(at));
+          add(sums[1], at + FilterPair::kSingleBytes, 0, cell_of(at + FilterPair::kSingleBytes));
+        });
+    add_all(
+        pair.single, FilterPair::kSingleBytes,
+        [&](Vec(&sums)[2][C], const char* at)
+            __attribute__((always_inline)) { add(sums[0], at, 0, cell_of(at)); });
 
     // What the output holds, or the addend, is added at the end, where loading it delays nothing.
     for (int f = 0; f < filters; ++f) {

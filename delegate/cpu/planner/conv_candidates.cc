@@ -163,8 +163,7 @@ ConvChoice DefaultConvChoice(const KernelTable& kernels, const ConvProblem& prob
     choice.slice_channels = PatternSlice(kernels, problem, rows, kSecondLevelBytes);
   } else if (problem.group == 1) {
     const bool float16 = kernels.pair_scratch > 0 && InPairs(kernels, problem, choice);
-    block = float16 ? Float16PairBlock(output, kernels)
-                    : SingleFilterBlock(output, problem.taps);
+    block = float16 ? Float16PairBlock(output, kernels) : SingleFilterBlock(output, problem.taps);
     choice.slice_channels =
         SingleFilterSlice(problem, block, float16 ? 2 * kFirstLevelBytes : kFirstLevelBytes);
   }
