@@ -1,5 +1,7 @@
 """Pruned models, and running .tflite files with and without the delegate."""
 
+import copy
+
 import numpy as np
 import pytest
 from pruned_models import small_net
@@ -15,9 +17,37 @@ def keras():
 
 
 @pytest.fixture
-def net(keras, rng):
+def fresh_net(keras, rng):
     """A small network with one of each kind of convertible layer, pruned."""
     return small_net(keras, rng)
+
+
+@pytest.fixture(scope="session")
+def net_for_all():
+    """Such a network, and a place for what TensorFlow makes of it."""
+    import keras
+
+    keras.utils.set_random_seed(7)
+    return small_net(keras, np.random.default_rng(7)), []
+
+
+@pytest.fixture
+def net(net_for_all, monkeypatch):
+    """Such a network, which all tests of a process share: TensorFlow converts it to float32 once."""
+    from pconv_tf.conversion import sources
+
+    model, converted = net_for_all
+    convert = sources._from_keras
+
+    def from_keras(source, family, shapes, calibration):
+        if source is not model or shapes is not None or calibration is not None:
+            return convert(source, family, shapes, calibration)
+        if not converted:
+            converted.append(convert(source, family, shapes, calibration))
+        return copy.deepcopy(converted[0])
+
+    monkeypatch.setattr(sources, "_from_keras", from_keras)
+    return model
 
 
 @pytest.fixture
@@ -26,7 +56,7 @@ def image(rng):
     return rng.standard_normal((1, 12, 12, 3)).astype(np.float32)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run():
     """A function that runs a .tflite file on inputs, XNNPACK included."""
     return run_tflite

@@ -1,5 +1,7 @@
 """convert() and convert_dense() on networks with every kind of convolution."""
 
+import itertools
+
 import numpy as np
 import pytest
 from pruned_models import prune
@@ -7,7 +9,7 @@ from reference_conv import pconv_2d
 
 import pconv_tf
 from pconv_tf.conversion import convert_with_report, model_file
-from pconv_tf.conversion.graph import Graph
+from pconv_tf.conversion.graph import Graph, ids
 from pconv_tf.conversion.rewrite import is_pconv, read_pconv
 from pconv_tf.fkw import Activation, ConvOptions, Padding, decode
 
@@ -82,19 +84,47 @@ def test_delegate_reads_every_weight_type(net, image, run, run_pconv, weights):
     assert close(actual, expected)
 
 
-@pytest.mark.parametrize("kernel", [1, 3, (5, 2), 7])
-@pytest.mark.parametrize(("strides", "dilation"), [(1, 1), (2, 1), (1, 2), ((1, 2), 1)])
-@pytest.mark.parametrize("padding", ["same", "valid"])
-def test_single_layer_against_reference(keras, rng, run, kernel, strides, dilation, padding):
+KERNELS = (1, 3, (5, 2), 7)
+STEPS = ((1, 1), (2, 1), (1, 2), ((1, 2), 1))  # strides and dilation
+PADDINGS = ("same", "valid")
+
+
+@pytest.fixture(scope="module")
+def single_layers(run):
+    """Images; by geometry the operation that a layer became, and what its twin computes.
+
+    All layers are one model, which TensorFlow converts almost as fast as a model of one.
+    """
+    import keras
+
+    keras.utils.set_random_seed(7)
+    rng = np.random.default_rng(7)
     inputs = keras.Input((15, 14, 5))
-    layer = keras.layers.Conv2D(
-        9, kernel, strides, padding, dilation_rate=dilation, activation="relu"
-    )
-    model = prune(keras.Model(inputs, layer(inputs)), rng)
+    names = {key: f"layer{i}" for i, key in enumerate(itertools.product(KERNELS, STEPS, PADDINGS))}
+    outputs = [
+        keras.layers.Conv2D(
+            9, kernel, strides, padding, dilation_rate=dilation, activation="relu", name=name
+        )(inputs)
+        for (kernel, (strides, dilation), padding), name in names.items()
+    ]
+    model = prune(keras.Model(inputs, outputs), rng)
     images = rng.standard_normal((2, 15, 14, 5)).astype(np.float32)
-    (op,) = pconv_ops(pconv_tf.convert(model, force=True, quiet=True)).values()
+    converted = pconv_tf.convert(model, force=True, quiet=True)
+    order = ids(model_file.read(converted, "test").model.subgraphs[0].outputs)
+    computed = run(pconv_tf.convert_dense(model), images)
+    ops = pconv_ops(converted)
+    return images, {
+        key: (ops[name], computed[order.index(ops[name].output)]) for key, name in names.items()
+    }
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize(("strides", "dilation"), STEPS)
+@pytest.mark.parametrize("padding", PADDINGS)
+def test_single_layer_against_reference(single_layers, kernel, strides, dilation, padding):
+    images, layers = single_layers
+    op, expected = layers[kernel, (strides, dilation), padding]
     assert isinstance(op.options, ConvOptions)
-    (expected,) = run(pconv_tf.convert_dense(model), images)
     actual = pconv_2d(images, op.options, op.layer, op.bias)
     assert actual.shape == expected.shape
     assert close(actual, expected)
@@ -163,8 +193,8 @@ def test_shared_layer(keras, rng, run):
     assert list(ops) == ["shared", "shared#2"]
 
 
-def test_same_model_same_bytes(net):
-    assert pconv_tf.convert(net, quiet=True) == pconv_tf.convert(net, quiet=True)
+def test_same_model_same_bytes(fresh_net):
+    assert pconv_tf.convert(fresh_net, quiet=True) == pconv_tf.convert(fresh_net, quiet=True)
 
 
 def test_buffers_are_aligned(net):
