@@ -29,8 +29,18 @@ def small_data(rng, samples=64, size=8):
     return images, labels
 
 
-def compiled(keras, model, **kwargs):
-    """The model, compiled for classification with Adam."""
+def compiled(keras, model, *, ready=True, **kwargs):
+    """The model, compiled for classification with Adam.
+
+    Keras 3 makes the variables of optimizers and metrics in the first step, and TensorFlow traces a
+    step that made variables once more: that is half the time of a short training. Here they are
+    made at once, unless not `ready`.
+    """
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(1e-2), loss, metrics=["accuracy"], **kwargs)
+    if ready and model.built and keras.__name__ == "keras":
+        model.optimizer.build(model.trainable_variables)
+        scores = np.zeros((1, *model.output_shape[1:]), np.float32)
+        model.compute_metrics(None, np.zeros(scores.shape[:-1], int), scores)
+        model.reset_metrics()
     return model

@@ -33,7 +33,7 @@ def net_for_all():
 
 @pytest.fixture
 def net(net_for_all, monkeypatch):
-    """Such a network, which all tests of a process share: TensorFlow converts it to float32 once."""
+    """Such a network, shared by all tests of a process: TensorFlow converts it to float32 once."""
     from pconv_tf.conversion import sources
 
     model, converted = net_for_all

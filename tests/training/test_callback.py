@@ -39,8 +39,9 @@ def zero_share(callback, name):
     return np.mean(layer.kernel.read() == 0)
 
 
-def test_prunes_to_the_configured_rates(any_keras, rng):
-    model = compiled(any_keras, small_cnn(any_keras))
+@pytest.mark.parametrize("ready", [True, False])
+def test_prunes_to_the_configured_rates(any_keras, rng, ready):
+    model = compiled(any_keras, small_cnn(any_keras), ready=ready)
     callback, _ = fit(model, small_data(rng), SHORT)
     assert callback.phase == "retrain"
     assert_zeros_hold(callback)
@@ -56,6 +57,7 @@ def test_prunes_to_the_configured_rates(any_keras, rng):
         assert {np.ascontiguousarray(k).tobytes() for k in kept} <= allowed
 
 
+@pytest.mark.slow
 def test_every_kind_of_constraint_in_one_run(any_keras, rng):
     layers = any_keras.layers
     model = any_keras.Sequential(
@@ -120,7 +122,7 @@ def test_layer_logs_name_every_layer(keras3, rng):
             assert values[1] > 0 and values[2] == 0
 
 
-@pytest.mark.parametrize("block", [1, 8])
+@pytest.mark.parametrize("block", [pytest.param(1, marks=pytest.mark.slow), 8])
 def test_pattern_shares_are_those_of_the_remaining_kernels(any_keras, rng, block):
     """A removed kernel suits every pattern equally badly, so it must count for none."""
     model = compiled(any_keras, small_cnn(any_keras, filters=6))
@@ -168,6 +170,7 @@ def test_own_regularizers_and_constraints_stay_in_force(any_keras, rng):
     assert_zeros_hold(callback)
 
 
+@pytest.mark.slow
 def test_a_model_trained_before_is_pruned_too(any_keras, rng):
     """The train step exists already when the callback attaches."""
     model = compiled(any_keras, small_cnn(any_keras))
@@ -241,12 +244,14 @@ def test_steps_are_counted_from_the_start_of_a_stage(any_keras, rng):
     assert steps_of_updates(model, small_data(rng), "3 steps") == [3, 7]
 
 
+@pytest.mark.slow
 def test_steps_do_not_depend_on_what_the_optimizer_did_before(any_keras, rng):
     model, data = compiled(any_keras, small_cnn(any_keras)), small_data(rng)
     model.fit(*data, epochs=1, batch_size=20, verbose=0)
     assert steps_of_updates(model, data, "3 steps") == [3, 7]
 
 
+@pytest.mark.slow
 def test_steps_are_batches_where_gradients_accumulate(keras3, rng):
     model = small_cnn(keras3)
     optimizer = keras3.optimizers.Adam(1e-2, gradient_accumulation_steps=2)

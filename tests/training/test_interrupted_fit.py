@@ -48,7 +48,7 @@ def zeros(model):
     return float(np.mean(np.asarray(model.get_layer("second").kernel) == 0))
 
 
-@pytest.mark.parametrize("epoch", [1, 3])
+@pytest.mark.parametrize("epoch", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_later_fit_runs_without_penalty_and_masks(any_keras, rng, epoch):
     model = compiled(any_keras, small_cnn(any_keras))
     data = small_data(rng)

@@ -40,7 +40,7 @@ def build(keras):
             layers.Dense(4),
         ]
     )
-    return compiled(keras, model)
+    return compiled(keras, model, ready=False)  # as in a process of its own
 
 
 def train(keras, data, folder, *, build=build, kill_in_epoch=None):
@@ -65,7 +65,7 @@ def train(keras, data, folder, *, build=build, kill_in_epoch=None):
 
 @pytest.mark.parametrize(
     "killed",
-    [0, 4, pytest.param(2, marks=pytest.mark.slow), pytest.param(6, marks=pytest.mark.slow)],
+    [0, *(pytest.param(epoch, marks=pytest.mark.slow) for epoch in (2, 4, 6))],
 )
 def test_resumed_run_ends_with_the_same_masks(any_keras, rng, tmp_path, killed):
     data = small_data(rng)
@@ -90,6 +90,7 @@ def test_resumed_weights_are_the_same_too(keras3, rng, tmp_path):
         np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
 
 
+@pytest.mark.slow
 def test_legacy_and_loss_scaling_optimizers_are_kept_too(rng, tmp_path):
     tf_keras = pytest.importorskip("tf_keras")
     data = small_data(rng)

@@ -59,7 +59,7 @@ def test_compile_options(any_keras, rng, options):
     fit_and_watch(any_keras, model, small_data(rng, samples=80), SHORT)
 
 
-@pytest.mark.parametrize("per_execution", [1, 2, 5])
+@pytest.mark.parametrize("per_execution", [pytest.param(1, marks=pytest.mark.slow), 2, 5])
 def test_step_updates_count_training_steps(any_keras, rng, per_execution):
     """Five steps an epoch and an update every four, however many steps an execution has."""
     model = compiled(any_keras, small_cnn(any_keras), steps_per_execution=per_execution)
@@ -77,7 +77,9 @@ def test_step_updates_count_training_steps(any_keras, rng, per_execution):
     assert_pruned(callback)
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "policy", [pytest.param("mixed_bfloat16", marks=pytest.mark.slow), "mixed_float16"]
+)
 def test_mixed_precision(any_keras, rng, policy):
     mixed = any_keras.mixed_precision
     mixed.set_global_policy(policy)
