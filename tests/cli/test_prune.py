@@ -16,7 +16,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Skipping variable loading for op
 
 @pytest.fixture
 def files(keras3, rng, tmp_path):
-    model = compiled(keras3, small_cnn(keras3))
+    model = compiled(keras3, small_cnn(keras3), ready=False)
     model.save(tmp_path / "net.keras")
     x, y = small_data(rng)
     np.savez(tmp_path / "data.npz", x_train=x, y_train=y, x_test=x, y_test=y)
@@ -76,7 +76,11 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(files, capfd, monkeyp
         np.testing.assert_array_equal(weight.numpy(), same.numpy(), err_msg=weight.path)
 
 
-@pytest.fixture(params=["keras", "tf_keras"])
+# What every test shows of Keras 3, some show of tf_keras as well, and the long tests the others.
+both_families = pytest.mark.parametrize("saved_with_sgd", ["keras", "tf_keras"], indirect=True)
+
+
+@pytest.fixture(params=["keras", pytest.param("tf_keras", marks=pytest.mark.slow)])
 def saved_with_sgd(files, request):
     """A Keras, a function that saves a model, and one that prunes it and loads the result."""
     keras = pytest.importorskip(request.param)
@@ -98,6 +102,7 @@ def saved_with_sgd(files, request):
     return keras, save, prune
 
 
+@both_families
 def test_learning_rate_alone_changes_the_optimizer_alone(saved_with_sgd, capfd):
     _, save, prune = saved_with_sgd
     save()
@@ -128,6 +133,7 @@ def test_from_logits_alone_changes_the_loss_alone(saved_with_sgd, capfd, given):
     assert config["ignore_class"] == (3 if given == "class" else None)
 
 
+@both_families
 def test_from_logits_needs_a_loss_that_takes_them(saved_with_sgd, capfd):
     _, save, prune = saved_with_sgd
     save("mse")

@@ -17,7 +17,7 @@ def pruned(keras, inputs, outputs):
     return pconv_tf.prune_one_shot(keras.Model(inputs, outputs), CONFIG)
 
 
-@pytest.fixture(params=["keras", "tf_keras"])
+@pytest.fixture(params=["keras", pytest.param("tf_keras", marks=pytest.mark.slow)])
 def either(request):
     """Keras 3 and tf_keras."""
     module = pytest.importorskip(request.param)

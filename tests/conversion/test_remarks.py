@@ -44,7 +44,7 @@ def test_a_model_that_is_not_pruned(keras, capsys):
 
 
 @pytest.mark.parametrize("way", ["one shot", "callback"])
-@pytest.mark.parametrize("family", ["keras", "tf_keras"])
+@pytest.mark.parametrize("family", ["keras", pytest.param("tf_keras", marks=pytest.mark.slow)])
 def test_a_model_that_was_pruned(way, family):
     keras = pytest.importorskip(family)
     model = small(keras)

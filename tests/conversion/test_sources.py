@@ -106,7 +106,7 @@ def test_tf_keras_model(rng, tmp_path, run):
 class TestLargeDenseKernels:
     """They go around TensorFlow's converter; the file must not show it."""
 
-    @pytest.fixture(params=["keras", "tf_keras"])
+    @pytest.fixture(params=["keras", pytest.param("tf_keras", marks=pytest.mark.slow)])
     def layers(self, request):
         return pytest.importorskip(request.param).layers
 
