@@ -316,6 +316,7 @@ def test_a_schedule_drives_the_connectivity_rate(keras3, rng):
     assert callback.masks["pointwise"].mean() == pytest.approx(0.5)
 
 
+@pytest.mark.slow
 def test_tfmot_schedules_by_name():
     code = """
 import os
