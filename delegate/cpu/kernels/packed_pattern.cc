@@ -67,10 +67,12 @@ __attribute__((noinline)) void PackedBlock(const ConvArgs& a, int x) {
       }
     }
     BeginSums(a, filter, y, x, out, acc[0]);
+    // About what a filter takes. The loop is bound by loads, of which fetching ahead is one.
+    PCONV_UNROLL
+    for (int line = 0; line < 4; ++line) __builtin_prefetch(record + 3072 + 64 * line);
     const char* const end = records + a.stream.record_begin[filter + 1];
     for (; record < end; record += sizeof(PackedRecord)) {
       const PackedRecord* rec = reinterpret_cast<const PackedRecord*>(record);
-      __builtin_prefetch(record + 3072);
       PCONV_UNROLL
       for (int t = 0; t < 4; ++t) {
         const Vec* const from = PinnedCell(window + rec->offset[t]);
