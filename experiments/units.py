@@ -126,14 +126,15 @@ class Units:
         return self._results.run(unit_name(unit, seed), work)
 
     def compare(self, unit: str, reference: str, *, scale: float = 1.0) -> None:
-        """Stores how a unit differs from another, over the seeds for which both are done."""
+        """Stores how a unit differs from another, over the seeds whose scores are there."""
         results = self._results
-        seeds = sorted(results.seeds_of(unit) & results.seeds_of(reference))
+        done = sorted(results.seeds_of(unit) & results.seeds_of(reference))
+        names = (unit, reference)
+        seeds = [seed for seed in done if all(self.file(name, seed).is_file() for name in names)]
         if not seeds:
             return
         scores = [
-            np.stack([np.load(self.file(name, seed))["scores"] for seed in seeds])
-            for name in (unit, reference)
+            np.stack([np.load(self.file(name, seed))["scores"] for seed in seeds]) for name in names
         ]
         comparison = paired.compare(scores[0], scores[1], scale=scale)
         results.note(f"{unit} - {reference}", {"seeds": seeds} | comparison)
