@@ -86,6 +86,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " one array of the only input",
     )
     add(
+        "--io_type",
+        choices=("float32", "int8", "uint8"),
+        default="float32",
+        help="with --quantize, type of the file's inputs and outputs (default %(default)s)",
+    )
+    add(
         "--to-dense",
         action="store_true",
         help="the other way: write the dense twin, with TFLite's own operators only",
@@ -114,6 +120,7 @@ def run(args: argparse.Namespace) -> int:
             input_shapes=_shapes(args.input_shape),
             quantize=args.quantize,
             representative_dataset=_samples(args),
+            io_type=args.io_type,
             target=args.target,
             measure=args.measure,
             progress=lambda done, total: bar.update(bar.task_ids[0], completed=done, total=total),
@@ -158,6 +165,7 @@ def _to_dense(args: argparse.Namespace) -> int:
             input_shapes=shapes,
             quantize=args.quantize,
             representative_dataset=_samples(args),
+            io_type=args.io_type,
         )
     size = len(flatbuffer)
     if args.json:

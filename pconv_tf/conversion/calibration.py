@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+IO_TYPES = ("float32", "int8", "uint8")
 Sample = Sequence[np.ndarray] | Mapping[str, np.ndarray]
 RepresentativeDataset = Callable[[], Iterable[Sample]]
 
@@ -25,9 +26,11 @@ class Calibration:
     Attributes:
         dataset: yields samples, each the arrays of all inputs, batch dimension included: a list in
             the order of the inputs, or a mapping from their names.
+        io_type: type of the file's inputs and outputs, one of `IO_TYPES`.
     """
 
     dataset: RepresentativeDataset
+    io_type: str = "float32"
 
     def samples(self) -> Iterator[Any]:
         """The samples as TensorFlow's converter takes them.
@@ -57,7 +60,7 @@ class Calibration:
                 arrays = _arrays(sample, shapes, number)
                 yield {names[key]: array for key, array in arrays.items()}
 
-        return Calibration(samples)
+        return Calibration(samples, self.io_type)
 
 
 def samples_of_npz(path: Path) -> RepresentativeDataset:

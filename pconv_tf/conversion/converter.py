@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pconv_tf.conversion import model_file, sources, trials
-from pconv_tf.conversion.calibration import Calibration, RepresentativeDataset
+from pconv_tf.conversion.calibration import IO_TYPES, Calibration, RepresentativeDataset
 from pconv_tf.conversion.graph import Graph, drop_unused
 from pconv_tf.conversion.graph_checks import check_growth
 from pconv_tf.conversion.keras_models import Shapes
@@ -62,6 +62,7 @@ def convert(
     input_shapes: Shapes | None = None,
     quantize: str | None = None,
     representative_dataset: RepresentativeDataset | None = None,
+    io_type: str = "float32",
     target: str | None = None,
     measure: bool = False,
     quiet: bool = False,
@@ -86,11 +87,13 @@ def convert(
             converter cannot always handle: by name of the input, or the shape of the only one.
         quantize: "int8" makes the model full-integer before pruned layers become PConv2D
             (post-training quantisation by TensorFlow's converter; weights have a scale per
-            filter, and zeros stay zeros). Inputs and outputs stay float32. Not for .tflite files,
-            which are quantised already or not at all.
+            filter, and zeros stay zeros). Not for .tflite files, which are quantised already or
+            not at all.
         representative_dataset: with `quantize`, a callable that yields samples: the arrays of
             the model's inputs, batch dimension included, as a list in the order of the inputs or
             a mapping from their names.
+        io_type: with `quantize`, type of the file's inputs and outputs: "float32", or "int8" or
+            "uint8" with a scale and a zero point each, for hosts that compute with integers.
         target: instruction set of the processor that will run the file, "avx512", "avx2" or
             "neon", for the expected gain of the network; None is this machine's.
         measure: decide by running: times several splits into PConv2D and stock layers in LiteRT
@@ -115,6 +118,7 @@ def convert(
         input_shapes=input_shapes,
         quantize=quantize,
         representative_dataset=representative_dataset,
+        io_type=io_type,
         target=target,
         measure=measure,
     )
@@ -137,6 +141,7 @@ def convert_with_report(
     input_shapes: Shapes | None = None,
     quantize: str | None = None,
     representative_dataset: RepresentativeDataset | None = None,
+    io_type: str = "float32",
     target: str | None = None,
     measure: bool = False,
     progress: Progress | None = None,
@@ -157,7 +162,7 @@ def convert_with_report(
         )
     delegate = trials.check_can_run() if measure else ""
     costs = target_costs(target)
-    calibration = _calibration(quantize, representative_dataset)
+    calibration = _calibration(quantize, representative_dataset, io_type)
     source = sources.load(model, input_shapes, calibration)
     if measure:
         conversion = _measured(source, choice, costs, delegate, progress)
@@ -177,6 +182,7 @@ def convert_dense(
     input_shapes: Shapes | None = None,
     quantize: str | None = None,
     representative_dataset: RepresentativeDataset | None = None,
+    io_type: str = "float32",
 ) -> bytes:
     """The dense twin: the same model and weights with TFLite's own operators only.
 
@@ -186,6 +192,7 @@ def convert_dense(
         input_shapes: as for `convert`.
         quantize: as for `convert`: "int8" gives the stock full-integer file.
         representative_dataset: as for `convert`.
+        io_type: as for `convert`.
 
     Returns:
         The .tflite file.
@@ -194,7 +201,8 @@ def convert_dense(
         FileNotFoundError: if a path does not exist.
         ValueError: if the model cannot be used; says why.
     """
-    source = sources.load(model, input_shapes, _calibration(quantize, representative_dataset))
+    calibration = _calibration(quantize, representative_dataset, io_type)
+    source = sources.load(model, input_shapes, calibration)
     unpacked = 0
     for subgraph in source.file.model.subgraphs:
         graph = Graph(source.file.model, subgraph)
@@ -213,7 +221,7 @@ def convert_dense(
 
 
 def _calibration(
-    quantize: str | None, representative_dataset: RepresentativeDataset | None
+    quantize: str | None, representative_dataset: RepresentativeDataset | None, io_type: str
 ) -> Calibration | None:
     if quantize not in QUANTIZATIONS:
         raise ValueError(f"quantize: expected one of {QUANTIZATIONS}, found {quantize!r}")
@@ -222,7 +230,13 @@ def _calibration(
             "quantize and representative_dataset go together; found only"
             f" {'representative_dataset' if quantize is None else 'quantize'}"
         )
-    return None if representative_dataset is None else Calibration(representative_dataset)
+    if io_type not in IO_TYPES:
+        raise ValueError(f"io_type: expected one of {IO_TYPES}, found {io_type!r}")
+    if representative_dataset is None:
+        if io_type != "float32":
+            raise ValueError(f'io_type: {io_type!r} needs quantize="int8"')
+        return None
+    return Calibration(representative_dataset, io_type)
 
 
 # Chooses the layers of a table of convolutions that stay dense for the sake of the whole.

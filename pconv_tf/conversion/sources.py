@@ -282,6 +282,8 @@ def _run(
         if calibration is not None:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.representative_dataset = calibration.samples
+            io_type = getattr(tf, calibration.io_type)
+            converter.inference_input_type = converter.inference_output_type = io_type
         return converter.convert()
     except CalibrationError:
         raise

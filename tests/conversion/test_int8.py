@@ -174,6 +174,25 @@ def test_quantize_makes_the_stock_file_first(net, samples, rng, run, run_pconv):
         assert np.abs(expected - floats).max() < 0.1 * np.abs(floats).max()
 
 
+@pytest.mark.parametrize("io_type", ["int8", "uint8"])
+def test_inputs_and_outputs_may_be_integers(net, samples, rng, run, run_pconv, io_type):
+    options = {"quantize": "int8", "representative_dataset": samples, "io_type": io_type}
+    converted = pconv_tf.convert(net, force=True, quiet=True, **options)
+    dense = pconv_tf.convert_dense(net, **options)
+    limits = np.iinfo(io_type)
+    for file in (converted, dense):
+        graph = graph_of(file)
+        ends = [*graph.subgraph.inputs, *graph.subgraph.outputs]
+        assert {graph.tensor(i).type for i in ends} == {getattr(TensorType, io_type.upper())}
+    for batch in (1, 2):
+        image = rng.integers(limits.min, limits.max + 1, (batch, 12, 12, 3)).astype(io_type)
+        (expected,) = run(dense, image)
+        (found,) = run_pconv(converted, image)
+        assert found.dtype == io_type
+        assert np.array_equal(found, expected)
+        assert len(np.unique(expected)) > 2
+
+
 def test_samples_may_be_mappings_in_any_order(keras, rng):
     layers = keras.layers
     second, first = keras.Input((4,), name="b"), keras.Input((6,), name="a")
@@ -218,6 +237,10 @@ def test_arguments_that_do_not_go_together(net, samples):
         pconv_tf.convert(net, quantize="int8")
     with pytest.raises(ValueError, match="found only representative_dataset"):
         pconv_tf.convert_dense(net, representative_dataset=samples)
+    with pytest.raises(ValueError, match=r"io_type: expected one of .*, found 'int16'"):
+        pconv_tf.convert(net, quantize="int8", representative_dataset=samples, io_type="int16")
+    with pytest.raises(ValueError, match="io_type: 'uint8' needs quantize"):
+        pconv_tf.convert_dense(net, io_type="uint8")
     with pytest.raises(ValueError, match=r"quantize: model is a \.tflite file"):
         pconv_tf.convert(
             pconv_tf.convert_dense(net), quantize="int8", representative_dataset=samples
