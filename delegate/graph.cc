@@ -262,7 +262,7 @@ Status InferNode(const Graph& graph, const Node& node, Shape* output) {
           [&](const ConcatNode& op) { return InferConcat(op, inputs, output); },
           [&](const ReshapeNode& op) { return InferReshape(op, input, output); },
           [&](const DepthToSpaceNode& op) { return InferDepthToSpace(op, input, output); },
-          [&](const ResizeBilinearNode& op) {
+          [&](const ResizeNode& op) {
             PCONV_RETURN_IF_ERROR(ExpectRank4(input));
             if (op.height < 1 || op.width < 1) return Status::Error("size is not positive");
             *output = {input[0], op.height, op.width, input[3]};
@@ -307,7 +307,9 @@ const char* OpName(const Node& node) {
                         [](const ConcatNode&) { return "Concat"; },
                         [](const ReshapeNode&) { return "Reshape"; },
                         [](const DepthToSpaceNode&) { return "DepthToSpace"; },
-                        [](const ResizeBilinearNode&) { return "ResizeBilinear"; },
+                        [](const ResizeNode& op) {
+                          return TakesNearest(op.grid) ? "ResizeNearest" : "ResizeBilinear";
+                        },
                         [](const SoftmaxNode&) { return "Softmax"; },
                         [](const QuantizeNode&) { return "Quantize"; },
                     },

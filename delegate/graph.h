@@ -120,15 +120,19 @@ struct DepthToSpaceNode {
   int block = 1;
 };
 // Where pixel i of an output's `out` pixels lies among the `in` pixels of the input, if not beyond
-// the outermost.
+// the outermost: between neighbours, which are interpolated linearly, or on one, the nearest.
 enum class ResizeGrid {
-  kCorners,       // i * in / out
-  kCentres,       // (i + 0.5) * in / out - 0.5
-  kAlignCorners,  // i * (in - 1) / (out - 1)
+  kCorners,              // i * in / out
+  kCentres,              // (i + 0.5) * in / out - 0.5
+  kAlignCorners,         // i * (in - 1) / (out - 1)
+  kNearestCorners,       // floor(i * in / out)
+  kNearestCentres,       // floor((i + 0.5) * in / out)
+  kNearestAlignCorners,  // round(i * (in - 1) / (out - 1))
 };
-constexpr int kNumResizeGrids = static_cast<int>(ResizeGrid::kAlignCorners) + 1;
-// To this height and width, linearly between neighbouring pixels.
-struct ResizeBilinearNode {
+constexpr int kNumResizeGrids = static_cast<int>(ResizeGrid::kNearestAlignCorners) + 1;
+constexpr bool TakesNearest(ResizeGrid grid) { return grid >= ResizeGrid::kNearestCorners; }
+// To this height and width.
+struct ResizeNode {
   int height = 1, width = 1;
   ResizeGrid grid = ResizeGrid::kCorners;
 };
@@ -145,7 +149,7 @@ struct Node {
   int output = -1;
   std::variant<PConv2DNode, Conv2DNode, DepthwiseConv2DNode, FullyConnectedNode, Pool2DNode,
                BinaryNode, UnaryNode, PadNode, GlobalMeanNode, ConcatNode, ReshapeNode,
-               DepthToSpaceNode, ResizeBilinearNode, SoftmaxNode, QuantizeNode>
+               DepthToSpaceNode, ResizeNode, SoftmaxNode, QuantizeNode>
       op;
 };
 

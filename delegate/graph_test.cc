@@ -115,12 +115,12 @@ TEST(InferShapes, DepthToSpace) {
   EXPECT_FALSE(InferShapes(&spread.graph).ok());
 }
 
-TEST(InferShapes, ResizeBilinear) {
-  OneNode resize({2, 3, 5, 12}, ResizeBilinearNode{7, 4});
+TEST(InferShapes, Resize) {
+  OneNode resize({2, 3, 5, 12}, ResizeNode{7, 4});
   EXPECT_EQ(resize.Infer(), (Shape{2, 7, 4, 12}));
-  std::get<ResizeBilinearNode>(resize.node().op).width = 0;
+  std::get<ResizeNode>(resize.node().op).width = 0;
   EXPECT_EQ(resize.Refusal(), "ResizeBilinear 'out': size is not positive");
-  OneNode flat({3, 5, 12}, ResizeBilinearNode{7, 4});
+  OneNode flat({3, 5, 12}, ResizeNode{7, 4});
   EXPECT_FALSE(InferShapes(&flat.graph).ok());
 }
 

@@ -345,8 +345,8 @@ Status ReadDepthToSpace(const NodeInputs& inputs, const TfLiteNode& node, Node* 
 
 // A size that the model computes when it runs is left to the runtime, whose tensor has no shape
 // before.
-Status ReadResizeBilinear(const NodeInputs& inputs, const TfLiteNode& node, Node* result) {
-  const auto& params = *static_cast<const TfLiteResizeBilinearParams*>(node.builtin_data);
+Status ReadResize(const NodeInputs& inputs, bool align_corners, bool half_pixel_centers,
+                  bool nearest, Node* result) {
   PCONV_RETURN_IF_ERROR(inputs.ExpectCount(2, 2));
   PCONV_RETURN_IF_ERROR(inputs.ExpectActivation(0));
   PCONV_RETURN_IF_ERROR(inputs.ExpectRank(0, 4));
@@ -360,18 +360,36 @@ Status ReadResizeBilinear(const NodeInputs& inputs, const TfLiteNode& node, Node
       return Status::Error("size " + std::to_string(pixels) + " is out of range");
     }
   }
-  if (params.align_corners && params.half_pixel_centers) {
+  if (align_corners && half_pixel_centers) {
     return Status::Error("align_corners and half_pixel_centers exclude one another");
   }
-  ResizeBilinearNode op;
+  ResizeNode op;
   op.height = static_cast<int>(size[0]);
   op.width = static_cast<int>(size[1]);
-  op.grid = params.align_corners        ? ResizeGrid::kAlignCorners
-            : params.half_pixel_centers ? ResizeGrid::kCentres
-                                        : ResizeGrid::kCorners;
+  if (nearest) {
+    op.grid = align_corners        ? ResizeGrid::kNearestAlignCorners
+              : half_pixel_centers ? ResizeGrid::kNearestCentres
+                                   : ResizeGrid::kNearestCorners;
+  } else {
+    op.grid = align_corners        ? ResizeGrid::kAlignCorners
+              : half_pixel_centers ? ResizeGrid::kCentres
+                                   : ResizeGrid::kCorners;
+  }
   result->inputs = {inputs.id(0)};
   result->op = op;
   return Status::Ok();
+}
+
+Status ReadResizeBilinear(const NodeInputs& inputs, const TfLiteNode& node, Node* result) {
+  const auto& params = *static_cast<const TfLiteResizeBilinearParams*>(node.builtin_data);
+  return ReadResize(inputs, params.align_corners, params.half_pixel_centers, /*nearest=*/false,
+                    result);
+}
+
+Status ReadResizeNearestNeighbor(const NodeInputs& inputs, const TfLiteNode& node, Node* result) {
+  const auto& params = *static_cast<const TfLiteResizeNearestNeighborParams*>(node.builtin_data);
+  return ReadResize(inputs, params.align_corners, params.half_pixel_centers, /*nearest=*/true,
+                    result);
 }
 
 Status ReadPad(const NodeInputs& inputs, Node* result) {
@@ -529,6 +547,7 @@ const std::map<int, const char*>& BuiltinNames() {
       {kTfLiteBuiltinReluN1To1, "RELU_N1_TO_1"},
       {kTfLiteBuiltinReshape, "RESHAPE"},
       {kTfLiteBuiltinResizeBilinear, "RESIZE_BILINEAR"},
+      {kTfLiteBuiltinResizeNearestNeighbor, "RESIZE_NEAREST_NEIGHBOR"},
       {kTfLiteBuiltinShape, "SHAPE"},
       {kTfLiteBuiltinSoftmax, "SOFTMAX"},
       {kTfLiteBuiltinStridedSlice, "STRIDED_SLICE"},
@@ -603,6 +622,8 @@ Status ReadBuiltin(int code, const NodeInputs& inputs, const TfLiteNode& node,
       return ReadDepthToSpace(inputs, node, result);
     case kTfLiteBuiltinResizeBilinear:
       return ReadResizeBilinear(inputs, node, result);
+    case kTfLiteBuiltinResizeNearestNeighbor:
+      return ReadResizeNearestNeighbor(inputs, node, result);
     case kTfLiteBuiltinMean:
       return ReadMean(inputs, node, result);
     case kTfLiteBuiltinConcatenation:

@@ -124,13 +124,13 @@ TEST(NodeReader, ReadsResizeBilinear) {
     return runtime.AddBuiltinNode(kTfLiteBuiltinResizeBilinear, {model.in, sizes}, {model.out},
                                   TfLiteResizeBilinearParams{align_corners, half_pixel_centers});
   };
-  const auto op = Taken<ResizeBilinearNode>(&runtime, resize({7, 5}, false, true));
+  const auto op = Taken<ResizeNode>(&runtime, resize({7, 5}, false, true));
   EXPECT_EQ(op.height, 7);
   EXPECT_EQ(op.width, 5);
   EXPECT_EQ(op.grid, ResizeGrid::kCentres);
   const int aligned = resize({7, 5}, true, false), plain = resize({7, 5}, false, false);
-  EXPECT_EQ(Taken<ResizeBilinearNode>(&runtime, aligned).grid, ResizeGrid::kAlignCorners);
-  EXPECT_EQ(Taken<ResizeBilinearNode>(&runtime, plain).grid, ResizeGrid::kCorners);
+  EXPECT_EQ(Taken<ResizeNode>(&runtime, aligned).grid, ResizeGrid::kAlignCorners);
+  EXPECT_EQ(Taken<ResizeNode>(&runtime, plain).grid, ResizeGrid::kCorners);
   EXPECT_EQ(RefusalOf(&runtime, resize({7, 5}, true, true)),
             "align_corners and half_pixel_centers exclude one another");
   EXPECT_EQ(RefusalOf(&runtime, resize({7, 0}, false, true)), "size 0 is out of range");
@@ -138,6 +138,23 @@ TEST(NodeReader, ReadsResizeBilinear) {
   const int unknown = runtime.AddBuiltinNode(kTfLiteBuiltinResizeBilinear, {model.in, model.in},
                                              {model.out}, TfLiteResizeBilinearParams{false, true});
   EXPECT_FALSE(RefusalOf(&runtime, unknown).empty());
+}
+
+TEST(NodeReader, ReadsResizeNearestNeighbor) {
+  Model model;
+  FakeRuntime& runtime = model.runtime;
+  const auto resize = [&](bool align_corners, bool half_pixel_centers) {
+    const int sizes = runtime.AddConstant(std::vector<int>{7, 5});
+    return runtime.AddBuiltinNode(
+        kTfLiteBuiltinResizeNearestNeighbor, {model.in, sizes}, {model.out},
+        TfLiteResizeNearestNeighborParams{align_corners, half_pixel_centers});
+  };
+  const auto grid = [&](int node) { return Taken<ResizeNode>(&runtime, node).grid; };
+  EXPECT_EQ(grid(resize(false, true)), ResizeGrid::kNearestCentres);
+  EXPECT_EQ(grid(resize(true, false)), ResizeGrid::kNearestAlignCorners);
+  EXPECT_EQ(grid(resize(false, false)), ResizeGrid::kNearestCorners);
+  EXPECT_EQ(RefusalOf(&runtime, resize(true, true)),
+            "align_corners and half_pixel_centers exclude one another");
 }
 
 // A full-integer convolution with a scale for each filter, and its bias.

@@ -240,6 +240,7 @@ typedef enum {
   kTfLiteBuiltinPrelu = 54,
   kTfLiteBuiltinShape = 77,
   kTfLiteBuiltinPack = 83,
+  kTfLiteBuiltinResizeNearestNeighbor = 97,
   kTfLiteBuiltinLeakyRelu = 98,
   kTfLiteBuiltinQuantize = 114,
   kTfLiteBuiltinHardSwish = 117,
@@ -333,6 +334,11 @@ typedef struct {
   bool align_corners;
   bool half_pixel_centers;
 } TfLiteResizeBilinearParams;
+
+typedef struct {
+  bool align_corners;
+  bool half_pixel_centers;
+} TfLiteResizeNearestNeighborParams;
 
 }  // extern "C"
 

@@ -219,12 +219,12 @@ TEST(BlockedPlan, EveryOtherOperation) {
   }
 }
 
-TEST(BlockedPlan, ResizeBilinear) {
+TEST(BlockedPlan, Resize) {
   for (int grid = 0; grid < kNumResizeGrids; ++grid) {
     for (const Shape& size : std::vector<Shape>{{18, 14}, {13, 7}, {5, 3}, {1, 20}}) {
       GraphBuilder builder(Seed() + grid);
       const int x = builder.PConv2D(builder.Input({2, 9, 7, 20}), Shared(3, 21));
-      const ResizeBilinearNode op{size[0], size[1], static_cast<ResizeGrid>(grid)};
+      const ResizeNode op{size[0], size[1], static_cast<ResizeGrid>(grid)};
       const int resized = builder.Add({.op = op}, {x});
       builder.Output(resized);
       // What lies around the image, and beyond its channels, must be zero for what follows.

@@ -28,6 +28,7 @@ constexpr int kOperations[] = {kTfLiteBuiltinAdd,
                                kTfLiteBuiltinRelu,
                                kTfLiteBuiltinReshape,
                                kTfLiteBuiltinResizeBilinear,
+                               kTfLiteBuiltinResizeNearestNeighbor,
                                kTfLiteBuiltinSoftmax,
                                kTfLiteBuiltinSub};
 constexpr int kNumOperations = sizeof(kOperations) / sizeof(kOperations[0]);

@@ -66,7 +66,7 @@ void RandomGraph::AddNode() {
         if (AddDepthToSpace()) return;
         break;
       case 18:
-        if (AddResizeBilinear()) return;
+        if (AddResize()) return;
         break;
       default:
         if (AddSoftmax()) return;
@@ -256,11 +256,11 @@ bool RandomGraph::AddDepthToSpace() {
          graph_.Add({.op = DepthToSpaceNode{dice_.OneIn(2) ? 2 : 1 + dice_.Below(4)}}, {input}, 1);
 }
 
-bool RandomGraph::AddResizeBilinear() {
+bool RandomGraph::AddResize() {
   const int input = graph_.PickActivation(4);
   if (input < 0) return false;
   const Shape& shape = graph_.ShapeOf(input);
-  ResizeBilinearNode op;
+  ResizeNode op;
   const bool doubles = dice_.OneIn(2);
   op.height = doubles ? 2 * shape[1] : 1 + dice_.Below(2 * shape[1] + 1);
   op.width = doubles ? 2 * shape[2] : 1 + dice_.Below(2 * shape[2] + 1);

@@ -37,7 +37,7 @@ class RandomGraph {
   bool AddConcat();
   bool AddReshape();
   bool AddDepthToSpace();
-  bool AddResizeBilinear();
+  bool AddResize();
   bool AddSoftmax();
 
   Dice dice_;

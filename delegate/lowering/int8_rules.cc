@@ -76,7 +76,7 @@ class Checker {
   }
 
   Status operator()(const DepthToSpaceNode&) const { return NoKernel(node_); }
-  Status operator()(const ResizeBilinearNode&) const { return NoKernel(node_); }
+  Status operator()(const ResizeNode&) const { return NoKernel(node_); }
   Status operator()(const Pool2DNode&) const { return ExpectSame(); }
   Status operator()(const PadNode&) const { return ExpectSame(); }
   Status operator()(const ReshapeNode&) const { return ExpectSame(); }
@@ -171,7 +171,7 @@ class ConstantsChecker {
   Status operator()(const ConcatNode&) const { return Status::Ok(); }
   Status operator()(const ReshapeNode&) const { return Status::Ok(); }
   Status operator()(const DepthToSpaceNode&) const { return Status::Ok(); }
-  Status operator()(const ResizeBilinearNode&) const { return Status::Ok(); }
+  Status operator()(const ResizeNode&) const { return Status::Ok(); }
   Status operator()(const SoftmaxNode&) const { return Status::Ok(); }
   Status operator()(const QuantizeNode&) const { return Status::Ok(); }
 

@@ -9,7 +9,7 @@
 namespace pconv {
 
 // A row or column of the output: x[low] + (x[high] - x[low]) * share. `high` is `low` at the end of
-// the input, else the next; 0 <= share < 1.
+// the input and where the nearest is taken, else the next; 0 <= share < 1.
 struct Interpolation {
   int low, high;
   float share;

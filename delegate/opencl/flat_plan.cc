@@ -126,7 +126,7 @@ Status PlanOperation(const Task& task, const DepthToSpaceNode& op, PlanBuilder* 
   return Gather(task, table, builder);
 }
 
-Status PlanOperation(const Task& task, const ResizeBilinearNode& op, PlanBuilder* builder) {
+Status PlanOperation(const Task& task, const ResizeNode& op, PlanBuilder* builder) {
   const Shape& in = builder->ShapeOf(task.inputs[0]);
   Activations input;
   PCONV_RETURN_IF_ERROR(builder->Rows(task.inputs[0], &input));

@@ -26,7 +26,7 @@ Status PlanOperation(const Task& task, const GlobalMeanNode& op, PlanBuilder* bu
 Status PlanOperation(const Task& task, const ConcatNode& op, PlanBuilder* builder);
 Status PlanOperation(const Task& task, const ReshapeNode& op, PlanBuilder* builder);
 Status PlanOperation(const Task& task, const DepthToSpaceNode& op, PlanBuilder* builder);
-Status PlanOperation(const Task& task, const ResizeBilinearNode& op, PlanBuilder* builder);
+Status PlanOperation(const Task& task, const ResizeNode& op, PlanBuilder* builder);
 Status PlanOperation(const Task& task, const SoftmaxNode& op, PlanBuilder* builder);
 inline Status PlanOperation(const Task&, const QuantizeNode&, PlanBuilder*) {
   return Status::Error("it has no int8 activations");

@@ -167,8 +167,8 @@ class ReferenceEngine : public Engine {
   void RunNode(const Node& node, const DepthToSpaceNode& op) {
     reference::DepthToSpace(op, Input(node), Output(node));
   }
-  void RunNode(const Node& node, const ResizeBilinearNode& op) {
-    reference::ResizeBilinear(op, Input(node), Output(node));
+  void RunNode(const Node& node, const ResizeNode& op) {
+    reference::Resize(op, Input(node), Output(node));
   }
   void RunNode(const Node& node, const SoftmaxNode& op) {
     if (IsInt8(node)) return reference::Int8SoftmaxRows(op, Int8(node), Int8Out(node));

@@ -256,7 +256,7 @@ void DepthToSpace(const DepthToSpaceNode& op, const ConstTensor& input, const Te
   });
 }
 
-void ResizeBilinear(const ResizeBilinearNode& op, const ConstTensor& input, const Tensor& output) {
+void Resize(const ResizeNode& op, const ConstTensor& input, const Tensor& output) {
   const std::vector<Interpolation> rows = Interpolate(op.grid, input.shape[1], op.height);
   const std::vector<Interpolation> columns = Interpolate(op.grid, input.shape[2], op.width);
   ForEachPixel(output.shape, [&](int n, int y, int x) {

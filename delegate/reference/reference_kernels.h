@@ -34,7 +34,7 @@ void GlobalMean(const ConstTensor& input, const Tensor& output);
 void Concat(const ConcatNode& op, const std::vector<ConstTensor>& inputs, const Tensor& output);
 void Reshape(const ConstTensor& input, const Tensor& output);
 void DepthToSpace(const DepthToSpaceNode& op, const ConstTensor& input, const Tensor& output);
-void ResizeBilinear(const ResizeBilinearNode& op, const ConstTensor& input, const Tensor& output);
+void Resize(const ResizeNode& op, const ConstTensor& input, const Tensor& output);
 // Over the last dimension.
 void Softmax(const SoftmaxNode& op, const ConstTensor& input, const Tensor& output);
 

@@ -256,13 +256,36 @@ class Evaluator {
     });
   }
 
-  // Every pixel of the input counts as much as it is near: 1 - |distance| in either direction.
-  void operator()(const ResizeBilinearNode& op) {
-    const auto place = [&](double i, double in, double out) {
-      double at = i * in / out;
-      if (op.grid == ResizeGrid::kCentres) at = (i + 0.5) / out * in - 0.5;
-      if (op.grid == ResizeGrid::kAlignCorners) at = out == 1 ? 0 : i / (out - 1) * (in - 1);
-      return std::min(std::max(at, 0.0), in - 1);
+  // Every pixel of the input counts as much as it is near: 1 - |distance| in either direction. Of
+  // the nearest alone places are whole numbers, and the sum has one term; they are rounded from
+  // what TFLite computes in single precision.
+  void operator()(const ResizeNode& op) {
+    const auto place = [&](int i, int in, int out) {
+      const float scale = static_cast<float>(in) / static_cast<float>(out);
+      const float aligned =
+          out == 1 ? scale : static_cast<float>(in - 1) / static_cast<float>(out - 1);
+      double at = 0;
+      switch (op.grid) {
+        case ResizeGrid::kCorners:
+          at = static_cast<double>(i) * in / out;
+          break;
+        case ResizeGrid::kCentres:
+          at = (i + 0.5) / out * in - 0.5;
+          break;
+        case ResizeGrid::kAlignCorners:
+          at = out == 1 ? 0 : static_cast<double>(i) / (out - 1) * (in - 1);
+          break;
+        case ResizeGrid::kNearestCorners:
+          at = std::floor(static_cast<float>(i) * scale);
+          break;
+        case ResizeGrid::kNearestCentres:
+          at = std::floor((static_cast<float>(i) + 0.5f) * scale);
+          break;
+        case ResizeGrid::kNearestAlignCorners:
+          at = std::round(static_cast<float>(i) * aligned);
+          break;
+      }
+      return std::min(std::max(at, 0.0), in - 1.0);
     };
     ForPixels(out_, [&](int n, int y, int x, size_t pixel) {
       const double at_y = place(y, in_[1], op.height), at_x = place(x, in_[2], op.width);

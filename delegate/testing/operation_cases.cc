@@ -113,7 +113,7 @@ void PadConcatReshapeMeanSoftmax(CaseCollector* cases) {
   }
 }
 
-void ResizeBilinear(CaseCollector* cases) {
+void Resize(CaseCollector* cases) {
   struct Size {
     int in_h, in_w, h, w;
   };
@@ -133,7 +133,7 @@ void ResizeBilinear(CaseCollector* cases) {
         GraphBuilder builder(++seed);
         int a = builder.Input({2, size.in_h, size.in_w, 10});
         if (behind_conv) a = builder.Conv2D(a, 9, MakeWindow(3, 3), Activation::kNone);
-        const ResizeBilinearNode op{size.h, size.w, static_cast<ResizeGrid>(grid)};
+        const ResizeNode op{size.h, size.w, static_cast<ResizeGrid>(grid)};
         const int resized = builder.Add({.op = op}, {a});
         builder.Output(resized);
         // What lies outside the image must be zero for the window that follows.
@@ -272,7 +272,7 @@ std::vector<CaseGrid> OperationGrids() {
           {"BinaryBroadcasts", BinaryBroadcasts},
           {"Unary", Unary},
           {"PadConcatReshapeMeanSoftmax", PadConcatReshapeMeanSoftmax},
-          {"ResizeBilinear", ResizeBilinear},
+          {"Resize", Resize},
           {"PadIntoPool", PadIntoPool},
           {"PadIntoPoolOfAConvolution", PadIntoPoolOfAConvolution},
           {"PadIntoConvolutionAndAddIntoConvolution", PadIntoConvolutionAndAddIntoConvolution},

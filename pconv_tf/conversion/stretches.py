@@ -42,6 +42,7 @@ KNOWN = (
     "RELU_N1_TO_1",
     "RESHAPE",
     "RESIZE_BILINEAR",
+    "RESIZE_NEAREST_NEIGHBOR",
     "SOFTMAX",
     "SUB",
     "TANH",

@@ -124,7 +124,8 @@ RESIZED = ((18, 22), (9, 11), (20, 7), (4, 30), (1, 1))
 @pytest.mark.parametrize("backend", ["cpu", "reference"])
 @pytest.mark.parametrize("block", [1, 16])
 @pytest.mark.parametrize("align_corners, half_pixel_centers", [(0, 0), (1, 0), (0, 1)])
-def test_resize_bilinear_is_taken(align_corners, half_pixel_centers, block, backend, rng, capfd):
+@pytest.mark.parametrize("nearest", [False, True])
+def test_resize_is_taken(nearest, align_corners, half_pixel_centers, block, backend, rng, capfd):
     """As large again, the same, larger and smaller by odd factors, a single pixel."""
 
     def normal(*shape):
@@ -134,7 +135,7 @@ def test_resize_bilinear_is_taken(align_corners, half_pixel_centers, block, back
     weights = pattern_weights(rng, 16, 3, 8, block=block)
     x = builder.conv(builder.input(9, 11, 8), weights / 8, normal(16))
     grid = {"align_corners": bool(align_corners), "half_pixel_centers": bool(half_pixel_centers)}
-    resized = [builder.resize_bilinear(x, size, **grid) for size in RESIZED]
+    resized = [builder.resize(x, size, nearest=nearest, **grid) for size in RESIZED]
     after = builder.conv(resized[0], pattern_weights(rng, 16, 3, 16, block=block) / 8, normal(16))
     data = builder.finish(*resized, after)
     converted = pconv_tf.convert(data, force=True, quiet=True)

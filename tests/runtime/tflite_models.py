@@ -280,14 +280,22 @@ class ModelBuilder:
         shape = (batch, h * block, w * block, c // block**2)
         return self.op("DEPTH_TO_SPACE", [x], shape, options)
 
-    def resize_bilinear(
-        self, x: Value, size: tuple[int, int], *, align_corners: bool, half_pixel_centers: bool
+    def resize(
+        self,
+        x: Value,
+        size: tuple[int, int],
+        *,
+        nearest: bool,
+        align_corners: bool,
+        half_pixel_centers: bool,
     ) -> Value:
-        options = schema.ResizeBilinearOptionsT()
+        name = "NearestNeighbor" if nearest else "Bilinear"
+        options = getattr(schema, f"Resize{name}OptionsT")()
         options.alignCorners = align_corners
         options.halfPixelCenters = half_pixel_centers
         sizes = self.constant(np.array(size, np.int32))
-        return self.op("RESIZE_BILINEAR", [x, sizes], (x.shape[0], *size, x.shape[3]), options)
+        kind = "RESIZE_NEAREST_NEIGHBOR" if nearest else "RESIZE_BILINEAR"
+        return self.op(kind, [x, sizes], (x.shape[0], *size, x.shape[3]), options)
 
     def finish(self, *outputs: Value) -> bytes:
         self._graph.outputs = [v.index for v in outputs]

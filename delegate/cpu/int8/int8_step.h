@@ -67,7 +67,7 @@ StepPtr MakeStep(const StepContext& context, const Node& node, const ReshapeNode
 inline StepPtr MakeStep(const StepContext&, const Node&, const DepthToSpaceNode&) {
   return nullptr;  // which CheckInt8Node lets nobody ask for
 }
-inline StepPtr MakeStep(const StepContext&, const Node&, const ResizeBilinearNode&) {
+inline StepPtr MakeStep(const StepContext&, const Node&, const ResizeNode&) {
   return nullptr;  // the same
 }
 

@@ -99,8 +99,8 @@ Status BuildTask(const BuildContext& context, const PlannedStep& step, const Glo
   return BuildTiled<TiledMeanStep, BlockedMeanStep>(context, step, built);
 }
 
-Status BuildTask(const BuildContext& context, const PlannedStep& step,
-                 const ResizeBilinearNode& node, BuiltStep* built) {
+Status BuildTask(const BuildContext& context, const PlannedStep& step, const ResizeNode& node,
+                 BuiltStep* built) {
   return BuildTiled<TiledResizeStep, BlockedResizeStep>(context, step, built, node);
 }
 

@@ -95,8 +95,8 @@ Status BuildTask(const BuildContext& context, const PlannedStep& step, const Pad
                  BuiltStep* built);
 Status BuildTask(const BuildContext& context, const PlannedStep& step, const GlobalMeanNode& node,
                  BuiltStep* built);
-Status BuildTask(const BuildContext& context, const PlannedStep& step,
-                 const ResizeBilinearNode& node, BuiltStep* built);
+Status BuildTask(const BuildContext& context, const PlannedStep& step, const ResizeNode& node,
+                 BuiltStep* built);
 
 // build_elementwise.cc
 Status BuildTask(const BuildContext& context, const PlannedStep& step, const BinaryNode& node,

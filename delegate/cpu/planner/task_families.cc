@@ -38,7 +38,7 @@ class LaneTiledFamily {
   Family operator()(const GlobalMeanNode&) const { return Family::kLaneTiled; }
   Family operator()(const ReshapeNode&) const { return Family::kNhwc; }
   Family operator()(const DepthToSpaceNode&) const { return Family::kNhwc; }
-  Family operator()(const ResizeBilinearNode&) const { return Family::kLaneTiled; }
+  Family operator()(const ResizeNode&) const { return Family::kLaneTiled; }
   Family operator()(const SoftmaxNode&) const { return Family::kNhwc; }
   Family operator()(const QuantizeNode&) const { return Family::kNhwc; }
   Family operator()(const UnaryNode&) const { return TiledIf(IsTiled(task_.inputs[0])); }

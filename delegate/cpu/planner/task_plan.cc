@@ -118,7 +118,7 @@ class TaskPlanner {
   Layout Needed(const Task& task, ConvAlgorithm algorithm, int input) const {
     const Node& node = MainNode(task);
     const Shape& shape = ShapeOf(input);
-    if (IsImageMean(graph_, task) || std::holds_alternative<ResizeBilinearNode>(node.op)) {
+    if (IsImageMean(graph_, task) || std::holds_alternative<ResizeNode>(node.op)) {
       return IsTiled(input) ? WithoutHalo(HomeOf(input))
                             : BestLaneTiled(shape[1], shape[2], kernels_.lanes);
     }
@@ -192,7 +192,7 @@ class TaskPlanner {
         }
         inherited.tile_h /= window->stride_h;
         inherited.tile_w /= window->stride_w;
-      } else if (std::holds_alternative<ResizeBilinearNode>(MainNode(task).op)) {
+      } else if (std::holds_alternative<ResizeNode>(MainNode(task).op)) {
         if (!ScaleTiles(ShapeOf(input), output, &inherited)) continue;
       } else if (!SameGeometry(ShapeOf(input), output)) {
         continue;  // padding

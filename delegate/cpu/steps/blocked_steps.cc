@@ -336,9 +336,8 @@ void BlockedPoolStep::RunBlockRows(const blocked::Windowed& job, Range block_row
 
 // ---- The rest ----------------------------------------------------------------------------------
 
-BlockedResizeStep::BlockedResizeStep(const blocked::Kernels& kernels,
-                                     const ResizeBilinearNode& node, const Plan& plan, int input,
-                                     int output)
+BlockedResizeStep::BlockedResizeStep(const blocked::Kernels& kernels, const ResizeNode& node,
+                                     const Plan& plan, int input, int output)
     : kernels_(kernels),
       input_(plan.buffers[input]),
       output_(plan.buffers[output]),

@@ -160,11 +160,11 @@ class BlockedPoolStep : public BlockedWindowStep {
   bool average_;
 };
 
-// An image of another size, by bilinear interpolation.
+// An image of another size.
 class BlockedResizeStep : public Step {
  public:
-  BlockedResizeStep(const blocked::Kernels& kernels, const ResizeBilinearNode& node,
-                    const Plan& plan, int input, int output);
+  BlockedResizeStep(const blocked::Kernels& kernels, const ResizeNode& node, const Plan& plan,
+                    int input, int output);
   void Run(const RunContext& context) const override;
 
  private:

@@ -7,7 +7,7 @@
 
 namespace pconv::cpu {
 
-TiledResizeStep::TiledResizeStep(const KernelTable& kernels, const ResizeBilinearNode& node,
+TiledResizeStep::TiledResizeStep(const KernelTable& kernels, const ResizeNode& node,
                                  const Plan& plan, int input, int output)
     : kernels_(kernels), input_(plan.buffers[input]), output_(plan.buffers[output]) {
   reads = {input};

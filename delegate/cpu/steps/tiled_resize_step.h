@@ -1,4 +1,4 @@
-// Lane-tiled images of another size, by bilinear interpolation.
+// Lane-tiled images of another size.
 #ifndef PCONV_TF_DELEGATE_CPU_STEPS_TILED_RESIZE_STEP_H_
 #define PCONV_TF_DELEGATE_CPU_STEPS_TILED_RESIZE_STEP_H_
 
@@ -13,8 +13,8 @@ namespace pconv::cpu {
 // is, a vector is made of four vectors of the input, but for those at the end of a tile.
 class TiledResizeStep : public Step {
  public:
-  TiledResizeStep(const KernelTable& kernels, const ResizeBilinearNode& node, const Plan& plan,
-                  int input, int output);
+  TiledResizeStep(const KernelTable& kernels, const ResizeNode& node, const Plan& plan, int input,
+                  int output);
   void Run(const RunContext& context) const override;
 
  private:
