@@ -16,7 +16,7 @@ OPENCL_TESTS := //delegate/opencl:opencl_engine_test //delegate/opencl:opencl_ti
 export PCONV_REQUIRE_OPENCL ?= 1
 
 .PHONY: help setup delegate demo study test test-all test-python test-cpp test-long test-models
-.PHONY: test-isa test-clang test-emulated test-arm64 test-oclgrind sanitize fuzz fuzz-readers lint
+.PHONY: test-isa test-emulated test-arm64 test-oclgrind sanitize fuzz fuzz-readers lint
 .PHONY: format bench count-arm64 docs docs-site wheel test-wheel test-wheel-aarch64 compatibility clean
 
 help:  ## list the targets
@@ -51,7 +51,7 @@ study: setup  ## what 8.1x costs a VGG-16 on Fashion-MNIST, against dense networ
 
 test: setup lint test-cpp test-python  ## linters, C++ and Python tests: minutes
 
-STAGES := setup lint test-cpp test-python test-long docs-site test-isa sanitize fuzz-readers test-emulated test-wheel-aarch64 test-oclgrind test-clang
+STAGES := setup lint test-cpp test-python test-long docs-site test-isa sanitize fuzz-readers test-emulated test-wheel-aarch64 test-oclgrind
 test-all:  ## these, long tests, site, sanitizers, other CPUs, wheels: an hour; says what each took
 	@scripts/stages.sh $(STAGES)
 
@@ -59,8 +59,9 @@ test-cpp: setup  ## C++ tests but the long ones
 	$(BAZEL) test --test_tag_filters=-long //...
 
 test-long: setup  ## C++ and Python tests that take long
+	scripts/packages.sh clang:clang
 	$(BAZEL) test --test_tag_filters=long //...
-	$(PY) -m pytest -n auto -m slow tests
+	$(PY) -m pytest -n auto -m "slow and not models" tests
 
 # The delegate's options are taken from the environment where a test gives none. C++ tests run every
 # instruction set of the CPU anyway, and those of lesser CPUs in test-emulated.
@@ -104,10 +105,6 @@ test-emulated: setup  ## C++ tests under qemu: ARM64 with and without float16, x
 test-arm64: setup  ## the ARM64 part of these, with whole grids: before a release
 	scripts/packages.sh "qemu-user-static:qemu-aarch64-static" "g++-aarch64-linux-gnu:aarch64-linux-gnu-g++"
 	$(BAZEL) test --config=aarch64 --test_env=PCONV_TEST_SAMPLE= //delegate/... //tflite_ops/...
-
-test-clang: setup  ## that the delegate compiles with clang, which Android's NDK is
-	scripts/packages.sh clang:clang
-	$(BAZEL) build --config=clang //delegate:libpconv_delegate.so
 
 test-python: setup  ## Python tests but the slow ones, against the built delegate
 	$(PY) -m pytest -n auto -m "not slow and not models" tests

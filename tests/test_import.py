@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 import pconv_tf
 
 HEAVY = ("tensorflow", "keras", "tf_keras", "tensorflow_model_optimization", "jax")
@@ -35,6 +37,7 @@ def test_imports_no_framework_and_changes_no_environment_variable():
     assert in_fresh_process(code) == "[] True"
 
 
+@pytest.mark.slow
 def test_every_public_name_can_be_used_without_changing_the_environment():
     # Frameworks set variables of their own; ours must not come from tfmot, which swaps tf.keras.
     code = (

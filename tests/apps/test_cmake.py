@@ -80,15 +80,19 @@ def app(delegate, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def whole_app(tmp_path_factory):
-    """The same programs, and all of the package compiled by CMake.
+    """The same programs, and all of the package compiled by CMake, with clang where there is one.
 
-    Without optimisation, which is most of the minutes: the compiler's last option wins.
+    Clang is what Android's NDK has, and everything else here is compiled with GCC. Without
+    optimisation, which is most of the minutes: the compiler's last option wins.
     """
     folder = tmp_path_factory.mktemp("whole")
     launcher = folder / "unoptimized"
     launcher.write_text('#!/bin/sh\nexec "$@" -O0\n')
     launcher.chmod(0o755)
-    options = (f"-DCMAKE_CXX_COMPILER_LAUNCHER={launcher}", "-DCMAKE_INSTALL_LIBDIR=lib")
+    options = [f"-DCMAKE_CXX_COMPILER_LAUNCHER={launcher}", "-DCMAKE_INSTALL_LIBDIR=lib"]
+    if shutil.which("clang++") is not None:
+        options += ["-DCMAKE_C_COMPILER=clang", "-DCMAKE_CXX_COMPILER=clang++"]
+        options.append("-DCMAKE_CXX_FLAGS=-Werror")
     _configure(ROOT, folder / "build", *options)
     _run("cmake", "--build", str(folder / "build"), "--parallel", str(os.cpu_count()))
     return _application(folder)

@@ -46,11 +46,10 @@ def convert(folder, *arguments):
     return done.returncode, done.stderr.strip().splitlines()[-1:] + done.stdout.splitlines()[-1:]
 
 
-@pytest.mark.parametrize("spec", ["my_layers.py", "my_layers"])
-def test_classes_are_found(folder, spec):
-    for name in ("registered", "plain"):
-        code, lines = convert(folder, f"{name}.keras", f"--custom_objects={spec}")
-        assert code == 0, lines
+@pytest.mark.parametrize(("name", "spec"), [("registered", "my_layers.py"), ("plain", "my_layers")])
+def test_classes_are_found(folder, name, spec):
+    code, lines = convert(folder, f"{name}.keras", f"--custom_objects={spec}")
+    assert code == 0, lines
 
 
 def test_missing_classes_are_named(folder):

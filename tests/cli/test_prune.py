@@ -45,6 +45,7 @@ def test_trains_and_saves(files, capfd):
     assert [p.name for p in files.glob(".pconv*")] == []
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_ends_with_the_same_weights(files, capfd, monkeypatch):
     def prune(name, folder):
         out = files / f"{name}.keras"
@@ -102,6 +103,7 @@ def saved_with_sgd(files, request):
     return keras, save, prune
 
 
+@pytest.mark.slow
 @both_families
 def test_learning_rate_alone_changes_the_optimizer_alone(saved_with_sgd, capfd):
     _, save, prune = saved_with_sgd
@@ -113,6 +115,7 @@ def test_learning_rate_alone_changes_the_optimizer_alone(saved_with_sgd, capfd):
     assert loss_name(model) == "sparse_categorical_crossentropy"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", ["flag", "function", "class"])
 def test_from_logits_alone_changes_the_loss_alone(saved_with_sgd, capfd, given):
     keras, save, prune = saved_with_sgd
@@ -143,6 +146,7 @@ def test_from_logits_needs_a_loss_that_takes_them(saved_with_sgd, capfd):
     assert "Found: mean_squared_error" in error and "Traceback" not in error
 
 
+@pytest.mark.slow
 def test_loss_alone_keeps_the_metrics_and_the_optimizer(saved_with_sgd, capfd):
     _, save, prune = saved_with_sgd
     save("mse")
@@ -152,6 +156,7 @@ def test_loss_alone_keeps_the_metrics_and_the_optimizer(saved_with_sgd, capfd):
     assert loss_name(model) == "sparse_categorical_crossentropy"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flags", [[], ["--from_logits"]], ids=["own loss", "changed loss"])
 def test_h5_files_train_with_their_own_optimizer(saved_with_sgd, capfd, flags):
     _, save, prune = saved_with_sgd
@@ -162,6 +167,7 @@ def test_h5_files_train_with_their_own_optimizer(saved_with_sgd, capfd, flags):
     assert float(model.optimizer.learning_rate) == pytest.approx(0.25)
 
 
+@pytest.mark.slow
 def test_a_model_without_a_loss_needs_one(files, keras3, capfd):
     small_cnn(keras3).save(files / "net.keras")
     out = files / "out.keras"
@@ -206,6 +212,7 @@ def test_calibration_refits_and_the_log_is_one_that_a_report_takes(files, capfd)
     assert losses[0]["nonzero"] == losses[1]["nonzero"]
 
 
+@pytest.mark.slow
 def test_suggestion_by_multiplications_under_a_cap(files, capfd):
     more = [f"--data={files / 'data.npz'}", "--suggest=2", "--json", "--calibration=16"]
     assert main(arguments(files, *more, "--suggest_by=macs", "--highest_rate=3")) == 0

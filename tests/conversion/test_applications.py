@@ -19,10 +19,14 @@ FAMILIES = {
     "Xception": 71,
     "ConvNeXtTiny": 32,
 }
+LARGE = ("DenseNet121", "NASNetMobile")  # hundreds of layers, which take minutes
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "family",
+    [pytest.param(name, marks=[pytest.mark.models] * (name in LARGE)) for name in FAMILIES],
+)
 def test_family(keras, rng, run, family, request):
     size = FAMILIES[family]
     make = getattr(keras.applications, family)

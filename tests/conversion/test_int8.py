@@ -257,6 +257,7 @@ def test_without_force_only_layers_that_gain_are_converted(net, samples):
     assert {layer.activations for layer in conversion.layers} == {"int8"}
 
 
+@pytest.mark.slow
 def test_int8_layers_are_said_to_gain_without_amx_only(net, samples):
     conversion = convert_with_report(stock_int8(net, samples), force=True)
     assert any("without AMX" in remark for remark in conversion.remarks)

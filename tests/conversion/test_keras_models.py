@@ -153,6 +153,7 @@ def test_half_weights_are_refused(either, policy):
         pconv_tf.convert(model)
 
 
+@pytest.mark.slow
 def test_tfmot_wrappers_are_named():
     tfmot = pytest.importorskip("tensorflow_model_optimization")
     tf_keras = pytest.importorskip("tf_keras")

@@ -15,8 +15,9 @@ from pconv_tf.conversion import convert_with_report, inspection, model_file
 from pconv_tf.conversion.graph import BuiltinOperator, Graph
 from pconv_tf.fkw import VERSION
 
-CASES = 2000
-FUZZED_CASES = 300  # the long run: python tests/conversion/fuzz.py --seconds=600
+# The long run: python tests/conversion/fuzz.py --seconds=600
+CASES = [500, pytest.param(2000, marks=pytest.mark.slow)]
+FIRST_SEEDS = [1, *(pytest.param(first, marks=pytest.mark.slow) for first in (101, 201))]
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +40,10 @@ def mixed():
     return corpus()
 
 
-def test_mutations(converted, rng):
+@pytest.mark.parametrize("cases", CASES)
+def test_mutations(converted, rng, cases):
     refused = 0
-    for case in range(CASES):
+    for case in range(cases):
         data = damaged(converted, rng)
         for read in (inspection.inspect, pconv_tf.convert_dense, convert_with_report):
             if case % 4 and read is not inspection.inspect:
@@ -51,11 +53,12 @@ def test_mutations(converted, rng):
             except ValueError as error:
                 refused += 1
                 assert str(error)
-    assert refused > CASES / 4
+    assert refused > cases / 4
 
 
-def test_wrong_graphs(mixed):
-    for seed in range(1, FUZZED_CASES + 1):
+@pytest.mark.parametrize("first", FIRST_SEEDS)
+def test_wrong_graphs(mixed, first):
+    for seed in range(first, first + 100):
         print(f"seed: {seed}")  # of the last one, if it fails
         check_within_limits(mutated(mixed, seed))
 

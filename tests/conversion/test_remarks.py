@@ -89,6 +89,7 @@ class TestExpectedGain:
         assert conversion.expected_gain > LOW_GAIN
         assert len(conversion.remarks) == 1
 
+    @pytest.mark.slow
     def test_it_grows_with_the_model(self, keras):
         gains = [
             convert_with_report(mobile(keras, size, 64), force=True, target=TARGET).expected_gain

@@ -91,6 +91,7 @@ def test_several_inputs_and_outputs(keras, rng, run):
     assert converted_layers(model) == ["conv"]
 
 
+@pytest.mark.slow
 def test_tf_keras_model(rng, tmp_path, run):
     tf_keras = pytest.importorskip("tf_keras")
     net = tiny_net(tf_keras, rng)

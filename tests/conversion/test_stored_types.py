@@ -76,6 +76,7 @@ def test_tflite_sparse_storage(keras, rng, run):
     assert close(run(pconv_tf.convert_dense(conversion.flatbuffer), images)[0], expected, 1e-5)
 
 
+@pytest.mark.slow
 def test_tfmot_magnitude_pruning(rng):
     tf_keras = pytest.importorskip("tf_keras")
     tfmot = pytest.importorskip("tensorflow_model_optimization")

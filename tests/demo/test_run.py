@@ -5,7 +5,7 @@ import PIL.Image
 import pytest
 
 from pconv_tf.cli.main import main
-from pconv_tf.demo import fashion_mnist
+from pconv_tf.demo import fashion_mnist, network
 from pconv_tf.demo.run import CONFIG, batches, run
 from pconv_tf.demo.training import DENSE_EPOCHS
 
@@ -14,9 +14,19 @@ needs_data = pytest.mark.skipif(
 )
 
 
+@pytest.fixture
+def few_images(monkeypatch):
+    """How well it learns is not the point, and the dense network labels all training images."""
+    few = [
+        fashion_mnist.Split(split.images[:1500], split.labels[:1500])
+        for split in fashion_mnist.load()
+    ]
+    monkeypatch.setattr(fashion_mnist, "load", lambda: few)
+
+
 @needs_data
 @pytest.mark.slow
-def test_a_short_demo_writes_files_and_a_consistent_table(tmp_path, capsys):
+def test_a_short_demo_writes_files_and_a_consistent_table(tmp_path, capsys, few_images):
     folder = tmp_path / "out"
     assert main(["demo", f"--output={folder}", "--epoch_images=1280", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
@@ -33,7 +43,7 @@ def test_a_short_demo_writes_files_and_a_consistent_table(tmp_path, capsys):
     # natural8 keeps 4 of 9 taps, connectivity 1 of 2.1 kernels in all; the first layer stays dense.
     assert 1 / 4.7 < pruned["weights_kept"] < 1 / 4.6
     assert pruned["file_bytes"] < twin["file_bytes"] / 2
-    assert abs(pruned["accuracy"] - twin["accuracy"]) <= 0.001
+    assert abs(pruned["accuracy"] - twin["accuracy"]) <= 0.002
     assert 0 < pruned["max_abs_diff"] < 1e-3
     assert dense["max_abs_diff"] is None and twin["max_abs_diff"] is None
     assert dense["weights_kept"] == 1.0
@@ -44,12 +54,10 @@ def test_a_short_demo_writes_files_and_a_consistent_table(tmp_path, capsys):
 
 @needs_data
 @pytest.mark.slow
-def test_a_stopped_demo_goes_on_to_the_same_result(tmp_path, monkeypatch):
+def test_a_stopped_demo_goes_on_to_the_same_result(tmp_path, monkeypatch, few_images):
     config = CONFIG | {"retrain_epochs": 1}
-    train, test = fashion_mnist.load()
-    # How well it learns is not the point, and the dense network labels all training images.
-    few = [fashion_mnist.Split(split.images[:1500], split.labels[:1500]) for split in (train, test)]
-    monkeypatch.setattr(fashion_mnist, "load", lambda: few)
+    small = tuple((filters // 8, pool) for filters, pool in network.BLOCKS)
+    monkeypatch.setattr(network, "BLOCKS", small)
 
     class Stopped(Exception):
         pass

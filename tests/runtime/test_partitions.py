@@ -15,18 +15,15 @@ import pconv_tf
 from pconv_tf.conversion import convert_with_report
 
 # Image sizes are the smallest that the networks take, MobileNetV2 also in its narrowest form.
-NETWORKS = {
-    "VGG16": {},
-    "ResNet50": {},
-    "MobileNetV2": {"alpha": 0.35},
-}
+OPTIONS = {"VGG16": {}, "ResNet50": {}, "MobileNetV2": {"alpha": 0.35}}
+NETWORKS = [pytest.param("VGG16", marks=pytest.mark.models), "ResNet50", "MobileNetV2"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_one_partition(name, rng, capfd):
     make = getattr(keras.applications, name)
-    model = make(weights=None, input_shape=(32, 32, 3), classes=10, **NETWORKS[name])
+    model = make(weights=None, input_shape=(32, 32, 3), classes=10, **OPTIONS[name])
     converted = pconv_tf.convert(prune(model, rng), force=True, quiet=True)
     capfd.readouterr()
     interpreter = pconv_tf.Interpreter(converted, options={"verbose": True, "backend": "cpu"})
@@ -46,7 +43,7 @@ def test_one_partition(name, rng, capfd):
 def test_one_int8_partition(name, rng, capfd):
     """Nothing is left to the runtime but dense layers on CPUs with AMX."""
     make = getattr(keras.applications, name)
-    model = make(weights=None, input_shape=(32, 32, 3), classes=10, **NETWORKS[name])
+    model = make(weights=None, input_shape=(32, 32, 3), classes=10, **OPTIONS[name])
     images = rng.standard_normal((2, 1, 32, 32, 3)).astype(np.float32)
     converted = pconv_tf.convert(
         prune(model, rng),

@@ -184,6 +184,7 @@ def test_a_model_trained_before_is_pruned_too(any_keras, rng):
     assert_zeros_hold(callback)
 
 
+@pytest.mark.slow
 def test_training_can_go_on_with_the_same_callback(any_keras, rng):
     model = compiled(any_keras, small_cnn(any_keras))
     data = small_data(rng)
@@ -204,6 +205,7 @@ def test_a_callback_belongs_to_one_model(any_keras, rng):
         other.fit(*data, epochs=3, callbacks=[callback], verbose=0)
 
 
+@pytest.mark.slow
 def test_stopping_before_the_hard_prune_is_reported(any_keras, rng, caplog):
     model = compiled(any_keras, small_cnn(any_keras))
 
@@ -217,6 +219,7 @@ def test_stopping_before_the_hard_prune_is_reported(any_keras, rng, caplog):
     assert_zeros_hold(callback)
 
 
+@pytest.mark.slow
 def test_updates_every_few_steps(any_keras, rng):
     model = compiled(any_keras, small_cnn(any_keras))
     assert steps_of_updates(model, small_data(rng), "2 steps") == [2, 4, 6, 8]

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from on_jax import on_jax
 
 from pconv_tf.training import FakeQuantization, KeepZeros, prune_one_shot
 
@@ -88,6 +87,7 @@ def test_gradients_pass_as_if_nothing_were_rounded(any_keras):
     np.testing.assert_allclose(before - layer.get_weights()[0], gradient, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_nothing_is_left_on_the_model(any_keras, images):
     model = compiled(any_keras, network(any_keras))
     names = [sorted(vars(layer)) for layer in model.layers]
@@ -160,6 +160,3 @@ def test_all_zero_weights_and_inputs_stay_zero(any_keras):
         np.zeros((4, 3)), np.ones((4, 2)), verbose=0, callbacks=[FakeQuantization()]
     )
     assert history.history["loss"][0] == 1.0
-
-
-test_on_jax = on_jax(__file__)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from on_jax import on_jax
 from trainable_models import compiled, small_cnn, small_data
 from zeros_watch import assert_zeros_hold
 
@@ -50,6 +49,7 @@ def test_the_refit_brings_the_network_back_to_what_it_computed(any_keras, rng):
     assert lost["refit"] < 0.5 * lost["plain"]
 
 
+@pytest.mark.slow
 def test_statistics_fit_the_pruned_network(any_keras, rng):
     data = small_data(rng, samples=96)
 
@@ -65,6 +65,7 @@ def test_statistics_fit_the_pruned_network(any_keras, rng):
     assert max(before) > 1e-2 and max(after) < 1e-4
 
 
+@pytest.mark.slow
 def test_averaged_weights_begin_anew_at_the_hard_prune(any_keras, rng):
     data = small_data(rng, samples=96)
 
@@ -89,6 +90,3 @@ def test_averaged_weights_begin_anew_at_the_hard_prune(any_keras, rng):
 def test_unusable_calibration_is_refused_before_training(rng):
     with pytest.raises(ValueError, match="of one length, at least 1"):
         pconv_tf.PConvCallback(CONFIG, calibration=np.zeros((0, 8, 8, 3), np.float32))
-
-
-test_on_jax = on_jax(__file__)

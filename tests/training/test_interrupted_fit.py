@@ -6,7 +6,6 @@ import signal
 
 import numpy as np
 import pytest
-from on_jax import on_jax
 from trainable_models import compiled, small_cnn, small_data
 
 import pconv_tf
@@ -82,6 +81,7 @@ def test_detach_takes_everything_off_at_once(any_keras, rng):
     callback.detach()
 
 
+@pytest.mark.slow
 def test_keep_zeros_lets_go(any_keras, rng):
     model = pconv_tf.prune_one_shot(compiled(any_keras, small_cnn(any_keras)), CONFIG)
     data = small_data(rng)
@@ -113,6 +113,3 @@ def test_loops_of_ones_own_keep_it_attached(keras3, rng):
     assert zeros(model) > 0.7
     callback.on_train_end()
     assert not model.losses
-
-
-test_on_jax = on_jax(__file__)

@@ -32,6 +32,7 @@ def test_a_fit_of_another_length():
     np.testing.assert_allclose([rates(3), rates(4)], [0.3, 0.15])
 
 
+@pytest.mark.slow
 def test_drives_the_optimizer(any_keras, rng):
     model = compiled(any_keras, small_cnn(any_keras))
     rates = phase_schedule(CONFIG, admm=1e-3, retrain=1e-2)

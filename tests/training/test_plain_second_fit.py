@@ -58,6 +58,7 @@ def test_train_on_batch_warns_too(pruned):
         model.train_on_batch(images, labels)
 
 
+@pytest.mark.slow
 def test_fit_that_keeps_zeros_says_nothing_and_the_next_does(pruned):
     model, data = pruned
     before = zeros(model)

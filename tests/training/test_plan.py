@@ -382,6 +382,7 @@ def test_layers_built_by_the_first_step_are_named_after_it(keras3, rng):
     assert batches == [0]
 
 
+@pytest.mark.slow
 def test_a_new_callback_replaces_what_an_aborted_run_left(any_keras, rng):
     class Abort(any_keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):

@@ -64,7 +64,15 @@ def test_every_recipe_has_a_network():
     assert sorted(NETWORKS) == RECIPES
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name, marks=[pytest.mark.slow] * (name.endswith("imagenet") or "net_v2" in name)
+        )
+        for name in RECIPES
+    ],
+)
 def test_recipe_compresses_its_network_as_stated(name):
     model = NETWORKS[name]()
     if name not in ("demosaicnet", "fashion_mnist_vgg"):
@@ -82,6 +90,7 @@ def test_recipe_compresses_its_network_as_stated(name):
     assert weights / kept == pytest.approx(stated_compression(name), rel=0.05)
 
 
+@pytest.mark.slow
 def test_hidden_layers_of_vgg16_keep_a_tenth():
     model = NETWORKS["vgg16_imagenet"]()
     plan = make_plan(model, PruningConfig.from_yaml(CONFIGS / "vgg16_imagenet.yaml"))

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from on_jax import on_jax
 from trainable_models import small_cnn
 
 import pconv_tf
@@ -153,6 +152,7 @@ def test_statistics_are_those_of_the_samples(any_keras, rng):
     np.testing.assert_allclose(variance, read.var(axis=(0, 1, 2)), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_one_shot_with_calibration_refits_to_the_models_own_weights(any_keras, rng):
     dense = one_of_each(any_keras)
     x = images(rng)
@@ -206,6 +206,7 @@ def test_subclassed_models_run_their_layers_in_any_order(any_keras, rng):
     assert np.square(np.asarray(again(x)) - wanted).sum() < 0.8 * without
 
 
+@pytest.mark.slow
 def test_nothing_is_left_on_the_layers(any_keras, rng):
     model = one_of_each(any_keras)
     pconv_tf.prune_one_shot(model, CONFIG, calibration=images(rng))
@@ -246,6 +247,3 @@ def test_what_does_not_fit_is_refused(any_keras, rng):
         pconv_tf.refit(model, copy_of(any_keras, model), x[:0])
     with pytest.raises(ValueError, match=r"samples: .*at least 1. Received: 0"):
         pconv_tf.refit(model, copy_of(any_keras, model), x, samples=0)
-
-
-test_on_jax = on_jax(__file__)

@@ -80,6 +80,7 @@ def test_resumed_run_ends_with_the_same_masks(any_keras, rng, tmp_path, killed):
     assert not model.layers[0].kernel.numpy()[~resumed.masks["first"]].any()
 
 
+@pytest.mark.slow
 def test_resumed_weights_are_the_same_too(keras3, rng, tmp_path):
     data = small_data(rng)
     whole, *_ = train(keras3, data, tmp_path / "whole")
@@ -117,6 +118,7 @@ def test_legacy_and_loss_scaling_optimizers_are_kept_too(rng, tmp_path):
             np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_finished_run_starts_nothing(keras3, rng, tmp_path):
     data = small_data(rng)
     finished, *_ = train(keras3, data, tmp_path)

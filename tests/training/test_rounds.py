@@ -88,6 +88,7 @@ def test_goes_on_within_a_later_round(keras3, rng, tmp_path, killed):
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stop_after", "message"),
     [(1, "the model is not pruned"), (4, "pruned to an earlier round's rates"), (9, None)],

@@ -60,6 +60,7 @@ def test_the_scales_are_root_mean_squares(any_keras, rng):
     np.testing.assert_allclose(scales["dense"][0], np.sqrt(np.square(x).mean(axis=0)), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_hard_prune_follows_it(any_keras, rng):
     model = compiled(any_keras, small_cnn(any_keras))
     data = small_data(rng)

@@ -52,7 +52,13 @@ def run_alone(code):
 
 
 @pytest.mark.parametrize(
-    "options", [{"steps_per_execution": 3}, {"jit_compile": True}, {"run_eagerly": True}], ids=str
+    "options",
+    [
+        {"steps_per_execution": 3},
+        pytest.param({"jit_compile": True}, marks=pytest.mark.slow),
+        pytest.param({"run_eagerly": True}, marks=pytest.mark.slow),
+    ],
+    ids=str,
 )
 def test_compile_options(any_keras, rng, options):
     model = compiled(any_keras, small_cnn(any_keras), **options)
@@ -108,6 +114,7 @@ def test_subclassed_model_with_nested_parts(any_keras, rng):
     assert len(callback.masks) == 3
 
 
+@pytest.mark.slow
 def test_custom_training_loop(any_keras, rng):
     import tensorflow as tf
 
@@ -169,6 +176,7 @@ def test_custom_updates_with_masks_applied_by_hand(keras3, rng):
     assert_pruned(callback)
 
 
+@pytest.mark.slow
 def test_averaged_weights_are_masked_too(keras3, rng):
     """An optimizer that keeps a moving average writes it back when training ends."""
     model = small_cnn(keras3)
