@@ -16,7 +16,7 @@ OPENCL_TESTS := //delegate/opencl:opencl_engine_test //delegate/opencl:opencl_ti
 export PCONV_REQUIRE_OPENCL ?= 1
 
 .PHONY: help setup delegate demo study test test-all test-python test-cpp test-long test-models
-.PHONY: test-isa test-emulated test-arm64 test-oclgrind sanitize fuzz fuzz-readers lint
+.PHONY: test-isa test-emulated test-whole test-oclgrind sanitize fuzz fuzz-readers lint
 .PHONY: format bench count-arm64 docs docs-site wheel test-wheel test-wheel-aarch64 compatibility clean
 
 help:  ## list the targets
@@ -65,9 +65,11 @@ test-long: setup  ## C++ and Python tests that take long
 
 # The delegate's options are taken from the environment where a test gives none. C++ tests run every
 # instruction set of the CPU anyway, and those of lesser CPUs in test-emulated.
-LESSER_CPU := PCONV_TEST_CPU_FLAGS="avx avx2 fma" $(shell grep -qw avx2 /proc/cpuinfo && echo PCONV_ISA=avx2)
+HAS_AVX512 := $(shell grep -qw avx512f /proc/cpuinfo && echo 1)
 test-isa: setup  ## Python tests that run or convert, as on CPUs without AVX-512, and the runtime's without AVX
-	$(LESSER_CPU) $(PY) -m pytest -n auto -m "not slow and not models" $(addprefix tests/,runtime conversion comparing measuring benchmarks)
+ifneq ($(HAS_AVX512),)
+	PCONV_TEST_CPU_FLAGS="avx avx2 fma" PCONV_ISA=avx2 $(PY) -m pytest -n auto -m "not slow and not models" $(addprefix tests/,runtime conversion comparing measuring benchmarks)
+endif
 	PCONV_ISA=baseline $(PY) -m pytest -n auto -m "not slow and not models" tests/runtime
 
 sanitize: setup  ## C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer, threads under ThreadSanitizer
@@ -87,7 +89,7 @@ fuzz: setup  ## fuzzers for hours, with random seeds (docs/security.md)
 	$(MAKE) fuzz-readers FUZZ_READER_SECONDS=$(FUZZ_SECONDS)
 	PYTHONPATH=tests/runtime $(PY) tests/runtime/model_fuzz.py --cases=$(FUZZ_MODELS)
 
-FUZZ_READER_SECONDS ?= 10
+FUZZ_READER_SECONDS ?= 5
 fuzz-readers: setup  ## libFuzzer on the readers of the format, for seconds
 	scripts/packages.sh clang:clang
 	scripts/packages.sh "libclang-rt-$$(clang -dumpversion | cut -d. -f1)-dev:$$(clang -print-file-name=libclang_rt.fuzzer-$$(uname -m).a)"
@@ -95,14 +97,15 @@ fuzz-readers: setup  ## libFuzzer on the readers of the format, for seconds
 
 test-emulated: setup  ## C++ tests under qemu: ARM64 with and without float16, x86-64 CPUs without AVX-512 or AVX
 	scripts/packages.sh "qemu-user-static:qemu-aarch64-static" "g++-aarch64-linux-gnu:aarch64-linux-gnu-g++"
-	$(BAZEL) test --config=nehalem //delegate/... //tflite_ops/...
+	$(BAZEL) test --config=nehalem -- //delegate/... //tflite_ops/... -//delegate/opencl/... -//delegate/fuzzing/...
 	$(BAZEL) test --config=haswell //delegate/cpu/...
 	$(BAZEL) test --config=haswell --test_tag_filters= "--test_arg=--gtest_filter=*OnCpus:*cpu_fp32" $(OPENCL_TESTS)
 	$(BAZEL) test --config=nehalem --test_tag_filters= "--test_arg=--gtest_filter=*OnCpus:*cpu_fp32" //delegate/opencl:opencl_tiles_test
-	$(BAZEL) test --config=aarch64 //delegate/... //tflite_ops/...
+	$(BAZEL) test --config=aarch64 -- //delegate/... //tflite_ops/... -//delegate/opencl/...
 	$(BAZEL) test --config=aarch64 --config=cortex-a72 //delegate/cpu/...
 
-test-arm64: setup  ## the ARM64 part of these, with whole grids: before a release
+test-whole: setup  ## whole grids of engines under AddressSanitizer and on ARM64, else sampled there: before a release
+	$(BAZEL) test --config=asan --test_env=PCONV_TEST_SAMPLE= //delegate/cpu/...
 	scripts/packages.sh "qemu-user-static:qemu-aarch64-static" "g++-aarch64-linux-gnu:aarch64-linux-gnu-g++"
 	$(BAZEL) test --config=aarch64 --test_env=PCONV_TEST_SAMPLE= //delegate/... //tflite_ops/...
 

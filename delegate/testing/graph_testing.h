@@ -13,10 +13,10 @@
 
 namespace pconv::testing {
 
-// Whether grids of whole engines are to be sampled: PCONV_TEST_SAMPLE, unless empty. Emulators set
-// it: on CPUs that lack instructions of this one they look for such instructions, while the same
-// kernels show without an emulator that every case computes right; whole grids on ARM64 are a
-// command of their own (make test-arm64).
+// Whether grids of whole engines are to be sampled: PCONV_TEST_SAMPLE, unless empty. Emulators and
+// sanitizers set it: they look for instructions that a CPU lacks and for accesses out of bounds,
+// while the same kernels show without them that every case computes right; whole grids there are a
+// command of their own (make test-whole).
 bool IsSample();
 
 // 1 to `most`, or two alone in a sample.

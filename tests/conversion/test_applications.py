@@ -19,7 +19,8 @@ FAMILIES = {
     "Xception": 71,
     "ConvNeXtTiny": 32,
 }
-LARGE = ("DenseNet121", "NASNetMobile")  # hundreds of layers, which take minutes
+# What takes minutes, or has no kind of layer that the others lack.
+LARGE = ("DenseNet121", "NASNetMobile", "InceptionV3", "Xception", "MobileNet")
 
 
 @pytest.mark.slow
