@@ -26,7 +26,10 @@ def few_images(monkeypatch):
 
 @needs_data
 @pytest.mark.slow
-def test_a_short_demo_writes_files_and_a_consistent_table(tmp_path, capsys, few_images):
+def test_a_short_demo_writes_files_and_a_consistent_table(
+    tmp_path, capsys, few_images, monkeypatch
+):
+    monkeypatch.setitem(CONFIG, "retrain_epochs", 1)
     folder = tmp_path / "out"
     assert main(["demo", f"--output={folder}", "--epoch_images=1280", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
