@@ -64,10 +64,11 @@ test-long: setup  ## C++ and Python tests that take long
 	$(PY) -m pytest -n auto -m "slow and not models" tests
 
 # The delegate's options are taken from the environment where a test gives none. C++ tests run every
-# instruction set of the CPU anyway, and those of lesser CPUs in test-emulated.
-HAS_AVX512 := $(shell grep -qw avx512f /proc/cpuinfo && echo 1)
+# instruction set of the CPU anyway, and those of lesser CPUs in test-emulated. Where AVX2 is the best
+# there is, test-python has run it.
+BEYOND_AVX2 := $(shell grep -qwE 'avx512f|avx_vnni' /proc/cpuinfo && echo 1)
 test-isa: setup  ## Python tests that run or convert, as on CPUs without AVX-512, and the runtime's without AVX
-ifneq ($(HAS_AVX512),)
+ifneq ($(BEYOND_AVX2),)
 	PCONV_TEST_CPU_FLAGS="avx avx2 fma" PCONV_ISA=avx2 $(PY) -m pytest -n auto -m "not slow and not models" $(addprefix tests/,runtime conversion comparing measuring benchmarks)
 endif
 	PCONV_ISA=baseline $(PY) -m pytest -n auto -m "not slow and not models" tests/runtime
@@ -112,7 +113,7 @@ test-whole: setup  ## whole grids of engines under AddressSanitizer and on ARM64
 test-python: setup  ## Python tests but the slow ones, against the built delegate
 	$(PY) -m pytest -n auto -m "not slow and not models" tests
 
-test-models: setup  ## the networks of docs/models.md compute what their twins do
+test-models: setup  ## large networks, those of docs/models.md among them, compute what their twins do
 	$(PY) -m pytest -n auto -m models tests
 
 test-oclgrind: setup  ## OpenCL kernels in the simulator Oclgrind and, those in half, in clang

@@ -343,10 +343,21 @@ Status ReadDepthToSpace(const NodeInputs& inputs, const TfLiteNode& node, Node* 
   return Status::Ok();
 }
 
+// What an operator's two options stand for.
+struct ResizeGrids {
+  ResizeGrid corners, centres, align_corners;
+};
+constexpr ResizeGrids kBilinearGrids = {ResizeGrid::kCorners, ResizeGrid::kCentres,
+                                        ResizeGrid::kAlignCorners};
+constexpr ResizeGrids kNearestGrids = {ResizeGrid::kNearestCorners, ResizeGrid::kNearestCentres,
+                                       ResizeGrid::kNearestAlignCorners};
+
 // A size that the model computes when it runs is left to the runtime, whose tensor has no shape
 // before.
-Status ReadResize(const NodeInputs& inputs, bool align_corners, bool half_pixel_centers,
-                  bool nearest, Node* result) {
+template <typename Params>
+Status ReadResize(const NodeInputs& inputs, const TfLiteNode& node, const ResizeGrids& grids,
+                  Node* result) {
+  const auto& params = *static_cast<const Params*>(node.builtin_data);
   PCONV_RETURN_IF_ERROR(inputs.ExpectCount(2, 2));
   PCONV_RETURN_IF_ERROR(inputs.ExpectActivation(0));
   PCONV_RETURN_IF_ERROR(inputs.ExpectRank(0, 4));
@@ -360,36 +371,18 @@ Status ReadResize(const NodeInputs& inputs, bool align_corners, bool half_pixel_
       return Status::Error("size " + std::to_string(pixels) + " is out of range");
     }
   }
-  if (align_corners && half_pixel_centers) {
+  if (params.align_corners && params.half_pixel_centers) {
     return Status::Error("align_corners and half_pixel_centers exclude one another");
   }
   ResizeNode op;
   op.height = static_cast<int>(size[0]);
   op.width = static_cast<int>(size[1]);
-  if (nearest) {
-    op.grid = align_corners        ? ResizeGrid::kNearestAlignCorners
-              : half_pixel_centers ? ResizeGrid::kNearestCentres
-                                   : ResizeGrid::kNearestCorners;
-  } else {
-    op.grid = align_corners        ? ResizeGrid::kAlignCorners
-              : half_pixel_centers ? ResizeGrid::kCentres
-                                   : ResizeGrid::kCorners;
-  }
+  op.grid = params.align_corners        ? grids.align_corners
+            : params.half_pixel_centers ? grids.centres
+                                        : grids.corners;
   result->inputs = {inputs.id(0)};
   result->op = op;
   return Status::Ok();
-}
-
-Status ReadResizeBilinear(const NodeInputs& inputs, const TfLiteNode& node, Node* result) {
-  const auto& params = *static_cast<const TfLiteResizeBilinearParams*>(node.builtin_data);
-  return ReadResize(inputs, params.align_corners, params.half_pixel_centers, /*nearest=*/false,
-                    result);
-}
-
-Status ReadResizeNearestNeighbor(const NodeInputs& inputs, const TfLiteNode& node, Node* result) {
-  const auto& params = *static_cast<const TfLiteResizeNearestNeighborParams*>(node.builtin_data);
-  return ReadResize(inputs, params.align_corners, params.half_pixel_centers, /*nearest=*/true,
-                    result);
 }
 
 Status ReadPad(const NodeInputs& inputs, Node* result) {
@@ -621,9 +614,9 @@ Status ReadBuiltin(int code, const NodeInputs& inputs, const TfLiteNode& node,
     case kTfLiteBuiltinDepthToSpace:
       return ReadDepthToSpace(inputs, node, result);
     case kTfLiteBuiltinResizeBilinear:
-      return ReadResizeBilinear(inputs, node, result);
+      return ReadResize<TfLiteResizeBilinearParams>(inputs, node, kBilinearGrids, result);
     case kTfLiteBuiltinResizeNearestNeighbor:
-      return ReadResizeNearestNeighbor(inputs, node, result);
+      return ReadResize<TfLiteResizeNearestNeighborParams>(inputs, node, kNearestGrids, result);
     case kTfLiteBuiltinMean:
       return ReadMean(inputs, node, result);
     case kTfLiteBuiltinConcatenation:

@@ -46,7 +46,8 @@ def convert(folder, *arguments):
     return done.returncode, done.stderr.strip().splitlines()[-1:] + done.stdout.splitlines()[-1:]
 
 
-@pytest.mark.parametrize(("name", "spec"), [("registered", "my_layers.py"), ("plain", "my_layers")])
+@pytest.mark.parametrize("spec", ["my_layers.py", "my_layers"])
+@pytest.mark.parametrize("name", ["registered", "plain"])
 def test_classes_are_found(folder, name, spec):
     code, lines = convert(folder, f"{name}.keras", f"--custom_objects={spec}")
     assert code == 0, lines
