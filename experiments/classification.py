@@ -31,6 +31,8 @@ ADMM_RATE = 0.02
 PEAK_RATE = 0.1
 AWARE_RATE = 0.01
 AWARE_EPOCHS = 3
+# Share of the reference's opinion in a taught network's labels (Hinton et al., arXiv 1503.02531).
+TAUGHT = 0.5
 # Units that train nothing: full-integer files of networks that other units have trained.
 INT8_OF = {"dense_int8": "dense_continued", "admm_int8": "admm"}
 
@@ -112,11 +114,18 @@ class Study:
         """ADMM, hard prune with refit, retraining."""
         return self._admm("admm", seed, self._config)
 
+    def admm_taught(self, seed: int) -> Any:
+        """ADMM with labels that are half the reference's opinion of the image."""
+        return self._admm("admm_taught", seed, self._config, self._reference(seed))
+
     def admm_per_layer(self, seed: int) -> Any:
         """As many weights in all, but every layer at the rate that it bears, see `_rates`."""
-        layers = {name: {"rate": rate} for name, rate in self._rates(seed).items()}
-        config = pruning_config(self.recipe | {"per_layer": self.recipe["per_layer"] | layers})
-        return self._admm("admm_per_layer", seed, config)
+        return self._admm("admm_per_layer", seed, self._per_layer(seed))
+
+    def admm_per_layer_taught(self, seed: int) -> Any:
+        """Both: rates by layer, and labels that are half the reference's opinion."""
+        config = self._per_layer(seed)
+        return self._admm("admm_per_layer_taught", seed, config, self._reference(seed))
 
     def admm_aware(self, seed: int) -> Any:
         """The pruned network, trained on with the rounding of int8: a full-integer file."""
@@ -218,8 +227,13 @@ class Study:
         right = logits[np.arange(len(logits)), self.data.held.labels]
         return float(np.mean(right - np.log(np.exp(logits).sum(axis=1))))
 
-    def _admm(self, unit: str, seed: int, config: Any) -> Any:
-        return self._train(unit, seed, self._dense(seed), config.total_epochs, admm=config)
+    def _per_layer(self, seed: int) -> Any:
+        layers = {name: {"rate": rate} for name, rate in self._rates(seed).items()}
+        return pruning_config(self.recipe | {"per_layer": self.recipe["per_layer"] | layers})
+
+    def _admm(self, unit: str, seed: int, config: Any, teacher: Any = None) -> Any:
+        model, epochs = self._dense(seed), config.total_epochs
+        return self._train(unit, seed, model, epochs, admm=config, teacher=teacher)
 
     def _new(self, seed: int) -> Any:
         import keras
@@ -229,6 +243,9 @@ class Study:
 
     def _dense(self, seed: int) -> Any:
         return load(self._new(seed), self.units.file("dense", seed))
+
+    def _reference(self, seed: int) -> Any:
+        return load(self._new(seed), self.units.file("dense_continued", seed))
 
     def _calibration(self) -> npt.NDArray[np.float32]:
         return self.normalise(self.data.train.pixels[:CALIBRATION])
@@ -242,6 +259,7 @@ class Study:
         *callbacks: Any,
         admm: Any = None,
         peak: float = PEAK_RATE,
+        teacher: Any = None,
     ) -> Any:
         import keras
 
@@ -250,7 +268,8 @@ class Study:
         run = self.units.run_folder(unit, seed)
         # Other images than those of the first training come first in a second one.
         order = seed if unit == "dense" else seed + 1
-        dataset = augmented(self.data.train, self.normalise, self.shift, order, BATCH)
+        mix = None if teacher is None else functools.partial(mixed_labels, teacher)
+        dataset = augmented(self.data.train, self.normalise, self.shift, order, BATCH, mix)
         steps = len(dataset[0])
         pruning, flat = None, 0
         if admm is not None:
@@ -265,8 +284,10 @@ class Study:
             weight_decay=WEIGHT_DECAY,
         )
         optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile(optimizer, loss, metrics=["accuracy"])
+        loss = "SparseCategoricalCrossentropy" if teacher is None else "CategoricalCrossentropy"
+        model.compile(
+            optimizer, getattr(keras.losses, loss)(from_logits=True), metrics=["accuracy"]
+        )
         fit(model, dataset, epochs, run, *callbacks, pruning=pruning)
         return model
 
@@ -278,14 +299,33 @@ def pruning_config(recipe: dict[str, Any]) -> Any:
     return pconv_tf.PruningConfig.from_any(recipe)
 
 
+def mixed_labels(teacher: Any, images: Any, labels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Labels [N] mixed with the teacher's probabilities of these very images: [N, classes]."""
+    logits = np.asarray(teacher.predict_on_batch(images))
+    mixed: npt.NDArray[np.float32] = np.exp(logits - logits.max(axis=1, keepdims=True))
+    mixed *= TAUGHT / mixed.sum(axis=1, keepdims=True)
+    mixed[np.arange(len(labels)), labels] += 1 - TAUGHT
+    return mixed
+
+
 def augmented(
     images: Images,
     normalise: Callable[[Bytes], npt.NDArray[np.float32]],
     shift: int,
     seed: int,
     batch_size: int,
+    relabel: Callable[[Any, npt.NDArray[Any]], npt.NDArray[Any]] | None = None,
 ) -> tuple[Any, Any]:
-    """Shuffled batches of randomly shifted and mirrored images, see `common.batches`."""
+    """Shuffled batches of randomly shifted and mirrored images, see `common.batches`.
+
+    Args:
+        images: To draw from.
+        normalise: From pixels to what the network reads.
+        shift: Pixels, at most.
+        seed: Of order, shifts and mirrors.
+        batch_size: Images of a batch.
+        relabel: Makes the labels of the images of a batch, given with their own.
+    """
     height, width = images.pixels.shape[1:3]
 
     @functools.lru_cache(maxsize=1)
@@ -307,6 +347,7 @@ def augmented(
         )
         mirrored = rng.random(len(chosen)) < 0.5
         shifted[mirrored] = shifted[mirrored, :, ::-1]
-        return shifted, images.labels[chosen].astype(np.int32)
+        labels = images.labels[chosen].astype(np.int32)
+        return shifted, labels if relabel is None else relabel(shifted, labels)
 
     return batches(make, len(images.labels) // batch_size)

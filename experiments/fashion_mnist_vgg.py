@@ -25,6 +25,7 @@ RECIPE = Path(__file__).parents[1] / "configs" / "fashion_mnist_vgg.yaml"
 WIDTH = 0.25
 UNITS = (
     *("dense", "dense_continued", "refit_only", "admm", "one_shot", "admm_per_layer"),
+    *("admm_taught", "admm_per_layer_taught"),
     *("dense_int8", "admm_int8", "admm_aware"),
 )
 # What pixels are over the training images.

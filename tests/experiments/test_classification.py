@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from experiments import fashion_mnist_vgg
-from experiments.classification import INT8_OF, Data, Images, Study
+from experiments.classification import INT8_OF, Data, Images, Study, mixed_labels
 from experiments.units import Units
 
 RECIPE = {
@@ -86,7 +86,8 @@ def test_every_unit_is_scored_and_pruned_as_told(done):
     content = json.loads((done.units.folder / "small.json").read_text())
     results = content["results"]
     assert results["dense_seed0"]["conv_compression"] == 1
-    for unit in ("refit_only", "admm", "one_shot", "admm_per_layer"):
+    pruned = ("refit_only", "admm", "one_shot", "admm_per_layer")
+    for unit in (*pruned, "admm_taught", "admm_per_layer_taught"):
         # The second layer has 576 of 648 weights, of which 128 are left.
         assert results[f"{unit}_seed0"]["conv_compression"] == pytest.approx(648 / 200, abs=1e-3)
         assert results[f"{unit}_seed0"]["mac_compression"] == pytest.approx(648 / 200, abs=1e-3)
@@ -122,7 +123,7 @@ def test_training_goes_on_from_the_dense_network_and_changes_it(done):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("unit", ["dense", "admm", "one_shot"])
+@pytest.mark.parametrize("unit", ["dense", "admm", "admm_taught", "one_shot"])
 def test_a_killed_unit_goes_on_to_the_same_result(done, tmp_path, unit):
     calls = []
 
@@ -134,11 +135,10 @@ def test_a_killed_unit_goes_on_to_the_same_result(done, tmp_path, unit):
         return normalise(pixels)
 
     killed = study(tmp_path, normalise=failing)
-    if unit != "dense":
-        source = done.units.file("dense", 0)
-        target = killed.units.file("dense", 0)
-        target.parent.mkdir(parents=True)
-        target.write_bytes(source.read_bytes())
+    for start in ("dense", "dense_continued") if unit != "dense" else ():
+        target = killed.units.file(start, 0)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(done.units.file(start, 0).read_bytes())
     with pytest.raises(Exception, match="KeyboardInterrupt"):
         killed.run(unit, 0)
     assert not killed.units.file(unit, 0).exists()
@@ -148,6 +148,15 @@ def test_a_killed_unit_goes_on_to_the_same_result(done, tmp_path, unit):
     assert found.keys() == expected.keys()
     for name, array in expected.items():
         np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
+def test_mixed_labels_are_half_the_teachers_opinion():
+    class Teacher:
+        def predict_on_batch(self, images):
+            return np.log([[0.5, 0.25, 0.25]] * len(images)) + 7
+
+    mixed = mixed_labels(Teacher(), np.zeros((2, 8, 8, 1)), np.array([0, 2]))
+    np.testing.assert_allclose(mixed, [[0.75, 0.125, 0.125], [0.25, 0.125, 0.625]], rtol=1e-6)
 
 
 @pytest.mark.slow
