@@ -3,11 +3,13 @@
     python -m benchmarks.compare_libraries OLD.so NEW.so
     python -m benchmarks.compare_libraries OLD.so NEW.so --networks=vgg16_conv --seconds=20
     python -m benchmarks.compare_libraries OLD.so NEW.so --isa=avx2
+    python -m benchmarks.compare_libraries OLD.so NEW.so --precision=int8
 
 Every network runs with masks of single filters (lane-tiled images) and with masks shared by 16
-(channel-blocked images), on random inputs, in one process with both libraries, which take turns run
-by run. An output that differs in one bit ends in exit code 1. With --seconds it also prints medians
-in milliseconds and the median over the rounds of new / old.
+(channel-blocked images), or as a full-integer file with 1x1 layers in quads, on random inputs, in
+one process with both libraries, which take turns run by run. An output that differs in one bit ends
+in exit code 1. With --seconds it also prints medians in milliseconds and the median over the rounds
+of new / old.
 """
 
 from __future__ import annotations
@@ -25,7 +27,11 @@ from pconv_tf.comparing.network_files import network_files
 from pconv_tf.runtime.delegate import runtime_module
 
 NETWORKS = "vgg16_conv,resnet50,mobilenet_v2,vgg16_cifar"
-FILTER_BLOCKS = (1, 16)
+# How files of a precision are pruned, by what the lines say of it.
+PRUNING: dict[str, dict[str, dict[str, Any]]] = {
+    "float32": {"blocks of 1": {"filter_block": 1}, "blocks of 16": {"filter_block": 16}},
+    "int8": {"int8": {"pointwise_unit": "quad"}},
+}
 SEEDS = (1, 2)  # of the inputs
 
 
@@ -36,13 +42,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("new", type=Path)
     parser.add_argument("--networks", default=NETWORKS, help="names, separated by commas")
     parser.add_argument("--threads", default="1,2", help="numbers of threads, separated by commas")
+    parser.add_argument("--precision", default="float32", choices=PRUNING, help="of the files")
     parser.add_argument("--isa", default="auto", help="the delegate's option of that name")
     parser.add_argument("--seconds", type=float, default=0.0, help="of timing, for each line")
     options = parser.parse_args(arguments)
     same = True
     for name in options.networks.split(","):
-        for block in FILTER_BLOCKS:
-            model = network_files(name, {"filter_block": block}).pconv
+        for kind, pruning in PRUNING[options.precision].items():
+            model = network_files(name, pruning, precision=options.precision).pconv
             for threads in map(int, options.threads.split(",")):
                 choices = {"num_threads": threads, "isa": options.isa}
                 pair = [_open(library, model, choices) for library in (options.old, options.new)]
@@ -51,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
                 text = "same bits" if equal else "OTHER BITS"
                 if options.seconds:
                     text += ", " + _compare_times(pair, options.seconds)
-                print(f"{name}, blocks of {block}, {threads} threads: {text}", flush=True)
+                print(f"{name}, {kind}, {threads} threads: {text}", flush=True)
     return 0 if same else 1
 
 

@@ -29,31 +29,35 @@ struct Avx2Vectors {
     Bounds(float lo, float hi, int zero_point)
         : highs(_mm256_set1_ps(hi)),
           zero_points(_mm256_set1_epi16(static_cast<int16_t>(zero_point))),
-          lows(_mm256_set1_epi8(static_cast<char>(static_cast<int>(lo) + zero_point))) {}
+          lows(_mm256_set1_epi8(static_cast<char>(static_cast<int>(lo) + zero_point))),
+          high_bytes(_mm256_set1_epi8(static_cast<char>(static_cast<int>(hi) + zero_point))) {}
     __m256 highs;
-    __m256i zero_points, lows;
+    __m256i zero_points, lows, high_bytes;
   };
-  // Four vectors to one of bytes.
+  // Four vectors to one of bytes. Scales of at least 1 are rare: some sum might then leave int32,
+  // and the upper bound has to come before rounding, vector by vector.
   template <int kVectors>
   static void Requantize(const Sums* sums, float scale, const Bounds& bounds, int8_t* to) {
     const __m256 scales = _mm256_set1_ps(scale);
+    if (scale < 1.0f) {
+      RequantizeBy<kVectors>(to, bounds, [&](int v) {
+        return _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_cvtepi32_ps(sums[v]), scales));
+      });
+    } else {
+      RequantizeBy<kVectors>(to, bounds,
+                             [&](int v) { return RoundedSteps(sums[v], scales, bounds.highs); });
+    }
+  }
+  template <int kVectors, typename Round>
+  static void RequantizeBy(int8_t* to, const Bounds& bounds, const Round& round) {
 #pragma GCC unroll 8
-    for (int v = 0; v < kVectors; v += 4) {
+    for (int v = 0; v < kVectors; v += 4, to += 4 * kLanes) {
       __m256i steps[4];
 #pragma GCC unroll 4
-      for (int i = 0; i < 4; ++i) {
-        const int from = v + i < kVectors ? v + i : kVectors - 1;
-        steps[i] = RoundedSteps(sums[from], scales, bounds.highs);
-      }
-      __m256i bytes = PackedSteps(steps, bounds.zero_points, bounds.lows);
-      bytes = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
-      alignas(32) int8_t copy[4 * kLanes];
-      if (kVectors - v >= 4) {
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + v * kLanes), bytes);
-      } else {
-        _mm256_store_si256(reinterpret_cast<__m256i*>(copy), bytes);
-        std::memcpy(to + v * kLanes, copy, (kVectors - v) * kLanes);
-      }
+      for (int i = 0; i < 4; ++i) steps[i] = round(v + i < kVectors ? v + i : kVectors - 1);
+      const __m256i bytes = PackedSteps(steps, bounds.zero_points, bounds.lows);
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
+                          _mm256_min_epi8(bytes, bounds.high_bytes));
     }
   }
   static Sums LoadBytes(const int8_t* bytes) {
@@ -74,6 +78,11 @@ struct Lanes {
   template <typename Part>
   static Bytes Join(const Part& part) {
     return _mm256_inserti128_si256(_mm256_castsi128_si256(part(0)), part(1), 1);
+  }
+  template <typename Use>
+  static void ForEachLane(Bytes bytes, const Use& use) {
+    use(0, _mm256_castsi256_si128(bytes));
+    use(1, _mm256_extracti128_si256(bytes, 1));
   }
   static Bytes Load(const int8_t* bytes) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes));

@@ -52,7 +52,8 @@ StepPtr MakeDenseConv(const StepContext& context, const Node& node, const Quanti
                                    RunBytes(window, in.c) > 0,
                                    tiling.rows_per_slice,
                                    tiling.filters_per_chunk,
-                                   context.kernels.stored_offset};
+                                   context.kernels.stored_offset,
+                                   context.kernels.sums_words};
   return std::make_unique<DotConvStep>(
       context, node, context.cache->GetOrMake(packing, PackDenseDotWeights),
       DotLayer{window, in.c, filter.input, filter.output, activation}, in, out);

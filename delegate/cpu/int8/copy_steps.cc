@@ -1,5 +1,7 @@
 // Operations that only move bytes.
 #include <cstring>
+#include <functional>
+#include <numeric>
 
 #include "delegate/cpu/int8/int8_step.h"
 
@@ -31,12 +33,14 @@ class PadStep : public CopyStep {
  public:
   PadStep(const StepContext& context, const Node& node, const PadNode& op)
       : pool_(context.pool),
-        pads_(op.pads),
         input_(node.inputs[0]),
         output_(node.output),
-        in_(context.InputOf(node).shape),
-        out_(context.OutputOf(node).shape),
-        zero_point_(context.OutputOf(node).quantization.zero_point) {}
+        pads_(op.pads.begin(), op.pads.end()),
+        in_(SizesOf(context.InputOf(node).shape)),
+        out_(SizesOf(context.OutputOf(node).shape)),
+        zero_point_(context.OutputOf(node).quantization.zero_point) {
+    JoinDimensions();
+  }
 
   void Run(const Buffers& buffers) const override {
     const auto* input = static_cast<const int8_t*>(buffers[input_]);
@@ -46,12 +50,33 @@ class PadStep : public CopyStep {
       return;
     }
     const int64_t length = out_.back();
-    Share(pool_, Elements(out_) / length, length, [&](int64_t begin, int64_t end) {
+    const int64_t rows =
+        std::accumulate(out_.begin(), out_.end() - 1, int64_t{1}, std::multiplies());
+    Share(pool_, rows, length, [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row) RunRow(input, output + row * length, row);
     });
   }
 
  private:
+  using Sizes = std::vector<int64_t>;
+  using Pads = std::pair<int64_t, int64_t>;  // before, after
+
+  static Sizes SizesOf(const Shape& shape) { return {shape.begin(), shape.end()}; }
+
+  // A last dimension without padding is a part of the one before: rows get longer.
+  void JoinDimensions() {
+    while (pads_.size() > 1 && pads_.back() == Pads(0, 0)) {
+      const int64_t length = in_.back();
+      for (Sizes* shape : {&in_, &out_}) {
+        shape->pop_back();
+        shape->back() *= length;
+      }
+      pads_.pop_back();
+      pads_.back().first *= length;
+      pads_.back().second *= length;
+    }
+  }
+
   // A row along the last dimension.
   void RunRow(const int8_t* input, int8_t* output, int64_t row) const {
     int64_t from = 0, stride = in_.back();
@@ -74,9 +99,9 @@ class PadStep : public CopyStep {
   }
 
   ThreadPool* const pool_;
-  const std::vector<std::pair<int, int>> pads_;
   const int input_, output_;
-  const Shape in_, out_;
+  std::vector<Pads> pads_;
+  Sizes in_, out_;
   const int zero_point_;
 };
 

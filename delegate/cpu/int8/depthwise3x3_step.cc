@@ -1,7 +1,7 @@
 #include "delegate/cpu/int8/depthwise3x3_step.h"
 
 #include <algorithm>
-#include <cstring>
+#include <cstdlib>
 
 #include "delegate/cpu/int8/quantized_filter.h"
 #include "delegate/cpu/int8/window_rows.h"
@@ -16,7 +16,7 @@ struct Depthwise3x3Packing {
   QuantizedFilter filter;
   int channels;
   int most_block_channels, least_block_channels;  // the latter is at most `channels`, or 0
-  bool has_word_weights;
+  bool has_flips;
   int stored_offset;
   template <typename Visitor>
   void Fields(const Visitor& visit) const {
@@ -62,7 +62,7 @@ std::vector<DepthwiseBlock> CutIntoBlocks(const Depthwise3x3Packing& packing, in
 }
 
 Depthwise3x3Weights PackDepthwise3x3(const Depthwise3x3Packing& packing) {
-  const int vectors = packing.has_word_weights ? 2 : 1;
+  const int vectors = packing.has_flips ? 2 : 1;
   Depthwise3x3Weights packed;
   packed.blocks = CutIntoBlocks(packing, vectors);
   const DepthwiseBlock& last = packed.blocks.back();
@@ -73,23 +73,20 @@ Depthwise3x3Weights PackDepthwise3x3(const Depthwise3x3Packing& packing) {
     for (int i = 0; i < block.channels; ++i) {
       const int channel = block.first_channel + i, place = DepthwisePlace(i, block.channels);
       const int quarter = place / (block.channels / 4), lane = place % (block.channels / 4);
-      uint32_t sum = 0;
+      uint32_t excess = 0;
       for (int tap = 0; tap < kTaps * kTaps; ++tap) {
         const int row = tap / kTaps, column = tap % kTaps;
         const int8_t value = packing.filter.weights()[size_t(tap) * packing.channels + channel];
-        sum += static_cast<uint32_t>(int{value});
+        excess += ExcessOfWeight(value, packing.filter.input.zero_point, packing.stored_offset,
+                                 packing.has_flips);
         // The dwords of a quarter, of one vector or of two.
         uint8_t* quarter_weights = packed.weights.data() + block.weights +
                                    (column * 4 + quarter) * size_t(vectors) * block.channels;
-        if (packing.has_word_weights) {
-          const auto word = static_cast<int16_t>(value);
-          std::memcpy(quarter_weights + row % 2 * block.channels + lane * 4 + row / 2 * 2, &word,
-                      sizeof(word));
-        } else {
-          quarter_weights[lane * 4 + row] = static_cast<uint8_t>(value);
-        }
+        uint8_t* byte = quarter_weights + lane * 4 + row;
+        *byte = static_cast<uint8_t>(packing.has_flips ? std::abs(value) : value);
+        if (packing.has_flips) byte[block.channels] = value < 0 ? 0xff : 0;
       }
-      packed.bias[block.sums + place] = packing.filter.BiasFor(channel, sum, packing.stored_offset);
+      packed.bias[block.sums + place] = packing.filter.BiasLess(channel, excess);
       packed.scale[block.sums + place] = packing.filter.ScaleOf(channel);
     }
   }
@@ -168,8 +165,8 @@ StepPtr MakeDepthwise3x3(const StepContext& context, const Node& node,
   return std::make_unique<Depthwise3x3Step>(
       context, node, op,
       Depthwise3x3Packing{FilterOf(context.graph, node, op.filter, op.bias), channels,
-                          kernel.block_channels[0], kernel.block_channels[1],
-                          kernel.has_word_weights, context.kernels.stored_offset});
+                          kernel.block_channels[0], kernel.block_channels[1], kernel.has_flips,
+                          context.kernels.stored_offset});
 }
 
 }  // namespace pconv::cpu::int8

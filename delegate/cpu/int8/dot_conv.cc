@@ -12,6 +12,9 @@ constexpr int kGroup = 4;         // output pixels of 16 bytes of a row, and byt
 constexpr int kLoadedBytes = 16;  // of a pixel at once
 constexpr int kRowsBytes = 28 << 10;
 constexpr int kFiltersPerChunk = 2048;
+// Instructions of a record, for each vector of the block and for the block.
+constexpr int kVectorCost = 5, kRecordCost = 8;
+constexpr double kWorthLarger = 1.03;
 
 // Groups of four output pixels: 2x2 tiles, or four that follow one another in NHWC.
 int64_t GroupsOf(bool are_windows, const NhwcShape& output) {
@@ -27,7 +30,8 @@ DotTiling TilingFor(const DotKernels& kernels, int vectors) {
 
 DotPacking PackingFor(const FkwView& layer, const DotKernels& kernels, int vectors) {
   const DotTiling tiling = TilingFor(kernels, vectors);
-  return {layer, tiling.rows_per_slice, tiling.filters_per_chunk, kernels.stored_offset};
+  return {layer, tiling.rows_per_slice, tiling.filters_per_chunk, kernels.stored_offset,
+          kernels.sums_words};
 }
 
 DotBlocks BlocksFor(const DotKernels& kernels, bool are_windows, const NhwcShape& output,
@@ -35,10 +39,21 @@ DotBlocks BlocksFor(const DotKernels& kernels, bool are_windows, const NhwcShape
   const int64_t groups_per_vector = kernels.lanes / kGroup;
   const int64_t vectors =
       (GroupsOf(are_windows, output) + groups_per_vector - 1) / groups_per_vector;
-  const int64_t blocks =
-      std::max((vectors + kMaxVectors - 1) / kMaxVectors, std::min<int64_t>(vectors, threads));
-  const int64_t of_each = (vectors + blocks - 1) / blocks;
-  return {static_cast<int>(of_each), static_cast<int>((vectors + of_each - 1) / of_each)};
+  DotBlocks best = {};
+  double least = 0;
+  for (int64_t most = 1; most <= kMaxVectors; ++most) {
+    const int64_t blocks =
+        std::max((vectors + most - 1) / most, std::min<int64_t>(vectors, threads));
+    const int64_t of_each = (vectors + blocks - 1) / blocks,
+                  count = (vectors + of_each - 1) / of_each;
+    const auto cost = static_cast<double>((count + threads - 1) / threads *
+                                          (kVectorCost * of_each + kRecordCost));
+    // Larger blocks leave room for fewer rows, and layers need more slices.
+    if (best.count > 0 && kWorthLarger * cost > least) continue;
+    least = cost;
+    best = {static_cast<int>(of_each), static_cast<int>(count)};
+  }
+  return best;
 }
 
 DotLayer DotLayerOf(const FkwView& layer) {
@@ -65,24 +80,34 @@ void DotConv::Resize(const NhwcShape& input, const NhwcShape& output) {
   num_groups_ = GroupsOf(weights_.rows.are_windows, output);
   tile_rows_ = CeilDiv(output.h, 2);
   tile_columns_ = CeilDiv(output.w, 2);
+  const Window& window = layer_.window;
+  is_in_order_ = window.kernel_h == 1 && window.kernel_w == 1 && window.stride_h == 1 &&
+                 window.stride_w == 1 && input.h == output.h && input.w == output.w;
   const DotBlocks blocks =
       BlocksFor(kernels_, weights_.rows.are_windows, output, pool_->num_threads());
   vectors_ = blocks.vectors;
   num_blocks_ = blocks.count;
 
   const size_t pixels = size_t(vectors_) * kernels_.lanes;
+  const size_t output_bytes = OutputBytes(vectors_, kernels_.lanes);
   const size_t slice_rows = std::min(weights_.rows.count, weights_.rows.per_slice);
+  output_places_.clear();
+  for (size_t i = 0; i < pixels; ++i) {
+    output_places_.push_back(OutputPlace(static_cast<int>(i), kernels_.lanes));
+  }
   for (Scratch& scratch : scratch_) {
     scratch.rows = AlignedArray<uint8_t>(slice_rows * pixels * kGroup);
     scratch.sums = AlignedArray<int32_t>(pixels * weights_.chunks[0].num_filters);
-    scratch.outputs = AlignedArray<int8_t>(pixels * weights_.chunks[0].num_filters + 64);
+    scratch.outputs = AlignedArray<int8_t>(output_bytes * weights_.chunks[0].num_filters);
     if (weights_.rows.are_windows) {
       scratch.inputs.resize(pixels / kGroup * 16);
+    } else if (is_in_order_) {
+      scratch.inputs.resize(pixels);
     } else {
       scratch.places.resize(pixels);
     }
-    scratch.pixels.resize((pixels + 63) / 64 * 64);
-    scratch.to.resize(scratch.pixels.size());
+    scratch.pixels.resize(output_bytes);
+    scratch.to.resize(output_bytes);
   }
 }
 
@@ -112,26 +137,27 @@ void DotConv::Run(const int8_t* input, int8_t* output) const {
 
 void DotConv::RunBlock(const int8_t* input, int8_t* output, int block, Scratch* scratch) const {
   FindPixels(input, output, block, scratch);
-  const size_t pixels = size_t(vectors_) * kernels_.lanes;
   for (const DotChunk& chunk : weights_.chunks) {
     RunChunk(input, chunk, scratch);
     for (size_t i = 0; i < scratch->to.size(); ++i) {
       int8_t* pixel = scratch->pixels[i];
       scratch->to[i] = pixel == nullptr ? nullptr : pixel + chunk.first_filter;
     }
-    kernels_.scatter({scratch->outputs.data(), pixels, chunk.num_filters, scratch->to.data()});
+    kernels_.scatter(
+        {scratch->outputs.data(), scratch->to.size(), chunk.num_filters, scratch->to.data()});
   }
 }
 
 void DotConv::FindPixels(const int8_t* input, int8_t* output, int block, Scratch* scratch) const {
   const int groups = vectors_ * kernels_.lanes / kGroup;
   std::fill(scratch->pixels.begin(), scratch->pixels.end(), nullptr);
+  if (is_in_order_) return FindInOrder(input, output, block, scratch);
   if (!weights_.rows.are_windows) return FindPlaces(output, block, scratch);
   std::fill(scratch->inputs.begin(), scratch->inputs.end(), border_.data());
   for (int i = 0; i < groups; ++i) {
     const int64_t group = int64_t{block} * groups + i;
     if (group >= num_groups_) return;
-    int8_t** pixels = &scratch->pixels[size_t(i) * kGroup];
+    int8_t** pixels = &scratch->pixels[output_places_[size_t(i) * kGroup]];
     const auto n = static_cast<int>(group / tile_columns_ / tile_rows_);
     const int top = 2 * static_cast<int>(group / tile_columns_ % tile_rows_);
     const int left = 2 * static_cast<int>(group % tile_columns_);
@@ -164,17 +190,29 @@ void DotConv::FindPlaces(int8_t* output, int block, Scratch* scratch) const {
   const int64_t first = int64_t{block} * static_cast<int64_t>(scratch->places.size());
   int64_t x = first % output_.w, y = first / output_.w % output_.h;
   int64_t n = first / output_.w / output_.h;
-  for (size_t i = 0; i < scratch->places.size(); ++i) {
+  const auto count = static_cast<int>(scratch->places.size());
+  for (int i = 0; i < count; ++i) {
     scratch->places[i] = {n * input_.h, y * window.stride_h - rows_.before,
                           x * window.stride_w - columns_.before};
-    const int64_t pixel = first + static_cast<int64_t>(i);
+    const int64_t pixel = first + i;
     if (pixel >= num_pixels) continue;  // nobody reads what is computed of the last one again
-    scratch->pixels[i] = output + pixel * output_.c;
+    scratch->pixels[output_places_[i]] = output + pixel * output_.c;
     if (pixel + 1 == num_pixels || ++x < output_.w) continue;
     x = 0;
     if (++y < output_.h) continue;
     y = 0;
     ++n;
+  }
+}
+
+void DotConv::FindInOrder(const int8_t* input, int8_t* output, int block, Scratch* scratch) const {
+  const auto count = static_cast<int>(scratch->inputs.size());
+  const int64_t last = int64_t{output_.n} * output_.h * output_.w - 1;
+  for (int i = 0; i < count; ++i) {
+    const int64_t pixel = int64_t{block} * count + i;
+    // Behind the last pixel that one is computed again, and nobody reads it.
+    scratch->inputs[i] = input + std::min(pixel, last) * input_.c;
+    if (pixel <= last) scratch->pixels[output_places_[i]] = output + pixel * output_.c;
   }
 }
 
@@ -205,11 +243,22 @@ void DotConv::RunChunk(const int8_t* input, const DotChunk& chunk, Scratch* scra
 
 void DotConv::Gather(const int8_t* input, int first, int count, Scratch* scratch) const {
   if (weights_.rows.are_runs) return GatherRuns(input, first, count, scratch);
+  if (is_in_order_) return GatherInOrder(first, count, scratch);
   if (!weights_.rows.are_windows) return GatherQuads(input, first, count, scratch);
   const size_t vector_bytes = size_t(kernels_.lanes) * kGroup;
   for (int v = 0; v < vectors_; ++v) {
     kernels_.gather_windows({&scratch->inputs[v * vector_bytes], first, count, input_.c,
                              scratch->rows.data() + v * vector_bytes, vectors_ * vector_bytes});
+  }
+}
+
+void DotConv::GatherInOrder(int first, int count, Scratch* scratch) const {
+  const size_t vector_bytes = size_t(kernels_.lanes) * kGroup;
+  const int channel = first * kGroup, channels = std::min(count * kGroup, input_.c - channel);
+  for (int v = 0; v < vectors_; ++v) {
+    kernels_.gather_quads({&scratch->inputs[size_t(v) * kernels_.lanes], channel, channels,
+                           input_.c, scratch->rows.data() + v * vector_bytes,
+                           vectors_ * vector_bytes});
   }
 }
 

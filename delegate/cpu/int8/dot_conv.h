@@ -22,8 +22,8 @@ struct DotTiling {
 DotTiling TilingFor(const DotKernels& kernels, int vectors);
 DotPacking PackingFor(const FkwView& layer, const DotKernels& kernels, int vectors);
 
-// How output pixels are cut into blocks, which threads share: as few as there can be, but one for
-// each thread, and all of one size.
+// How output pixels are cut into blocks, which threads share: all of one size, of which the thread
+// with the most of them runs the fewest instructions.
 struct DotBlocks {
   int vectors;  // of each block
   int count;
@@ -68,20 +68,24 @@ class DotConv {
     AlignedArray<uint8_t> rows;
     AlignedArray<int32_t> sums;
     AlignedArray<int8_t> outputs;
-    std::vector<const int8_t*> inputs;  // of a block's windows, 16 per group of four outputs
-    std::vector<Place> places;          // of a block's quads, by output
-    std::vector<int8_t*> pixels;        // 4 per group; null: outside of the image
-    std::vector<int8_t*> to;            // the same, of a chunk's first filter
+    // Of a block's windows, 16 per group of four outputs; of quads that output pixels read in
+    // order, one by output.
+    std::vector<const int8_t*> inputs;
+    std::vector<Place> places;    // of a block's other quads, by output
+    std::vector<int8_t*> pixels;  // by OutputPlace; null: outside of the image, or no pixel's
+    std::vector<int8_t*> to;      // the same, of a chunk's first filter
   };
 
   void RunBlock(const int8_t* input, int8_t* output, int block, Scratch* scratch) const;
   // Where the block's outputs go, and where their inputs lie.
   void FindPixels(const int8_t* input, int8_t* output, int block, Scratch* scratch) const;
   void FindPlaces(int8_t* output, int block, Scratch* scratch) const;
+  void FindInOrder(const int8_t* input, int8_t* output, int block, Scratch* scratch) const;
   void RunChunk(const int8_t* input, const DotChunk& chunk, Scratch* scratch) const;
   // Rows [first, first + count) of the block.
   void Gather(const int8_t* input, int first, int count, Scratch* scratch) const;
   void GatherQuads(const int8_t* input, int first, int count, Scratch* scratch) const;
+  void GatherInOrder(int first, int count, Scratch* scratch) const;
   // The same where taps are rows of the kernel.
   void GatherRuns(const int8_t* input, int first, int count, Scratch* scratch) const;
   // What row `y` of the image holds of the place's run; outside of the image, zero points.
@@ -100,7 +104,9 @@ class DotConv {
   AxisGeometry rows_, columns_;
   int64_t num_groups_ = 0;
   int tile_rows_ = 0, tile_columns_ = 0;  // where groups are 2x2 tiles
+  bool is_in_order_ = false;  // every output pixel reads the one input pixel at its place
   int vectors_ = 1, num_blocks_ = 0;
+  std::vector<int> output_places_;        // OutputPlace of a block's pixels
   mutable std::vector<Scratch> scratch_;  // by thread
 };
 

@@ -37,10 +37,12 @@ void ExpectEqualsReference(OwnedLayer* owned, const NhwcShape& in,
   for (const DotKernels* kernels : SupportedDotKernels()) {
     const DotBlocks blocks = BlocksFor(*kernels, HasWindows(layer.options().window), out, 1);
     const DotPacking own = PackingFor(layer, *kernels, blocks.vectors);
-    for (const DotPacking& packing : {own, {layer, 3, 7, kernels->stored_offset}}) {
+    for (const DotPacking& packing :
+         {own, {layer, 3, 7, kernels->stored_offset, kernels->sums_words}}) {
       const DotWeights weights = PackDotWeights(packing);
       const int64_t most = MostDotWeightBytes(packing), slack = int64_t{48} * layer.num_patterns();
       ASSERT_LE(weights.bytes(), most);
+      ASSERT_LE(most, RoughDotWeightBytes(packing));
       ASSERT_GE(weights.bytes(),
                 most - slack * layer.num_taps() - int64_t{48} * layer.options().out_channels);
       for (const int threads : {1, 3}) {
@@ -121,13 +123,16 @@ TEST(DotConv, ExtremeWeightsAndInputs) {
       for (size_t i = 0; i < owned.weight_i8.size(); ++i) {
         owned.weight_i8[i] = static_cast<int8_t>(i % 2 == 0 ? first : second);
       }
-      // Output steps that keep the sums within int8.
-      owned.quantization.output.scale = owned.quantization.input.scale * 2000.0f;
       owned.quantization.output.zero_point = 0;
-      for (const int value : {-128, 127}) {
-        const NhwcShape in{1, 6, 5, spec.in_channels};
-        ExpectEqualsReference(&owned, in,
-                              std::vector<int8_t>(in.size(), static_cast<int8_t>(value)));
+      // Output steps that keep the sums within int8, and some of which sums are more than int32
+      // holds.
+      for (const float steps : {2000.0f, 1e-7f}) {
+        owned.quantization.output.scale = owned.quantization.input.scale * steps;
+        for (const int value : {-128, 127}) {
+          const NhwcShape in{1, 6, 5, spec.in_channels};
+          ExpectEqualsReference(&owned, in,
+                                std::vector<int8_t>(in.size(), static_cast<int8_t>(value)));
+        }
       }
     }
   }

@@ -14,7 +14,10 @@
 //   channels.
 //
 // Inputs are stored as the multiplications of the processor want them: those of x86 as value + 128,
-// unsigned, others as they are. Whoever packs weights subtracts the difference from the bias.
+// unsigned, others as they are. Whoever packs weights subtracts the difference from the bias, and
+// so he does where wide records (FilterRecords) are multiplied otherwise: with AVX2 the weight's
+// magnitude by the value, or by -1 - value where the weight is negative, which never leaves 16
+// bits.
 #ifndef PCONV_TF_DELEGATE_CPU_INT8_DOT_KERNELS_H_
 #define PCONV_TF_DELEGATE_CPU_INT8_DOT_KERNELS_H_
 
@@ -38,7 +41,9 @@ struct DotRecord {
 struct FilterRecords {
   uint32_t begin;
   // Those before `wide_begin` never leave 16 bits: in the sum of the first two products, and of the
-  // last two, positive weights add up to at most 128 and negative ones to at least -128.
+  // last two, positive weights add up to at most 128 and negative ones to at least -128. The first
+  // ones, up to `pairs_end`, come in pairs that do so together.
+  uint32_t pairs_end;
   uint32_t wide_begin;
   uint32_t end;
   uint32_t filter;
@@ -57,13 +62,21 @@ struct DotArgs {
   // last one writes outputs in place of sums.
   bool is_first, is_last;
   int32_t* sums;
-  int8_t* outputs;  // [filter][vectors * lanes], as the sums
+  int8_t* outputs;  // [filter][OutputBytes], from the same filter on
   // By filter, from 0; the bounds are those of the output less its zero point.
   const int32_t* bias;
   const float* scale;
   float lo, hi;
   int zero_point;
 };
+
+// Bytes of a filter's outputs, and where that of a pixel of the block lies among them: packs within
+// 16 bytes bring the four lanes of four vectors together.
+constexpr int OutputBytes(int vectors, int lanes) { return (vectors + 3) / 4 * 4 * lanes; }
+constexpr int OutputPlace(int pixel, int lanes) {
+  const int vector = pixel / lanes, lane = pixel % lanes;
+  return vector / 4 * 4 * lanes + lane / 4 * 16 + vector % 4 * 4 + lane % 4;
+}
 
 // Pixels, each with `channels` neighbouring bytes of its input channels from `first` on. Writes row
 // after row, `row_bytes` apart, what a vector of output pixels needs of each: 4 bytes for each.
@@ -75,8 +88,8 @@ struct GatherArgs {
   size_t row_bytes;
 };
 
-// Outputs [filter][row_bytes pixels] to pixels[pixel][filter]. Pixels that are null are skipped;
-// there are a multiple of 64 of them, and 64 bytes may be read beyond the outputs.
+// Outputs [filter][row_bytes] to pixels[place][filter], by the place within a row; places of no
+// pixel are null. Rows have a multiple of 4 * lanes bytes.
 struct ScatterArgs {
   const int8_t* outputs;
   size_t row_bytes;
@@ -130,9 +143,9 @@ struct DepthwiseKernel {
   void (*run)(const Depthwise3x3Args& args);  // null: there is none
   int block_channels[2];                      // the kinds of blocks, larger first; 0: no other
   // Weights are, column by column of the kernel and quarter by quarter of the block, those of rows
-  // 0 to 2 and a 0 for every channel, in bytes; or in words those of rows 0 and 2 for every
-  // channel, then those of row 1 and a 0.
-  bool has_word_weights;
+  // 0 to 2 and a 0 for every channel, in bytes; or their magnitudes, then for each what its value
+  // is combined with by exclusive or: 0, or 255 where the weight is negative (-1 - value).
+  bool has_flips;
 };
 
 struct DotKernels {
@@ -140,6 +153,9 @@ struct DotKernels {
   int rank;           // of the instruction set: 0 baseline, 1 AVX2 or SDOT, 2 AVX-512
   int lanes;          // output pixels of a vector, a multiple of 4
   int stored_offset;  // of stored inputs: 128 or 0
+  // Products are added up in 16 bits first: narrow records come in pairs where these are narrow,
+  // too, wide ones are multiplied by magnitudes.
+  bool sums_words;
   void (*dots)(const DotArgs& args);
   // 16 pixels for each four lanes, their window: row c is channel c.
   void (*gather_windows)(const GatherArgs& args);
@@ -151,7 +167,7 @@ struct DotKernels {
   PlainKernels plain;
 };
 
-inline constexpr int kMaxVectors = 7;
+inline constexpr int kMaxVectors = 8;
 inline constexpr int kMaxLanes = 16;
 
 // All that this CPU runs, the fastest first.

@@ -4,6 +4,9 @@
 #include <array>
 #include <map>
 #include <set>
+#include <tuple>
+
+#include "delegate/cpu/int8/word_sums.h"
 
 namespace pconv::cpu::int8 {
 namespace {
@@ -11,22 +14,16 @@ namespace {
 constexpr int kFour = 4;  // products of a dot
 constexpr uint8_t kNoByte = 0x80;
 
-// Whether 255 times these weights, added up, never leaves 16 bits with sign.
-bool FitsPair(int a, int b) {
-  const int positive = std::max(a, 0) + std::max(b, 0), negative = std::min(a, 0) + std::min(b, 0);
-  return positive <= 128 && negative >= -128;
-}
-
-bool IsNarrow(const DotRecord& record) {
-  const int8_t* w = record.weights;
-  return FitsPair(w[0], w[1]) && FitsPair(w[2], w[3]);
-}
-
 // A record with the row's number in the layer, which does not fit the 16 bits within a slice.
 struct PlacedRecord {
-  int row;
+  uint32_t row : 31;
+  uint32_t is_narrow : 1;
   DotRecord record;
 };
+
+size_t KernelsOf(const FkwView& layer, int group) {
+  return layer.KernelBegin(group, layer.num_patterns()) - layer.KernelBegin(group, 0);
+}
 
 // The layer's kernels, for the filter at a position of the reorder array.
 template <typename Visit>
@@ -40,16 +37,17 @@ void ForEachKernel(const FkwView& layer, int group, const Visit& visit) {
 
 class WindowPacker {
  public:
-  explicit WindowPacker(const FkwView& layer) : layer_(layer) {
+  WindowPacker(const FkwView& layer, bool sums_words) : layer_(layer), sums_words_(sums_words) {
     for (const uint64_t mask : layer.options().patterns) taps_.push_back(TapsOf(mask));
+    shuffle_of_.assign(3 * taps_.size() * CeilDiv(layer.num_taps(), kFour), -1);
   }
 
   std::vector<PlacedRecord> Pack(int group, int member) {
     std::vector<PlacedRecord> records;
+    records.reserve(KernelsOf(layer_, group) * CeilDiv(layer_.num_taps(), kFour));
     ForEachKernel(layer_, group, [&](size_t kernel, int pattern) {
       for (int first = 0; first < layer_.num_taps(); first += kFour) {
-        records.push_back({static_cast<int>(layer_.InputChannel(kernel)),
-                           PackTaps(kernel, pattern, first, member)});
+        records.push_back(PackTaps(kernel, pattern, first, member));
       }
     });
     return records;
@@ -59,23 +57,39 @@ class WindowPacker {
 
  private:
   // Up to four taps from `first` on. Which of them share a sum of 16 bits is free: the shuffle
-  // brings them in any order.
-  DotRecord PackTaps(size_t kernel, int pattern, int first, int member) {
+  // brings them in any order. The smallest reach is chosen where kernels have use for it.
+  PlacedRecord PackTaps(size_t kernel, int pattern, int first, int member) {
     constexpr std::array<std::array<int, kFour>, 3> kOrders = {
         {{0, 1, 2, 3}, {0, 2, 1, 3}, {0, 3, 1, 2}}};
-    DotRecord record = {};
-    for (const auto& order : kOrders) {
+    std::array<int8_t, kFour> weights = {};
+    std::array<Reach, kFour> reaches = {};
+    for (int i = 0; i < std::min(kFour, layer_.num_taps() - first); ++i) {
+      weights[i] = layer_.Int8Weight(kernel, first + i, member);
+      reaches[i] = ReachOf(weights[i]);
+    }
+    size_t chosen = 0;
+    Reach least = 0;
+    for (size_t o = 0; o < (sums_words_ ? kOrders.size() : 1); ++o) {
+      const auto& [a, b, c, d] = kOrders[o];
+      const Reach reach = JoinReaches(reaches[a], reaches[b], reaches[c], reaches[d]);
+      if (o > 0 && LargestOf(reach) >= LargestOf(least)) continue;
+      least = reach;
+      chosen = o;
+    }
+    PlacedRecord placed = {layer_.InputChannel(kernel), IsNarrow(least), {}};
+    for (int i = 0; i < kFour; ++i) placed.record.weights[i] = weights[kOrders[chosen][i]];
+    const size_t fours = CeilDiv(layer_.num_taps(), kFour);
+    int& shuffle = shuffle_of_[(pattern * fours + first / kFour) * kOrders.size() + chosen];
+    if (shuffle < 0) {
       std::array<int, kFour> taps;
       for (int i = 0; i < kFour; ++i) {
-        const int tap = first + order[i];
-        const bool is_kept = tap < layer_.num_taps();
-        taps[i] = is_kept ? taps_[pattern][tap] : -1;
-        record.weights[i] = is_kept ? layer_.Int8Weight(kernel, tap, member) : int8_t{0};
+        const int tap = first + kOrders[chosen][i];
+        taps[i] = tap < layer_.num_taps() ? taps_[pattern][tap] : -1;
       }
-      record.shuffle = ShuffleOf(taps);
-      if (IsNarrow(record)) break;
+      shuffle = ShuffleOf(taps);
     }
-    return record;
+    placed.record.shuffle = static_cast<uint16_t>(shuffle);
+    return placed;
   }
 
   // Where the shuffle begins that brings these taps (-1 for none) of each pixel of a tile. There
@@ -94,7 +108,9 @@ class WindowPacker {
   }
 
   const FkwView& layer_;
+  const bool sums_words_;
   std::vector<std::vector<int>> taps_;
+  std::vector<int> shuffle_of_;  // by pattern, four taps and their order; -1: not yet known
   std::map<std::array<int, kFour>, uint16_t> places_;
   std::vector<uint8_t> shuffles_;
 };
@@ -131,25 +147,38 @@ class QuadPacker {
   }
 
   std::vector<PlacedRecord> Pack(int group, int member) const {
-    struct Weight {
-      int row, place;
-      int8_t value;
-    };
-    std::vector<Weight> weights;
-    ForEachWeight(group, member, [&](int row, int place, int8_t value) {
-      weights.push_back({row, place, value});
-    });
-    std::sort(weights.begin(), weights.end(),
-              [](const Weight& a, const Weight& b) { return a.row < b.row; });
     std::vector<PlacedRecord> records;
-    for (const Weight& weight : weights) {
-      if (records.empty() || records.back().row != weight.row) records.push_back({weight.row, {}});
-      records.back().record.weights[weight.place] = weight.value;
-    }
+    records.reserve(KernelsOf(layer_, group) * layer_.num_taps());
+    ForEachWeight(group, member, [&](int row, int place, int8_t value) {
+      const auto own = static_cast<uint32_t>(row);
+      if (records.empty() || records.back().row != own) records.push_back({own, false, {}});
+      records.back().record.weights[place] = value;
+    });
+    JoinRows(&records);
+    for (PlacedRecord& placed : records) placed.is_narrow = IsNarrow(ReachOf(placed.record));
+    records.shrink_to_fit();  // those of all filters are held at the same time
     return records;
   }
 
  private:
+  // Brings records of a row, whose weights have places of their own, together.
+  static void JoinRows(std::vector<PlacedRecord>* records) {
+    const auto is_before = [](const auto& a, const auto& b) { return a.row < b.row; };
+    if (std::is_sorted(records->begin(), records->end(), is_before)) return;
+    std::sort(records->begin(), records->end(), is_before);
+    auto last = records->begin();
+    for (auto next = last + 1; next < records->end(); ++next) {
+      if (next->row != last->row) {
+        *++last = *next;
+        continue;
+      }
+      for (int i = 0; i < kFour; ++i) {
+        if (next->record.weights[i] != 0) last->record.weights[i] = next->record.weights[i];
+      }
+    }
+    records->erase(last + 1, records->end());
+  }
+
   const FkwView& layer_;
   const DotRows& rows_;
   // In rows_.taps, and where channel 0 lies in it.
@@ -194,6 +223,17 @@ int64_t DotWeights::bytes() const {
                               bias.size() * sizeof(int32_t) + scale.size() * sizeof(float));
 }
 
+namespace {
+
+int64_t BytesFor(const FkwView& layer, int64_t records, int64_t places) {
+  const int64_t shuffles = int64_t{3} * 16 * layer.num_patterns() * layer.num_taps();
+  return records * static_cast<int64_t>(sizeof(DotRecord)) +
+         places * static_cast<int64_t>(sizeof(FilterRecords)) + shuffles +
+         int64_t{8} * layer.options().out_channels;
+}
+
+}  // namespace
+
 // The records of each filter and the slices that hold them are counted, nothing is packed: a file
 // could ask for far more than it holds.
 int64_t MostDotWeightBytes(const DotPacking& packing) {
@@ -225,25 +265,37 @@ int64_t MostDotWeightBytes(const DotPacking& packing) {
       }
     }
   }
-  const int64_t shuffles = int64_t{3} * 16 * layer.num_patterns() * layer.num_taps();
-  return records * static_cast<int64_t>(sizeof(DotRecord)) +
-         places * static_cast<int64_t>(sizeof(FilterRecords)) + shuffles +
-         int64_t{8} * layer.options().out_channels;
+  return BytesFor(layer, records, places);
+}
+
+int64_t RoughDotWeightBytes(const DotPacking& packing) {
+  const FkwView& layer = packing.layer;
+  const DotRows rows = ChooseRows(layer, packing.rows_per_slice);
+  const int of_kernel = rows.are_windows ? CeilDiv(layer.num_taps(), kFour) : layer.num_taps();
+  int64_t kernels = 0;
+  for (int g = 0; g < layer.num_groups(); ++g) {
+    kernels += static_cast<int64_t>(KernelsOf(layer, g)) * layer.GroupFilters(g);
+  }
+  const int slices = CeilDiv(rows.count, rows.per_slice);
+  return BytesFor(layer, kernels * of_kernel, int64_t{slices + 2} * layer.options().out_channels);
 }
 
 namespace {
 
 std::vector<std::vector<PlacedRecord>> RecordsByFilter(const FkwView& layer, const DotRows& rows,
+                                                       bool sums_words,
                                                        std::vector<uint8_t>* shuffles) {
-  WindowPacker windows(layer);
+  WindowPacker windows(layer, sums_words);
   const QuadPacker quads(layer, rows);
   std::vector<std::vector<PlacedRecord>> by_filter(layer.options().out_channels);
   for (int g = 0; g < layer.num_groups(); ++g) {
     for (int b = 0; b < layer.GroupFilters(g); ++b) {
       auto& records = by_filter[layer.FilterAt(size_t(g) * layer.options().filter_block + b)];
       records = rows.are_windows ? windows.Pack(g, b) : quads.Pack(g, b);
-      std::stable_sort(records.begin(), records.end(),
-                       [](const auto& x, const auto& y) { return x.row < y.row; });
+      const auto is_before = [](const auto& x, const auto& y) { return x.row < y.row; };
+      if (!std::is_sorted(records.begin(), records.end(), is_before)) {
+        std::stable_sort(records.begin(), records.end(), is_before);
+      }
     }
   }
   *shuffles = windows.TakeShuffles();
@@ -251,25 +303,39 @@ std::vector<std::vector<PlacedRecord>> RecordsByFilter(const FkwView& layer, con
 }
 
 // The filter's records [begin, end) with rows counted from `first_row`, narrow ones first.
+// `pairs`: null where kernels have no use for any.
 FilterRecords Append(const std::vector<PlacedRecord>& own, size_t begin, size_t end, int first_row,
-                     uint32_t filter, std::vector<DotRecord>* records) {
-  FilterRecords place = {};
-  place.filter = filter;
-  place.begin = static_cast<uint32_t>(records->size());
-  for (const bool is_narrow : {true, false}) {
-    if (!is_narrow) place.wide_begin = static_cast<uint32_t>(records->size());
+                     uint32_t filter, WordPairs* pairs, std::vector<DotRecord>* records) {
+  const auto append = [&](bool is_narrow) {
     for (size_t i = begin; i < end; ++i) {
-      if (IsNarrow(own[i].record) != is_narrow) continue;
+      if (own[i].is_narrow != is_narrow) continue;
       records->push_back(own[i].record);
       records->back().row = static_cast<uint16_t>(own[i].row - first_row);
     }
+    return static_cast<uint32_t>(records->size());
+  };
+  FilterRecords place = {};
+  place.filter = filter;
+  place.begin = place.pairs_end = static_cast<uint32_t>(records->size());
+  place.wide_begin = append(true);
+  if (pairs != nullptr) {
+    const size_t narrow = place.wide_begin - place.begin;
+    place.pairs_end += static_cast<uint32_t>(pairs->Order(records->data() + place.begin, narrow));
   }
-  place.end = static_cast<uint32_t>(records->size());
+  place.end = append(false);
   return place;
 }
 
+// How a layer's rows and filters are cut, and whether its kernels sum words.
+struct Cut {
+  int rows_per_slice, filters_per_chunk;
+  bool sums_words;
+};
+
 DotChunk PackChunk(const std::vector<std::vector<PlacedRecord>>& by_filter, int first_filter,
-                   int num_filters, int rows_per_slice, DotWeights* packed) {
+                   int num_filters, const Cut& cut, DotWeights* packed) {
+  const int rows_per_slice = cut.rows_per_slice;
+  WordPairs pairs;
   DotChunk chunk;
   chunk.first_filter = first_filter;
   chunk.num_filters = num_filters;
@@ -289,33 +355,41 @@ DotChunk PackChunk(const std::vector<std::vector<PlacedRecord>>& by_filter, int 
       while (next[i] < own.size() && own[next[i]].row - first_row < rows_per_slice) ++next[i];
       if (!has_all && next[i] == own_begin) continue;
       packed->filters.push_back(Append(own, own_begin, next[i], first_row,
-                                       static_cast<uint32_t>(first_filter + i), &packed->records));
+                                       static_cast<uint32_t>(first_filter + i),
+                                       cut.sums_words ? &pairs : nullptr, &packed->records));
     }
     // Loops of equal lengths follow one another: branch prediction learns where they end.
-    std::stable_sort(packed->filters.begin() + static_cast<std::ptrdiff_t>(begin),
-                     packed->filters.end(), [](const FilterRecords& a, const FilterRecords& b) {
-                       return a.end - a.begin < b.end - b.begin;
-                     });
+    const auto lengths = [](const FilterRecords& filter) {
+      return std::make_tuple(filter.end - filter.begin, filter.pairs_end - filter.begin,
+                             filter.wide_begin - filter.begin);
+    };
+    std::stable_sort(
+        packed->filters.begin() + static_cast<std::ptrdiff_t>(begin), packed->filters.end(),
+        [&](const FilterRecords& a, const FilterRecords& b) { return lengths(a) < lengths(b); });
     chunk.slices.push_back({first_row, begin, packed->filters.size()});
   }
   return chunk;
 }
 
-void PackChunks(const std::vector<std::vector<PlacedRecord>>& by_filter, int rows_per_slice,
-                int filters_per_chunk, DotWeights* packed) {
+void PackChunks(const std::vector<std::vector<PlacedRecord>>& by_filter, const Cut& cut,
+                DotWeights* packed) {
   const auto num_filters = static_cast<int>(by_filter.size());
-  for (int first = 0; first < num_filters; first += filters_per_chunk) {
-    const int filters = std::min(filters_per_chunk, num_filters - first);
-    packed->chunks.push_back(PackChunk(by_filter, first, filters, rows_per_slice, packed));
+  for (int first = 0; first < num_filters; first += cut.filters_per_chunk) {
+    const int filters = std::min(cut.filters_per_chunk, num_filters - first);
+    packed->chunks.push_back(PackChunk(by_filter, first, filters, cut, packed));
   }
 }
 
-uint32_t SumOf(const std::vector<PlacedRecord>& records) {
-  uint32_t sum = 0;  // sums wrap, as the kernels' do
+uint32_t ExcessOf(const std::vector<PlacedRecord>& records, int zero_point, int stored_offset,
+                  bool sums_words) {
+  uint32_t excess = 0;
   for (const PlacedRecord& placed : records) {
-    for (const int8_t weight : placed.record.weights) sum += static_cast<uint32_t>(int{weight});
+    const bool is_flipped = sums_words && !placed.is_narrow;
+    for (const int8_t weight : placed.record.weights) {
+      excess += ExcessOfWeight(weight, zero_point, stored_offset, is_flipped);
+    }
   }
-  return sum;
+  return excess;
 }
 
 }  // namespace
@@ -324,14 +398,16 @@ DotWeights PackDotWeights(const DotPacking& packing) {
   const FkwView& layer = packing.layer;
   DotWeights packed;
   packed.rows = ChooseRows(layer, packing.rows_per_slice);
-  const auto by_filter = RecordsByFilter(layer, packed.rows, &packed.shuffles);
-  PackChunks(by_filter, packing.rows_per_slice, packing.filters_per_chunk, &packed);
+  const auto by_filter = RecordsByFilter(layer, packed.rows, packing.sums_words, &packed.shuffles);
+  PackChunks(by_filter, {packing.rows_per_slice, packing.filters_per_chunk, packing.sums_words},
+             &packed);
 
   const ActivationQuantization& activations = layer.quantization();
-  const auto shift = static_cast<uint32_t>(activations.input.zero_point + packing.stored_offset);
   for (int o = 0; o < layer.options().out_channels; ++o) {
     const auto bias = static_cast<uint32_t>(layer.int32_bias()[o]);
-    packed.bias.push_back(static_cast<int32_t>(bias - shift * SumOf(by_filter[o])));
+    const uint32_t excess = ExcessOf(by_filter[o], activations.input.zero_point,
+                                     packing.stored_offset, packing.sums_words);
+    packed.bias.push_back(static_cast<int32_t>(bias - excess));
     packed.scale.push_back(RequantizationScale(activations.input.scale, layer.arrays().scale[o],
                                                activations.output.scale));
   }
@@ -353,16 +429,21 @@ DotWeights PackDenseDotWeights(const DenseDotPacking& packing) {
   for (int o = 0; o < packing.out_channels; ++o) {
     for (int tap = 0; tap < taps; ++tap, weights += channels) {
       for (int c = 0; c < channels; c += kFour) {
-        PlacedRecord placed = {tap * packed.rows.quads + c / kFour, {}};
+        PlacedRecord placed = {
+            static_cast<uint32_t>(tap * packed.rows.quads + c / kFour), false, {}};
         std::copy_n(weights + c, std::min(kFour, channels - c), placed.record.weights);
+        placed.is_narrow = IsNarrow(ReachOf(placed.record));
         const auto& w = placed.record.weights;
         if (w[0] != 0 || w[1] != 0 || w[2] != 0 || w[3] != 0) by_filter[o].push_back(placed);
       }
     }
-    packed.bias.push_back(packing.filter.BiasFor(o, SumOf(by_filter[o]), packing.stored_offset));
+    packed.bias.push_back(
+        packing.filter.BiasLess(o, ExcessOf(by_filter[o], packing.filter.input.zero_point,
+                                            packing.stored_offset, packing.sums_words)));
     packed.scale.push_back(packing.filter.ScaleOf(o));
   }
-  PackChunks(by_filter, packing.rows_per_slice, packing.filters_per_chunk, &packed);
+  PackChunks(by_filter, {packing.rows_per_slice, packing.filters_per_chunk, packing.sums_words},
+             &packed);
   return packed;
 }
 

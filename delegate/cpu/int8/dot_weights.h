@@ -53,11 +53,12 @@ struct DotPacking {
   FkwView layer;  // valid, with int8 activations
   int rows_per_slice;
   int filters_per_chunk;
-  int stored_offset;  // of inputs (dot_kernels.h)
+  int stored_offset;  // of inputs, and what wide records do with them (dot_kernels.h)
+  bool sums_words;
   template <typename Visitor>
   void Fields(const Visitor& visit) const {
-    const auto& [a, b, c, d] = *this;
-    visit(a, b, c, d);
+    const auto& [a, b, c, d, e] = *this;
+    visit(a, b, c, d, e);
   }
 };
 
@@ -83,18 +84,20 @@ struct DenseDotPacking {
   int rows_per_slice;
   int filters_per_chunk;
   int stored_offset;
+  bool sums_words;
   template <typename Visitor>
   void Fields(const Visitor& visit) const {
-    const auto& [a, b, c, d, e, f, g, h, i] = *this;
-    visit(a, b, c, d, e, f, g, h, i);
+    const auto& [a, b, c, d, e, f, g, h, i, j] = *this;
+    visit(a, b, c, d, e, f, g, h, i, j);
   }
 };
 
 // By quads; weights of four channels that are all 0 have no record.
 DotWeights PackDenseDotWeights(const DenseDotPacking& packing);
 
-// No less than bytes() of the packed layer, and hardly more.
+// No less than bytes() of the packed layer, and hardly more; or no less, and found sooner.
 int64_t MostDotWeightBytes(const DotPacking& packing);
+int64_t RoughDotWeightBytes(const DotPacking& packing);
 int64_t MostDenseDotWeightBytes(int taps, int in_channels, int out_channels, int rows_per_slice);
 
 }  // namespace pconv::cpu::int8

@@ -14,6 +14,7 @@ namespace {
 #include "delegate/cpu/int8/avx2_vectors.inl"
 
 struct Simd : Avx2Vectors {
+  static constexpr bool kPairs = true;
   template <bool kIsWide>
   class Weights {
    public:
@@ -21,30 +22,28 @@ struct Simd : Avx2Vectors {
       int32_t four;
       std::memcpy(&four, weights, sizeof(four));
       const __m256i all = _mm256_set1_epi32(four);
-      if constexpr (kIsWide) {
-        even_ = _mm256_srai_epi16(_mm256_slli_epi16(all, 8), 8);
-        odd_ = _mm256_srai_epi16(all, 8);
-      } else {
-        even_ = all;
-        odd_ = _mm256_set1_epi16(1);
-      }
+      weights_ = kIsWide ? _mm256_abs_epi8(all) : all;
+      flips_ = _mm256_xor_si256(_mm256_cmpgt_epi8(_mm256_setzero_si256(), all),
+                                _mm256_set1_epi8(static_cast<char>(kStoredOffset)));
     }
     void AddDots(Vector inputs, Sums* sums) const {
-      if constexpr (kIsWide) {
-        // Two products of 16 bits each, which vpmaddubsw would saturate.
-        const __m256i low = _mm256_and_si256(inputs, _mm256_set1_epi16(0xff));
-        const __m256i high = _mm256_srli_epi16(inputs, 8);
-        *sums = _mm256_add_epi32(*sums, _mm256_madd_epi16(low, even_));
-        *sums = _mm256_add_epi32(*sums, _mm256_madd_epi16(high, odd_));
-      } else {
-        const __m256i pairs = _mm256_maddubs_epi16(inputs, even_);
-        *sums = _mm256_add_epi32(*sums, _mm256_madd_epi16(pairs, odd_));
-      }
+      // Where values times weights might saturate, magnitudes times values or -1 - value do not.
+      const __m256i pairs = kIsWide
+                                ? _mm256_maddubs_epi16(weights_, _mm256_xor_si256(inputs, flips_))
+                                : _mm256_maddubs_epi16(inputs, weights_);
+      *sums = _mm256_add_epi32(*sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
     }
 
+    __m256i Products(Vector inputs) const { return _mm256_maddubs_epi16(inputs, weights_); }
+
    private:
-    __m256i even_, odd_;
+    __m256i weights_, flips_;
   };
+  static void AddPair(const Weights<false>& weights0, Vector inputs0,
+                      const Weights<false>& weights1, Vector inputs1, Sums* sums) {
+    const __m256i pairs = _mm256_add_epi16(weights0.Products(inputs0), weights1.Products(inputs1));
+    *sums = _mm256_add_epi32(*sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+  }
 
   static void AddProducts(Vector inputs, const int8_t* weights, Sums* sums) {
     const __m256i own = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(weights));
@@ -56,22 +55,25 @@ struct Simd : Avx2Vectors {
   }
 };
 
-// Two products of 16 bits each, which vpmaddubsw would saturate: rows 0 and 2, row 1 and a 0.
+// Magnitudes times values, or -1 - value where the weight is negative: no two products leave 16
+// bits.
 struct Channels : Avx2Channels {
-  struct Part {
-    __m256i even, odd;
+  using Part = __m256i;
+  struct Weights {
+    __m256i magnitudes, flips;
   };
-  using Weights = Part;
-  static Part PartOf(Bytes dwords) {
-    return {_mm256_and_si256(dwords, _mm256_set1_epi16(0xff)), _mm256_srli_epi16(dwords, 8)};
+  static Bytes Load(const int8_t* from) {  // with sign
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
   }
+  static Part PartOf(Bytes dwords) { return dwords; }
   static Weights LoadWeights(const uint8_t* from) {
     const auto* vectors = reinterpret_cast<const __m256i*>(from);
     return {_mm256_loadu_si256(vectors), _mm256_loadu_si256(vectors + 1)};
   }
-  static void AddDots(const Part& inputs, const Weights& weights, Sums* sums) {
-    *sums = _mm256_add_epi32(*sums, _mm256_madd_epi16(inputs.even, weights.even));
-    *sums = _mm256_add_epi32(*sums, _mm256_madd_epi16(inputs.odd, weights.odd));
+  static void AddDots(Part inputs, const Weights& weights, Sums* sums) {
+    const __m256i pairs =
+        _mm256_maddubs_epi16(weights.magnitudes, _mm256_xor_si256(inputs, weights.flips));
+    *sums = _mm256_add_epi32(*sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
   }
 };
 
@@ -84,11 +86,17 @@ struct Channels : Avx2Channels {
 
 }  // namespace
 
-const DotKernels kAvx2DotKernels = {"avx2",       1,
-                                    Simd::kLanes, Simd::kStoredOffset,
-                                    Dots,         GatherWindows,
-                                    GatherQuads,  Scatter,
-                                    DenseRows,    {DepthwiseChannels<Channels>, {32, 0}, true},
+const DotKernels kAvx2DotKernels = {"avx2",
+                                    1,
+                                    Simd::kLanes,
+                                    Simd::kStoredOffset,
+                                    true,
+                                    Dots,
+                                    GatherWindows,
+                                    GatherQuads,
+                                    Scatter,
+                                    DenseRows,
+                                    {DepthwiseChannels<Channels>, {32, 0}, true},
                                     kPlainKernels};
 
 }  // namespace pconv::cpu::int8

@@ -25,6 +25,7 @@ inline __m512i PackedSteps(const __m512i steps[4], __m512i zero_points, __m512i 
 }
 
 struct Simd {
+  static constexpr bool kPairs = false;
   static constexpr int kLanes = 16;
   static constexpr int kStoredOffset = 128;
   using Vector = __m512i;
@@ -83,16 +84,7 @@ struct Simd {
         const int from = v + i < kVectors ? v + i : kVectors - 1;
         steps[i] = RoundedSteps(sums[from], scales, bounds.highs);
       }
-      __m512i bytes = PackedSteps(steps, bounds.zero_points, bounds.lows);
-      bytes = _mm512_maskz_permutexvar_epi32(
-          kAll, _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), bytes);
-      const auto stored =
-          static_cast<__mmask16>(kVectors - v >= 4 ? 0xffff : (1 << 4 * (kVectors - v)) - 1);
-      if (stored == 0xffff) {
-        _mm512_storeu_si512(to + v * kLanes, bytes);
-      } else {
-        _mm512_mask_storeu_epi32(to + v * kLanes, stored, bytes);
-      }
+      _mm512_storeu_si512(to + v * kLanes, PackedSteps(steps, bounds.zero_points, bounds.lows));
     }
   }
   static Sums LoadBytes(const int8_t* bytes) {
@@ -116,6 +108,13 @@ struct Lanes {
     bytes = _mm512_maskz_inserti32x4(kAll, bytes, part(1), 1);
     bytes = _mm512_maskz_inserti32x4(kAll, bytes, part(2), 2);
     return _mm512_maskz_inserti32x4(kAll, bytes, part(3), 3);
+  }
+  template <typename Use>
+  static void ForEachLane(Bytes bytes, const Use& use) {
+    use(0, _mm512_maskz_extracti32x4_epi32(0xf, bytes, 0));
+    use(1, _mm512_maskz_extracti32x4_epi32(0xf, bytes, 1));
+    use(2, _mm512_maskz_extracti32x4_epi32(0xf, bytes, 2));
+    use(3, _mm512_maskz_extracti32x4_epi32(0xf, bytes, 3));
   }
   static Bytes Load(const int8_t* bytes) { return _mm512_loadu_si512(bytes); }
   static void Store(Bytes bytes, uint8_t* to) { _mm512_storeu_si512(to, bytes); }
@@ -195,10 +194,18 @@ void Depthwise3x3(const Depthwise3x3Args& args) {
 
 }  // namespace
 
-const DotKernels kAvx512VnniDotKernels = {
-    "avx512vnni",  2,           Simd::kLanes, Simd::kStoredOffset, Dots,
-    GatherWindows, GatherQuads, Scatter,      DenseRows,           {Depthwise3x3, {64, 32}, false},
-    kPlainKernels};
+const DotKernels kAvx512VnniDotKernels = {"avx512vnni",
+                                          2,
+                                          Simd::kLanes,
+                                          Simd::kStoredOffset,
+                                          false,
+                                          Dots,
+                                          GatherWindows,
+                                          GatherQuads,
+                                          Scatter,
+                                          DenseRows,
+                                          {Depthwise3x3, {64, 32}, false},
+                                          kPlainKernels};
 
 }  // namespace pconv::cpu::int8
 

@@ -14,6 +14,7 @@ namespace {
 #include "delegate/cpu/int8/avx2_vectors.inl"
 
 struct Simd : Avx2Vectors {
+  static constexpr bool kPairs = false;
   // vpdpbusd adds four products to 32 bits: nothing saturates, narrow or wide.
   template <bool kIsWide>
   class Weights {
@@ -59,11 +60,17 @@ struct Channels : Avx2Channels {
 
 }  // namespace
 
-const DotKernels kAvxVnniDotKernels = {"avxvnni",    1,
-                                       Simd::kLanes, Simd::kStoredOffset,
-                                       Dots,         GatherWindows,
-                                       GatherQuads,  Scatter,
-                                       DenseRows,    {DepthwiseChannels<Channels>, {32, 0}, false},
+const DotKernels kAvxVnniDotKernels = {"avxvnni",
+                                       1,
+                                       Simd::kLanes,
+                                       Simd::kStoredOffset,
+                                       false,
+                                       Dots,
+                                       GatherWindows,
+                                       GatherQuads,
+                                       Scatter,
+                                       DenseRows,
+                                       {DepthwiseChannels<Channels>, {32, 0}, false},
                                        kPlainKernels};
 
 }  // namespace pconv::cpu::int8

@@ -15,6 +15,7 @@ namespace pconv::cpu::int8 {
 namespace {
 
 struct Simd {
+  static constexpr bool kPairs = false;
   static constexpr int kLanes = 4;
   static constexpr int kStoredOffset = 0;
   struct Vector {
@@ -121,7 +122,7 @@ struct Simd {
 }  // namespace
 
 const DotKernels kBaselineDotKernels = {
-    "baseline",  0,       Simd::kLanes, Simd::kStoredOffset,      Dots,         GatherWindows,
+    "baseline",  0,       Simd::kLanes, Simd::kStoredOffset,      false,        Dots, GatherWindows,
     GatherQuads, Scatter, DenseRows,    {nullptr, {0, 0}, false}, kPlainKernels};
 
 }  // namespace pconv::cpu::int8

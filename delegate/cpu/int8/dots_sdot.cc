@@ -11,6 +11,7 @@ namespace pconv::cpu::int8 {
 namespace {
 
 struct Simd {
+  static constexpr bool kPairs = false;
   static constexpr int kLanes = 4;
   static constexpr int kStoredOffset = 0;
   using Vector = int8x16_t;
@@ -122,11 +123,17 @@ struct Channels {
 
 }  // namespace
 
-const DotKernels kSdotDotKernels = {"sdot",       1,
-                                    Simd::kLanes, Simd::kStoredOffset,
-                                    Dots,         GatherWindows,
-                                    GatherQuads,  Scatter,
-                                    DenseRows,    {DepthwiseChannels<Channels>, {16, 0}, false},
+const DotKernels kSdotDotKernels = {"sdot",
+                                    1,
+                                    Simd::kLanes,
+                                    Simd::kStoredOffset,
+                                    false,
+                                    Dots,
+                                    GatherWindows,
+                                    GatherQuads,
+                                    Scatter,
+                                    DenseRows,
+                                    {DepthwiseChannels<Channels>, {16, 0}, false},
                                     kPlainKernels};
 
 }  // namespace pconv::cpu::int8

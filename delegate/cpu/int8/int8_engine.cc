@@ -31,6 +31,35 @@ int64_t StoredBytes(const FkwView& layer) {
                               (arrays.bias_size + arrays.scale_size) * sizeof(float));
 }
 
+int64_t WeightBudget(const Graph& graph) {
+  int64_t budget = kAllowance;
+  for (const Node& node : graph.nodes) {
+    if (const auto* op = std::get_if<PConv2DNode>(&node.op)) {
+      budget += 4 * StoredBytes(op->layer);
+    } else if (const auto* dense = std::get_if<Conv2DNode>(&node.op)) {
+      budget += 4 * static_cast<int64_t>(Elements(graph.values[dense->filter].shape));
+    }
+  }
+  return budget;
+}
+
+// Of all packed layers, sparse ones counted by `count`.
+template <typename Count>
+int64_t WeightBytes(const Graph& graph, const int8::DotKernels& kernels, const Count& count) {
+  int64_t bytes = 0;
+  for (const Node& node : graph.nodes) {
+    if (const auto* op = std::get_if<PConv2DNode>(&node.op)) {
+      bytes += count(int8::PackingFor(op->layer, kernels, int8::kMaxVectors));
+    } else if (const auto* dense = std::get_if<Conv2DNode>(&node.op)) {
+      const Shape& filter = graph.values[dense->filter].shape;
+      bytes +=
+          int8::MostDenseDotWeightBytes(filter[1] * filter[2], filter[3], filter[0],
+                                        int8::TilingFor(kernels, int8::kMaxVectors).rows_per_slice);
+    }
+  }
+  return bytes;
+}
+
 class Int8Engine : public Engine {
  public:
   Int8Engine(Graph* graph, const EngineOptions& options, PackedCache* cache)
@@ -127,22 +156,14 @@ Status CreateInt8Engine(Graph* graph, const EngineOptions& options, PackedCache*
                         std::unique_ptr<Engine>* engine) {
   PCONV_RETURN_IF_ERROR(CheckInt8Graph(*graph));
   const int8::DotKernels& kernels = int8::SelectDotKernels(options.isa);
-  int64_t most = 0, budget = kAllowance;
-  for (const Node& node : graph->nodes) {
-    if (const auto* op = std::get_if<PConv2DNode>(&node.op)) {
-      most += int8::MostDotWeightBytes(int8::PackingFor(op->layer, kernels, int8::kMaxVectors));
-      budget += 4 * StoredBytes(op->layer);
-    } else if (const auto* dense = std::get_if<Conv2DNode>(&node.op)) {
-      const Shape& filter = graph->values[dense->filter].shape;
-      most +=
-          int8::MostDenseDotWeightBytes(filter[1] * filter[2], filter[3], filter[0],
-                                        int8::TilingFor(kernels, int8::kMaxVectors).rows_per_slice);
-      budget += 4 * Elements(filter);
+  const int64_t budget = WeightBudget(*graph);
+  // Nearly every file keeps within it by the rough count.
+  if (WeightBytes(*graph, kernels, int8::RoughDotWeightBytes) > budget) {
+    const int64_t most = WeightBytes(*graph, kernels, int8::MostDotWeightBytes);
+    if (most > budget) {
+      return Status::Error("its int8 weights could take " + std::to_string(most) +
+                           " bytes, expected at most " + std::to_string(budget));
     }
-  }
-  if (most > budget) {
-    return Status::Error("its int8 weights could take " + std::to_string(most) +
-                         " bytes, expected at most " + std::to_string(budget));
   }
   *engine = std::make_unique<Int8Engine>(graph, options, cache);
   return Status::Ok();

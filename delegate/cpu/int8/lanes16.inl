@@ -10,6 +10,10 @@ struct Lanes {
   static Bytes Join(const Part& part) {
     return part(0);
   }
+  template <typename Use>
+  static void ForEachLane(Bytes bytes, const Use& use) {
+    use(0, bytes);
+  }
   static Bytes Load(const int8_t* bytes) { return Load16(bytes); }
   static void Store(Bytes bytes, uint8_t* to) { Store16(bytes, to); }
 #if defined(__SSE2__)

@@ -11,6 +11,13 @@
 
 namespace pconv::cpu::int8 {
 
+// What a kernel adds for a weight beside its product with a value less the zero point: it
+// multiplies the value as it is stored, or flipped (dot_kernels.h). Sums wrap, as the kernels' do.
+inline uint32_t ExcessOfWeight(int weight, int zero_point, int stored_offset, bool is_flipped) {
+  const int offset = is_flipped ? (weight < 0 ? 1 : 0) : stored_offset;
+  return static_cast<uint32_t>(weight * (zero_point + offset));
+}
+
 struct QuantizedFilter {
   ConstantBytes filter, bias;  // int8; int32 or absent
   std::vector<float> scales;   // one, or one for each output channel
@@ -21,10 +28,13 @@ struct QuantizedFilter {
   // The bias for inputs that are stored as value + `stored_offset`, of a filter whose weights add
   // up to `sum`. Sums wrap, as the kernels' do.
   int32_t BiasFor(int channel, uint32_t sum, int stored_offset) const {
+    return BiasLess(channel, static_cast<uint32_t>(input.zero_point + stored_offset) * sum);
+  }
+  // The bias less the excess of all weights.
+  int32_t BiasLess(int channel, uint32_t excess) const {
     const auto* values = static_cast<const int32_t*>(bias.data);
     const auto own = static_cast<uint32_t>(values == nullptr ? 0 : values[channel]);
-    return static_cast<int32_t>(own -
-                                static_cast<uint32_t>(input.zero_point + stored_offset) * sum);
+    return static_cast<int32_t>(own - excess);
   }
 
   // From sums to output steps.

@@ -1,6 +1,6 @@
 // Between NHWC and the rows of dot_kernels.h: transposes of bytes and dwords, in each 16 bytes of a
 // vector by itself. `Lanes` are these vectors of the instruction set that includes this file:
-//   Join(part): kCount times the 16 bytes of part(i).
+//   Join(part): kCount times the 16 bytes of part(i).   ForEachLane(bytes, use): use(i, these).
 
 // Exclusive or with it adds the stored offset, 128 or 0.
 constexpr auto kFlip = static_cast<uint8_t>(Simd::kStoredOffset);
@@ -102,6 +102,24 @@ void GatherQuads(const GatherArgs& args) {
   });
 }
 
+// `count` filters from `first` on of 16 pixels a lane: rows[i] holds pixel 16 k + i in lane k.
+inline void StorePixels(const Bytes rows[16], int count, int8_t* const* pixels, int first) {
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) {
+    Lanes::ForEachLane(rows[i], [&](int k, Bytes16 filters) {
+      int8_t* pixel = pixels[16 * k + i];
+      if (pixel == nullptr) return;
+      if (count == 16) {
+        Store16(filters, pixel + first);
+      } else {
+        int8_t copy[16];
+        Store16(filters, copy);
+        std::memcpy(pixel + first, copy, count);
+      }
+    });
+  }
+}
+
 void Scatter(const ScatterArgs& args) {
   int8_t* const* const pixels = args.pixels;
   for (int at = 0; at < args.filters; at += 16) {
@@ -116,19 +134,7 @@ void Scatter(const ScatterArgs& args) {
         row += i + 1 < count ? args.row_bytes : 0;
       }
       Transpose16x16(rows);
-      alignas(64) int8_t filters[16][16 * Lanes::kCount];  // [pixel of a lane][lane][filter]
-#pragma GCC unroll 16
-      for (int i = 0; i < 16; ++i) Lanes::Store(rows[i], reinterpret_cast<uint8_t*>(filters[i]));
-      for (int i = 0; i < 16 * Lanes::kCount; ++i) {
-        int8_t* pixel = pixels[p + i];
-        if (pixel == nullptr) continue;
-        const int8_t* from = &filters[i % 16][i / 16 * 16];
-        if (count == 16) {
-          Store16(Load16(from), pixel + f);
-        } else {
-          std::memcpy(pixel + f, from, count);
-        }
-      }
+      StorePixels(rows, count, pixels + p, f);
     }
   }
 }
