@@ -59,7 +59,7 @@ void PackingKey::Add(const UIntArray& array) {
 void PackingKey::Add(const FkwView& layer) {
   const auto& [version, window, activation, in_channels, out_channels, filter_block, patterns] =
       layer.options();
-  static_cast<void>(version);  // says nothing that the arrays do not
+  AddNumber(version >= kStepsFkwVersion);  // what `index` means
   Add(window);
   for (const int value : {static_cast<int>(activation), in_channels, out_channels, filter_block}) {
     AddNumber(value);

@@ -13,7 +13,6 @@ from golden_format import dump
 from reference_conv import pconv_2d, pconv_2d_int8
 
 from pconv_tf.fkw import (
-    INT8_VERSION,
     Activation,
     ActivationQuantization,
     ConvOptions,
@@ -22,8 +21,10 @@ from pconv_tf.fkw import (
     Quantization,
     cast_weights,
     encode,
+    stored_arrays,
     validate,
     validate_int8,
+    version_for,
 )
 
 FOLDER = Path(__file__).parent / "golden"
@@ -90,23 +91,27 @@ def int8_activations_case(
     groups: int = 1,
     block: int = 1,
     kernel: tuple[int, int] = (3, 3),
+    density: float = 0.5,
     **attributes: object,
 ) -> dict[str, np.ndarray]:
-    """int8 from input to output (version 2), with weights and inputs at both ends among others."""
+    """int8 from input to output (version 2 or 3), weights and inputs at both ends among others."""
     patterns = SQUARES if kernel == (3, 3) else (1,)
-    kept = pruned(rng, filters, shape[-1] // groups, kernel, patterns=patterns, block=block) != 0
+    channels = shape[-1] // groups
+    made = pruned(rng, filters, channels, kernel, patterns=patterns, density=density, block=block)
+    kept = made != 0
     values = rng.integers(1, 128, kept.shape) * rng.choice([-1, 1], kept.shape)
     values[rng.random(kept.shape) < 0.2] = 127
     scale = rng.uniform(0.001, 0.01, filters).astype(np.float32)
     layer = encode((values * kept).astype(np.int8), groups=groups, scale=scale)
     validate(layer)
-    options = ConvOptions.of(layer, version=INT8_VERSION, **attributes)
+    version = version_for(layer, int8_activations=True)
+    options = ConvOptions.of(layer, version=version, **attributes)
     bias = rng.integers(-3000, 3000, filters).astype(np.int32)
     activation = rng.integers(-128, 128, shape).astype(np.int8)
     steps = float(np.float32(0.02)), float(np.float32(0.11))
     quantization = ActivationQuantization(*map(Quantization, steps, zero_points))
     validate_int8(layer, bias, quantization)
-    arrays = layer.arrays()
+    arrays = stored_arrays(layer, version)
     stored = arrays.pop("scale")
     result = pconv_2d_int8(activation, options, layer, bias, quantization)
     assert len(np.unique(result)) > 8, "a golden result that says little"
@@ -125,7 +130,7 @@ def int8_activations_case(
 
 
 def int8_activations_cases() -> dict[str, dict[str, np.ndarray]]:
-    """The golden layers that version 2 brought."""
+    """The golden layers that version 2 brought, and the last one version 3."""
     rng = np.random.default_rng(20261129)
     case_, same = int8_activations_case, {"padding": Padding.SAME}
     relu, relu6 = {"activation": Activation.RELU}, {"activation": Activation.RELU6}
@@ -136,6 +141,7 @@ def int8_activations_cases() -> dict[str, dict[str, np.ndarray]]:
         ),
         "int8_activations_depthwise": case_(rng, (1, 5, 5, 6), 6, (-3, 127), groups=6, **same),
         "int8_activations_fully_connected": case_(rng, (3, 24), 9, (-128, 5), kernel=(1, 1)),
+        "int8_activations_steps": case_(rng, (1, 3, 2, 900), 4, (-7, 9), density=0.01, **same),
     }
 
 

@@ -181,7 +181,8 @@ def _inspect_layer(name: str, op: PConvOp) -> LayerInspection:
     all_kernels = layer.out_channels * layer.in_channels // groups
     item = layer.weight.dtype.itemsize
     scale_bytes = 0 if layer.scale is None else layer.scale.nbytes
-    sizes = {key: array.nbytes for key, array in layer.arrays().items()}
+    arrays = fkw.stored_arrays(layer, options.version)
+    sizes = {key: array.nbytes for key, array in arrays.items()}
     return LayerInspection(
         name=name,
         kernel_size=layer.kernel_size,

@@ -18,7 +18,7 @@ from pconv_tf.conversion.graph import BuiltinOperator, Graph, ids
 from pconv_tf.conversion.match import CONVOLUTIONS, LEFT_DENSE, Convolution, match
 from pconv_tf.conversion.report import PCONV, LayerReport
 from pconv_tf.conversion.rewrite import is_pconv, read_pconv, to_pconv
-from pconv_tf.fkw import FkwLayer, cast_weights, encode
+from pconv_tf.fkw import FkwLayer, cast_weights, encode, stored_arrays, version_for
 
 NO_INT8_KERNELS = "no fast int8 kernels for layers of this kind"
 NOT_PRUNED = "not pruned"
@@ -170,7 +170,8 @@ class LayerConverter:
                 reasons.append(f"{lost} weights round to 0")
             layer = stored
         kernels = int((layer.filters_in_group()[layer.kernel_groups()]).sum())
-        arrays = layer.arrays().values()
+        version = version_for(layer, int8_activations=conv.quantization is not None)
+        arrays = stored_arrays(layer, version).values()
         report = LayerReport(
             name,
             op,
@@ -307,7 +308,8 @@ def _left_dense(graph: Graph, operator: Any, name: str) -> LayerReport:
 def _already_converted(graph: Graph, operator: Any, name: str) -> LayerReport:
     op = read_pconv(graph, operator)
     layer, size = op.layer, op.bias.nbytes
-    size += sum(array.nbytes for array in layer.arrays().values())
+    arrays = stored_arrays(layer, op.options.version).values()
+    size += sum(array.nbytes for array in arrays)
     return LayerReport(
         name,
         PCONV,

@@ -14,15 +14,19 @@ from pconv_tf.conversion.match import Convolution
 from pconv_tf.fkw import (
     CUSTOM_CODE,
     INT8_VERSION,
+    STEPS_VERSION,
     ActivationQuantization,
     ConvOptions,
     FkwLayer,
     Padding,
     bias_scale,
     decode,
+    from_steps,
     infer_groups,
+    stored_arrays,
     validate,
     validate_int8,
+    version_for,
 )
 
 _INT32_MAX = 2**31 - 1
@@ -54,7 +58,8 @@ class PConvOp:
 
 def to_pconv(graph: Graph, conv: Convolution, layer: FkwLayer, name: str) -> None:
     """Replaces `conv` by a PConv2D whose tensors are called `name`/fkw_*."""
-    arrays = layer.arrays()
+    version = version_for(layer, int8_activations=conv.quantization is not None)
+    arrays = stored_arrays(layer, version)
     scale = arrays.pop("scale", None)
     arrays["bias"] = conv.bias
     if scale is not None:
@@ -65,7 +70,7 @@ def to_pconv(graph: Graph, conv: Convolution, layer: FkwLayer, name: str) -> Non
         _set_quantization(graph, tensors[list(arrays).index("bias")], steps, 0)
     options = ConvOptions.of(
         layer,
-        version=1 if conv.quantization is None else INT8_VERSION,
+        version=version,
         strides=conv.strides,
         dilations=conv.dilations,
         padding=conv.padding,
@@ -121,6 +126,8 @@ def _read(graph: Graph, operator: Any, inputs: list[int], outputs: list[int]) ->
         raise ValueError(
             f"reorder: expected shape [{options.out_channels}], found {list(layer.reorder.shape)}"
         )
+    if options.version >= STEPS_VERSION:
+        layer = from_steps(layer)
     validate(layer)
     quantization = _activations(graph, inputs[0], outputs[0])
     if quantization is not None:

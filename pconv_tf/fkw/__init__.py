@@ -1,4 +1,4 @@
-"""FKW, the storage of pattern-pruned convolutions, version 2: encode, decode and validate.
+"""FKW, the storage of pattern-pruned convolutions, version 3: encode, decode and validate.
 
 Only numpy. docs/fkw.md is the specification; it holds for the C++ reader as well.
 """
@@ -13,6 +13,7 @@ from pconv_tf.fkw.layer import MAX_STEP as MAX_STEP
 from pconv_tf.fkw.layer import FkwLayer as FkwLayer
 from pconv_tf.fkw.options import CUSTOM_CODE as CUSTOM_CODE
 from pconv_tf.fkw.options import INT8_VERSION as INT8_VERSION
+from pconv_tf.fkw.options import STEPS_VERSION as STEPS_VERSION
 from pconv_tf.fkw.options import VERSION as VERSION
 from pconv_tf.fkw.options import Activation as Activation
 from pconv_tf.fkw.options import ConvOptions as ConvOptions
@@ -26,4 +27,7 @@ from pconv_tf.fkw.quantization import requantization_scale as requantization_sca
 from pconv_tf.fkw.quantization import validate_int8 as validate_int8
 from pconv_tf.fkw.size import EncodedSize as EncodedSize
 from pconv_tf.fkw.size import encoded_size as encoded_size
+from pconv_tf.fkw.steps import from_steps as from_steps
+from pconv_tf.fkw.steps import stored_arrays as stored_arrays
+from pconv_tf.fkw.steps import version_for as version_for
 from pconv_tf.fkw.validate import validate as validate

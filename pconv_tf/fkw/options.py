@@ -12,8 +12,9 @@ from pconv_tf.fkw.layer import MAX_STEP, FkwLayer
 from pconv_tf.fkw.validate import check_header, check_patterns
 
 CUSTOM_CODE = "PConv2D"
-VERSION = 2
+VERSION = 3
 INT8_VERSION = 2  # brought layers with int8 activations
+STEPS_VERSION = 3  # stores `index` as steps from channel to channel
 _INT32_MAX = 2**31 - 1
 _READ_ERRORS = (
     ValueError,

@@ -24,6 +24,20 @@ def validate(layer: FkwLayer) -> None:
     Raises:
         ValueError: begins with the name of the field, then what was found and what is expected.
     """
+    check_counts(layer)
+    _check_reorder(layer)
+    _check_index(layer)
+    _check_weight(layer, layer.num_groups)
+
+
+def check_counts(layer: FkwLayer) -> None:
+    """Checks what says which kernels belong to which pattern of which group.
+
+    That is all but the values of `reorder` and `index`, the weights and their scales.
+
+    Raises:
+        ValueError: begins with the name of the field.
+    """
     check_header(layer.kernel_size, layer.in_channels, layer.out_channels, layer.filter_block)
     check_patterns(layer.patterns, layer.kernel_size)
     for name in ("offset", "reorder", "index", "stride"):
@@ -40,9 +54,6 @@ def validate(layer: FkwLayer) -> None:
     _expect_shape("stride", layer.stride, (groups, len(layer.patterns) + 1))
     _check_offset(layer)
     _check_stride(layer)
-    _check_reorder(layer)
-    _check_index(layer)
-    _check_weight(layer, groups)
 
 
 def check_header(

@@ -101,7 +101,7 @@ def put(position, value):
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (with_option(version=VERSION + 1), "version: the file has FKW version 3, .* up to 2"),
+        (with_option(version=VERSION + 1), "version: the file has FKW version 4, .* up to 3"),
         (with_option(patterns=None), "patterns: missing"),
         (with_option(kernel_h=1), "patterns: expected masks of 3 bits"),
         (with_option(patterns=[1]), "stride: expected shape"),

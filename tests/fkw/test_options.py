@@ -41,8 +41,8 @@ def test_missing_key_is_named(key):
 
 
 def test_newer_version_names_both():
-    with pytest.raises(ValueError, match="has FKW version 3, this reader supports up to 2"):
-        ConvOptions.from_bytes(bytes(flexbuffers.Dumps(values() | {"version": 3, "more": 1})))
+    with pytest.raises(ValueError, match="has FKW version 4, this reader supports up to 3"):
+        ConvOptions.from_bytes(bytes(flexbuffers.Dumps(values() | {"version": 4, "more": 1})))
 
 
 @pytest.mark.parametrize(

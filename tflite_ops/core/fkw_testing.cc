@@ -257,6 +257,24 @@ OwnedLayer RandomLayer(const RandomLayerSpec& spec, std::mt19937* rng) {
   return layer;
 }
 
+void StoreSteps(OwnedLayer* layer) {
+  const FkwView view = layer->View();
+  layer->index.clear();
+  for (int g = 0; g < view.num_groups(); ++g) {
+    for (int p = 0; p < view.num_patterns(); ++p) {
+      uint32_t next = 0;  // the channel that a step of 0 leads to
+      for (size_t k = view.KernelBegin(g, p); k < view.KernelBegin(g, p + 1); ++k) {
+        uint32_t step = view.InputChannel(k) - next;
+        for (; step >= 255; step -= 255) layer->index.push_back(255);
+        layer->index.push_back(step);
+        next = view.InputChannel(k) + 1;
+      }
+    }
+  }
+  layer->index_type = UIntArray::Type::kUInt8;
+  layer->options.version = kStepsFkwVersion;
+}
+
 std::vector<float> DenseFilter(const FkwView& layer) {
   const PConv2DOptions& options = layer.options();
   const int size = options.window.kernel_h * options.window.kernel_w;

@@ -58,6 +58,9 @@ struct RandomLayerSpec {
 // Filters in FKR order (by length; a ragged last group stays last).
 OwnedLayer RandomLayer(const RandomLayerSpec& spec, std::mt19937* rng);
 
+// Stores the index of a valid layer as steps, which version 3 of the format brought.
+void StoreSteps(OwnedLayer* layer);
+
 // `count` distinct random masks of `taps` taps (fewer if there are not so many).
 std::vector<uint64_t> RandomPatterns(int kernel_h, int kernel_w, int taps, int count,
                                      std::mt19937* rng);

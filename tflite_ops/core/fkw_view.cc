@@ -136,6 +136,16 @@ Status CheckOnce(const UIntArray& index, size_t begin, size_t end, int g) {
                       "each channel once in filter group " + std::to_string(g));
 }
 
+// A step of `index` that goes on in the next element.
+constexpr uint32_t kLongStep = 255;
+
+template <typename Channel>
+void AppendBytes(int64_t channel, std::vector<uint8_t>* bytes) {
+  const auto value = static_cast<Channel>(channel);
+  const auto* begin = reinterpret_cast<const uint8_t*>(&value);
+  bytes->insert(bytes->end(), begin, begin + sizeof(value));
+}
+
 }  // namespace
 
 size_t UIntArray::bytes() const { return size_ * ElementSize(type_); }
@@ -196,8 +206,11 @@ Status FkwView::Create(const PConv2DOptions& options, const FkwArrays& arrays, F
 
   PCONV_RETURN_IF_ERROR(CheckOffset(arrays.offset));
   const size_t num_kernels = arrays.offset[num_groups];
-  PCONV_RETURN_IF_ERROR(
-      CheckSize("index", arrays.index.size(), num_kernels, "last element of 'offset'"));
+  const bool has_steps = options.version >= kStepsFkwVersion;
+  if (!has_steps) {
+    PCONV_RETURN_IF_ERROR(
+        CheckSize("index", arrays.index.size(), num_kernels, "last element of 'offset'"));
+  }
   PCONV_RETURN_IF_ERROR(CheckSize("weight", arrays.weight_size,
                                   uint64_t{num_kernels} * num_taps * block,
                                   "kernels x taps x filter_block"));
@@ -210,10 +223,54 @@ Status FkwView::Create(const PConv2DOptions& options, const FkwArrays& arrays, F
   checked.num_groups_ = static_cast<int>(num_groups);
   checked.num_taps_ = static_cast<int>(num_taps);
   checked.num_kernels_ = num_kernels;
+  checked.index_ = arrays.index;
+  if (has_steps) PCONV_RETURN_IF_ERROR(checked.ReadSteps());
   PCONV_RETURN_IF_ERROR(checked.CheckIndex());
   PCONV_RETURN_IF_ERROR(checked.CheckWeight());
   PCONV_RETURN_IF_ERROR(checked.CheckScale());
   *view = std::move(checked);
+  return Status::Ok();
+}
+
+Status FkwView::ReadSteps() {
+  const UIntArray& steps = arrays_.index;
+  if (steps.type() != UIntArray::Type::kUInt8) {
+    return ArrayError("index", "is not uint8, expected uint8 as of version 3 of the format");
+  }
+  const int64_t in_channels = options_.in_channels;
+  const auto type = in_channels <= 1 << 16 ? UIntArray::Type::kUInt16 : UIntArray::Type::kUInt32;
+  auto channels = std::make_shared<std::vector<uint8_t>>();
+  // Every kernel has a step: what the file does not hold is not made room for.
+  channels->reserve(std::min(num_kernels_, steps.size()) * ElementSize(type));
+  size_t at = 0;
+  for (int g = 0; g < num_groups_; ++g) {
+    for (int p = 0; p < num_patterns(); ++p) {
+      const size_t begin = KernelBegin(g, p), end = KernelBegin(g, p + 1);
+      int64_t channel = -1;
+      for (size_t k = begin; k < end; ++k) {
+        uint32_t step;
+        do {
+          if (at == steps.size()) {
+            return ArrayError(
+                "index", "found " + std::to_string(at) + " elements, which end within kernel " +
+                             std::to_string(k) + " of " + std::to_string(num_kernels_));
+          }
+          step = steps[at++];
+          channel += step;
+        } while (step == kLongStep);
+        if (++channel >= in_channels) {
+          return ArrayError("index", "element " + std::to_string(at - 1) + " leads to channel " +
+                                         std::to_string(channel) + ", expected less than " +
+                                         std::to_string(in_channels));
+        }
+        type == UIntArray::Type::kUInt16 ? AppendBytes<uint16_t>(channel, channels.get())
+                                         : AppendBytes<uint32_t>(channel, channels.get());
+      }
+    }
+  }
+  PCONV_RETURN_IF_ERROR(CheckSize("index", steps.size(), at, "the steps of all kernels"));
+  index_ = UIntArray(channels->data(), type, num_kernels_);
+  decoded_ = std::move(channels);
   return Status::Ok();
 }
 
@@ -229,7 +286,7 @@ Status FkwView::CheckIndex() const {
       const size_t begin = KernelBegin(g, p), end = KernelBegin(g, p + 1);
       uint32_t before = 0;
       for (size_t k = begin; k < end; ++k) {
-        const uint32_t channel = arrays_.index[k];
+        const uint32_t channel = index_[k];
         if (channel >= in_channels) {
           return ElementError("index", k, channel, "less than " + std::to_string(in_channels));
         }
@@ -244,7 +301,7 @@ Status FkwView::CheckIndex() const {
     }
     if (may_repeat) {
       PCONV_RETURN_IF_ERROR(
-          CheckOnce(arrays_.index, KernelBegin(g, 0), KernelBegin(g, num_patterns()), g));
+          CheckOnce(index_, KernelBegin(g, 0), KernelBegin(g, num_patterns()), g));
     }
   }
   return Status::Ok();

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "tflite_ops/core/pconv2d_options.h"
@@ -73,7 +74,7 @@ class FkwView {
     return arrays_.offset[g] +
            arrays_.stride[static_cast<size_t>(g) * (options_.patterns.size() + 1) + p];
   }
-  uint32_t InputChannel(size_t kernel) const { return arrays_.index[kernel]; }
+  uint32_t InputChannel(size_t kernel) const { return index_[kernel]; }
   // Weight in float32 of tap t (ascending bit of the pattern) of the b-th filter of the kernel's
   // group; `filter` is that filter's original channel (int8 scales are per channel).
   float Weight(size_t kernel, int tap, int b, uint32_t filter) const;
@@ -92,12 +93,15 @@ class FkwView {
   const FkwArrays& arrays() const { return arrays_; }
 
  private:
+  Status ReadSteps();
   Status CheckIndex() const;
   Status CheckWeight() const;
   Status CheckScale() const;
 
   PConv2DOptions options_;
   FkwArrays arrays_;
+  UIntArray index_;                                      // [K] channels: the file's, or
+  std::shared_ptr<const std::vector<uint8_t>> decoded_;  // what its steps come to
   int num_groups_ = 0;
   int num_taps_ = 0;
   size_t num_kernels_ = 0;

@@ -178,6 +178,67 @@ TEST(FkwView, RefusesWhatIsWrongWithInt8Activations) {
   }
 }
 
+TEST(FkwView, ReadsSteps) {
+  const uint32_t seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 rng(seed);
+  for (const int in_channels : {3, 255, 257, 700, 70000}) {
+    for (const double density : {0.0, 0.002, 0.5}) {
+      testing::RandomLayerSpec spec;
+      spec.in_channels = in_channels;
+      spec.density = density;
+      spec.int8_activations = true;
+      OwnedLayer layer = testing::RandomLayer(spec, &rng);
+      const FkwView expected = layer.View();
+      OwnedLayer stored = layer;
+      testing::StoreSteps(&stored);
+      FkwView view;
+      const Status status = stored.CreateView(&view);
+      ASSERT_TRUE(status.ok()) << status.message();
+      const FkwView copy = view;  // refers to what `view` has read
+      view = FkwView();
+      for (size_t k = 0; k < expected.num_kernels(); ++k) {
+        ASSERT_EQ(copy.InputChannel(k), expected.InputChannel(k)) << "kernel " << k;
+      }
+    }
+  }
+}
+
+TEST(FkwView, NamesTheStepThatIsWrong) {
+  const struct {
+    std::function<void(OwnedLayer*)> spoil;
+    const char* message;
+  } cases[] = {
+      {[](auto* l) { l->index.pop_back(); }, "found 9 elements, which end within kernel 8 of 9"},
+      {[](auto* l) { l->index.back() = 255; }, "found 10 elements, which end within kernel 8 of 9"},
+      {[](auto* l) { l->index.push_back(0); },
+       "found 11 elements, expected 10 (the steps of all kernels)"},
+      {[](auto* l) { l->index[1] = 44; }, "element 1 leads to channel 299, expected less than 299"},
+      {[](auto* l) {
+         l->index[2] = 43;
+         l->index.insert(l->index.begin() + 2, 255);
+       },
+       "element 1 is 298, expected each channel once in filter group 0"},
+      {[](auto* l) { l->index_type = UIntArray::Type::kUInt16; },
+       "is not uint8, expected uint8 as of version 3 of the format"},
+      {[](auto* l) { l->offset.back() = 0xffffffff; }, nullptr},
+  };
+  for (const auto& c : cases) {
+    OwnedLayer layer = GoldenLayer();
+    layer.options.in_channels = 299;
+    layer.index[0] = 298;  // in two elements: 255 and 43
+    testing::StoreSteps(&layer);
+    ASSERT_EQ(layer.index.size(), 10u);
+    ASSERT_EQ(layer.View().InputChannel(0), 298u);
+    c.spoil(&layer);
+    FkwView view;
+    const Status status = layer.CreateView(&view);
+    EXPECT_FALSE(status.ok());
+    if (c.message == nullptr) continue;
+    EXPECT_EQ(status.message(), "FKW array 'index': " + std::string(c.message));
+  }
+}
+
 TEST(FkwView, RefusesMissingAndMisalignedData) {
   OwnedLayer layer = GoldenLayer();
   FkwArrays arrays = layer.Arrays();

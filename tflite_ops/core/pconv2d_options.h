@@ -12,9 +12,11 @@
 namespace pconv {
 
 // Newest format version that this code reads.
-inline constexpr int kFkwVersion = 2;
+inline constexpr int kFkwVersion = 3;
 // The version that brought layers with int8 activations.
 inline constexpr int kInt8FkwVersion = 2;
+// The version that stores `index` as steps from channel to channel.
+inline constexpr int kStepsFkwVersion = 3;
 inline constexpr int kMaxKernelSize = 7;
 inline constexpr int kMaxPatterns = 255;
 // Largest stride, dilation and padding. Far above any real network, small enough that geometry

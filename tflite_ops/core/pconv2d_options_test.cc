@@ -96,9 +96,9 @@ TEST(PConv2DOptions, NamesUnknownKey) {
 
 TEST(PConv2DOptions, RefusesNewerVersion) {
   PConv2DOptions options;
-  const Status status = Parse(testing::EncodeOptions(Example(), 3), &options);
+  const Status status = Parse(testing::EncodeOptions(Example(), kFkwVersion + 1), &options);
   EXPECT_EQ(status.message(),
-            "FKW format version 3 found, this runtime supports versions 1 to 2; update the "
+            "FKW format version 4 found, this runtime supports versions 1 to 3; update the "
             "delegate");
 }
 

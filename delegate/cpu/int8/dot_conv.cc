@@ -10,7 +10,6 @@ namespace {
 
 constexpr int kGroup = 4;         // output pixels of 16 bytes of a row, and bytes of each
 constexpr int kLoadedBytes = 16;  // of a pixel at once
-constexpr int kRowsBytes = 28 << 10;
 constexpr int kFiltersPerChunk = 2048;
 // Instructions of a record, for each vector of the block and for the block.
 constexpr int kVectorCost = 5, kRecordCost = 8;
@@ -25,7 +24,7 @@ int64_t GroupsOf(bool are_windows, const NhwcShape& output) {
 }  // namespace
 
 DotTiling TilingFor(const DotKernels& kernels, int vectors) {
-  return {kRowsBytes / (vectors * kGroup * kernels.lanes), kFiltersPerChunk};
+  return {kernels.rows_bytes / (vectors * kGroup * kernels.lanes), kFiltersPerChunk};
 }
 
 DotPacking PackingFor(const FkwView& layer, const DotKernels& kernels, int vectors) {

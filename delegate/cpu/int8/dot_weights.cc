@@ -303,12 +303,12 @@ std::vector<std::vector<PlacedRecord>> RecordsByFilter(const FkwView& layer, con
 }
 
 // The filter's records [begin, end) with rows counted from `first_row`, narrow ones first.
-// `pairs`: null where kernels have no use for any.
+// `pairs`: null where kernels sum no words, and take all records as narrow ones.
 FilterRecords Append(const std::vector<PlacedRecord>& own, size_t begin, size_t end, int first_row,
                      uint32_t filter, WordPairs* pairs, std::vector<DotRecord>* records) {
   const auto append = [&](bool is_narrow) {
     for (size_t i = begin; i < end; ++i) {
-      if (own[i].is_narrow != is_narrow) continue;
+      if ((own[i].is_narrow || pairs == nullptr) != is_narrow) continue;
       records->push_back(own[i].record);
       records->back().row = static_cast<uint16_t>(own[i].row - first_row);
     }
