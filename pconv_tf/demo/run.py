@@ -18,13 +18,13 @@ UPDATE_STEPS = 10
 FEWEST_IMAGES = UPDATE_STEPS * BATCH  # an epoch is a stage of ADMM, which needs an update
 CONFIG = {
     "pattern_set": "natural8",
-    # Rates rise with the layers' sizes: 4.6x fewer weights in all, most of them where most are.
+    # Rates rise with the layers' sizes: 4.0x fewer weights in all, most of them where most are.
     "per_layer": {
         "conv2": {"rate": 1},
         "conv3": {"rate": 1.5},
         "conv4": {"rate": 1.5},
-        "conv5": {"rate": 2},
-        "conv6": {"rate": 2.5},
+        "conv5": {"rate": 1.75},
+        "conv6": {"rate": 2},
     },
     "rho": (0.1,),
     "epochs_per_stage": 1,

@@ -21,11 +21,12 @@ import numpy.typing as npt
 
 import pconv_tf
 from pconv_tf.demo import network
-from pconv_tf.demo.fashion_mnist import Split
+from pconv_tf.demo.fashion_mnist import NUM_CLASSES, Split
 from pconv_tf.demo.progress import Progress
 from pconv_tf.files import write_atomically
+from pconv_tf.training import Calibration
 from pconv_tf.training.checkpoint import next_epoch
-from pconv_tf.training.data_order import epochs_of
+from pconv_tf.training.data_order import drawn_in, epochs_of
 from pconv_tf.training.saving import save_whole
 
 BATCH = 128
@@ -150,14 +151,22 @@ class Trainer:
         self.progress.skip(done * self.steps)
         callback = pconv_tf.PConvCallback(
             self.config,
-            calibration=self.train.images[:CALIBRATION_IMAGES],
+            calibration=Calibration(self.train.images[:CALIBRATION_IMAGES], batch_size=BATCH),
             checkpoint_dir=folder,
         )
+        labels = self._soft_labels(teacher, epochs)
         # The callback brings model and epoch to where the checkpoint was written.
-        labels = soft_labels(teacher, self.train)
         self._fit(model, labels, epochs, done, first=False, callbacks=[callback], resumes=True)
         self._keep(model, name, epochs)
         return model
+
+    def _soft_labels(self, teacher: Any, epochs: int) -> npt.NDArray[np.float32]:
+        """Labels of the images that are drawn in some epoch; others are 0."""
+        labels = np.zeros((len(self.train.labels), NUM_CLASSES), np.float32)
+        drawn = drawn_in(epochs, len(labels), self.seed + 1, self.steps * BATCH)
+        logits = teacher.predict(self.train.images[drawn], batch_size=500, verbose=0)
+        labels[drawn] = soft_labels(logits, self.train.labels[drawn])
+        return labels
 
     def _fit(
         self,
@@ -225,11 +234,17 @@ class Trainer:
             before.unlink()
 
 
-def soft_labels(teacher: Any, train: Split) -> npt.NDArray[np.float32]:
-    """The labels mixed with the teacher's probabilities: [images, classes]."""
-    logits = teacher.predict(train.images, batch_size=500, verbose=0)
+def soft_labels(
+    logits: npt.NDArray[np.float32], labels: npt.NDArray[Any]
+) -> npt.NDArray[np.float32]:
+    """Labels mixed with the teacher's probabilities: [images, classes].
+
+    Args:
+        logits: The teacher's, [images, classes].
+        labels: Numbers of classes [images].
+    """
     probabilities = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     mixed: npt.NDArray[np.float32] = DISTILLED * probabilities
-    mixed[np.arange(len(mixed)), train.labels] += 1 - DISTILLED
+    mixed[np.arange(len(mixed)), labels] += 1 - DISTILLED
     return mixed

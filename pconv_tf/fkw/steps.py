@@ -74,7 +74,8 @@ def from_steps(layer: FkwLayer) -> FkwLayer:
     check_counts(dataclasses.replace(layer, index=np.zeros(len(last), np.uint8)))
     # Channels as if each run went on where the one before it ended.
     places = np.cumsum(steps, dtype=np.int64)[last] + np.arange(len(last))
-    lengths = np.diff(layer.stride.astype(np.int64), axis=1).reshape(-1)
+    stride = layer.stride.astype(np.int64)
+    lengths = (stride[:, 1:] - stride[:, :-1]).reshape(-1)
     begins = (np.cumsum(lengths) - lengths)[lengths > 0]
     ends = np.append(np.int64(-1), places)[begins]
     channels = places - np.repeat(ends + 1, lengths[lengths > 0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -90,6 +91,10 @@ class Calibration:
     def first(self) -> Any:
         """The first batch."""
         return next(itertools.islice(self.batches(), 1))
+
+    def first_bytes(self) -> int:
+        """Bytes of the first batch, as float32."""
+        return sum(4 * math.prod(np.shape(array)) for array in _structure_leaves(self.first()))
 
 
 def _structure_leaves(inputs: Any) -> Iterator[Any]:

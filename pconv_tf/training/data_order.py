@@ -41,10 +41,25 @@ def epochs_of(
 
     def batches() -> Iterator[tuple[Array, Array]]:
         for epoch in itertools.count(first_epoch):
-            order = np.random.default_rng((seed, epoch)).permutation(len(x))[:samples]
+            order = _order(seed, epoch, len(x), samples)
             for start in range(0, len(order), batch_size):
                 chosen = order[start : start + batch_size]
                 yield x[chosen], y[chosen]
 
     signature = tuple(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in (x, y))
-    return tf.data.Dataset.from_generator(batches, output_signature=signature)
+    # There is nothing to tune, and whoever drops the data set may wait for the tuning thread's next
+    # turn, up to a minute.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return tf.data.Dataset.from_generator(batches, output_signature=signature).with_options(options)
+
+
+def drawn_in(epochs: int, length: int, seed: int, samples: int | None) -> npt.NDArray[np.intp]:
+    """The samples, of `length`, that `epochs_of` draws in its first epochs, in ascending order."""
+    orders = [_order(seed, epoch, length, samples) for epoch in range(epochs)]
+    return np.unique(np.concatenate(orders))
+
+
+def _order(seed: int, epoch: int, length: int, samples: int | None) -> npt.NDArray[np.intp]:
+    order: npt.NDArray[np.intp] = np.random.default_rng((seed, epoch)).permutation(length)
+    return order[:samples]

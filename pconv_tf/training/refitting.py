@@ -12,7 +12,8 @@ follow layer by layer, so that every fit sees the inputs that the finished netwo
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -32,6 +33,9 @@ Mask = npt.NDArray[np.bool_]
 # Output positions that a layer is fitted to at most: this many, and so many for each unknown.
 _POSITIONS = 65_536
 _POSITIONS_PER_UNKNOWN = 32
+# Samples and the reference's outputs of them that are held at a time: giving a model its own former
+# weights back, and taking them away again, costs as much as a small batch.
+_HELD_BYTES = 64 << 20
 
 
 def refit(
@@ -49,10 +53,11 @@ def refit(
     statistics of batch normalisation, which are set anew in all layers as by
     `pconv_tf.training.recalibrate`.
 
-    Memory: one batch of samples with what one layer reads of it, the sums of one layer (8 n^2 bytes
-    for n = kh * kw * I weights per filter, three times), and nothing that grows with the number of
-    samples. Of a layer with more than 65,536 output positions over all samples, and more than 32
-    for each of the n weights, so many are taken at random, always the same ones.
+    Memory: one batch of samples with what one layer reads of it, 64 MB of further batches with the
+    reference's outputs, the sums of one layer (8 n^2 bytes for n = kh * kw * I weights per filter,
+    three times), and nothing that grows with the number of samples. Of a layer with more than
+    65,536 output positions over all samples, and more than 32 for each of the n weights, so many
+    are taken at random, always the same ones.
 
     Args:
         model: A pruned Keras 3 or tf_keras model; changed in place.
@@ -136,15 +141,20 @@ class _Reference:
         self._kernels, self._watcher = kernels, Watcher(model)
         self._dense = contextlib.nullcontext if weights is None else weights.back
 
-    def outputs(self, index: int, calls: int, batch: Any, rows: int, seed: int) -> list[Array]:
-        """For each call of kernel `index`, its outputs [groups, positions, O / groups]."""
+    def outputs(
+        self, index: int, calls: int, batches: Iterable[tuple[int, Any]], rows: int
+    ) -> list[list[Array]]:
+        """For each (seed, batch) and call of kernel `index`: [groups, positions, O / groups]."""
         kernel = self._kernels[index]
         with self._dense():
             weights, bias = by_group(kernel, kernel.read()), self._bias(kernel)
-            found = []
-            for inputs in self._watcher.inputs_of(kernel.layer, calls, batch):
-                found.append(patches(kernel, inputs, rows, seed) @ weights + bias)
-        return found
+            return [
+                [
+                    patches(kernel, inputs, rows, seed) @ weights + bias
+                    for inputs in self._watcher.inputs_of(kernel.layer, calls, batch)
+                ]
+                for seed, batch in batches
+            ]
 
     @staticmethod
     def _bias(kernel: Kernel) -> Array | float:
@@ -190,11 +200,15 @@ class _Refit:
         rows = -(-wanted // (batches * calls))
         bias = bias_of(kernel)
         sums = NormalEquations.empty(groups, unknowns, filters)
-        for seed, batch in enumerate(self._calibration.batches()):
-            outputs = self._reference.outputs(index, calls, batch, rows, seed)
-            inputs = self._watcher.inputs_of(kernel.layer, calls, batch)
-            for read, output in zip(inputs, outputs, strict=True):
-                sums.add(patches(kernel, read, rows, seed), output)
+        numbered = enumerate(self._calibration.batches())
+        bytes_each = 4 * rows * calls * groups * filters + self._calibration.first_bytes()
+        at_once = max(1, _HELD_BYTES // bytes_each)
+        while some := list(itertools.islice(numbered, at_once)):
+            outputs = self._reference.outputs(index, calls, some, rows)
+            for (seed, batch), of_calls in zip(some, outputs, strict=True):
+                inputs = self._watcher.inputs_of(kernel.layer, calls, batch)
+                for read, output in zip(inputs, of_calls, strict=True):
+                    sums.add(patches(kernel, read, rows, seed), output)
         if bias is not None:
             sums.centre()
         fitted = sums.solve(start, by_group(kernel, kept))

@@ -137,14 +137,7 @@ Status CheckOnce(const UIntArray& index, size_t begin, size_t end, int g) {
 }
 
 // A step of `index` that goes on in the next element.
-constexpr uint32_t kLongStep = 255;
-
-template <typename Channel>
-void AppendBytes(int64_t channel, std::vector<uint8_t>* bytes) {
-  const auto value = static_cast<Channel>(channel);
-  const auto* begin = reinterpret_cast<const uint8_t*>(&value);
-  bytes->insert(bytes->end(), begin, begin + sizeof(value));
-}
+constexpr uint8_t kLongStep = 255;
 
 }  // namespace
 
@@ -237,20 +230,37 @@ Status FkwView::ReadSteps() {
   if (steps.type() != UIntArray::Type::kUInt8) {
     return ArrayError("index", "is not uint8, expected uint8 as of version 3 of the format");
   }
-  const int64_t in_channels = options_.in_channels;
-  const auto type = in_channels <= 1 << 16 ? UIntArray::Type::kUInt16 : UIntArray::Type::kUInt32;
-  auto channels = std::make_shared<std::vector<uint8_t>>();
   // Every kernel has a step: what the file does not hold is not made room for.
-  channels->reserve(std::min(num_kernels_, steps.size()) * ElementSize(type));
+  if (steps.size() < num_kernels_) {
+    return ArrayError("index", "found " + std::to_string(steps.size()) +
+                                   " elements, expected at least one for each of " +
+                                   std::to_string(num_kernels_) + " kernels");
+  }
+  const bool is_narrow = options_.in_channels <= 1 << 16;
+  auto channels = std::make_shared<std::vector<uint8_t>>(
+      num_kernels_ * (is_narrow ? sizeof(uint16_t) : sizeof(uint32_t)));
+  PCONV_RETURN_IF_ERROR(is_narrow ? ReadStepsTo(reinterpret_cast<uint16_t*>(channels->data()))
+                                  : ReadStepsTo(reinterpret_cast<uint32_t*>(channels->data())));
+  index_ = UIntArray(channels->data(),
+                     is_narrow ? UIntArray::Type::kUInt16 : UIntArray::Type::kUInt32, num_kernels_);
+  decoded_ = std::move(channels);
+  return Status::Ok();
+}
+
+template <typename Channel>
+Status FkwView::ReadStepsTo(Channel* channels) const {
+  const auto* steps = static_cast<const uint8_t*>(arrays_.index.data());
+  const size_t num_steps = arrays_.index.size();
+  const int64_t in_channels = options_.in_channels;
   size_t at = 0;
   for (int g = 0; g < num_groups_; ++g) {
     for (int p = 0; p < num_patterns(); ++p) {
       const size_t begin = KernelBegin(g, p), end = KernelBegin(g, p + 1);
       int64_t channel = -1;
       for (size_t k = begin; k < end; ++k) {
-        uint32_t step;
+        uint8_t step;
         do {
-          if (at == steps.size()) {
+          if (at == num_steps) {
             return ArrayError(
                 "index", "found " + std::to_string(at) + " elements, which end within kernel " +
                              std::to_string(k) + " of " + std::to_string(num_kernels_));
@@ -263,15 +273,11 @@ Status FkwView::ReadSteps() {
                                          std::to_string(channel) + ", expected less than " +
                                          std::to_string(in_channels));
         }
-        type == UIntArray::Type::kUInt16 ? AppendBytes<uint16_t>(channel, channels.get())
-                                         : AppendBytes<uint32_t>(channel, channels.get());
+        channels[k] = static_cast<Channel>(channel);
       }
     }
   }
-  PCONV_RETURN_IF_ERROR(CheckSize("index", steps.size(), at, "the steps of all kernels"));
-  index_ = UIntArray(channels->data(), type, num_kernels_);
-  decoded_ = std::move(channels);
-  return Status::Ok();
+  return CheckSize("index", num_steps, at, "the steps of all kernels");
 }
 
 Status FkwView::CheckIndex() const {

@@ -94,6 +94,8 @@ class FkwView {
 
  private:
   Status ReadSteps();
+  template <typename Channel>
+  Status ReadStepsTo(Channel* channels) const;
   Status CheckIndex() const;
   Status CheckWeight() const;
   Status CheckScale() const;

@@ -210,6 +210,8 @@ TEST(FkwView, NamesTheStepThatIsWrong) {
     const char* message;
   } cases[] = {
       {[](auto* l) { l->index.pop_back(); }, "found 9 elements, which end within kernel 8 of 9"},
+      {[](auto* l) { l->index.resize(8); },
+       "found 8 elements, expected at least one for each of 9 kernels"},
       {[](auto* l) { l->index.back() = 255; }, "found 10 elements, which end within kernel 8 of 9"},
       {[](auto* l) { l->index.push_back(0); },
        "found 11 elements, expected 10 (the steps of all kernels)"},

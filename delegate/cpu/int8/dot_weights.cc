@@ -65,11 +65,11 @@ class WindowPacker {
     std::array<Reach, kFour> reaches = {};
     for (int i = 0; i < std::min(kFour, layer_.num_taps() - first); ++i) {
       weights[i] = layer_.Int8Weight(kernel, first + i, member);
-      reaches[i] = ReachOf(weights[i]);
+      if (sums_words_) reaches[i] = ReachOf(weights[i]);
     }
     size_t chosen = 0;
     Reach least = 0;
-    for (size_t o = 0; o < (sums_words_ ? kOrders.size() : 1); ++o) {
+    for (size_t o = 0; o < (sums_words_ ? kOrders.size() : 0); ++o) {
       const auto& [a, b, c, d] = kOrders[o];
       const Reach reach = JoinReaches(reaches[a], reaches[b], reaches[c], reaches[d]);
       if (o > 0 && LargestOf(reach) >= LargestOf(least)) continue;
@@ -117,7 +117,8 @@ class WindowPacker {
 
 class QuadPacker {
  public:
-  QuadPacker(const FkwView& layer, const DotRows& rows) : layer_(layer), rows_(rows) {
+  QuadPacker(const FkwView& layer, const DotRows& rows, bool sums_words)
+      : layer_(layer), rows_(rows), sums_words_(sums_words) {
     for (const uint64_t mask : layer.options().patterns) {
       std::vector<Place> places;
       const int kernel_w = layer.options().window.kernel_w;
@@ -155,7 +156,9 @@ class QuadPacker {
       records.back().record.weights[place] = value;
     });
     JoinRows(&records);
-    for (PlacedRecord& placed : records) placed.is_narrow = IsNarrow(ReachOf(placed.record));
+    if (sums_words_) {
+      for (PlacedRecord& placed : records) placed.is_narrow = IsNarrow(ReachOf(placed.record));
+    }
     records.shrink_to_fit();  // those of all filters are held at the same time
     return records;
   }
@@ -181,6 +184,7 @@ class QuadPacker {
 
   const FkwView& layer_;
   const DotRows& rows_;
+  const bool sums_words_;
   // In rows_.taps, and where channel 0 lies in it.
   struct Place {
     int tap, first_byte;
@@ -239,7 +243,7 @@ int64_t BytesFor(const FkwView& layer, int64_t records, int64_t places) {
 int64_t MostDotWeightBytes(const DotPacking& packing) {
   const FkwView& layer = packing.layer;
   const DotRows rows = ChooseRows(layer, packing.rows_per_slice);
-  const QuadPacker quads(layer, rows);
+  const QuadPacker quads(layer, rows, /*sums_words=*/false);
   std::vector<int> row_of(rows.count, -1), slice_of(CeilDiv(rows.count, rows.per_slice), -1);
   int64_t records = 0, places = 0;
   int filter = 0;
@@ -286,7 +290,7 @@ std::vector<std::vector<PlacedRecord>> RecordsByFilter(const FkwView& layer, con
                                                        bool sums_words,
                                                        std::vector<uint8_t>* shuffles) {
   WindowPacker windows(layer, sums_words);
-  const QuadPacker quads(layer, rows);
+  const QuadPacker quads(layer, rows, sums_words);
   std::vector<std::vector<PlacedRecord>> by_filter(layer.options().out_channels);
   for (int g = 0; g < layer.num_groups(); ++g) {
     for (int b = 0; b < layer.GroupFilters(g); ++b) {
@@ -341,7 +345,12 @@ DotChunk PackChunk(const std::vector<std::vector<PlacedRecord>>& by_filter, int 
   chunk.num_filters = num_filters;
   std::set<int> slices;
   for (int o = first_filter; o < first_filter + num_filters; ++o) {
-    for (const PlacedRecord& placed : by_filter[o]) slices.insert(placed.row / rows_per_slice);
+    int last = -1;
+    for (const PlacedRecord& placed : by_filter[o]) {
+      const int slice = static_cast<int>(placed.row) / rows_per_slice;
+      if (slice != last) slices.insert(slice);
+      last = slice;
+    }
   }
   if (slices.empty()) slices.insert(0);
   std::vector<size_t> next(num_filters, 0);  // record of the filter that no slice has yet
@@ -432,7 +441,7 @@ DotWeights PackDenseDotWeights(const DenseDotPacking& packing) {
         PlacedRecord placed = {
             static_cast<uint32_t>(tap * packed.rows.quads + c / kFour), false, {}};
         std::copy_n(weights + c, std::min(kFour, channels - c), placed.record.weights);
-        placed.is_narrow = IsNarrow(ReachOf(placed.record));
+        placed.is_narrow = packing.sums_words && IsNarrow(ReachOf(placed.record));
         const auto& w = placed.record.weights;
         if (w[0] != 0 || w[1] != 0 || w[2] != 0 || w[3] != 0) by_filter[o].push_back(placed);
       }
