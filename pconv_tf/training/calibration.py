@@ -92,9 +92,10 @@ class Calibration:
         """The first batch."""
         return next(itertools.islice(self.batches(), 1))
 
-    def first_bytes(self) -> int:
-        """Bytes of the first batch, as float32."""
-        return sum(4 * math.prod(np.shape(array)) for array in _structure_leaves(self.first()))
+
+def bytes_of(batch: Any) -> int:
+    """Bytes of a batch, as float32."""
+    return sum(4 * math.prod(np.shape(array)) for array in _structure_leaves(batch))
 
 
 def _structure_leaves(inputs: Any) -> Iterator[Any]:

@@ -14,13 +14,13 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from pconv_tf.training.batch_norm import norm_layers, recalibrate_layer
-from pconv_tf.training.calibration import BATCH_SIZE, SAMPLES, Calibration
+from pconv_tf.training.calibration import BATCH_SIZE, SAMPLES, Calibration, bytes_of
 from pconv_tf.training.layers import Kernel, find_kernels
 from pconv_tf.training.least_squares import NormalEquations
 from pconv_tf.training.patches import patches
@@ -166,6 +166,13 @@ class _Reference:
         return values.reshape(kernel.groups, 1, -1)
 
 
+class _Batches(NamedTuple):
+    """Of the samples: how many, and what the first one takes as float32."""
+
+    number: int
+    bytes_each: int
+
+
 class _Refit:
     """One pass over the layers of a model."""
 
@@ -179,8 +186,9 @@ class _Refit:
 
     def run(self, masks: Mapping[str, Mask]) -> None:
         layers = [*(kernel.layer for kernel in self._kernels), *self._norms]
-        batches = sum(1 for _ in self._calibration.batches())
-        order = self._watcher.order(layers, self._calibration.first())
+        first = self._calibration.first()
+        batches = _Batches(sum(1 for _ in self._calibration.batches()), bytes_of(first))
+        order = self._watcher.order(layers, first)
         for index, calls in order.items():
             if index >= len(self._kernels):
                 norm = self._norms[index - len(self._kernels)]
@@ -192,16 +200,16 @@ class _Refit:
             if kept.any() and not kept.all():
                 self._fit(index, calls, weights, kept, batches)
 
-    def _fit(self, index: int, calls: int, weights: Array, kept: Mask, batches: int) -> None:
+    def _fit(self, index: int, calls: int, weights: Array, kept: Mask, batches: _Batches) -> None:
         kernel = self._kernels[index]
         start = by_group(kernel, weights)
         groups, unknowns, filters = start.shape
         wanted = max(_POSITIONS, _POSITIONS_PER_UNKNOWN * unknowns)
-        rows = -(-wanted // (batches * calls))
+        rows = -(-wanted // (batches.number * calls))
         bias = bias_of(kernel)
         sums = NormalEquations.empty(groups, unknowns, filters)
         numbered = enumerate(self._calibration.batches())
-        bytes_each = 4 * rows * calls * groups * filters + self._calibration.first_bytes()
+        bytes_each = 4 * rows * calls * groups * filters + batches.bytes_each
         at_once = max(1, _HELD_BYTES // bytes_each)
         while some := list(itertools.islice(numbered, at_once)):
             outputs = self._reference.outputs(index, calls, some, rows)

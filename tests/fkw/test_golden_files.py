@@ -7,8 +7,6 @@ from golden_format import dump, parse
 from reference_conv import pconv_2d, pconv_2d_int8
 
 from pconv_tf.fkw import (
-    INT8_VERSION,
-    STEPS_VERSION,
     ActivationQuantization,
     ConvOptions,
     FkwLayer,
@@ -48,14 +46,14 @@ def test_reader_computes_the_stored_result(path):
     layer = FkwLayer(
         options.kernel_size, options.in_channels, options.filter_block, options.patterns, **arrays
     )
-    if options.version == STEPS_VERSION:
-        assert path.stem == "int8_activations_steps"
+    has_steps = path.stem == "int8_activations_steps"
+    if has_steps:
         layer = from_steps(layer)
     validate(layer)
     if quantizations:
         quantization = ActivationQuantization(*quantizations)
         validate_int8(layer, bias, quantization)
-        assert options.version in (INT8_VERSION, STEPS_VERSION)
+        assert options.version == (3 if has_steps else 2)
         computed = pconv_2d_int8(activation, options, layer, bias, quantization)
     else:
         assert options.version == 1

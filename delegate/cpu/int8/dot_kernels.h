@@ -148,9 +148,6 @@ struct DepthwiseKernel {
   bool has_flips;
 };
 
-// What rows of a slice take of a first-level cache of 32 KB or more.
-inline constexpr int kFirstLevelBytes = 28 << 10;
-
 struct DotKernels {
   const char* name;
   int rank;           // of the instruction set: 0 baseline, 1 AVX2 or SDOT, 2 AVX-512
@@ -159,9 +156,6 @@ struct DotKernels {
   // Products are added up in 16 bits first: narrow records come in pairs where these are narrow,
   // too, wide ones are multiplied by magnitudes.
   bool sums_words;
-  // Of a slice's rows. More than the first-level cache holds pays where loads of the second-level
-  // one hide behind the shuffles: fewer slices, fewer sums to store.
-  int rows_bytes;
   void (*dots)(const DotArgs& args);
   // 16 pixels for each four lanes, their window: row c is channel c.
   void (*gather_windows)(const GatherArgs& args);
@@ -171,6 +165,9 @@ struct DotKernels {
   void (*dense_rows)(const DenseRowsArgs& args);
   DepthwiseKernel depthwise3x3;
   PlainKernels plain;
+  // Of a slice's rows: what a first-level cache of 32 KB has room for. More pays where loads of the
+  // second-level one hide behind the shuffles: fewer slices, fewer sums to store.
+  int rows_bytes = 28 << 10;
 };
 
 inline constexpr int kMaxVectors = 8;

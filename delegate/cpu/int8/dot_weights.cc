@@ -17,9 +17,14 @@ constexpr uint8_t kNoByte = 0x80;
 // A record with the row's number in the layer, which does not fit the 16 bits within a slice.
 struct PlacedRecord {
   uint32_t row : 31;
-  uint32_t is_narrow : 1;
+  uint32_t is_narrow : 1;  // all are where kernels sum no words
   DotRecord record;
 };
+
+// For kernels that sum words: which of these narrow records are not.
+void MarkWide(std::vector<PlacedRecord>* records) {
+  for (PlacedRecord& placed : *records) placed.is_narrow = IsNarrow(ReachOf(placed.record));
+}
 
 size_t KernelsOf(const FkwView& layer, int group) {
   return layer.KernelBegin(group, layer.num_patterns()) - layer.KernelBegin(group, 0);
@@ -117,8 +122,7 @@ class WindowPacker {
 
 class QuadPacker {
  public:
-  QuadPacker(const FkwView& layer, const DotRows& rows, bool sums_words)
-      : layer_(layer), rows_(rows), sums_words_(sums_words) {
+  QuadPacker(const FkwView& layer, const DotRows& rows) : layer_(layer), rows_(rows) {
     for (const uint64_t mask : layer.options().patterns) {
       std::vector<Place> places;
       const int kernel_w = layer.options().window.kernel_w;
@@ -152,13 +156,10 @@ class QuadPacker {
     records.reserve(KernelsOf(layer_, group) * layer_.num_taps());
     ForEachWeight(group, member, [&](int row, int place, int8_t value) {
       const auto own = static_cast<uint32_t>(row);
-      if (records.empty() || records.back().row != own) records.push_back({own, false, {}});
+      if (records.empty() || records.back().row != own) records.push_back({own, true, {}});
       records.back().record.weights[place] = value;
     });
     JoinRows(&records);
-    if (sums_words_) {
-      for (PlacedRecord& placed : records) placed.is_narrow = IsNarrow(ReachOf(placed.record));
-    }
     records.shrink_to_fit();  // those of all filters are held at the same time
     return records;
   }
@@ -184,7 +185,6 @@ class QuadPacker {
 
   const FkwView& layer_;
   const DotRows& rows_;
-  const bool sums_words_;
   // In rows_.taps, and where channel 0 lies in it.
   struct Place {
     int tap, first_byte;
@@ -243,7 +243,7 @@ int64_t BytesFor(const FkwView& layer, int64_t records, int64_t places) {
 int64_t MostDotWeightBytes(const DotPacking& packing) {
   const FkwView& layer = packing.layer;
   const DotRows rows = ChooseRows(layer, packing.rows_per_slice);
-  const QuadPacker quads(layer, rows, /*sums_words=*/false);
+  const QuadPacker quads(layer, rows);
   std::vector<int> row_of(rows.count, -1), slice_of(CeilDiv(rows.count, rows.per_slice), -1);
   int64_t records = 0, places = 0;
   int filter = 0;
@@ -290,12 +290,13 @@ std::vector<std::vector<PlacedRecord>> RecordsByFilter(const FkwView& layer, con
                                                        bool sums_words,
                                                        std::vector<uint8_t>* shuffles) {
   WindowPacker windows(layer, sums_words);
-  const QuadPacker quads(layer, rows, sums_words);
+  const QuadPacker quads(layer, rows);
   std::vector<std::vector<PlacedRecord>> by_filter(layer.options().out_channels);
   for (int g = 0; g < layer.num_groups(); ++g) {
     for (int b = 0; b < layer.GroupFilters(g); ++b) {
       auto& records = by_filter[layer.FilterAt(size_t(g) * layer.options().filter_block + b)];
       records = rows.are_windows ? windows.Pack(g, b) : quads.Pack(g, b);
+      if (sums_words && !rows.are_windows) MarkWide(&records);
       const auto is_before = [](const auto& x, const auto& y) { return x.row < y.row; };
       if (!std::is_sorted(records.begin(), records.end(), is_before)) {
         std::stable_sort(records.begin(), records.end(), is_before);
@@ -307,12 +308,12 @@ std::vector<std::vector<PlacedRecord>> RecordsByFilter(const FkwView& layer, con
 }
 
 // The filter's records [begin, end) with rows counted from `first_row`, narrow ones first.
-// `pairs`: null where kernels sum no words, and take all records as narrow ones.
+// `pairs`: null where kernels have no use for any.
 FilterRecords Append(const std::vector<PlacedRecord>& own, size_t begin, size_t end, int first_row,
                      uint32_t filter, WordPairs* pairs, std::vector<DotRecord>* records) {
   const auto append = [&](bool is_narrow) {
     for (size_t i = begin; i < end; ++i) {
-      if ((own[i].is_narrow || pairs == nullptr) != is_narrow) continue;
+      if (own[i].is_narrow != is_narrow) continue;
       records->push_back(own[i].record);
       records->back().row = static_cast<uint16_t>(own[i].row - first_row);
     }
@@ -389,13 +390,11 @@ void PackChunks(const std::vector<std::vector<PlacedRecord>>& by_filter, const C
   }
 }
 
-uint32_t ExcessOf(const std::vector<PlacedRecord>& records, int zero_point, int stored_offset,
-                  bool sums_words) {
+uint32_t ExcessOf(const std::vector<PlacedRecord>& records, int zero_point, int stored_offset) {
   uint32_t excess = 0;
   for (const PlacedRecord& placed : records) {
-    const bool is_flipped = sums_words && !placed.is_narrow;
     for (const int8_t weight : placed.record.weights) {
-      excess += ExcessOfWeight(weight, zero_point, stored_offset, is_flipped);
+      excess += ExcessOfWeight(weight, zero_point, stored_offset, !placed.is_narrow);
     }
   }
   return excess;
@@ -414,8 +413,8 @@ DotWeights PackDotWeights(const DotPacking& packing) {
   const ActivationQuantization& activations = layer.quantization();
   for (int o = 0; o < layer.options().out_channels; ++o) {
     const auto bias = static_cast<uint32_t>(layer.int32_bias()[o]);
-    const uint32_t excess = ExcessOf(by_filter[o], activations.input.zero_point,
-                                     packing.stored_offset, packing.sums_words);
+    const uint32_t excess =
+        ExcessOf(by_filter[o], activations.input.zero_point, packing.stored_offset);
     packed.bias.push_back(static_cast<int32_t>(bias - excess));
     packed.scale.push_back(RequantizationScale(activations.input.scale, layer.arrays().scale[o],
                                                activations.output.scale));
@@ -439,16 +438,15 @@ DotWeights PackDenseDotWeights(const DenseDotPacking& packing) {
     for (int tap = 0; tap < taps; ++tap, weights += channels) {
       for (int c = 0; c < channels; c += kFour) {
         PlacedRecord placed = {
-            static_cast<uint32_t>(tap * packed.rows.quads + c / kFour), false, {}};
+            static_cast<uint32_t>(tap * packed.rows.quads + c / kFour), true, {}};
         std::copy_n(weights + c, std::min(kFour, channels - c), placed.record.weights);
-        placed.is_narrow = packing.sums_words && IsNarrow(ReachOf(placed.record));
         const auto& w = placed.record.weights;
         if (w[0] != 0 || w[1] != 0 || w[2] != 0 || w[3] != 0) by_filter[o].push_back(placed);
       }
     }
-    packed.bias.push_back(
-        packing.filter.BiasLess(o, ExcessOf(by_filter[o], packing.filter.input.zero_point,
-                                            packing.stored_offset, packing.sums_words)));
+    if (packing.sums_words) MarkWide(&by_filter[o]);
+    packed.bias.push_back(packing.filter.BiasLess(
+        o, ExcessOf(by_filter[o], packing.filter.input.zero_point, packing.stored_offset)));
     packed.scale.push_back(packing.filter.ScaleOf(o));
   }
   PackChunks(by_filter, {packing.rows_per_slice, packing.filters_per_chunk, packing.sums_words},

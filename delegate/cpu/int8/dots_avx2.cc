@@ -86,12 +86,17 @@ struct Channels : Avx2Channels {
 
 }  // namespace
 
-const DotKernels kAvx2DotKernels = {"avx2",       1,
-                                    Simd::kLanes, Simd::kStoredOffset,
-                                    true,         kFirstLevelBytes,
-                                    Dots,         GatherWindows,
-                                    GatherQuads,  Scatter,
-                                    DenseRows,    {DepthwiseChannels<Channels>, {32, 0}, true},
+const DotKernels kAvx2DotKernels = {"avx2",
+                                    1,
+                                    Simd::kLanes,
+                                    Simd::kStoredOffset,
+                                    true,
+                                    Dots,
+                                    GatherWindows,
+                                    GatherQuads,
+                                    Scatter,
+                                    DenseRows,
+                                    {DepthwiseChannels<Channels>, {32, 0}, true},
                                     kPlainKernels};
 
 }  // namespace pconv::cpu::int8

@@ -194,11 +194,19 @@ void Depthwise3x3(const Depthwise3x3Args& args) {
 
 }  // namespace
 
-const DotKernels kAvx512VnniDotKernels = {
-    "avx512vnni", 2,        Simd::kLanes, Simd::kStoredOffset,
-    false,        60 << 10, Dots,         GatherWindows,
-    GatherQuads,  Scatter,  DenseRows,    {Depthwise3x3, {64, 32}, false},
-    kPlainKernels};
+const DotKernels kAvx512VnniDotKernels = {"avx512vnni",
+                                          2,
+                                          Simd::kLanes,
+                                          Simd::kStoredOffset,
+                                          false,
+                                          Dots,
+                                          GatherWindows,
+                                          GatherQuads,
+                                          Scatter,
+                                          DenseRows,
+                                          {Depthwise3x3, {64, 32}, false},
+                                          kPlainKernels,
+                                          60 << 10};
 
 }  // namespace pconv::cpu::int8
 

@@ -60,12 +60,17 @@ struct Channels : Avx2Channels {
 
 }  // namespace
 
-const DotKernels kAvxVnniDotKernels = {"avxvnni",    1,
-                                       Simd::kLanes, Simd::kStoredOffset,
-                                       false,        kFirstLevelBytes,
-                                       Dots,         GatherWindows,
-                                       GatherQuads,  Scatter,
-                                       DenseRows,    {DepthwiseChannels<Channels>, {32, 0}, false},
+const DotKernels kAvxVnniDotKernels = {"avxvnni",
+                                       1,
+                                       Simd::kLanes,
+                                       Simd::kStoredOffset,
+                                       false,
+                                       Dots,
+                                       GatherWindows,
+                                       GatherQuads,
+                                       Scatter,
+                                       DenseRows,
+                                       {DepthwiseChannels<Channels>, {32, 0}, false},
                                        kPlainKernels};
 
 }  // namespace pconv::cpu::int8

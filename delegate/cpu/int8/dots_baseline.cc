@@ -121,12 +121,8 @@ struct Simd {
 
 }  // namespace
 
-const DotKernels kBaselineDotKernels = {"baseline",   0,
-                                        Simd::kLanes, Simd::kStoredOffset,
-                                        false,        kFirstLevelBytes,
-                                        Dots,         GatherWindows,
-                                        GatherQuads,  Scatter,
-                                        DenseRows,    {nullptr, {0, 0}, false},
-                                        kPlainKernels};
+const DotKernels kBaselineDotKernels = {
+    "baseline",  0,       Simd::kLanes, Simd::kStoredOffset,      false,        Dots, GatherWindows,
+    GatherQuads, Scatter, DenseRows,    {nullptr, {0, 0}, false}, kPlainKernels};
 
 }  // namespace pconv::cpu::int8

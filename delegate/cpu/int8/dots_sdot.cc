@@ -123,12 +123,17 @@ struct Channels {
 
 }  // namespace
 
-const DotKernels kSdotDotKernels = {"sdot",       1,
-                                    Simd::kLanes, Simd::kStoredOffset,
-                                    false,        kFirstLevelBytes,
-                                    Dots,         GatherWindows,
-                                    GatherQuads,  Scatter,
-                                    DenseRows,    {DepthwiseChannels<Channels>, {16, 0}, false},
+const DotKernels kSdotDotKernels = {"sdot",
+                                    1,
+                                    Simd::kLanes,
+                                    Simd::kStoredOffset,
+                                    false,
+                                    Dots,
+                                    GatherWindows,
+                                    GatherQuads,
+                                    Scatter,
+                                    DenseRows,
+                                    {DepthwiseChannels<Channels>, {16, 0}, false},
                                     kPlainKernels};
 
 }  // namespace pconv::cpu::int8
