@@ -74,10 +74,11 @@ class PruningConfig:
         connectivity_rate: 3.6 keeps 1/3.6 of a layer's kernels; 1 keeps all.
         first_layer_rate: Connectivity rate of the first convolution; at 1 it takes patterns only.
             Above 1 it holds also where `skip_thin` would leave that layer dense.
-        skip_thin: Convolutions without channel groups that read fewer input channels than this stay
-            dense: they hold hardly any weights, and everything that follows depends on them. A
-            `per_layer` entry that gives such a layer a rate, a pattern set or `skip: false` wins;
-            0 spares no layer.
+        skip_thin: Convolutions that read fewer input channels than this stay dense: they hold
+            hardly any weights, and everything that follows depends on them. With channel groups
+            that holds only where a group is one channel, as in a depthwise layer. A `per_layer`
+            entry that gives such a layer a rate, a pattern set or `skip: false` wins; 0 spares no
+            layer.
         pointwise_rate: Connectivity rate of 1x1 convolutions; None means `connectivity_rate`.
         pointwise_unit: What 1x1 convolutions keep or drop: "weight", single ones, or "quad", four
             neighbouring input channels of a filter together (0 to 3, 4 to 7, ...; the last of a

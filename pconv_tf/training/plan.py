@@ -209,7 +209,9 @@ def _plan_layer(
 
 def _is_spared(kernel: Kernel, config: PruningConfig, override: LayerOverride, first: bool) -> bool:
     """Whether the kernel reads too few channels to be pruned, and nothing asks for it by name."""
-    thin = kernel.kind in ("conv", "pointwise") and kernel.groups == 1
+    # Groups of one channel are a depthwise layer: without its kernel, a channel would be lost.
+    ungrouped = kernel.groups == 1 or kernel.shape[2] == 1
+    thin = kernel.kind in ("conv", "pointwise") and ungrouped
     asked_for = (
         override.skip is False
         or override.rate is not None

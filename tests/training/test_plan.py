@@ -83,6 +83,7 @@ def test_convolutions_that_read_few_channels_stay_dense(any_keras):
             layers.Conv2D(7, 3, padding="same", name="four"),
             layers.Conv2D(8, 1, name="seven"),
             layers.Conv2D(8, 3, groups=4, padding="same", name="grouped"),
+            layers.Conv2D(8, 3, groups=8, padding="same", name="single"),
             layers.SeparableConv2D(8, 3, name="eight"),
         ]
     )
@@ -91,6 +92,7 @@ def test_convolutions_that_read_few_channels_stay_dense(any_keras):
     reasons = {item.name: item.reason for item in spared.left_out}
     assert reasons["first"] == "reads 3 channels, fewer than skip_thin 8"
     assert reasons["seven"] == "reads 7 channels, fewer than skip_thin 8"
+    assert reasons["single"] == "reads 1 channel, fewer than skip_thin 8"
     printed = {la.name: la.note for la in pconv_tf.sparsity_report(model, {"skip_thin": 8}).layers}
     assert printed["four"] == "reads 4 channels, fewer than skip_thin 8"
     fewer = plan(model, connectivity_rate=2, skip_thin=4)
