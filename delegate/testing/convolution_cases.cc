@@ -323,7 +323,7 @@ void DenseGroupedAndDepthwise(CaseCollector* cases) {
 // As in inverted residuals: small images between pointwise convolutions.
 void DepthwiseBetweenPointwise(CaseCollector* cases) {
   uint32_t seed = Seed();
-  for (const int size : {4, 6, 7, 8, 13, 14, 16, 28, 33, 56}) {
+  for (const int size : {4, 5, 6, 7, 8, 10, 12, 13, 14, 16, 28, 33, 56}) {
     for (const int stride : {1, 2}) {
       for (const int dilation : {1, 2}) {
         for (const int multiplier : {1, 2}) {

@@ -165,15 +165,29 @@ void DepthwiseTile(const DepthwiseArgs& a) {
   }
 }
 
+// The kernel for tiles of H x W outputs, if `a` has such.
+template <int H, int W, int S, int kBefore>
+PCONV_INLINE DepthwiseKernel TileKernelOf(const DepthwiseArgs& a) {
+  const bool fits = a.row_begin == 0 && a.row_end == H && a.columns == W && a.tile_rows == H * S &&
+                    a.tile_columns == W * S;
+  return fits ? DepthwiseTile<H, W, S, kBefore> : nullptr;
+}
+
 template <int S, int kBefore>
 DepthwiseKernel TileKernel(const DepthwiseArgs& a) {
-  if (a.stride != S || a.halo_top != kBefore || a.halo_left != kBefore ||
-      a.row_end - a.row_begin != 2 || a.tile_rows != 2 * S || a.tile_columns != a.columns * S) {
-    return nullptr;
+  if (a.stride != S || a.halo_top != kBefore || a.halo_left != kBefore) return nullptr;
+  // Images of 8x8 and 14x14; of 4x4, 5x5, 10x10, 12x12 and 16x16; and of 25x5, from audio.
+  DepthwiseKernel kernel = TileKernelOf<2, 2, S, kBefore>(a);
+  if (kernel == nullptr) kernel = TileKernelOf<2, 7, S, kBefore>(a);
+  if constexpr (S == 1) {
+    if (kernel == nullptr) kernel = TileKernelOf<1, 1, S, kBefore>(a);
+    if (kernel == nullptr) kernel = TileKernelOf<1, 2, S, kBefore>(a);
+    if (kernel == nullptr) kernel = TileKernelOf<2, 4, S, kBefore>(a);
+    if (kernel == nullptr) kernel = TileKernelOf<3, 3, S, kBefore>(a);
+    if (kernel == nullptr) kernel = TileKernelOf<4, 4, S, kBefore>(a);
+    if (kernel == nullptr) kernel = TileKernelOf<9, 1, S, kBefore>(a);
   }
-  if (a.columns == 2) return DepthwiseTile<2, 2, S, kBefore>;
-  if (a.columns == 7) return DepthwiseTile<2, 7, S, kBefore>;
-  return nullptr;
+  return kernel;
 }
 
 void Depthwise(const DepthwiseArgs& a) {

@@ -328,11 +328,13 @@ INSTANTIATE_TEST_SUITE_P(Isa, FilterRunsTest, ::testing::ValuesIn(SupportedKerne
 class DepthwiseKernelTest : public KernelTest {};
 
 TEST_P(DepthwiseKernelTest, AnyTile) {
-  for (int i = 0; i < 120; ++i) {
+  // Tiles that are computed at once where there are registers for it: {rows, columns}.
+  constexpr int kWhole[][2] = {{2, 2}, {2, 7}, {1, 1}, {1, 2}, {2, 4}, {3, 3}, {4, 4}, {9, 1}};
+  for (int i = 0; i < 160; ++i) {
     const int stride = Draw(1, 2);
-    // Every other one a tile that is computed at once where there are registers for it.
     const bool whole = i % 2 == 0;
-    const int columns = whole ? (Coin() ? 2 : 7) : Draw(1, 12), out_rows = whole ? 2 : Draw(1, 5);
+    const int* const tile = kWhole[i / 2 % 8];
+    const int out_rows = whole ? tile[0] : Draw(1, 5), columns = whole ? tile[1] : Draw(1, 12);
     const int window_rows = (out_rows - 1) * stride + 3,
               window_columns = (columns - 1) * stride + 3;
     int top = Draw(0, 1), left = Draw(0, 1), bottom = Draw(0, 1), right = Draw(0, 1);
