@@ -64,7 +64,7 @@ SLOWER: dict[str, dict[str, float]] = {
     },
 }
 _PULL = 0.2  # weight of a coefficient's relative distance beside a network's relative error
-_FACTOR = 2.0  # largest distance
+_FACTOR = 4.0  # largest distance
 _QUIET_SPREAD = 0.1  # of measurements that count whole
 _SMALL_ERROR = 0.1  # a relative error; larger ones count in proportion, not by their square
 _ROUNDS = 20

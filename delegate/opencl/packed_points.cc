@@ -83,36 +83,39 @@ PackedPoints PackPairs(const SparseFilters& filters, int slice_channels, int gro
   packed.bias = filters.bias;
   packed.slices = NumSlices(filters, slice_channels);
   packed.groups = (filters.groups() + 1) / 2;
+  MatchedKernels kernels;
   for (int slice = 0; slice < packed.slices; ++slice) {
     const uint32_t begin = slice * slice_channels, end = begin + slice_channels;
     for (int first = 0; first < filters.groups(); first += 2 * groups_per_part) {
-      std::vector<PointFilter> part;
-      for (int f = first; f < std::min(filters.groups(), first + 2 * groups_per_part); ++f) {
-        PointFilter& filter = part.emplace_back();
-        filter.output = filters.order[f];
+      const int last = std::min(filters.groups(), first + 2 * groups_per_part);
+      PointFilters part;
+      for (int f = first; f < last; ++f) {
         for (uint32_t k = filters.group_begin[f]; k < filters.group_begin[f + 1]; ++k) {
           const auto& kernel = filters.kernels[k];
           if (kernel.channel < begin || kernel.channel >= end) continue;
-          filter.kernels.push_back({kernel.channel - begin, filters.weights[kernel.weights]});
+          part.kernels.push_back({kernel.channel - begin, filters.weights[kernel.weights]});
         }
+        part.End();
       }
       BeginPart(&packed);
-      for (const MatchedFilters& pair : MatchFilters(std::move(part))) {
-        const size_t crossed = pair.rest[1].size();
+      for (const MatchedFilters& match : MatchFilters(&part)) {
+        const uint32_t crossed = match.rest[1];
         packed.counts.insert(packed.counts.end(),
-                             {static_cast<int>(pair.shared.size()), static_cast<int>(crossed),
-                              static_cast<int>(pair.rest[0].size() - crossed)});
-        for (const uint32_t output : pair.outputs) {
-          packed.filters.push_back(output == kNoFilter ? -1 : static_cast<int>(output));
+                             {static_cast<int>(match.shared), static_cast<int>(crossed),
+                              static_cast<int>(match.rest[0] - crossed)});
+        for (const uint32_t filter : match.filters) {
+          packed.filters.push_back(
+              filter == kNoFilter ? -1 : static_cast<int>(filters.order[first + filter]));
         }
-        for (const auto& shared : pair.shared) {
+        ReadMatch(part, match, &kernels);
+        for (const auto& shared : kernels.shared) {
           packed.offsets.push_back(static_cast<int>(shared.channel) * plane);
           packed.weights.insert(packed.weights.end(), shared.weights, shared.weights + 2);
         }
-        for (size_t k = 0; k < pair.rest[0].size(); ++k) {
+        for (size_t k = 0; k < kernels.rest[0].size(); ++k) {
           for (int i = 0; i < (k < crossed ? 2 : 1); ++i) {
-            packed.offsets.push_back(static_cast<int>(pair.rest[i][k].channel) * plane);
-            packed.weights.push_back(pair.rest[i][k].weight);
+            packed.offsets.push_back(static_cast<int>(kernels.rest[i][k].channel) * plane);
+            packed.weights.push_back(kernels.rest[i][k].weight);
           }
         }
       }

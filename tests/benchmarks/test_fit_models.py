@@ -81,7 +81,7 @@ def test_no_figure_leaves_its_bounds(rng):
     rows, times = networks(rng, true)
     found = fit_models.fit_costs(rows, times, ROUGH)
     for name, rough in ROUGH.items():
-        assert rough / 2.001 <= found[name] <= 2.001 * rough
+        assert rough / 4.001 <= found[name] <= 4.001 * rough
 
 
 @pytest.mark.parametrize("pruned", [set(), {0}, {0, 3}])

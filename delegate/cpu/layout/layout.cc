@@ -104,66 +104,90 @@ size_t PixelOffset(const Layout& layout, int y, int x) {
   return layout.CellOffset(y % layout.tile_h, x % layout.tile_w) + lane;
 }
 
+std::vector<int32_t> PixelOffsets(const Layout& layout, int h, int w) {
+  // A pixel's offset is a sum of its row's and its column's.
+  const auto of_row = [&](int y) { return static_cast<int32_t>(PixelOffset(layout, y, 0)); };
+  std::vector<int32_t> columns;
+  for (int x = 0; x < w; ++x) {
+    columns.push_back(static_cast<int32_t>(PixelOffset(layout, 0, x)) - of_row(0));
+  }
+  std::vector<int32_t> offsets;
+  offsets.reserve(static_cast<size_t>(h) * w);
+  for (int y = 0; y < h; ++y) {
+    const int32_t row = of_row(y);
+    for (const int32_t column : columns) offsets.push_back(row + column);
+  }
+  return offsets;
+}
+
 std::vector<int32_t> PixelTable(const Layout& layout, int h, int w, const Sampling& sampling) {
   std::vector<int32_t> table(layout.plane_floats(), -1);
-  size_t i = 0;
+  // Of each lane's tile: the image's pixel at its cell (0, 0).
+  std::vector<int> origin_y, origin_x;
+  for (int lane = 0; lane < layout.grid_h * layout.grid_w; ++lane) {
+    origin_y.push_back(lane / layout.grid_w * layout.tile_h * sampling.stride_h - sampling.shift_y);
+    origin_x.push_back(lane % layout.grid_w * layout.tile_w * sampling.stride_w - sampling.shift_x);
+  }
+  size_t cell = 0;
   for (int y = -layout.halo_top; y < layout.tile_h + layout.halo_bottom; ++y) {
     for (int x = -layout.halo_left; x < layout.tile_w + layout.halo_right; ++x) {
-      for (int lane = 0; lane < layout.lanes; ++lane, ++i) {
-        if (lane >= layout.grid_h * layout.grid_w) continue;
-        const int image_y =
-            (lane / layout.grid_w * layout.tile_h + y) * sampling.stride_h - sampling.shift_y;
-        const int image_x =
-            (lane % layout.grid_w * layout.tile_w + x) * sampling.stride_w - sampling.shift_x;
+      for (size_t lane = 0; lane < origin_y.size(); ++lane) {
+        const int image_y = origin_y[lane] + y * sampling.stride_h;
+        const int image_x = origin_x[lane] + x * sampling.stride_w;
         if (image_y >= 0 && image_y < h && image_x >= 0 && image_x < w) {
-          table[i] = image_y * w + image_x;
+          table[cell + lane] = image_y * w + image_x;
         }
       }
+      cell += layout.lanes;
     }
   }
   return table;
 }
 
-CellSource SourceOfCell(const Layout& source, const int32_t* pixels, int w) {
-  CellSource cell;
-  cell.lanes.assign(source.lanes, 0);
-  cell.mask.assign(source.lanes, 0);
-  cell.offsets.assign(source.lanes, -1);
-  for (int lane = 0; lane < source.lanes; ++lane) {
+void CellSource::Find(int num_lanes, const int32_t* pixels,
+                      const std::vector<int32_t>& pixel_offsets) {
+  lanes.assign(num_lanes, 0);
+  mask.assign(num_lanes, 0);
+  offsets.assign(num_lanes, -1);
+  vector = -1;
+  one_vector = true;
+  for (int lane = 0; lane < num_lanes; ++lane) {
     if (pixels[lane] < 0) continue;
-    const size_t offset = PixelOffset(source, pixels[lane] / w, pixels[lane] % w);
-    const int64_t vector = static_cast<int64_t>(offset / source.lanes * source.lanes);
-    cell.offsets[lane] = static_cast<int32_t>(offset);
-    cell.lanes[lane] = static_cast<int32_t>(offset % source.lanes);
-    cell.mask[lane] = -1;
-    cell.one_vector = cell.one_vector && (cell.vector < 0 || cell.vector == vector);
-    cell.vector = vector;
+    const int32_t offset = pixel_offsets[pixels[lane]];
+    offsets[lane] = offset;
+    lanes[lane] = offset % num_lanes;
+    mask[lane] = -1;
+    const int32_t found = offset - lanes[lane];
+    one_vector = one_vector && (vector < 0 || vector == found);
+    vector = found;
   }
-  return cell;
 }
 
 BorderTable MakeBorderTable(const Layout& layout, int h, int w) {
   BorderTable table;
   const std::vector<int32_t> pixels = PixelTable(layout, h, w);
+  const std::vector<int32_t> offsets = PixelOffsets(layout, h, w);
   std::map<std::vector<int32_t>, uint32_t> known_masks, known_permutations;
+  CellSource source;
   uint32_t cell = 0;
   for (int y = -layout.halo_top; y < layout.tile_h + layout.halo_bottom; ++y) {
     for (int x = -layout.halo_left; x < layout.tile_w + layout.halo_right;
          ++x, cell += layout.lanes) {
       const bool in_tile = y >= 0 && y < layout.tile_h && x >= 0 && x < layout.tile_w;
       // A pixel beyond the grid has no home in this layout: it cannot be completed from the tile.
-      const CellSource source = SourceOfCell(layout, &pixels[cell], w);
+      if (in_tile && !layout.cleared) continue;
+      source.Find(layout.lanes, &pixels[cell], offsets);
       if (in_tile) {
         const auto last = source.mask.begin() + layout.grid_h * layout.grid_w;
-        if (!layout.cleared || std::count(source.mask.begin(), last, 0) == 0) continue;
+        if (std::count(source.mask.begin(), last, 0) == 0) continue;
         const auto [it, added] =
-            known_masks.emplace(source.mask, static_cast<uint32_t>(table.masks.size()));
+            known_masks.try_emplace(source.mask, static_cast<uint32_t>(table.masks.size()));
         if (added) table.masks.insert(table.masks.end(), source.mask.begin(), source.mask.end());
         table.masked.push_back({cell, it->second});
       } else if (source.one_vector) {
         std::vector<int32_t> key = source.mask;
         key.insert(key.end(), source.lanes.begin(), source.lanes.end());
-        const auto [it, added] = known_permutations.emplace(
+        const auto [it, added] = known_permutations.try_emplace(
             std::move(key), static_cast<uint32_t>(table.permutations.size()));
         if (added) {
           table.permutations.insert(table.permutations.end(), source.lanes.begin(),

@@ -65,6 +65,8 @@ Layout BlockedLayout(int lanes, int margin);
 
 // Floats from a plane's begin to pixel (y, x), lane included.
 size_t PixelOffset(const Layout& layout, int y, int x);
+// The same of every pixel of an image of h x w, row by row.
+std::vector<int32_t> PixelOffsets(const Layout& layout, int h, int w);
 
 // For every lane of every cell, halo included, of a plane of `layout`: the index y * w + x of the
 // image's pixel, or -1 outside the image. The tile origin of cell (0, 0) in lane (i, j) is image
@@ -75,17 +77,19 @@ struct Sampling {
 };
 std::vector<int32_t> PixelTable(const Layout& layout, int h, int w, const Sampling& sampling = {});
 
-// Where the pixels of a cell lie in `source`, a layout of the same lanes.
+// Where the pixels of a cell lie in a layout of the same lanes.
 struct CellSource {
   // Floats into the plane of each lane's pixel; -1 where a lane is outside the image.
   std::vector<int32_t> offsets;
   std::vector<int32_t> lanes;  // the lane of each pixel; 0 where it is outside
   std::vector<int32_t> mask;   // 0 where a lane is outside, else -1
-  int64_t vector = -1;         // the offset of a cell that holds pixels; -1: all are outside
+  int32_t vector = -1;         // the offset of a cell that holds pixels; -1: all are outside
   bool one_vector = true;      // whether no other cell holds any
+
+  // `pixels` holds one index y * w + x per lane, -1 outside the image (PixelTable), `pixel_offsets`
+  // where that pixel lies (PixelOffsets).
+  void Find(int num_lanes, const int32_t* pixels, const std::vector<int32_t>& pixel_offsets);
 };
-// `pixels` holds one index y * w + x per lane, -1 outside the image (PixelTable).
-CellSource SourceOfCell(const Layout& source, const int32_t* pixels, int w);
 
 // How to complete a plane of which only the tile's cells were written: first clear the lanes that
 // lie outside the image, then fill the halo from the tile.

@@ -5,21 +5,6 @@
 #include <map>
 
 namespace pconv::cpu {
-namespace {
-
-// Index into one plane of every pixel in row-major order.
-std::vector<int32_t> PixelOffsets(const Buffer& buffer) {
-  std::vector<int32_t> offsets;
-  offsets.reserve(static_cast<size_t>(buffer.shape.h) * buffer.shape.w);
-  for (int y = 0; y < buffer.shape.h; ++y) {
-    for (int x = 0; x < buffer.shape.w; ++x) {
-      offsets.push_back(static_cast<int32_t>(PixelOffset(buffer.layout, y, x)));
-    }
-  }
-  return offsets;
-}
-
-}  // namespace
 
 GatherTable GatherTable::Make(const Layout& to,
                               const std::function<const std::vector<Source>&(size_t)>& sources_of) {
@@ -90,7 +75,7 @@ GatherStep::GatherStep(const KernelTable& kernels, const Plan& plan, int from, i
   writes = to;
   const std::vector<int32_t> pixels =
       PixelTable(to_.layout, from_.shape.h, from_.shape.w, sampling);
-  const std::vector<int32_t> offsets = PixelOffsets(from_);
+  const std::vector<int32_t> offsets = PixelOffsets(from_.layout, from_.shape.h, from_.shape.w);
   const int lanes = to_.layout.lanes;
   std::vector<GatherTable::Source> sources;
   table_ = GatherTable::Make(

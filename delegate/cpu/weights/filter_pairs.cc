@@ -8,23 +8,42 @@
 namespace pconv::cpu {
 namespace {
 
-using Kernel = PointFilter::Kernel;
+using Kernel = PointFilters::Kernel;
+using Shared = MatchedKernels::Shared;
 static_assert(sizeof(Kernel) == FilterPair::kSingleBytes);
-static_assert(sizeof(MatchedFilters::Shared) == FilterPair::kSharedBytes);
+static_assert(sizeof(Shared) == FilterPair::kSharedBytes);
 
-PointFilter FilterAt(const Stream& stream, int index) {
-  PointFilter filter{static_cast<uint32_t>(index), {}};
-  const size_t begin = stream.record_begin[index], end = stream.record_begin[index + 1];
-  filter.kernels.resize((end - begin) / sizeof(Kernel));
-  if (end > begin) std::memcpy(filter.kernels.data(), &stream.records[begin], end - begin);
-  return filter;
+// Filters [begin, end) of a stream.
+PointFilters FiltersOf(const Stream& stream, int begin, int end) {
+  PointFilters filters;
+  const size_t first = stream.record_begin[begin];
+  const size_t bytes = stream.record_begin[end] - first;
+  filters.kernels.resize(bytes / sizeof(Kernel));
+  if (bytes > 0) std::memcpy(filters.kernels.data(), &stream.records[first], bytes);
+  filters.begin.reserve(end - begin + 1);
+  for (int f = begin; f < end; ++f) {
+    filters.begin.push_back(
+        static_cast<uint32_t>((stream.record_begin[f + 1] - first) / sizeof(Kernel)));
+  }
+  return filters;
 }
 
-// `count` values more.
+// Copies `count` values and returns where they end.
 template <typename T>
-void Append(const T* values, size_t count, std::vector<char>* records) {
-  const char* bytes = reinterpret_cast<const char*>(values);
-  records->insert(records->end(), bytes, bytes + count * sizeof(T));
+char* Copy(const T* values, size_t count, char* to) {
+  if (count > 0) std::memcpy(to, values, count * sizeof(T));
+  return to + count * sizeof(T);
+}
+
+// Writes a pair's records and returns where they end.
+char* WriteRecords(const MatchedKernels& kernels, char* to) {
+  const std::vector<Kernel>&first = kernels.rest[0], &second = kernels.rest[1];
+  to = Copy(kernels.shared.data(), kernels.shared.size(), to);
+  for (size_t k = 0; k < second.size(); ++k) {
+    to = Copy(&first[k], 1, to);
+    to = Copy(&second[k], 1, to);
+  }
+  return Copy(first.data() + second.size(), first.size() - second.size(), to);
 }
 
 }  // namespace
@@ -33,35 +52,30 @@ void PairFilters(const std::vector<int>& bounds, Stream* stream) {
   Stream paired;
   paired.group = stream->group;
   paired.taps = stream->taps;
+  MatchedKernels kernels;
   for (size_t p = 0; p + 1 < bounds.size(); ++p) {
-    std::vector<PointFilter> filters;
-    for (int f = bounds[p]; f < bounds[p + 1]; ++f) filters.push_back(FilterAt(*stream, f));
-    const std::vector<MatchedFilters> matches = MatchFilters(std::move(filters));
-    size_t bytes = paired.records.size();
+    PointFilters filters = FiltersOf(*stream, bounds[p], bounds[p + 1]);
+    const std::vector<MatchedFilters> matches = MatchFilters(&filters);
+    size_t at = paired.records.size(), bytes = 0;
     for (const MatchedFilters& match : matches) {
-      bytes += match.shared.size() * sizeof(MatchedFilters::Shared) +
-               (match.rest[0].size() + match.rest[1].size()) * sizeof(Kernel);
+      bytes += match.shared * sizeof(Shared) + (match.rest[0] + match.rest[1]) * sizeof(Kernel);
     }
-    paired.records.reserve(bytes);
+    paired.records.resize(at + bytes);
     for (const MatchedFilters& match : matches) {
-      const size_t crossed = match.rest[1].size();
       FilterPair pair{};
       for (int i = 0; i < 2; ++i) {
-        const uint32_t at = match.outputs[i];
-        pair.filters[i] = at == kNoFilter ? kNoFilter : stream->filters[at];
-        pair.bias[i] = at == kNoFilter ? 0.0f : stream->bias[at];
+        const bool none = match.filters[i] == kNoFilter;
+        pair.filters[i] = none ? kNoFilter : stream->filters[bounds[p] + match.filters[i]];
+        pair.bias[i] = none ? 0.0f : stream->bias[bounds[p] + match.filters[i]];
       }
-      pair.shared = static_cast<uint32_t>(match.shared.size());
-      pair.crossed = static_cast<uint32_t>(crossed);
-      pair.single = static_cast<uint32_t>(match.rest[0].size() - crossed);
-      pair.record_begin = paired.records.size();
+      pair.shared = match.shared;
+      pair.crossed = match.rest[1];
+      pair.single = match.rest[0] - match.rest[1];
+      pair.record_begin = at;
       paired.pairs.push_back(pair);
-      Append(match.shared.data(), match.shared.size(), &paired.records);
-      for (size_t k = 0; k < crossed; ++k) {
-        const Kernel both[] = {match.rest[0][k], match.rest[1][k]};
-        Append(both, 2, &paired.records);
-      }
-      Append(match.rest[0].data() + crossed, match.rest[0].size() - crossed, &paired.records);
+      ReadMatch(filters, match, &kernels);
+      char* const records = paired.records.data();
+      at = WriteRecords(kernels, records + at) - records;
     }
   }
   *stream = std::move(paired);
