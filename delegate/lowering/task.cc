@@ -88,6 +88,12 @@ bool IsSpatialPad(const PadNode& pad) {
          pad.pads[3] == std::pair<int, int>(0, 0);
 }
 
+bool IsChannelPad(const PadNode& pad) {
+  return pad.pads.size() == 4 && std::all_of(pad.pads.begin(), pad.pads.end() - 1, [](auto pads) {
+           return pads == std::pair<int, int>(0, 0);
+         });
+}
+
 std::vector<Task> FuseNodes(const Graph& graph) {
   const Uses uses = CountUses(graph);
   const int nodes = static_cast<int>(graph.nodes.size());

@@ -27,6 +27,8 @@ bool IsConv(const Node& node);
 std::optional<Activation> ClampOf(UnaryKind kind);
 // Padding of nothing but height and width.
 bool IsSpatialPad(const PadNode& pad);
+// Zero channels before and behind those of an image, and no pixels.
+bool IsChannelPad(const PadNode& pad);
 
 // One task per node, except that
 //  - padding of height and width goes into the one convolution that reads it, or maximum over

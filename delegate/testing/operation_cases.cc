@@ -162,6 +162,37 @@ void PadIntoPool(CaseCollector* cases) {
   }
 }
 
+// As in residual blocks that grow wider: zero channels, which a sum and a window read.
+void PadChannels(CaseCollector* cases) {
+  uint32_t seed = Seed();
+  for (const int block : {1, 16}) {
+    for (const auto& [before, after] : {std::pair(0, 8), {0, 21}, {16, 0}, {5, 3}}) {
+      for (const auto& [height, width] : {std::pair(8, 8), {9, 7}, {1, 1}}) {
+        if (!cases->Takes(5)) continue;
+        GraphBuilder builder(++seed);
+        RandomLayerSpec spec;
+        spec.window = MakeWindow(3, 3);
+        spec.filter_block = block;
+        spec.out_channels = 24;
+        const int x = builder.PConv2D(builder.Input({2, height, width, 6}), spec);
+        const int padded =
+            builder.Add({.op = PadNode{{{0, 0}, {0, 0}, {0, 0}, {before, after}}}}, {x});
+        spec.out_channels = 24 + before + after;
+        const int wider = builder.PConv2D(x, spec);
+        const int sum = builder.Add({.op = BinaryNode{BinaryKind::kAdd}}, {wider, padded});
+        spec.out_channels = 16;
+        builder.Output(builder.PConv2D(seed % 2 == 0 ? padded : sum, spec));
+        builder.Output(builder.Add({.op = UnaryNode{UnaryKind::kRelu}}, {sum}));
+        cases->Add(&builder,
+                   "channels padded by " + std::to_string(before) + " and " +
+                       std::to_string(after) + ", blocks of " + std::to_string(block) + ", " +
+                       std::to_string(height) + "x" + std::to_string(width),
+                   1 + static_cast<int>(seed % 2));
+      }
+    }
+  }
+}
+
 // Padding on one side, so that windows of a 2x2 pool begin outside an image of twice its size.
 void PadIntoPoolOfAConvolution(CaseCollector* cases) {
   for (const int threads : cases->Threads({1, 2})) {
@@ -274,6 +305,7 @@ std::vector<CaseGrid> OperationGrids() {
           {"PadConcatReshapeMeanSoftmax", PadConcatReshapeMeanSoftmax},
           {"Resize", Resize},
           {"PadIntoPool", PadIntoPool},
+          {"PadChannels", PadChannels},
           {"PadIntoPoolOfAConvolution", PadIntoPoolOfAConvolution},
           {"PadIntoConvolutionAndAddIntoConvolution", PadIntoConvolutionAndAddIntoConvolution},
           {"PoolIntoConvolution", PoolIntoConvolution},

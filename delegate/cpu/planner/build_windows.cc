@@ -52,6 +52,12 @@ Status BuildTask(const BuildContext& context, const PlannedStep& step, const Pad
                 "nhwc"};
       return Status::Ok();
     case Family::kLaneTiled: {
+      if (IsChannelPad(node)) {
+        *built = {std::make_unique<TiledChannelPadStep>(context.input.kernels, node.pads[3].first,
+                                                        context.plan, step.reads[0], step.writes),
+                  context.LaneTiled()};
+        return Status::Ok();
+      }
       Sampling sampling;
       sampling.shift_y = node.pads[1].first;
       sampling.shift_x = node.pads[2].first;
@@ -61,6 +67,11 @@ Status BuildTask(const BuildContext& context, const PlannedStep& step, const Pad
       return Status::Ok();
     }
     case Family::kBlocked:
+      *built = {
+          std::make_unique<BlockedChannelPadStep>(context.input.blocked_kernels, node.pads[3].first,
+                                                  context.plan, step.reads[0], step.writes),
+          context.Blocked()};
+      return Status::Ok();
     case Family::kFullyConnected:
       break;
   }

@@ -44,7 +44,7 @@ class LaneTiledFamily {
   Family operator()(const UnaryNode&) const { return TiledIf(IsTiled(task_.inputs[0])); }
 
   Family operator()(const PadNode& pad) const {
-    return TiledIf(IsSpatialPad(pad) && IsTiled(task_.inputs[0]));
+    return TiledIf((IsSpatialPad(pad) || IsChannelPad(pad)) && IsTiled(task_.inputs[0]));
   }
 
   Family operator()(const BinaryNode&) const {
@@ -106,7 +106,9 @@ Family BlockedFamily(const Graph& graph, const Task& task, Family family,
                ? Family::kBlocked
                : Family::kNhwc;
   }
-  if (std::holds_alternative<PadNode>(node.op)) return Family::kNhwc;
+  if (const auto* pad = std::get_if<PadNode>(&node.op)) {
+    return IsChannelPad(*pad) && is_blocked(task.inputs[0]) ? Family::kBlocked : Family::kNhwc;
+  }
   return family == Family::kLaneTiled ? Family::kBlocked : family;
 }
 

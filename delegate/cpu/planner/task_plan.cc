@@ -137,7 +137,8 @@ class TaskPlanner {
       tiles.cleared = needed.cleared;
       return tiles;
     }
-    if (std::holds_alternative<PadNode>(node.op)) return WithoutHalo(HomeOf(input));
+    const auto* pad = std::get_if<PadNode>(&node.op);
+    if (pad != nullptr && !IsChannelPad(*pad)) return WithoutHalo(HomeOf(input));
     return WithoutHalo(HomeOf(task.output));
   }
 

@@ -468,6 +468,33 @@ void BlockedConcatStep::Run(const RunContext& context) const {
   });
 }
 
+BlockedChannelPadStep::BlockedChannelPadStep(const blocked::Kernels& kernels, int before,
+                                             const Plan& plan, int input, int output)
+    : kernels_(kernels),
+      before_(before),
+      input_(plan.buffers[input]),
+      output_(plan.buffers[output]) {
+  reads = {input};
+  writes = output;
+}
+
+void BlockedChannelPadStep::Run(const RunContext& context) const {
+  const int num_threads = context.pool->num_threads();
+  context.pool->Run([&](int thread) {
+    for (int n = 0; n < output_.shape.n; ++n) {
+      const Tensor out = ViewOf(output_, context, writes, n);
+      blocked::ZeroMargin(out, ShareOf(out.blocks(), thread, num_threads));
+      const Range rows = ShareOf(out.height, thread, num_threads);
+      for (int block = 0; block < out.blocks(); ++block) {
+        for (int y = rows.begin; y < rows.end; ++y) {
+          std::fill_n(out.At(block, y, 0), static_cast<size_t>(out.width) * out.lanes, 0.0f);
+        }
+      }
+      kernels_.concat(ViewOf(input_, context, reads[0], n), out, before_, rows);
+    }
+  });
+}
+
 BlockedMeanStep::BlockedMeanStep(const blocked::Kernels& kernels, const Plan& plan, int input,
                                  int output)
     : kernels_(kernels), input_(plan.buffers[input]) {

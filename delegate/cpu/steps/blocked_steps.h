@@ -222,6 +222,19 @@ class BlockedConcatStep : public Step {
   Buffer output_;
 };
 
+// Zero channels around those of the input, `before` of them before.
+class BlockedChannelPadStep : public Step {
+ public:
+  BlockedChannelPadStep(const blocked::Kernels& kernels, int before, const Plan& plan, int input,
+                        int output);
+  void Run(const RunContext& context) const override;
+
+ private:
+  const blocked::Kernels& kernels_;
+  int before_;
+  Buffer input_, output_;
+};
+
 // Output is NHWC.
 class BlockedMeanStep : public Step {
  public:

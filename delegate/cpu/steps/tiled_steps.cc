@@ -204,6 +204,42 @@ void TiledConcatStep::Run(const RunContext& context) const {
   }
 }
 
+TiledChannelPadStep::TiledChannelPadStep(const KernelTable& kernels, int before, const Plan& plan,
+                                         int input, int output)
+    : before_(before),
+      input_(plan.buffers[input]),
+      output_(plan.buffers[output]),
+      border_(kernels, output_) {
+  reads = {input};
+  writes = output;
+}
+
+void TiledChannelPadStep::Run(const RunContext& context) const {
+  const Layout& from = input_.layout;
+  const Layout& to = output_.layout;
+  const size_t row_floats = static_cast<size_t>(to.tile_w) * to.lanes;
+  context.pool->ParallelFor(output_.shape.n * output_.shape.c, [&](int begin, int end) {
+    for (int plane = begin; plane < end; ++plane) {
+      const int n = plane / output_.shape.c, channel = plane % output_.shape.c - before_;
+      const bool zero = channel < 0 || channel >= input_.shape.c;
+      const float* input = context.data[reads[0]] + input_.ImageOffset(n) +
+                           (zero ? 0 : channel) * from.plane_floats();
+      float* output =
+          context.data[writes] + output_.ImageOffset(n) + (channel + before_) * to.plane_floats();
+      for (int y = 0; y < to.tile_h; ++y) {
+        if (zero) {
+          std::fill_n(output, row_floats, 0.0f);
+        } else {
+          std::copy_n(input, row_floats, output);
+        }
+        input += from.row_floats();
+        output += to.row_floats();
+      }
+    }
+    border_.Complete(context.data[writes], begin, end);
+  });
+}
+
 TiledMeanStep::TiledMeanStep(const KernelTable& kernels, const Plan& plan, int input, int output)
     : kernels_(kernels), input_(plan.buffers[input]) {
   reads = {input};

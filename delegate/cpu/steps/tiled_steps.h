@@ -82,6 +82,19 @@ class TiledConcatStep : public Step {
   Border border_;
 };
 
+// Zero channels around those of the input, `before` of them before.
+class TiledChannelPadStep : public Step {
+ public:
+  TiledChannelPadStep(const KernelTable& kernels, int before, const Plan& plan, int input,
+                      int output);
+  void Run(const RunContext& context) const override;
+
+ private:
+  int before_;
+  Buffer input_, output_;
+  Border border_;
+};
+
 // Output is NHWC.
 class TiledMeanStep : public Step {
  public:
