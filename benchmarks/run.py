@@ -156,9 +156,10 @@ def _best_other(rows: dict[str, Any]) -> str:
 def _footnote(entries: stored.Entries) -> str:
     machines = sorted({_machine(entry) for entry in entries.values()})
     dates = sorted({entry["date"] for entry in entries.values()})
+    period = " to ".join(dict.fromkeys(dates[:1] + dates[-1:]))
     peers = _peers(*entries.values())
     return (
-        f"Batch 1, float32, medians. {'; '.join(machines)}; {' to '.join(dict.fromkeys(dates))}. "
+        f"Batch 1, float32, medians. {'; '.join(machines)}; {period}. "
         "Random weights, pruned at once; every output is checked against LiteRT's before timing. "
         "All contenders, spreads and versions: [docs/results.md](docs/results.md). "
         f"Repeat one with `pconv-tf compare --network=vgg16_conv --peers={peers}`."
