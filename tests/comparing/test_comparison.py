@@ -283,6 +283,7 @@ def test_int8_network_beside_float32(delegate, tmp_path, monkeypatch):
     assert len(list(tmp_path.rglob("*.tflite"))) == 4
 
 
+@pytest.mark.slow
 def test_converted_network_is_checked_and_timed(delegate, tmp_path, monkeypatch):
     """From a name to a table: build, prune, convert, run with the delegate."""
     monkeypatch.setenv("PCONV_CACHE_DIR", str(tmp_path))

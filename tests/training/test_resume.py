@@ -63,10 +63,8 @@ def train(keras, data, folder, *, build=build, kill_in_epoch=None):
     return model, callback, epochs
 
 
-@pytest.mark.parametrize(
-    "killed",
-    [0, *(pytest.param(epoch, marks=pytest.mark.slow) for epoch in (2, 4, 6))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", [0, 2, 4, 6])
 def test_resumed_run_ends_with_the_same_masks(any_keras, rng, tmp_path, killed):
     data = small_data(rng)
     _, whole, _ = train(any_keras, data, tmp_path / "whole")
