@@ -27,19 +27,22 @@ void SortByChannel(PointFilters* filters) {
 // How many bits two rows of words have in common.
 using CountCommonBits = int (*)(const uint64_t* a, const uint64_t* b, size_t words);
 
-int CommonBits(const uint64_t* a, const uint64_t* b, size_t words) {
+__attribute__((always_inline)) inline int CommonBits(const uint64_t* a, const uint64_t* b,
+                                                     size_t words) {
   int bits = 0;
   for (size_t i = 0; i < words; ++i) bits += __builtin_popcountll(a[i] & b[i]);
   return bits;
+}
+
+int CommonBitsAnywhere(const uint64_t* a, const uint64_t* b, size_t words) {
+  return CommonBits(a, b, words);
 }
 
 #if defined(__x86_64__)
 // With the instruction, which not all of these CPUs have: else a function is called.
 __attribute__((target("popcnt"))) int CommonBitsPopcnt(const uint64_t* a, const uint64_t* b,
                                                        size_t words) {
-  int bits = 0;
-  for (size_t i = 0; i < words; ++i) bits += __builtin_popcountll(a[i] & b[i]);
-  return bits;
+  return CommonBits(a, b, words);
 }
 #endif
 
@@ -47,7 +50,7 @@ CountCommonBits BestCommonBits() {
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("popcnt")) return CommonBitsPopcnt;
 #endif
-  return CommonBits;
+  return CommonBitsAnywhere;
 }
 
 // Bits of the channels that each of some filters keeps, whose kernels are in order.

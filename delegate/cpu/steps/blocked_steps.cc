@@ -52,19 +52,34 @@ Tensor Shifted(Tensor view, int row) {
   return view;
 }
 
-// Every thread's part of a step that works on rows of channel blocks: the margin of some blocks of
-// the output (the arena holds other data in between), and some rows.
-template <typename Fn>
-void ForBlockRows(const Buffer& output, const RunContext& context, int index, const Fn& fn) {
+// Every thread's part of a step: the margin of some blocks of the output (the arena holds other
+// data in between), and its share of the rows, of which there are count(image).
+template <typename Count, typename Fn>
+void ForRows(const Buffer& output, const RunContext& context, int index, const Count& count,
+             const Fn& fn) {
   const int num_threads = context.pool->num_threads();
   context.pool->Run([&](int thread) {
     for (int n = 0; n < output.shape.n; ++n) {
       const Tensor out = ViewOf(output, context, index, n);
       blocked::ZeroMargin(out, ShareOf(out.blocks(), thread, num_threads));
-      const Range rows = ShareOf(out.blocks() * out.height, thread, num_threads);
+      const Range rows = ShareOf(count(out), thread, num_threads);
       if (rows.begin < rows.end) fn(n, out, rows);
     }
   });
+}
+
+// Of a step that works on rows of channel blocks.
+template <typename Fn>
+void ForBlockRows(const Buffer& output, const RunContext& context, int index, const Fn& fn) {
+  ForRows(
+      output, context, index, [](const Tensor& out) { return out.blocks() * out.height; }, fn);
+}
+
+// Of a step that works on rows of the image, of all blocks.
+template <typename Fn>
+void ForImageRows(const Buffer& output, const RunContext& context, int index, const Fn& fn) {
+  ForRows(
+      output, context, index, [](const Tensor& out) { return out.height; }, fn);
 }
 
 // Calls fn(block, rows) for every block of the image that has rows among `block_rows`.
@@ -131,19 +146,13 @@ BlockedFromNhwcStep::BlockedFromNhwcStep(const blocked::Kernels& kernels, const 
 }
 
 void BlockedFromNhwcStep::Run(const RunContext& context) const {
-  const int num_threads = context.pool->num_threads();
   const size_t floats = static_cast<size_t>(to_.shape.h) * to_.shape.w * to_.shape.c;
-  context.pool->Run([&](int thread) {
-    for (int n = 0; n < to_.shape.n; ++n) {
-      const Tensor out = ViewOf(to_, context, writes, n);
-      const float* in = context.data[reads[0]] + n * floats;
-      const Range rows = ShareOf(out.height, thread, num_threads);
-      blocked::ZeroMargin(out, ShareOf(out.blocks(), thread, num_threads));
-      if (out.lanes == 1) {
-        blocked::PlanarFromNhwc(in, out, rows);
-      } else {
-        kernels_.from_nhwc(in, out, rows);
-      }
+  ForImageRows(to_, context, writes, [&](int n, const Tensor& out, Range rows) {
+    const float* in = context.data[reads[0]] + n * floats;
+    if (out.lanes == 1) {
+      blocked::PlanarFromNhwc(in, out, rows);
+    } else {
+      kernels_.from_nhwc(in, out, rows);
     }
   });
 }
@@ -453,17 +462,11 @@ BlockedConcatStep::BlockedConcatStep(const blocked::Kernels& kernels, const Plan
 }
 
 void BlockedConcatStep::Run(const RunContext& context) const {
-  const int num_threads = context.pool->num_threads();
-  context.pool->Run([&](int thread) {
-    for (int n = 0; n < output_.shape.n; ++n) {
-      const Tensor out = ViewOf(output_, context, writes, n);
-      blocked::ZeroMargin(out, ShareOf(out.blocks(), thread, num_threads));
-      const Range rows = ShareOf(out.height, thread, num_threads);
-      int channel = 0;
-      for (size_t i = 0; i < inputs_.size(); ++i) {
-        kernels_.concat(ViewOf(inputs_[i], context, reads[i], n), out, channel, rows);
-        channel += inputs_[i].shape.c;
-      }
+  ForImageRows(output_, context, writes, [&](int n, const Tensor& out, Range rows) {
+    int channel = 0;
+    for (size_t i = 0; i < inputs_.size(); ++i) {
+      kernels_.concat(ViewOf(inputs_[i], context, reads[i], n), out, channel, rows);
+      channel += inputs_[i].shape.c;
     }
   });
 }
@@ -479,19 +482,13 @@ BlockedChannelPadStep::BlockedChannelPadStep(const blocked::Kernels& kernels, in
 }
 
 void BlockedChannelPadStep::Run(const RunContext& context) const {
-  const int num_threads = context.pool->num_threads();
-  context.pool->Run([&](int thread) {
-    for (int n = 0; n < output_.shape.n; ++n) {
-      const Tensor out = ViewOf(output_, context, writes, n);
-      blocked::ZeroMargin(out, ShareOf(out.blocks(), thread, num_threads));
-      const Range rows = ShareOf(out.height, thread, num_threads);
-      for (int block = 0; block < out.blocks(); ++block) {
-        for (int y = rows.begin; y < rows.end; ++y) {
-          std::fill_n(out.At(block, y, 0), static_cast<size_t>(out.width) * out.lanes, 0.0f);
-        }
+  ForImageRows(output_, context, writes, [&](int n, const Tensor& out, Range rows) {
+    for (int block = 0; block < out.blocks(); ++block) {
+      for (int y = rows.begin; y < rows.end; ++y) {
+        std::fill_n(out.At(block, y, 0), static_cast<size_t>(out.width) * out.lanes, 0.0f);
       }
-      kernels_.concat(ViewOf(input_, context, reads[0], n), out, before_, rows);
     }
+    kernels_.concat(ViewOf(input_, context, reads[0], n), out, before_, rows);
   });
 }
 
